@@ -1,0 +1,50 @@
+# The commands of daily work. `make run` and `make test` need Python 3.11 or newer and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: run setup load train test check format bench lock clean
+
+run: load ## load sales, train if anything changed, serve on http://127.0.0.1:8000
+	$(BIN)/python train.py --if-changed
+	$(BIN)/python main.py
+
+setup: $(INSTALLED) ## only the environment
+
+$(INSTALLED): requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, $(PYTHON) is older: make PYTHON=python3.12 ..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $(INSTALLED)
+
+load: setup ## data/Walmart_Sales.csv if it is there, else the generated sample
+	$(BIN)/python database_loader.py
+
+train: load ## backtest, fit, log, gate, publish
+	$(BIN)/python train.py
+
+test: check ## every check and test, the same that CI runs
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup --cov --cov-report=term
+
+check: setup ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup ## mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## serving speed beside an echo endpoint and beside the common design
+	$(BIN)/python benchmarks/serving.py
+
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header pyproject.toml
+lock: setup ## resolve pyproject.toml anew; the serving lock keeps the versions of the other
+	$(COMPILE) --upgrade --all-extras --output-file requirements/dev.txt
+	$(COMPILE) --upgrade --constraints requirements/dev.txt --output-file requirements/serve.txt
+
+clean: ## forget the environment and everything made here
+	rm -rf $(VENV) var .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,103 @@
+"""Everything that can go wrong, as one tree. Takes numbers and names, gives a sentence.
+
+SalesForecastError
+├── SettingsError          an environment variable that makes no sense
+├── DataRefused            a file that is not what it should be; nothing was written
+├── NotEnoughData          too few weeks for what was asked
+├── DatabaseError          the database does not answer, or not as it should
+├── RegistryError          MLflow does not answer, or not as it should
+├── BundleRefused          a model bundle that is damaged or fails its own golden rows
+├── InvalidRequest (422)   a field of a request that cannot be answered
+├── UnknownStore (404)     a store that the model does not know
+└── NotReady (503)         no verified bundle, or no history, yet
+
+Every error has a `code` (stable, for programs), a message (what, the numbers, what to do)
+and `fields` (what the message is about, by name). Foreign exceptions are translated at the
+boundary where they arise: sources, database, registry, bundle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+
+class SalesForecastError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+    code = "error"
+    status = 500
+
+    def __init__(self, message: str, fields: Mapping[str, object] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fields = dict(fields or {})
+
+
+class SettingsError(SalesForecastError):
+    """An environment variable or `.env` entry that makes no sense."""
+
+    code = "bad_settings"
+
+
+class DataRefused(SalesForecastError):
+    """A sales file that is not what it should be. Nothing of it was written."""
+
+    code = "data_refused"
+
+    def __init__(
+        self, file: Path | str, problem: str, *, line: int | None = None, column: str | None = None
+    ) -> None:
+        place = str(file)
+        if line is not None:
+            place += f", line {line}"
+        if column is not None:
+            place += f", column {column}"
+        super().__init__(f"{place}: {problem}", {"file": str(file), "line": line, "column": column})
+
+
+class NotEnoughData(SalesForecastError):
+    """Too few weeks for what was asked; the message has both numbers."""
+
+    code = "not_enough_data"
+
+
+class DatabaseError(SalesForecastError):
+    """The database does not answer, or holds something that this version cannot read."""
+
+    code = "database_unavailable"
+    status = 503
+
+
+class RegistryError(SalesForecastError):
+    """MLflow does not answer, or does not hold what was asked for."""
+
+    code = "registry_unavailable"
+
+
+class BundleRefused(SalesForecastError):
+    """A bundle that is missing, damaged, of another format, or wrong on its golden rows."""
+
+    code = "bundle_refused"
+    status = 503
+
+
+class InvalidRequest(SalesForecastError):
+    """A field of a request that cannot be answered; `fields` names it."""
+
+    code = "invalid_request"
+    status = 422
+
+
+class UnknownStore(SalesForecastError):
+    """A store that the model does not know."""
+
+    code = "unknown_store"
+    status = 404
+
+
+class NotReady(SalesForecastError):
+    """The service has no verified bundle or no history yet."""
+
+    code = "not_ready"
+    status = 503

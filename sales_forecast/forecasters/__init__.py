@@ -1,0 +1,1 @@
+"""Forecasters, all behind the one protocol of `base`."""

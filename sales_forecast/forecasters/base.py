@@ -1,0 +1,47 @@
+"""The protocol that every forecaster keeps.
+
+`fit` sees one panel and nothing later. `predict` sees the history at an origin that may be
+later than the one of the fit, so that a model can be refitted less often than it is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from sales_forecast.panel import Panel
+
+Array = npt.NDArray[np.float64]
+FutureConditions = Mapping[str, Array]
+"""Condition name -> float64[n_series, horizon], for the weeks that are to be predicted."""
+
+
+class FittedForecaster(Protocol):
+    """A model that learned from the panel it was fitted on, and from nothing later."""
+
+    def predict(
+        self, history: Panel, horizon: int, conditions: FutureConditions | None = None
+    ) -> Array:
+        """Predict the `horizon` weeks after the last one of `history`.
+
+        `conditions`: what the caller knows of those weeks; without them the model uses what
+        can be known at the origin. Returns float64[n_series, horizon], in units of sales,
+        NaN for a series of which `history` holds nothing.
+        """
+        ...
+
+
+class Forecaster(Protocol):
+    """A recipe: a name and how to fit."""
+
+    @property
+    def name(self) -> str:
+        """The column of this model in every table."""
+        ...
+
+    def fit(self, panel: Panel) -> FittedForecaster:
+        """Learn from all of `panel`. Raises NotEnoughData with the numbers."""
+        ...

@@ -1,0 +1,46 @@
+"""What a deployment may choose, read once from the environment and `.env`.
+
+Takes environment variables, gives one frozen `Settings`. The only module that reads the
+environment, and nothing is read when it is imported.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sales_forecast.errors import SettingsError
+
+
+class Settings(BaseSettings):
+    """One value per environment variable of the same name in upper case."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+
+    database_url: str = "sqlite:///var/sales.db"
+    mlflow_tracking_uri: str = "sqlite:///var/mlflow.db"
+    model_uri: str = "var/champion"
+    """A bundle folder, or a registered model such as `models:/Sales-Forecasting@champion`."""
+    api_key: SecretStr | None = None
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    refresh_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    """How often the service looks for new weeks and a new champion."""
+    var_dir: Path = Path("var")
+    """Where bundles, the default databases and the download cache live."""
+
+
+def load_settings() -> Settings:
+    """Read the settings.
+
+    Raises SettingsError naming the variable, its value's problem and nothing secret.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        raise SettingsError(f"{name}: {first['msg']}", {name: first["msg"]}) from None
