@@ -25,8 +25,9 @@ load: setup ## data/Walmart_Sales.csv if it is there, else the generated sample
 train: load ## backtest, fit, log, gate, publish
 	$(BIN)/python train.py
 
+# One process a core, one thread a process: more threads than cores make small fits ten times slower.
 test: check ## every check and test, the same that CI runs
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup --cov --cov-report=term
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup --cov --cov-report=term
 
 check: setup ## lint, format and types
 	$(BIN)/ruff check .

@@ -96,9 +96,11 @@ def week_ending(day: date, weekday: int = FRIDAY) -> date:
     return day + timedelta(days=(weekday - day.weekday()) % 7)
 
 
-def _years(periods: Days) -> range:
-    years = periods.astype("datetime64[Y]").astype(int) + 1970
-    return range(max(int(years.min()) - 1, 1), min(int(years.max()) + 1, 9999) + 1)
+def _years(periods: Days) -> list[int]:
+    """Every year an event of which can reach into one of the weeks (never all between)."""
+    years = np.unique(periods.astype("datetime64[Y]").astype(int) + 1970)
+    near = {int(year) + shift for year in years for shift in (-1, 0, 1)}
+    return sorted(near & set(range(1, 10_000)))
 
 
 def _days_inside(periods: Days, anchors: Days, first: int, last: int) -> Array:
@@ -109,7 +111,7 @@ def _days_inside(periods: Days, anchors: Days, first: int, last: int) -> Array:
     return np.maximum(overlap + 1, 0).sum(axis=1).astype(np.float64)
 
 
-def _anchors(event: Callable[[int], date], years: range) -> Days:
+def _anchors(event: Callable[[int], date], years: list[int]) -> Days:
     return np.array([event(year) for year in years], dtype="datetime64[D]")
 
 

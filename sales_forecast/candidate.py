@@ -1,0 +1,238 @@
+"""A candidate: fitted models packed as a bundle that has proved itself.
+
+Takes a panel, its backtest tables and fitted models, gives manifest and files: parameters,
+measured intervals, scores, condition ranges and golden rows. Must not know MLflow, nor
+where a bundle is kept.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sales_forecast.backtest import Progress, models_in, residual_factors, scores
+from sales_forecast.bundle import (
+    TREES,
+    Bundle,
+    Factors,
+    Golden,
+    GoldenForecast,
+    GoldenRow,
+    Kind,
+    Manifest,
+    StoredPanel,
+    TrainingWindow,
+)
+from sales_forecast.features import FEATURE_NAMES
+from sales_forecast.forecasters.export import trees_to_onnx
+from sales_forecast.gate import MANY_STEPS_NAME, ONE_STEP_NAME, SERVED, Tables
+from sales_forecast.intervals import IntervalFactors
+from sales_forecast.panel import CONDITIONS, SEASON_LENGTH, Panel
+from sales_forecast.service.golden import verify
+from sales_forecast.training import PROTOCOLS, Models, fit_models
+
+ENDPOINTS = {ONE_STEP_NAME: "predict_sales", MANY_STEPS_NAME: "forecast_sales"}
+_GOLDEN_STEPS = (1, 5, 30, 60)
+_GOLDEN_SERIES = 3
+_GIT_TIMEOUT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A bundle that could be served, and what it was made of. `models`: None for the baseline."""
+
+    manifest: Manifest
+    files: Mapping[str, bytes]
+    tables: Tables
+    models: Models | None
+
+
+def model_candidate(panel: Panel, source: str, tables: Tables, progress: Progress) -> Candidate:
+    """Fit and pack the three models. Raises NotEnoughData."""
+    models = fit_models(panel, progress)
+    progress("exporting the trees to ONNX")
+    onnx = trees_to_onnx(models.random_forest.regressor, models.xgboost.regressor)
+    manifest = _manifest(
+        panel,
+        source,
+        tables,
+        kind="models",
+        feature_names=FEATURE_NAMES,
+        profile_weights=tuple(models.arima.profile.weights.tolist()),
+        theta=models.arima.theta,
+        version_of=[onnx, repr(models.arima.theta).encode()],
+        golden=_golden(panel, models),
+    )
+    progress("checking the golden rows")
+    verify(Bundle(manifest, onnx))
+    return Candidate(manifest, {TREES: onnx, **_table_files(tables)}, tables, models)
+
+
+def baseline_candidate(panel: Panel, source: str, tables: Tables, note: str) -> Candidate:
+    """Pack the growth baseline: no parameters, only its scores and intervals."""
+    manifest = _manifest(panel, source, tables, kind="baseline", note=note)
+    return Candidate(manifest, _table_files(tables), tables, None)
+
+
+def read_tables(folder: Path) -> Tables:
+    """Read the backtest tables of a bundle; only those that it has."""
+    files = {name: folder / _table_file(name) for name in PROTOCOLS}
+    return {
+        name: pd.read_csv(file, parse_dates=["cutoff", "ds"], dtype={"unique_id": str}).astype(
+            {"cutoff": "datetime64[s]", "ds": "datetime64[s]"}
+        )
+        for name, file in files.items()
+        if file.exists()
+    }
+
+
+def _table_file(protocol: str) -> str:
+    return f"backtest_{protocol}.csv.gz"
+
+
+def _table_files(tables: Tables) -> dict[str, bytes]:
+    # mtime 0: equal tables give equal bytes
+    return {
+        _table_file(name): gzip.compress(table.to_csv(index=False).encode(), mtime=0)
+        for name, table in tables.items()
+    }
+
+
+def _manifest(
+    panel: Panel,
+    source: str,
+    tables: Tables,
+    *,
+    kind: Kind,
+    note: str = "",
+    feature_names: Sequence[str] = (),
+    profile_weights: Sequence[float] = (),
+    theta: Mapping[str, float] | None = None,
+    golden: Golden | None = None,
+    version_of: Sequence[bytes] = (),
+) -> Manifest:
+    digest = hashlib.sha256(f"{kind}\n{note}\n{panel.fingerprint}".encode())
+    for part in version_of:
+        digest.update(part)
+    return Manifest(
+        version=f"{panel.last}-{digest.hexdigest()[:8]}",
+        kind=kind,
+        note=note,
+        trained_at=datetime.now(UTC).replace(microsecond=0),
+        git_commit=_git_commit(),
+        training=TrainingWindow(
+            first_week=panel.first,
+            last_week=panel.last,
+            series=panel.series,
+            fingerprint=panel.fingerprint,
+            source=source,
+        ),
+        feature_names=tuple(feature_names),
+        profile_weights=tuple(profile_weights),
+        theta=theta or {},
+        condition_ranges=_condition_ranges(panel),
+        intervals=_intervals(tables, SERVED[kind]),
+        scores={
+            protocol: {name: score.as_dict() for name, score in scores(table).items()}
+            for protocol, table in tables.items()
+        },
+        scores_by_series={protocol: _wmae_by_series(table) for protocol, table in tables.items()},
+        golden=golden,
+    )
+
+
+def _wmae_by_series(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    by_series = {str(series): scores(rows) for series, rows in table.groupby("unique_id")}
+    return {
+        model: {series: models[model].wmae for series, models in by_series.items()}
+        for model in models_in(table)
+    }
+
+
+def _condition_ranges(panel: Panel) -> dict[str, tuple[float, float]]:
+    return {
+        name: (float(np.nanmin(values)), float(np.nanmax(values)))
+        for name, values in panel.conditions.items()
+        if name in CONDITIONS and name != "Holiday_Flag" and not np.isnan(values).all()
+    }
+
+
+def _intervals(tables: Tables, served: Mapping[str, str]) -> dict[str, Factors]:
+    """Measure both endpoints' intervals on the residuals of both protocols together."""
+    intervals = {}
+    for protocol, endpoint in ENDPOINTS.items():
+        factors = IntervalFactors(np.array([np.nan]), np.array([np.nan]))
+        measured = [table for table in tables.values() if served[protocol] in table.columns]
+        if measured:
+            together = pd.concat(measured, ignore_index=True)
+            horizon = int(together["step"].max())
+            factors = residual_factors(together, served[protocol], horizon)
+        intervals[endpoint] = Factors.of(factors)
+    return intervals
+
+
+def _golden(panel: Panel, models: Models) -> Golden:
+    """Ask the trained models, small history in hand, what the bundle must answer later."""
+    sizes = np.argsort(np.nanmean(panel.y, axis=1))
+    picks = np.linspace(0, panel.n_series - 1, min(_GOLDEN_SERIES, panel.n_series)).astype(int)
+    history = panel.select([panel.series[row] for row in np.sort(sizes[picks])])
+    before = history.until(history.periods[-2])
+    weeks = models.arima.predict(history, SEASON_LENGTH)
+    return Golden(
+        history=StoredPanel.of(history),
+        rows=(
+            *_golden_rows(models, before, (1,)),
+            *_golden_rows(models, history, _GOLDEN_STEPS),
+        ),
+        forecasts=tuple(
+            GoldenForecast(series=series, sales=tuple(sales.tolist()))
+            for series, sales in zip(history.series, weeks, strict=True)
+        ),
+    )
+
+
+def _golden_rows(models: Models, history: Panel, steps: Sequence[int]) -> list[GoldenRow]:
+    horizon = max(steps)
+    latest = np.array([[history.conditions[name][:, -1] for name in CONDITIONS]])
+    latest = np.nan_to_num(latest[0])
+    conditions = {
+        name: np.repeat(values[:, None], horizon, axis=1)
+        for name, values in zip(CONDITIONS, latest, strict=True)
+    }
+    random_forest = models.random_forest.predict(history, horizon, conditions)
+    xgboost = models.xgboost.predict(history, horizon, conditions)
+    weeks = history.after(horizon)
+    return [
+        GoldenRow(
+            series=series,
+            week_ending=weeks[step - 1].item(),
+            conditions=tuple(latest[:, row].tolist()),
+            random_forest=random_forest[row, step - 1],
+            xgboost=xgboost[row, step - 1],
+        )
+        for row, series in enumerate(history.series)
+        for step in steps
+    ]
+
+
+def _git_commit() -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607 - the user's own git, wherever it is
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=_GIT_TIMEOUT_SECONDS,
+            cwd=Path(__file__).parent,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

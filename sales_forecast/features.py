@@ -1,0 +1,213 @@
+"""Features: one vectorised function for 300,000 training rows and for one request.
+
+Takes a `History` (a panel seen through the calendar profile) and rows of (series, origin,
+target), gives float32 features and the log reference that a prediction starts from. For a
+row, only weeks at or before its origin are read; what is *known in advance* (the calendar)
+is computed from dates, and *conditions* (weather, prices) come in as arguments. Needs numpy
+only, so that training and serving run the same code.
+
+Weeks are counted from the first one of the panel; targets may lie after the last one.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from sales_forecast import calendar
+from sales_forecast.panel import CONDITIONS, DAYS_PER_PERIOD, SEASON_LENGTH, Array, Days, Panel
+from sales_forecast.profile import CalendarProfile, log_sales
+
+Index = npt.NDArray[np.int64]
+
+# A week 2.7 times above or below its own year-ago level is an accident of one store (a
+# closure, a flood): beyond that it must not pull the others.
+_LARGEST_CHANGE = 1.0
+_LARGEST_CONDITION = 1e9
+_GROWTH_WINDOWS = (1, 4, 8, 13, 26)
+_CHAIN_WINDOWS = (1, 4, 8, 26)
+
+# How a condition of a later week is guessed by one who stands at the origin.
+_FROM_CALENDAR, _SAME_WEEK_LAST_YEAR, _LAST_KNOWN = "calendar", "same week last year", "last known"
+_OUTLOOK = {
+    "Holiday_Flag": _FROM_CALENDAR,
+    "Temperature": _SAME_WEEK_LAST_YEAR,
+    "Fuel_Price": _LAST_KNOWN,
+    "CPI": _LAST_KNOWN,
+    "Unemployment": _LAST_KNOWN,
+}
+
+KNOWN_IN_ADVANCE_NAMES = (
+    "step",
+    *(f"growth_{weeks}" for weeks in _GROWTH_WINDOWS),
+    *(f"chain_growth_{weeks}" for weeks in _CHAIN_WINDOWS),
+    "reference_position",
+    *(f"{event}_change" for event in calendar.EVENT_NAMES),
+    "season_sin",
+    "season_cos",
+)
+CONDITION_NAMES = tuple(f"{name.lower()}_change" for name in CONDITIONS)
+FEATURE_NAMES = KNOWN_IN_ADVANCE_NAMES + CONDITION_NAMES
+
+
+class _RollingMean:
+    """Means of the last k columns, by cumulative sums; weeks without a value do not count."""
+
+    def __init__(self, values: Array) -> None:
+        known = ~np.isnan(values)
+        start = np.zeros((len(values), 1))
+        self._sums = np.hstack([start, np.cumsum(np.where(known, values, 0.0), axis=1)])
+        self._counts = np.hstack([start, np.cumsum(known, axis=1)])
+
+    def __call__(self, row: Index, end: Index, weeks: int) -> Array:
+        """Mean of columns end - weeks + 1 .. end of each row; 0 where none is known."""
+        stop, start = end + 1, np.maximum(end + 1 - weeks, 0)
+        count = self._counts[row, stop] - self._counts[row, start]
+        return (self._sums[row, stop] - self._sums[row, start]) / np.maximum(count, 1)
+
+
+class History:
+    """A panel as the models see it: log sales without their calendar part, and their growth.
+
+    Attributes:
+        adjusted: float64[n_series, n_periods], log sales minus the calendar profile.
+        growth: float64[n_series, n_periods], `adjusted` minus itself 52 weeks before, clipped;
+            NaN where either week is unknown.
+    """
+
+    def __init__(self, panel: Panel, profile: CalendarProfile) -> None:
+        self.panel = panel
+        self.profile = profile
+        self.adjusted = log_sales(panel.y) - profile.at(panel.periods)
+        self.growth = np.full_like(self.adjusted, np.nan)
+        change = self.adjusted[:, SEASON_LENGTH:] - self.adjusted[:, :-SEASON_LENGTH]
+        self.growth[:, SEASON_LENGTH:] = np.clip(change, -_LARGEST_CHANGE, _LARGEST_CHANGE)
+        weeks = np.arange(panel.n_periods)
+        seen = np.where(np.isnan(self.adjusted), -1, weeks)
+        self._last_known = np.maximum.accumulate(seen, axis=1)
+        unknown = np.full_like(panel.y, np.nan)
+        self._conditions = np.stack([panel.conditions.get(name, unknown) for name in CONDITIONS])
+
+    @cached_property
+    def _mean_growth(self) -> _RollingMean:
+        return _RollingMean(self.growth)
+
+    @cached_property
+    def _mean_level(self) -> _RollingMean:
+        return _RollingMean(self.adjusted)
+
+    @cached_property
+    def _mean_chain_growth(self) -> _RollingMean:
+        known = ~np.isnan(self.growth)
+        stores = known.sum(axis=0)
+        total = np.where(known, self.growth, 0.0).sum(axis=0)
+        chain = np.where(stores > 0, total / np.maximum(stores, 1), np.nan)
+        return _RollingMean(chain[None, :])
+
+    def weeks(self, index: Index) -> Days:
+        """Return the days that end the weeks of these numbers."""
+        step = np.timedelta64(DAYS_PER_PERIOD, "D")
+        days: Days = self.panel.periods[0] + index * step
+        return days
+
+    def reference_week(self, series: Index, origin: Index, target: Index) -> Index:
+        """Return the week that a target is compared with: -1 where nothing is known.
+
+        The same week of the last year known at the origin; where the store has no sales
+        there, its last known week.
+        """
+        last = self._last_known[series, origin]
+        year_ago = _year_ago(origin, target)
+        return np.where(self.year_ago_known(series, origin, target), year_ago, last)
+
+    def year_ago_known(self, series: Index, origin: Index, target: Index) -> npt.NDArray[np.bool_]:
+        """Return bool[n]: whether the store has sales in the same week of the last known year."""
+        week = _year_ago(origin, target)
+        return (week >= 0) & ~np.isnan(self.adjusted[series, np.maximum(week, 0)])
+
+    def log_reference(self, series: Index, origin: Index, target: Index) -> Array:
+        """Return the log sales expected if nothing but the calendar changed since the reference."""
+        week = self.reference_week(series, origin, target)
+        level = np.where(week >= 0, self.adjusted[series, np.maximum(week, 0)], np.nan)
+        weeks, back = np.unique(target, return_inverse=True)
+        return level + self.profile.at(self.weeks(weeks))[back]
+
+    def reference_conditions(self, series: Index, origin: Index, target: Index) -> Array:
+        """Return float64[n, n_conditions] of the reference week, NaN where unknown."""
+        week = self.reference_week(series, origin, target)
+        values = self._conditions[:, series, np.maximum(week, 0)].T
+        return np.where((week >= 0)[:, None], values, np.nan)
+
+    def expected_conditions(self, series: Index, origin: Index, target: Index) -> Array:
+        """Return float64[n, n_conditions]: what one at the origin would expect of the target."""
+        weeks, back = np.unique(target, return_inverse=True)
+        last = np.maximum(self._last_known[series, origin], 0)
+        guesses = {
+            _FROM_CALENDAR: calendar.holiday_flags(self.weeks(weeks))[back][:, None],
+            _SAME_WEEK_LAST_YEAR: self.reference_conditions(series, origin, target),
+            _LAST_KNOWN: self._conditions[:, series, last].T,
+        }
+        shape = (len(target), len(CONDITIONS))
+        columns = [
+            np.broadcast_to(guesses[_OUTLOOK[name]], shape)[:, position]
+            for position, name in enumerate(CONDITIONS)
+        ]
+        return np.stack(columns, axis=1)
+
+    def known_in_advance(self, series: Index, origin: Index, target: Index) -> Array:
+        """Return float64[n, len(KNOWN_IN_ADVANCE_NAMES)]: all features but the conditions."""
+        reference = self.reference_week(series, origin, target)
+        chain = np.zeros_like(series)
+        year = self._mean_level(series, origin, SEASON_LENGTH)
+        position = self.adjusted[series, np.maximum(reference, 0)] - year
+        weeks, back = np.unique(np.concatenate([target, reference]), return_inverse=True)
+        days = self.weeks(weeks)
+        events = calendar.event_days(days)[back]
+        season = calendar.season_harmonics(days, 1)[back]
+        n = len(target)
+        return np.column_stack(
+            [
+                np.minimum(target - origin, SEASON_LENGTH),
+                *(self._mean_growth(series, origin, weeks) for weeks in _GROWTH_WINDOWS),
+                *(self._mean_chain_growth(chain, origin, weeks) for weeks in _CHAIN_WINDOWS),
+                np.nan_to_num(position),
+                events[:n] - events[n:],
+                season[:n],
+            ]
+        )
+
+
+def _year_ago(origin: Index, target: Index) -> Index:
+    """Return the latest week at or before the origin that is whole years before the target."""
+    years = -(-(target - origin) // SEASON_LENGTH)
+    return target - SEASON_LENGTH * years
+
+
+def condition_changes(conditions: Array, reference: Array) -> Array:
+    """Return conditions minus those of the reference week; 0 where either is unknown."""
+    changes = conditions - reference
+    changes[np.isnan(changes)] = 0.0
+    # Any number may come in a request; beyond this one no tree splits, and float32 ends.
+    return np.minimum(np.maximum(changes, -_LARGEST_CONDITION), _LARGEST_CONDITION)
+
+
+def features(
+    history: History, series: Index, origin: Index, target: Index, conditions: Array | None = None
+) -> npt.NDArray[np.float32]:
+    """Return float32[n, len(FEATURE_NAMES)] for rows of (series, origin, target).
+
+    `series`, `origin`, `target`: int64[n], target > origin. `conditions`: float64[n,
+    n_conditions] of the target weeks as the caller knows them; without them what can be
+    expected at the origin is taken.
+    """
+    if conditions is None:
+        conditions = history.expected_conditions(series, origin, target)
+    reference = history.reference_conditions(series, origin, target)
+    return np.hstack(
+        [
+            history.known_in_advance(series, origin, target),
+            condition_changes(conditions, reference),
+        ]
+    ).astype(np.float32)

@@ -1,0 +1,92 @@
+"""ARIMA per store: (0,1,1)(0,1,0)[52] on log sales without their calendar part.
+
+Takes panels, gives sales. statsmodels estimates one moving average parameter a store; the
+forecast itself is `smoothing.forecast`, which the service runs too. The order is a choice
+from principle, exponential smoothing of growth: two years of it do not hold more.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from statsmodels.tsa.arima import model as statsmodels_arima
+from threadpoolctl import threadpool_limits
+
+from sales_forecast.errors import NotEnoughData
+from sales_forecast.features import History
+from sales_forecast.forecasters import smoothing
+from sales_forecast.forecasters.base import FutureConditions
+from sales_forecast.panel import SEASON_LENGTH, Array, Panel
+from sales_forecast.profile import CalendarProfile, fit_profile
+
+_ORDER = (0, 1, 1)
+_MIN_GROWTH_WEEKS = 13
+MIN_WEEKS = SEASON_LENGTH + _MIN_GROWTH_WEEKS
+
+
+def _theta(growth: Array) -> float:
+    """Estimate theta of one series without gaps, by maximum likelihood."""
+    with warnings.catch_warnings():
+        # A short series can end on the border of what is invertible: that is an answer too.
+        warnings.simplefilter("ignore")
+        model = statsmodels_arima.ARIMA(growth, order=_ORDER, trend="n")
+        return float(model.fit(method="innovations_mle").params[0])
+
+
+def _without_gaps(growth: Array) -> Array:
+    """Return one series from its first known value on, each gap filled with the value before."""
+    known = ~np.isnan(growth)
+    if not known.any():
+        return growth[:0]
+    filled_from = np.maximum.accumulate(np.where(known, np.arange(len(growth)), -1))
+    return growth[filled_from[int(np.argmax(known)) :]]
+
+
+@dataclass(frozen=True, eq=False)
+class FittedArima:
+    """One moving average parameter per series, and the calendar profile."""
+
+    theta: Mapping[str, float]
+    profile: CalendarProfile
+
+    def predict(
+        self, history: Panel, horizon: int, conditions: FutureConditions | None = None
+    ) -> Array:
+        """See `base.FittedForecaster.predict`. Conditions are not used."""
+        del conditions
+        return smoothing.forecast(History(history, self.profile), self.theta, horizon)
+
+
+@dataclass(frozen=True)
+class ArimaForecaster:
+    """ARIMA(0,1,1)(0,1,0)[52], fitted to each store on its own."""
+
+    name: str = "arima"
+
+    def fit(self, panel: Panel) -> FittedArima:
+        """Estimate every store's parameter. Raises NotEnoughData below `MIN_WEEKS` weeks.
+
+        A store too short for an estimate gets none; `smoothing` then takes the median.
+        """
+        profile = fit_profile(panel)
+        growth = [_without_gaps(row) for row in History(panel, profile).growth]
+        # The series are short: on busy cores, threads of the linear algebra cost tenfold.
+        with threadpool_limits(limits=1):
+            theta = {
+                name: _theta(row)
+                for name, row in zip(panel.series, growth, strict=True)
+                if len(row) >= _MIN_GROWTH_WEEKS
+            }
+        if not theta:
+            raise NotEnoughData(
+                f"ARIMA needs a store with at least {MIN_WEEKS} weeks of sales; "
+                f"there are {panel.n_periods} weeks in all. Load more history.",
+                {"weeks": panel.n_periods, "needed": MIN_WEEKS},
+            )
+        return FittedArima(theta, profile)
+
+
+ARIMA = ArimaForecaster()

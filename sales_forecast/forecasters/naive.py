@@ -1,0 +1,106 @@
+"""The baselines: simple, honest, and hard to beat. A score table without them says nothing.
+
+Each takes a panel and gives sales; needs numpy only, so that the service can answer with
+one where no model has earned its place yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sales_forecast.forecasters.base import FutureConditions
+from sales_forecast.panel import SEASON_LENGTH, Array, Panel
+
+_GROWTH_WEEKS = 8
+
+
+def _last_value(y: Array) -> Array:
+    """Return float64[n_series]: the last known value, NaN for a series without any."""
+    known = ~np.isnan(y)
+    column = y.shape[1] - 1 - np.argmax(known[:, ::-1], axis=1)
+    return y[np.arange(len(y)), column]
+
+
+def _same_week_last_year(y: Array, horizon: int) -> Array:
+    """Return the same weeks of the last known year; where a store has none, its last value."""
+    steps = np.arange(horizon)
+    week = y.shape[1] + steps - SEASON_LENGTH * (1 + steps // SEASON_LENGTH)
+    reference = np.where(week >= 0, y[:, np.maximum(week, 0)], np.nan)
+    return np.where(np.isnan(reference), _last_value(y)[:, None], reference)
+
+
+def _growth(y: Array) -> Array:
+    """Return float64[n_series]: sales of the last 8 weeks over those of the same weeks a year ago.
+
+    Only weeks known in both years count; 1 where that leaves nothing to compare.
+    """
+    now = y[:, SEASON_LENGTH:][:, -_GROWTH_WEEKS:]
+    before = y[:, :-SEASON_LENGTH][:, -_GROWTH_WEEKS:]
+    both = ~np.isnan(now) & ~np.isnan(before)
+    total = np.where(both, now, 0.0).sum(axis=1)
+    base = np.where(both, before, 0.0).sum(axis=1)
+    sound = (total > 0) & (base > 0)
+    return np.where(sound, total / np.where(sound, base, 1.0), 1.0)
+
+
+@dataclass(frozen=True)
+class LastValue:
+    """Next week sells what this week sold."""
+
+    name: str = "naive"
+
+    def fit(self, panel: Panel) -> LastValue:
+        """Learn nothing."""
+        del panel
+        return self
+
+    def predict(
+        self, history: Panel, horizon: int, conditions: FutureConditions | None = None
+    ) -> Array:
+        """See `base.FittedForecaster.predict`."""
+        del conditions
+        return np.repeat(_last_value(history.y)[:, None], horizon, axis=1)
+
+
+@dataclass(frozen=True)
+class SeasonalNaive:
+    """A week sells what it sold 52 weeks ago."""
+
+    name: str = "seasonal_naive"
+
+    def fit(self, panel: Panel) -> SeasonalNaive:
+        """Learn nothing."""
+        del panel
+        return self
+
+    def predict(
+        self, history: Panel, horizon: int, conditions: FutureConditions | None = None
+    ) -> Array:
+        """See `base.FittedForecaster.predict`."""
+        del conditions
+        return _same_week_last_year(history.y, horizon)
+
+
+@dataclass(frozen=True)
+class SeasonalNaiveGrowth:
+    """A week sells what it sold 52 weeks ago, times the growth of the last 8 weeks."""
+
+    name: str = "seasonal_naive_growth"
+
+    def fit(self, panel: Panel) -> SeasonalNaiveGrowth:
+        """Learn nothing."""
+        del panel
+        return self
+
+    def predict(
+        self, history: Panel, horizon: int, conditions: FutureConditions | None = None
+    ) -> Array:
+        """See `base.FittedForecaster.predict`."""
+        del conditions
+        return _same_week_last_year(history.y, horizon) * _growth(history.y)[:, None]
+
+
+BASELINES = (LastValue(), SeasonalNaive(), SeasonalNaiveGrowth())
+GROWTH = SeasonalNaiveGrowth()

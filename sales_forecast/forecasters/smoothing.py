@@ -1,0 +1,53 @@
+"""Forecasting with a fitted ARIMA(0,1,1): numpy only, so that the service can run it.
+
+Takes yearly growth (the calendar-adjusted seasonal difference of log sales) and one moving
+average parameter a store, gives the level at which that growth will go on. It is the one
+implementation that backtest and service use; `arima` estimates the parameters, and a test
+holds this against statsmodels' own forecast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from sales_forecast.features import History
+from sales_forecast.panel import Array
+
+
+def growth_level(growth: Array, theta: Array) -> Array:
+    """Return float64[n_series]: the ARIMA(0,1,1) forecast of growth, equal for every step.
+
+    `growth`: float64[n_series, n_periods], NaN where unknown (a gap leaves the level as it
+    was). `theta`: float64[n_series], |theta| < 1. A series without known growth gives 0.
+    Source: the innovations algorithm for an MA(1) process (Brockwell and Davis, Time Series:
+    Theory and Methods, section 5.2), on the first difference of growth.
+    """
+    last = np.full(len(growth), np.nan)
+    expected = np.zeros(len(growth))  # of the next difference
+    variance = 1 + theta**2  # of its error, in units of the innovations
+    for value in growth.T:
+        known = ~np.isnan(value)
+        moved = known & ~np.isnan(last)
+        surprise = np.where(moved, value - last - expected, 0.0)
+        expected = np.where(moved, theta / variance * surprise, expected)
+        variance = np.where(moved, 1 + theta**2 - theta**2 / variance, variance)
+        last = np.where(known, value, last)
+    return np.where(np.isnan(last), 0.0, last + expected)
+
+
+def forecast(history: History, theta: Mapping[str, float], horizon: int) -> Array:
+    """Return float64[n_series, horizon], sales of the weeks after the last one of `history`.
+
+    `theta`: series -> parameter, at least one; a series without gets the median of all.
+    """
+    n = history.panel.n_series
+    last = history.panel.n_periods - 1
+    series = np.repeat(np.arange(n), horizon)
+    target = np.tile(last + 1 + np.arange(horizon), n)
+    log_reference = history.log_reference(series, np.full(len(target), last), target)
+    typical = float(np.median(list(theta.values())))
+    thetas = np.array([theta.get(name, typical) for name in history.panel.series])
+    level = growth_level(history.growth, thetas)
+    return np.exp(log_reference.reshape(n, horizon) + level[:, None])

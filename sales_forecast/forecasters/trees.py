@@ -1,0 +1,163 @@
+"""Random Forest and XGBoost, global and direct: one model for all stores and all steps.
+
+Takes panels, gives sales. What is learned is the change against the reference week beyond
+what the calendar explains, so that a tree, which cannot extrapolate, never has to. `step`
+is a feature: no recursion, no invented lags. Also exports both models as one ONNX graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.ensemble import RandomForestRegressor
+from xgboost import XGBRegressor
+
+from sales_forecast.errors import NotEnoughData
+from sales_forecast.features import History, Index, features
+from sales_forecast.forecasters.base import FutureConditions
+from sales_forecast.panel import CONDITIONS, SEASON_LENGTH, Array, Panel
+from sales_forecast.profile import CalendarProfile, fit_profile
+
+# Every step 1..52 can be asked; these are enough for the trees to learn how step matters.
+_TRAINING_STEPS = (1, 2, 4, 8, 13, 26, 39, 52)
+# A year for the reference, and a quarter of changes against it to learn from.
+MIN_WEEKS = SEASON_LENGTH + 13
+
+
+class Regressor(Protocol):
+    """What this module needs of an estimator."""
+
+    def fit(self, X: npt.NDArray[np.float32], y: Array) -> object:
+        """Fit to float32[n, n_features] and float64[n]."""
+        ...
+
+    def predict(self, X: npt.NDArray[np.float32]) -> Array:
+        """Predict float[n]."""
+        ...
+
+
+def _random_forest() -> Regressor:
+    return RandomForestRegressor(
+        n_estimators=100,
+        max_depth=10,
+        # A target stands in the training set once per step: 40 rows are some 5 store weeks.
+        min_samples_leaf=40,
+        max_features=1 / 3,
+        n_jobs=-1,
+        random_state=0,
+    )
+
+
+def _xgboost() -> Regressor:
+    regressor: Regressor = XGBRegressor(
+        n_estimators=400,
+        max_depth=4,
+        learning_rate=0.03,
+        subsample=0.7,
+        colsample_bytree=0.5,
+        min_child_weight=10,
+        random_state=0,
+    )
+    return regressor
+
+
+def training_rows(panel: Panel) -> tuple[Index, Index, Index]:
+    """Return (series, origin, target) of every row that a panel can teach, three int64[n].
+
+    A row needs a year of history at its origin, and a known target.
+    """
+    known = ~np.isnan(panel.y) & (panel.y > 0)
+    rows = []
+    for step in _TRAINING_STEPS:
+        series, target = np.nonzero(known[:, SEASON_LENGTH + step :])
+        target = target + SEASON_LENGTH + step
+        rows.append(np.stack([series, target - step, target]))
+    series, origin, target = np.concatenate(rows, axis=1)
+    return series, origin, target
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Features and what is to be learned from them, one row per (series, origin, target)."""
+
+    X: npt.NDArray[np.float32]
+    y: Array
+    """Log sales over the log reference: the change that the calendar does not explain."""
+
+
+def training_set(panel: Panel, profile: CalendarProfile) -> TrainingSet:
+    """Build the training set of a panel. Raises NotEnoughData below `MIN_WEEKS` weeks."""
+    if panel.n_periods < MIN_WEEKS:
+        raise NotEnoughData(
+            f"Random Forest and XGBoost need at least {MIN_WEEKS} weeks of sales to learn yearly "
+            f"change from; there are {panel.n_periods}. Load more history.",
+            {"weeks": panel.n_periods, "needed": MIN_WEEKS},
+        )
+    history = History(panel, profile)
+    series, origin, target = training_rows(panel)
+    conditions = np.stack(
+        [_observed(panel, name)[series, target] for name in CONDITIONS],
+        axis=1,
+    )
+    change = history.adjusted[series, target] - (
+        history.log_reference(series, origin, target) - profile.at(history.weeks(target))
+    )
+    usable = ~np.isnan(change)
+    X = features(history, series, origin, target, conditions)
+    return TrainingSet(X[usable], np.clip(change[usable], -1.0, 1.0))
+
+
+def _observed(panel: Panel, name: str) -> Array:
+    return panel.conditions.get(name, np.full_like(panel.y, np.nan))
+
+
+@dataclass(frozen=True)
+class FittedTrees:
+    """One fitted tree model and the calendar profile that it was fitted beside."""
+
+    regressor: Regressor
+    profile: CalendarProfile
+
+    def predict(
+        self, history: Panel, horizon: int, conditions: FutureConditions | None = None
+    ) -> Array:
+        """See `base.FittedForecaster.predict`."""
+        past = History(history, self.profile)
+        n, last = history.n_series, history.n_periods - 1
+        series = np.repeat(np.arange(n), horizon)
+        target = np.tile(last + 1 + np.arange(horizon), n)
+        origin = np.full(len(target), last)
+        known = (
+            None
+            if conditions is None
+            else np.stack([conditions[name].ravel() for name in CONDITIONS], axis=1)
+        )
+        X = features(past, series, origin, target, known)
+        change = np.asarray(self.regressor.predict(X), dtype=np.float64)
+        sales: Array = np.exp(past.log_reference(series, origin, target) + change)
+        return sales.reshape(n, horizon)
+
+
+@dataclass(frozen=True)
+class TreeForecaster:
+    """A tree model of a name, with fixed hyperparameters and seed."""
+
+    name: str
+    make: Callable[[], Regressor]
+
+    def fit(self, panel: Panel) -> FittedTrees:
+        """Learn from all of `panel`. Raises NotEnoughData below `MIN_WEEKS` weeks."""
+        profile = fit_profile(panel)
+        rows = training_set(panel, profile)
+        regressor = self.make()
+        regressor.fit(rows.X, rows.y)
+        return FittedTrees(regressor, profile)
+
+
+RANDOM_FOREST = TreeForecaster("random_forest", _random_forest)
+XGBOOST = TreeForecaster("xgboost", _xgboost)
+TREES: Sequence[TreeForecaster] = (RANDOM_FOREST, XGBOOST)

@@ -1,0 +1,131 @@
+"""From a panel to what is served: train, judge, record, promote.
+
+Takes a panel and settings, gives the outcome. The order makes it safe to be killed at any
+moment: a bundle is written whole before anything names it, recorded in MLflow before an
+alias names it, and the folder that the service reads is switched last, in one step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sales_forecast.backtest import Progress
+from sales_forecast.bundle import Kind, point, read_manifest, write_bundle
+from sales_forecast.candidate import (
+    Candidate,
+    baseline_candidate,
+    model_candidate,
+    read_tables,
+)
+from sales_forecast.database import SAMPLE
+from sales_forecast.errors import NotEnoughData
+from sales_forecast.gate import Tables, Verdict, judge
+from sales_forecast.panel import Panel
+from sales_forecast.registry.client import BUNDLE_MODEL, CHALLENGER, CHAMPION, Registry
+from sales_forecast.registry.record import record
+from sales_forecast.report import forecast_plot, score_table
+from sales_forecast.settings import Settings
+from sales_forecast.training import evaluate
+
+BASELINE_NOTE = (
+    "No model has beaten the growth baseline on this data yet, so the baseline itself answers: "
+    "sales of the same week a year before, times the growth of the last 8 weeks."
+)
+_TOO_SHORT = "there are too few weeks for windows that could judge the models"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a training. `tables`: protocol -> score table as Markdown."""
+
+    tables: Mapping[str, str]
+    verdict: Verdict
+    alias: str
+    sentence: str
+
+
+def train_and_publish(panel: Panel, source: str, settings: Settings, progress: Progress) -> Outcome:
+    """Train on a panel and publish what deserves it.
+
+    Raises RegistryError, and NotEnoughData where a champion exists that data too short for
+    models cannot challenge.
+    """
+    registry = Registry(settings.mlflow_tracking_uri, settings.var_dir)
+    champion = _champion(registry, source)
+    tables = evaluate(panel, progress)
+    publish = _Publisher(registry, settings.var_dir, panel, progress)
+    try:
+        candidate = model_candidate(panel, source, tables, progress)
+    except NotEnoughData as error:
+        if champion is not None:
+            raise
+        return _publish_baseline(publish, source, tables, Verdict(()), error.message)
+    verdict = judge(tables, *champion) if champion else judge(tables)
+    version = candidate.manifest.version
+    if verdict.passed:
+        publish(candidate, CHAMPION)
+        return _outcome(candidate, verdict, CHAMPION, f"{version} is the new champion.")
+    publish(candidate, CHALLENGER)
+    shortfall = "; ".join(str(check) for check in verdict.shortfalls) or _TOO_SHORT
+    if champion is None:
+        return _publish_baseline(publish, source, tables, verdict, shortfall)
+    sentence = f"{version} stays challenger and the champion is kept: {shortfall}."
+    return _outcome(candidate, verdict, CHALLENGER, sentence)
+
+
+def _publish_baseline(
+    publish: _Publisher, source: str, tables: Tables, verdict: Verdict, shortfall: str
+) -> Outcome:
+    """Publish the growth baseline as the first champion: always something honest to serve."""
+    baseline = baseline_candidate(publish.panel, source, tables, BASELINE_NOTE)
+    publish(baseline, CHAMPION)
+    version = baseline.manifest.version
+    sentence = f"{BASELINE_NOTE} Published as {version}, the first champion: {shortfall}."
+    return _outcome(baseline, verdict, CHAMPION, sentence)
+
+
+def _outcome(candidate: Candidate, verdict: Verdict, alias: str, sentence: str) -> Outcome:
+    tables = {name: score_table(scores) for name, scores in candidate.manifest.scores.items()}
+    return Outcome(tables, verdict, alias, sentence)
+
+
+def _champion(registry: Registry, source: str) -> tuple[Tables, Kind] | None:
+    """Return what the present champion is judged by; one trained on the sample is none."""
+    folder = registry.fetch(BUNDLE_MODEL, CHAMPION)
+    if folder is None:
+        return None
+    manifest = read_manifest(folder)
+    if manifest.training.source == SAMPLE and source != SAMPLE:
+        return None
+    return read_tables(folder), manifest.kind
+
+
+@dataclass(frozen=True)
+class _Publisher:
+    registry: Registry
+    var_dir: Path
+    panel: Panel
+    progress: Progress
+
+    def __call__(self, candidate: Candidate, alias: str) -> None:
+        """Make a bundle known under an alias, in MLflow and then in the local folder."""
+        manifest = candidate.manifest
+        folder = write_bundle(
+            self.var_dir / "bundles" / manifest.version, manifest, candidate.files
+        )
+        self.progress(f"recording {manifest.version} in MLflow")
+        version = record(self.registry, candidate, self.panel, self._report(candidate))
+        self.registry.point(alias, version)
+        point(self.var_dir / alias, folder)
+
+    def _report(self, candidate: Candidate) -> dict[str, bytes]:
+        files = {}
+        for protocol, table in candidate.tables.items():
+            text = score_table(candidate.manifest.scores[protocol])
+            files[f"scores_{protocol}.md"] = f"{text}\n".encode()
+            if not table.empty:
+                plot = forecast_plot(self.panel, candidate.tables, protocol)
+                files[f"forecasts_{protocol}.png"] = plot
+        return files

@@ -1,0 +1,1 @@
+"""MLflow: the only package that imports it, and never on the path of a request."""

@@ -1,0 +1,88 @@
+"""Record a training: runs, metrics, models and the bundle.
+
+Takes a candidate, gives the version of its bundle in the registry. Decides nothing: which
+alias names that version is the caller's business.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import mlflow
+
+from sales_forecast.bundle import write_bundle
+from sales_forecast.candidate import Candidate
+from sales_forecast.panel import Panel
+from sales_forecast.registry.client import Registry, quietly
+from sales_forecast.registry.models import LoggedModel, logged_models
+from sales_forecast.training import PROTOCOLS
+
+
+def record(
+    registry: Registry, candidate: Candidate, panel: Panel, report: Mapping[str, bytes]
+) -> str:
+    """Log one training: a parent run, a child run per model, and the bundle.
+
+    `report`: file name -> content, kept beside the bundle. Returns the version of the
+    bundle in the registry, without any alias yet.
+    """
+    with quietly(), tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        mlflow.set_experiment(experiment_id=registry.experiment())
+        with mlflow.start_run(run_name=candidate.manifest.version) as run:
+            _log_parent(candidate, folder, report)
+            if candidate.models is not None:
+                for model in logged_models(candidate.models, panel, folder):
+                    _log_child(model, candidate)
+            return registry.register_bundle(run.info.run_id)
+
+
+def _log_parent(candidate: Candidate, folder: Path, report: Mapping[str, bytes]) -> None:
+    manifest = candidate.manifest
+    mlflow.set_tags(
+        {
+            "bundle_version": manifest.version,
+            "kind": manifest.kind,
+            "git_commit": manifest.git_commit or "unknown",
+            "data_fingerprint": manifest.training.fingerprint,
+            "data_source": manifest.training.source,
+        }
+    )
+    mlflow.log_params(
+        {
+            "first_week": manifest.training.first_week,
+            "last_week": manifest.training.last_week,
+            "n_series": len(manifest.training.series),
+            **{
+                f"{name}_{field}": getattr(split, field)
+                for name, split in PROTOCOLS.items()
+                for field in ("horizon", "windows", "step")
+            },
+        }
+    )
+    for protocol, models in manifest.scores.items():
+        mlflow.log_metrics(
+            {
+                f"{protocol}.{model}.{metric}": value
+                for model, metrics in models.items()
+                for metric, value in metrics.items()
+            }
+        )
+    write_bundle(folder / "bundle", manifest, candidate.files)
+    mlflow.log_artifacts(str(folder / "bundle"), "bundle")
+    for name, content in report.items():
+        (folder / name).write_bytes(content)
+        mlflow.log_artifact(str(folder / name), "report")
+
+
+def _log_child(model: LoggedModel, candidate: Candidate) -> None:
+    with mlflow.start_run(run_name=model.name, nested=True):
+        mlflow.log_params({name: str(value) for name, value in model.params.items()})
+        for protocol, models in candidate.manifest.scores.items():
+            scores = models.get(model.name, {})
+            mlflow.log_metrics({f"{protocol}.{name}": value for name, value in scores.items()})
+        model.flavor.log_model(  # type: ignore[attr-defined]
+            name=model.name, registered_model_name=model.registered_name, **model.arguments
+        )

@@ -1,0 +1,114 @@
+"""Scores as a table and forecasts as pictures, for the terminal, MLflow and the README.
+
+Takes scores and backtest tables, gives text and PNG bytes. Computes nothing new.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from sales_forecast.gate import BASELINE_MODEL, SERVED, Tables
+from sales_forecast.panel import Panel
+
+Scores = Mapping[str, Mapping[str, float]]
+_COLUMNS = ("model", "WMAE", "to growth", "WAPE", "RMSE", "MAE on holidays", "in 80% interval")
+_PANELS = 4
+_HISTORY_WEEKS = 78
+
+
+def score_table(scores: Scores) -> str:
+    """Return a Markdown table, one line a model, with its WMAE relative to the growth baseline."""
+    growth = scores[BASELINE_MODEL]["wmae"] if BASELINE_MODEL in scores else float("nan")
+    rows = [_COLUMNS]
+    for model, errors in scores.items():
+        missing = float("nan")
+        rows.append(
+            (
+                model,
+                f"{errors['wmae']:,.0f}",
+                f"{100 * (errors['wmae'] / growth - 1):+.1f}%",
+                f"{100 * errors['wape']:.2f}%",
+                f"{errors['rmse']:,.0f}",
+                _or_dash(errors.get("mae_holiday", missing), "{:,.0f}"),
+                _or_dash(100 * errors.get("coverage_80", missing), "{:.0f}%"),
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+    lines = [_line(row, widths) for row in rows]
+    rule = [
+        f"{'-' * (width - 1)}:" if column else "-" * width for column, width in enumerate(widths)
+    ]
+    return "\n".join([lines[0], f"| {' | '.join(rule)} |", *lines[1:]])
+
+
+def _line(row: tuple[str, ...], widths: list[int]) -> str:
+    name, *numbers = (
+        cell.rjust(width) if column else cell.ljust(width)
+        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+    )
+    return f"| {' | '.join([name, *numbers])} |"
+
+
+def _or_dash(value: float, form: str) -> str:
+    return "-" if pd.isna(value) else form.format(value)
+
+
+def forecast_plot(panel: Panel, tables: Tables, protocol: str) -> bytes:
+    """Draw what was sold beside what had been forecast, for four stores, as a PNG."""
+    table = tables[protocol]
+    served = SERVED["models"][protocol]
+    model = served if served in table.columns else BASELINE_MODEL
+    sizes = pd.Series(panel.y[:, -_HISTORY_WEEKS:].mean(axis=1), index=panel.series).sort_values()
+    picks = sizes.index[:: max(len(sizes) // _PANELS, 1)][:_PANELS]
+    figure = Figure(figsize=(11, 6.5), layout="constrained")
+    axes = figure.subplots(2, 2, squeeze=False).ravel()
+    for ax, series in zip(axes, picks, strict=False):
+        _draw(ax, panel, table[table["unique_id"] == series], series, model)
+    for ax in axes[len(picks) :]:
+        ax.remove()
+    axes[0].legend(loc="upper left", frameon=False, fontsize=8)
+    kind = "one week ahead" if table["step"].max() == 1 else f"up to {table['step'].max()} weeks"
+    figure.suptitle(f"Sales a week, and what {model} had forecast {kind}", fontsize=12)
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=100, metadata={"Software": None})
+    return out.getvalue()
+
+
+def _draw(ax: Axes, panel: Panel, rows: pd.DataFrame, series: str, model: str) -> None:
+    weeks = panel.periods[-_HISTORY_WEEKS:]
+    sold = panel.y[panel.positions[series], -_HISTORY_WEEKS:]
+    ax.plot(weeks, sold, color="0.25", linewidth=1.2, label="sold")
+    # Where windows overlap, the latest word on a week is the one to show.
+    last = rows.sort_values("cutoff").drop_duplicates("ds", keep="last").sort_values("ds")
+    days = last["ds"].to_numpy()
+    ax.plot(days, last[model], color="tab:blue", linewidth=1.4, label="forecast")
+    ax.fill_between(
+        days,
+        last[f"{model}_lo_80"],
+        last[f"{model}_hi_80"],
+        color="tab:blue",
+        alpha=0.18,
+        linewidth=0,
+        label="80% interval",
+    )
+    ax.plot(
+        days,
+        last[BASELINE_MODEL],
+        color="tab:orange",
+        linewidth=0.9,
+        linestyle="--",
+        label="last year x growth",
+    )
+    ax.set_title(f"Store {series}", loc="left", fontsize=10)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1e6:.2f} M"))
+    locator = AutoDateLocator(maxticks=7)
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))

@@ -1,0 +1,42 @@
+"""The application: routes, the one error shape and the thread that keeps the model current.
+
+Takes a `Live`, gives an ASGI application. Reads no settings and opens nothing by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from sales_forecast.service import problems
+from sales_forecast.service.live import Live
+from sales_forecast.service.routes import add_routes
+
+_SECONDS_FOR_A_FIRST_LOOK = 1.5
+"""Loading takes less; a service that has nothing to load must still answer /health soon."""
+
+
+def create_app(live: Live) -> FastAPI:
+    """Return the service. `live` is open as long as the application runs."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        with live:
+            await run_in_threadpool(live.wait, _SECONDS_FOR_A_FIRST_LOOK)
+            yield
+
+    app = FastAPI(
+        title="Sales Forecasting",
+        summary="Weekly sales of each store, with honest intervals.",
+        version="1",
+        lifespan=lifespan,
+        redirect_slashes=False,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
+    problems.install(app)
+    add_routes(app, live)
+    return app

@@ -1,0 +1,164 @@
+"""What is served now: one predictor, exchanged as a whole when a better one has proved itself.
+
+Takes a place to look for bundles and a database, gives the current `Predictor`. A thread of its
+own looks for a new bundle and for new weeks, lets the bundle prove itself, builds the next
+predictor aside and then swaps one reference: no request waits and none sees half of each. A
+bundle that fails stays refused, with its reason, until something changes. Nothing here runs in
+a request but reading that reference. Must not know HTTP.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event, Thread
+from types import TracebackType
+from typing import Self
+
+from sales_forecast.bundle import read_bundle
+from sales_forecast.database import Database
+from sales_forecast.errors import NotReady, SalesForecastError
+from sales_forecast.panel import Panel
+from sales_forecast.service.golden import verify
+from sales_forecast.service.location import ModelLocation, locate
+from sales_forecast.service.predictor import Predictor
+from sales_forecast.settings import Settings
+
+_SECONDS_TO_STOP = 10.0
+
+logger = logging.getLogger(__name__)
+
+
+def load_predictor(folder: Path, panel: Panel) -> Predictor:
+    """Read a bundle and let it prove itself. Raises BundleRefused."""
+    bundle = read_bundle(folder)
+    verify(bundle)
+    return Predictor(bundle, panel)
+
+
+class Live:
+    """The predictor that is served, kept up to date while the context is open.
+
+    `model` says where the bundle is, `database` holds the history, `build` makes a verified
+    predictor of both; all three are asked every `refresh_seconds`, `build` only after a change.
+    """
+
+    def __init__(
+        self,
+        model: ModelLocation,
+        database: Database,
+        refresh_seconds: float,
+        build: Callable[[Path, Panel], Predictor] = load_predictor,
+    ) -> None:
+        self._model = model
+        self._database = database
+        self._refresh_seconds = refresh_seconds
+        self._build = build
+        self._predictor: Predictor | None = None
+        self._tried: object = None
+        self._verdict: str | None = None
+        self._problem: str | None = None
+        self._stop = Event()
+        self._looked = Event()
+        self._thread = Thread(target=self._keep_looking, name="refresh", daemon=True)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return what a deployment asks for. Touches neither the database nor the bundle."""
+        model = locate(settings.model_uri, settings.var_dir / "fetched")
+        return cls(model, Database(settings.database_url), settings.refresh_seconds)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join(_SECONDS_TO_STOP)
+
+    @property
+    def predictor(self) -> Predictor:
+        """What answers now. Raises NotReady with the reason where there is nothing yet."""
+        if self._predictor is None:
+            raise NotReady(self._problem or "The model is being loaded. Try again in a second.")
+        return self._predictor
+
+    @property
+    def problem(self) -> str | None:
+        """Why the newest bundle or the newest weeks are not served, if they are not."""
+        return self._problem
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the first look has ended, well or not, but no longer than `seconds`."""
+        self._looked.wait(seconds)
+
+    def check(self) -> None:
+        """Raise NotReady or DatabaseError where a request could not be answered fully."""
+        _ = self.predictor
+        self._database.ping()
+
+    def refresh(self) -> None:
+        """Look once for a new bundle and new weeks. Raises nothing: see `problem`."""
+        try:
+            problem = self._look()
+        except SalesForecastError as error:
+            problem = error.message
+        except Exception as error:  # whatever it is, the thread must live and look again
+            logger.exception("Looking for a new model or new weeks failed.")
+            problem = f"{type(error).__name__}: {error}"
+        if problem is not None and problem != self._problem:
+            kept = "nothing" if self._predictor is None else f"model {self._predictor.version}"
+            logger.warning("%s Served meanwhile: %s.", problem, kept)
+        self._problem = problem
+
+    def _look(self) -> str | None:
+        """Serve what is new. Returns why it is refused; raises what may soon be over."""
+        folder = self._model.find(self._stop)
+        found = (folder, _stamp(folder), self._database.version())
+        if found != self._tried:
+            panel = self._database.read_panel()
+            self._verdict = self._exchange(folder, panel)
+            self._tried = found
+        return self._verdict
+
+    def _exchange(self, folder: Path, panel: Panel) -> str | None:
+        try:
+            predictor = self._build(folder, panel)
+        except SalesForecastError as error:
+            return error.message
+        self._predictor = predictor
+        logger.info("Serving model %s with sales until %s.", predictor.version, predictor.origin)
+        _give_memory_back()
+        return None
+
+    def _keep_looking(self) -> None:
+        while True:
+            self.refresh()
+            self._looked.set()
+            if self._stop.wait(self._refresh_seconds):
+                return
+
+
+def _stamp(folder: Path) -> list[tuple[str, int, int]]:
+    """Return what changes when a bundle is written anew in the same folder."""
+    files = [(file.name, file.stat()) for file in folder.iterdir()]
+    return sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in files)
+
+
+def _give_memory_back() -> None:
+    """Return what loading took to the system; what stays is not looked at by the collector."""
+    gc.collect()
+    gc.freeze()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl does not
+        if trim is not None:
+            trim(0)

@@ -1,0 +1,109 @@
+"""The one error shape: every way a request can fail becomes `{"error": {code, message, fields}}`.
+
+Takes exceptions, gives responses. Must not decide what is an error, and never shows a trace:
+what nobody foresaw is answered in the same shape and left to the server to log.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request, Response
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from starlette.exceptions import HTTPException
+
+from sales_forecast.errors import InvalidRequest, SalesForecastError
+
+_MOST_FIELDS = 10
+"""A body may hold 100,000 unknown fields; nobody reads an answer about all of them."""
+_MOST_CHARACTERS = 60
+
+
+class InvalidJson(SalesForecastError):
+    """A body that is not JSON in UTF-8, or is nested absurdly deep."""
+
+    code = "invalid_json"
+    status = 400
+
+
+class BodyTooLarge(SalesForecastError):
+    """A body that no request of this service needs."""
+
+    code = "body_too_large"
+    status = 413
+
+
+def _brief(text: str) -> str:
+    """Cut what a caller chose, so that an answer cannot be made huge."""
+    return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 3] + "..."
+
+
+def _sentence(detail: ErrorDetails, known: str) -> str:
+    kind, value = detail["type"], detail["input"]
+    if kind == "missing":
+        return "is required"
+    if kind == "extra_forbidden":
+        return f"is not a field of this request, which are {known}"
+    wish = detail["msg"].replace("Input should be", "must be")
+    return f"{wish}, not {_brief(json.dumps(value))}"
+
+
+def from_validation(error: ValidationError, model: type[BaseModel]) -> SalesForecastError:
+    """Translate what pydantic refused: InvalidJson, or InvalidRequest that names each field."""
+    details = error.errors(include_url=False, include_context=False)
+    first = details[0]
+    if first["type"] == "json_invalid":
+        reason = first["msg"].removeprefix("Invalid JSON: ")
+        return InvalidJson(f"The body is not JSON in UTF-8: {reason}.", {"body": reason})
+    known = ", ".join(field.alias or name for name, field in model.model_fields.items())
+    fields = {
+        _brief(str(detail["loc"][0])) if detail["loc"] else "body": _sentence(detail, known)
+        for detail in details[:_MOST_FIELDS]
+    }
+    message = ". ".join(f"{name} {problem}" for name, problem in fields.items())
+    if len(details) > _MOST_FIELDS:
+        message += f". And {len(details) - _MOST_FIELDS} more"
+    return InvalidRequest(message + ".", fields)
+
+
+def error_response(
+    status: int,
+    code: str,
+    message: str,
+    fields: Mapping[str, object],
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return the one shape."""
+    body = {"error": {"code": code, "message": message, "fields": dict(fields)}}
+    return Response(
+        json.dumps(body, default=str), status, headers=headers, media_type="application/json"
+    )
+
+
+async def _foreseen(_: Request, error: Exception) -> Response:
+    assert isinstance(error, SalesForecastError)  # noqa: S101 - registered for nothing else
+    return error_response(error.status, error.code, error.message, error.fields)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
+    code = HTTPStatus(error.status_code).name.lower()
+    path = _brief(request.url.path)
+    message = f"{request.method} {path}: {error.detail}. GET /docs shows what there is."
+    fields = {"method": request.method, "path": path}
+    return error_response(error.status_code, code, message, fields, error.headers)
+
+
+async def _unforeseen(_: Request, _error: Exception) -> Response:
+    message = "The service failed to answer; the reason is in its log."
+    return error_response(500, "internal_error", message, {})
+
+
+def install(app: FastAPI) -> None:
+    """Make `app` answer every failure in the one shape."""
+    app.add_exception_handler(SalesForecastError, _foreseen)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unforeseen)

@@ -1,0 +1,102 @@
+"""Both protocols and the final fit: everything that learns.
+
+Takes a panel, gives backtest tables and fitted models. Must not know bundles, MLflow or the
+gate's consequences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from sales_forecast.backtest import (
+    MANY_STEPS,
+    ONE_STEP,
+    Progress,
+    RollingOrigin,
+    backtest,
+    with_intervals,
+    with_mean,
+)
+from sales_forecast.errors import SettingsError
+from sales_forecast.forecasters import arima, trees
+from sales_forecast.forecasters.arima import ARIMA, FittedArima
+from sales_forecast.forecasters.base import Forecaster
+from sales_forecast.forecasters.naive import BASELINES
+from sales_forecast.forecasters.trees import RANDOM_FOREST, XGBOOST, FittedTrees
+from sales_forecast.gate import MANY_STEPS_NAME, MEAN_MODEL, ONE_STEP_NAME, Tables
+from sales_forecast.panel import Panel
+
+ALL_FORECASTERS: tuple[Forecaster, ...] = (*BASELINES, RANDOM_FOREST, XGBOOST, ARIMA)
+PROTOCOLS: Mapping[str, RollingOrigin] = {ONE_STEP_NAME: ONE_STEP, MANY_STEPS_NAME: MANY_STEPS}
+MIN_WEEKS = max(trees.MIN_WEEKS, arima.MIN_WEEKS)
+
+
+@dataclass(frozen=True)
+class Models:
+    """The three models, fitted on all weeks."""
+
+    random_forest: FittedTrees
+    xgboost: FittedTrees
+    arima: FittedArima
+
+
+def score_models(
+    panel: Panel, forecasters: tuple[Forecaster, ...], split: RollingOrigin, progress: Progress
+) -> pd.DataFrame:
+    """Backtest and add the mean of both trees (where they run) and all intervals."""
+    table = backtest(panel, forecasters, split, progress)
+    both = [RANDOM_FOREST.name, XGBOOST.name]
+    if set(both) <= set(table.columns):
+        table = with_mean(table, MEAN_MODEL, both)
+    return with_intervals(table)
+
+
+def choose(names: str | None) -> tuple[Forecaster, ...]:
+    """Return the baselines and the forecasters of a comma-separated list; all for None.
+
+    The mean of both trees stands for both. Raises SettingsError naming what is unknown.
+    """
+    if names is None:
+        return ALL_FORECASTERS
+    wanted = {name.strip() for name in names.split(",")}
+    known = {forecaster.name for forecaster in ALL_FORECASTERS} | {MEAN_MODEL}
+    if unknown := sorted(wanted - known):
+        raise SettingsError(
+            f"--models: unknown {', '.join(unknown)}. Known: {', '.join(sorted(known))}."
+        )
+    if MEAN_MODEL in wanted:
+        wanted |= {RANDOM_FOREST.name, XGBOOST.name}
+    return tuple(f for f in ALL_FORECASTERS if f in BASELINES or f.name in wanted)
+
+
+def evaluate(panel: Panel, progress: Progress) -> Tables:
+    """Run both protocols, with as many windows as the data holds.
+
+    Data too short for the models is judged with the baselines alone; data too short for any
+    window at all gives no tables.
+    """
+    tables = {}
+    for name, split in PROTOCOLS.items():
+        forecasters, windows = ALL_FORECASTERS, split.within(panel.n_periods - MIN_WEEKS)
+        if windows is None:
+            forecasters, windows = BASELINES, split.within(panel.n_periods - 1)
+        if windows is not None:
+            tables[name] = score_models(panel, forecasters, windows, _within(name, progress))
+    return tables
+
+
+def _within(protocol: str, progress: Progress) -> Progress:
+    return lambda text: progress(f"{protocol.replace('_', ' ')}: {text}")
+
+
+def fit_models(panel: Panel, progress: Progress) -> Models:
+    """Fit the three models on all of a panel. Raises NotEnoughData."""
+    progress("fitting random_forest on all weeks")
+    random_forest = RANDOM_FOREST.fit(panel)
+    progress("fitting xgboost on all weeks")
+    xgboost = XGBOOST.fit(panel)
+    progress("fitting arima on all weeks")
+    return Models(random_forest, xgboost, ARIMA.fit(panel))

@@ -1,0 +1,151 @@
+"""Stand-ins for what the service is built on: small, obvious, and tested by `test_fakes.py`.
+
+They answer by formulas that a test can compute in its head, so that a test of the service
+fails for reasons of the service alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from threading import Event
+
+from sales_forecast.calendar import week_ending
+from sales_forecast.errors import BundleRefused, NotReady, UnknownStore
+from sales_forecast.service.live import Live
+from sales_forecast.service.predictor import Answer, WeekForecast
+
+KNOWN_STORES = range(1, 46)
+ORIGIN = date(2012, 10, 26)
+
+
+@dataclass(frozen=True)
+class FakePredictor:
+    """Store n sells n * 1000 dollars, and the Random Forest is 100 above XGBoost."""
+
+    version: str = "fake-1"
+    origin: date = ORIGIN
+    warnings: tuple[str, ...] = ()
+    baseline: bool = False
+
+    def predict(self, store: int, day: date, conditions: Sequence[float]) -> Answer:
+        _, temperature, *_ = conditions
+        sales = 1000.0 * self._known(store, "Store")
+        hot = ("Temperature is above the range seen in training.",) if temperature > 120 else ()
+        return Answer(
+            prediction=sales,
+            week_ending=week_ending(day),
+            interval_80=(sales - 50, sales + 50),
+            random_forest=None if self.baseline else sales + 50,
+            xgboost=None if self.baseline else sales - 50,
+            warnings=self.warnings + hot,
+        )
+
+    def forecast(self, store: int, steps: int) -> Sequence[WeekForecast]:
+        sales = 1000.0 * self._known(store, "store_id")
+        return [
+            WeekForecast(self.origin + timedelta(weeks=week), sales + week, sales, sales + 2 * week)
+            for week in range(1, steps + 1)
+        ]
+
+    def describe(self) -> dict[str, object]:
+        return {"version": self.version, "warnings": list(self.warnings)}
+
+    def _known(self, store: int, name: str) -> int:
+        if store not in KNOWN_STORES:
+            raise UnknownStore(f"Store {store} is not in the model.", {name: store})
+        return store
+
+
+class FakeDatabase:
+    """A history that a test can change, empty, or break."""
+
+    def __init__(self, history: str | None = "history 1") -> None:
+        self.history = history
+        self.failure: Exception | None = None
+        self.reads = 0
+
+    def ping(self) -> None:
+        if self.failure:
+            raise self.failure
+
+    def version(self) -> int:
+        self.ping()
+        return hash(self.history)
+
+    def read_panel(self) -> str:
+        self.ping()
+        self.reads += 1
+        if self.history is None:
+            raise NotReady("The database has no sales yet.")
+        return self.history
+
+
+@dataclass
+class FakeModel:
+    """A place of bundles: a folder whose `manifest.json` holds the version and nothing else."""
+
+    folder: Path
+    failure: Exception | None = field(default=None)
+
+    def find(self, stop: Event) -> Path:  # noqa: ARG002
+        if self.failure:
+            raise self.failure
+        return self.folder
+
+    def publish(self, version: str) -> None:
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / "manifest.json").write_text(version)
+
+
+def build_fake(folder: Path, panel: object) -> FakePredictor:
+    """Build what the folder names; the version `bad` fails as a damaged bundle does."""
+    version = (folder / "manifest.json").read_text()
+    if version == "bad":
+        raise BundleRefused("The bundle bad does not reproduce its golden rows.")
+    return FakePredictor(version=f"{version} on {panel}")
+
+
+def live_fake(
+    folder: Path,
+    version: str | None = "model 1",
+    database: FakeDatabase | None = None,
+    build: Callable[..., FakePredictor] = build_fake,
+    refresh_seconds: float = 0.01,
+) -> Live:
+    """Return a real `Live` over fakes, with one bundle published unless `version` is None."""
+    model = FakeModel(folder)
+    if version is not None:
+        model.publish(version)
+    return Live(model, database or FakeDatabase(), refresh_seconds, build)
+
+
+class LiveStub:
+    """Serves one predictor for ever, without a thread."""
+
+    def __init__(self, predictor: FakePredictor | None = None, problem: str | None = None) -> None:
+        self._predictor = predictor
+        self.problem = problem
+        self.failure: Exception | None = None
+
+    def __enter__(self) -> LiveStub:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def wait(self, seconds: float) -> None:
+        pass
+
+    @property
+    def predictor(self) -> FakePredictor:
+        if self._predictor is None:
+            raise NotReady(self.problem or "The model is being loaded.")
+        return self._predictor
+
+    def check(self) -> None:
+        _ = self.predictor
+        if self.failure:
+            raise self.failure

@@ -1,0 +1,257 @@
+"""The predictor: serving answers what the same models answer offline, and says what it doubts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from sales_forecast.bundle import TREES, Bundle
+from sales_forecast.candidate import Candidate, baseline_candidate, model_candidate
+from sales_forecast.errors import BundleRefused, InvalidRequest, NotReady, UnknownStore
+from sales_forecast.forecasters.naive import GROWTH
+from sales_forecast.panel import CONDITIONS, Panel
+from sales_forecast.sample import sample_rows
+from sales_forecast.service.golden import verify
+from sales_forecast.service.predictor import Predictor
+from sales_forecast.training import MANY_STEPS_NAME, ONE_STEP_NAME, evaluate
+
+USUAL = (0.0, 60.0, 3.0, 200.0, 8.0)
+STORES = ["1", "2", "5", "9", "20", "33"]
+
+
+def quiet(_: str) -> None:
+    return
+
+
+@pytest.fixture(scope="module")
+def panel() -> Panel:
+    return sample_rows().to_panel().select(STORES)
+
+
+@pytest.fixture(scope="module")
+def candidate(panel: Panel) -> Candidate:
+    return model_candidate(panel, "test", {}, quiet)
+
+
+@pytest.fixture(scope="module")
+def predictor(candidate: Candidate, panel: Panel) -> Predictor:
+    return Predictor(Bundle(candidate.manifest, candidate.files[TREES]), panel)
+
+
+def offline(
+    candidate: Candidate, panel: Panel, store: str, week: int, conditions: list[float]
+) -> tuple[float, float]:
+    """Ask the fitted scikit-learn and XGBoost models, as a backtest does."""
+    origin = min(week - 1, panel.n_periods - 1)
+    history, horizon = panel.until(panel.periods[origin]), week - origin
+    given = {
+        name: np.full((panel.n_series, horizon), value)
+        for name, value in zip(CONDITIONS, conditions, strict=True)
+    }
+    row = panel.positions[store]
+    assert candidate.models is not None
+    return (
+        candidate.models.random_forest.predict(history, horizon, given)[row, -1],
+        candidate.models.xgboost.predict(history, horizon, given)[row, -1],
+    )
+
+
+def test_the_service_answers_what_the_same_models_answer_offline(
+    candidate: Candidate, panel: Panel, predictor: Predictor
+) -> None:
+    rng = np.random.default_rng(7)
+    for _ in range(200):
+        store = str(rng.choice(STORES))
+        week = int(rng.integers(1, panel.n_periods + 80))
+        conditions = [float(rng.integers(0, 2)), *rng.uniform((-10, 2, 120, 3), (110, 5, 240, 15))]
+        day = panel.first + timedelta(days=7 * week - int(rng.integers(0, 7)))
+        answer = predictor.predict(int(store), day, conditions)
+        random_forest, xgboost = offline(candidate, panel, store, week, conditions)
+        assert answer.random_forest == pytest.approx(random_forest, rel=1e-4)
+        assert answer.xgboost == pytest.approx(xgboost, rel=1e-4)
+        assert answer.prediction == pytest.approx((random_forest + xgboost) / 2, rel=1e-4)
+        assert panel.first + timedelta(days=7 * week) == answer.week_ending
+
+
+def test_forecasts_are_those_of_the_fitted_arima(
+    candidate: Candidate, panel: Panel, predictor: Predictor
+) -> None:
+    assert candidate.models is not None
+    expected = candidate.models.arima.predict(panel, 52)
+    for row, store in enumerate(STORES):
+        weeks = predictor.forecast(int(store), 52)
+        np.testing.assert_allclose([week.sales for week in weeks], expected[row], atol=0.01)
+        ends = [panel.last + timedelta(weeks=step) for step in range(1, 53)]
+        assert ends == [week.week_ending for week in weeks]
+    assert list(predictor.forecast(1, 5)) == list(predictor.forecast(1, 52)[:5])
+
+
+def test_a_past_week_is_answered_as_it_would_have_been_the_week_before(
+    candidate: Candidate, panel: Panel, predictor: Predictor
+) -> None:
+    day = date(2012, 4, 6)
+    before = panel.until(day - timedelta(days=7))
+    then = Predictor(Bundle(candidate.manifest, candidate.files[TREES]), before)
+    assert then.predict(2, day, USUAL) == predictor.predict(2, day, USUAL)
+
+
+def test_every_day_of_a_week_has_one_answer(predictor: Predictor) -> None:
+    saturday = date(2012, 11, 3)
+    answers = {predictor.predict(1, saturday + timedelta(days=n), USUAL) for n in range(7)}
+    assert 1 == len(answers)
+    assert date(2012, 11, 9) == answers.pop().week_ending
+
+
+def test_new_weeks_move_the_answers_without_a_new_model(candidate: Candidate, panel: Panel) -> None:
+    bundle = Bundle(candidate.manifest, candidate.files[TREES])
+    before = Predictor(bundle, panel.until(panel.periods[-3]))
+    after = Predictor(bundle, panel)
+    assert after.origin == before.origin + timedelta(weeks=2)
+    day = after.origin + timedelta(weeks=1)
+    assert before.predict(1, day, USUAL).prediction != after.predict(1, day, USUAL).prediction
+    assert day == after.forecast(1, 1)[0].week_ending
+
+
+def test_usual_conditions_for_the_next_week_need_no_warning(
+    panel: Panel, predictor: Predictor
+) -> None:
+    last = [float(panel.conditions[name][0, -1]) for name in CONDITIONS]
+    answer = predictor.predict(1, predictor.origin + timedelta(days=3), last)
+    assert () == answer.warnings
+
+
+def test_a_condition_outside_what_was_seen_is_named_with_the_range(
+    candidate: Candidate, predictor: Predictor
+) -> None:
+    low, high = candidate.manifest.condition_ranges["Temperature"]
+    answer = predictor.predict(1, date(2012, 11, 3), (0, 151.5, *USUAL[2:]))
+    (warning,) = answer.warnings
+    assert (
+        f"Temperature 151.5 is outside what the models were trained on ({low:g} to {high:g})."
+        == warning
+    )
+
+
+def test_beyond_a_year_the_answer_says_how_far_beyond_it_is(predictor: Predictor) -> None:
+    day = predictor.origin + timedelta(weeks=53)
+    (warning,) = predictor.predict(1, day, USUAL).warnings
+    assert f"The week ending {day} is 53 weeks after the last known one" in warning
+    assert () == predictor.predict(1, day - timedelta(weeks=1), USUAL).warnings
+
+
+def test_the_farthest_day_is_answered_if_its_week_has_an_end(
+    candidate: Candidate, panel: Panel, predictor: Predictor
+) -> None:
+    answer = predictor.predict(1, date.max, USUAL)
+    assert math.isfinite(answer.prediction)
+    a_day_later = replace(panel, periods=panel.periods + np.timedelta64(1, "D"))
+    until_saturday = Predictor(Bundle(candidate.manifest, candidate.files[TREES]), a_day_later)
+    with pytest.raises(InvalidRequest, match="ends after 9999-12-31"):
+        until_saturday.predict(1, date.max, USUAL)
+
+
+def test_a_week_of_the_first_year_is_answered_from_the_week_before_and_says_so(
+    predictor: Predictor,
+) -> None:
+    answer = predictor.predict(1, date(2010, 6, 1), USUAL)
+    (warning,) = answer.warnings
+    assert "a year before the week ending 2010-06-04 are not known" in warning
+
+
+@pytest.mark.parametrize("day", [date(2010, 2, 5), date(2010, 1, 30), date(1900, 1, 1)])
+def test_a_day_without_a_known_week_before_it_is_refused(predictor: Predictor, day: date) -> None:
+    with pytest.raises(InvalidRequest, match="earliest week that can be answered ends 2010-02-12"):
+        predictor.predict(1, day, USUAL)
+
+
+def test_an_unknown_store_is_refused_with_the_known_ones(predictor: Predictor) -> None:
+    expected = "Store 99 is not in the model. Known stores: 1-2, 5, 9, 20, 33."
+    with pytest.raises(UnknownStore) as of_predict:
+        predictor.predict(99, date(2012, 11, 3), USUAL)
+    assert expected == of_predict.value.message
+    assert {"Store": 99} == of_predict.value.fields
+    with pytest.raises(UnknownStore) as of_forecast:
+        predictor.forecast(99, 5)
+    assert {"store_id": 99} == of_forecast.value.fields
+
+
+@pytest.mark.parametrize("steps", [0, 53])
+def test_steps_out_of_range_are_refused(predictor: Predictor, steps: int) -> None:
+    with pytest.raises(InvalidRequest, match=f"1 to 52, not {steps}"):
+        predictor.forecast(1, steps)
+
+
+def test_a_store_without_any_positive_sales_is_refused_not_guessed(
+    candidate: Candidate, panel: Panel
+) -> None:
+    y = panel.y.copy()
+    y[panel.positions["5"]] = np.nan
+    predictor = Predictor(Bundle(candidate.manifest, candidate.files[TREES]), replace(panel, y=y))
+    with pytest.raises(InvalidRequest, match="Store 5 has no known sales"):
+        predictor.predict(5, date(2012, 11, 3), USUAL)
+    with pytest.raises(InvalidRequest, match="Store 5 has no known sales"):
+        predictor.forecast(5, 5)
+    assert predictor.predict(1, date(2012, 11, 3), USUAL).prediction > 0
+
+
+def test_a_history_of_other_stores_is_not_ready(candidate: Candidate) -> None:
+    others = sample_rows().to_panel().select(["3", "4"])
+    with pytest.raises(NotReady, match="none of the 6 stores"):
+        Predictor(Bundle(candidate.manifest, candidate.files[TREES]), others)
+
+
+def test_intervals_hold_the_prediction_and_widen_with_the_step(panel: Panel) -> None:
+    tables = evaluate(panel.select(["1", "2"]), quiet)
+    note = "The baseline answers."
+    candidate = baseline_candidate(panel, "test", tables, note)
+    predictor = Predictor(Bundle(candidate.manifest, b""), panel)
+    weeks = predictor.forecast(1, 52)
+    widths = [(week.upper - week.lower) / week.sales for week in weeks]
+    assert all(week.lower <= week.sales <= week.upper for week in weeks)
+    assert sorted(widths) == pytest.approx(widths, rel=1e-6)
+    answer = predictor.predict(1, weeks[0].week_ending, USUAL)
+    assert answer.interval_80 is not None
+    assert answer.interval_80[0] <= answer.prediction <= answer.interval_80[1]
+    assert {ONE_STEP_NAME, MANY_STEPS_NAME} == set(predictor.describe()["scores"])
+    assert (note,) == answer.warnings == predictor.warnings
+
+
+def test_the_baseline_answers_last_year_times_growth(panel: Panel) -> None:
+    candidate = baseline_candidate(panel, "test", {}, "note")
+    predictor = Predictor(Bundle(candidate.manifest, b""), panel)
+    ahead = GROWTH.predict(panel, 60)
+    for step in (1, 52, 55):
+        answer = predictor.predict(9, panel.last + timedelta(weeks=step), USUAL)
+        assert round(float(ahead[panel.positions["9"], step - 1]), 2) == answer.prediction
+        assert (None, None, None) == (answer.random_forest, answer.xgboost, answer.interval_80)
+    past = panel.until(panel.periods[-5])
+    answer = predictor.predict(9, past.last + timedelta(weeks=1), USUAL)
+    assert round(float(GROWTH.predict(past, 1)[3, 0]), 2) == answer.prediction
+    assert ahead[0, :5].round(2).tolist() == [week.sales for week in predictor.forecast(1, 5)]
+    verify(Bundle(candidate.manifest, b""))
+
+
+def test_a_bundle_made_for_other_features_is_refused(candidate: Candidate, panel: Panel) -> None:
+    names = tuple(reversed(candidate.manifest.feature_names))
+    other = candidate.manifest.model_copy(update={"feature_names": names})
+    with pytest.raises(BundleRefused, match="other features"):
+        Predictor(Bundle(other, candidate.files[TREES]), panel)
+
+
+def test_a_graph_that_is_none_is_refused(candidate: Candidate, panel: Panel) -> None:
+    with pytest.raises(BundleRefused, match="cannot be loaded"):
+        Predictor(Bundle(candidate.manifest, b"not a graph"), panel)
+
+
+def test_golden_rows_catch_a_changed_parameter(candidate: Candidate) -> None:
+    verify(Bundle(candidate.manifest, candidate.files[TREES]))
+    theta = {name: value * 0.5 for name, value in candidate.manifest.theta.items()}
+    weights = (0.05, *candidate.manifest.profile_weights[1:])
+    for change in ({"theta": theta}, {"profile_weights": weights}):
+        tampered = candidate.manifest.model_copy(update=change)
+        with pytest.raises(BundleRefused, match="fails its golden rows"):
+            verify(Bundle(tampered, candidate.files[TREES]))

@@ -1,0 +1,186 @@
+"""What callers rely on: the right questions and their answers."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+
+import pytest
+
+from sales_forecast.errors import DatabaseError
+from sales_forecast.panel import CONDITIONS
+from sales_forecast.service.app import create_app
+from sales_forecast.service.schemas import PredictRequest
+from tests.fakes import FakePredictor, LiveStub
+from tests.service.conftest import FORECAST, PREDICT, Ask, ask_app, error_of
+
+
+def test_a_prediction_has_the_mean_its_interval_both_models_and_the_version(ask: Ask):
+    response = ask("POST", "/predict_sales", PREDICT)
+
+    assert response.status_code == 200
+    assert response.json() == {
+        "prediction": 1000.0,
+        "week_ending": "2012-11-09",
+        "interval_80": [950.0, 1050.0],
+        "models": {"random_forest": 1050.0, "xgboost": 950.0},
+        "model_version": "fake-1",
+        "warnings": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("day", "week_ending"),
+    [
+        ("03-11-2012", "2012-11-09"),
+        ("2012-11-03", "2012-11-09"),
+        ("09-11-2012", "2012-11-09"),
+        ("02-11-2012", "2012-11-02"),
+        ("29-02-2012", "2012-03-02"),
+    ],
+)
+def test_any_day_in_either_form_stands_for_the_week_that_contains_it(ask: Ask, day, week_ending):
+    answer = ask("POST", "/predict_sales", {**PREDICT, "Date": day}).json()
+
+    assert answer["week_ending"] == week_ending
+
+
+def test_the_warnings_of_the_model_reach_the_caller(ask: Ask):
+    answer = ask("POST", "/predict_sales", {**PREDICT, "Temperature": 121}).json()
+
+    assert answer["warnings"] == ["Temperature is above the range seen in training."]
+
+
+def test_conditions_are_given_to_the_model_in_the_order_of_the_panel():
+    request = PredictRequest.model_validate_json(json.dumps(PREDICT))
+
+    assert [PREDICT[name] for name in CONDITIONS] == list(request.conditions)
+
+
+def test_the_baseline_is_served_without_answers_of_models():
+    app = create_app(LiveStub(FakePredictor(warnings=("Baseline.",), baseline=True)))
+
+    answer = ask_app(app, "POST", "/predict_sales", PREDICT).json()
+
+    assert answer["models"] == {"random_forest": None, "xgboost": None}
+    assert answer["warnings"] == ["Baseline."]
+
+
+def test_a_forecast_starts_with_the_first_week_after_the_last_known_one(ask: Ask):
+    response = ask("POST", "/forecast_sales", {"store_id": 2, "steps": 2})
+
+    assert response.status_code == 200
+    assert response.json() == [
+        {"Date": "2012-11-02", "Sales": 2001.0, "lower": 2000.0, "upper": 2002.0},
+        {"Date": "2012-11-09", "Sales": 2002.0, "lower": 2000.0, "upper": 2004.0},
+    ]
+    assert response.headers["X-Model-Version"] == "fake-1"
+    assert response.headers["X-Forecast-Origin"] == "2012-10-26"
+    assert "X-Warnings" not in response.headers
+
+
+@pytest.mark.parametrize("steps", [1, 52])
+def test_a_forecast_has_one_item_a_week(ask: Ask, steps):
+    assert len(ask("POST", "/forecast_sales", {"store_id": 1, "steps": steps}).json()) == steps
+
+
+def test_warnings_about_the_model_come_in_a_header_whatever_their_letters():
+    app = create_app(LiveStub(FakePredictor(warnings=("größer als je — “so”",))))
+
+    header = ask_app(app, "POST", "/forecast_sales", FORECAST).headers["X-Warnings"]
+
+    assert json.loads(header) == ["größer als je — “so”"]
+
+
+@pytest.mark.parametrize("content_type", [None, "application/x-www-form-urlencoded", "text/plain"])
+def test_json_is_read_whatever_the_content_type_says(ask: Ask, content_type):
+    headers = {} if content_type is None else {"Content-Type": content_type}
+
+    assert ask("POST", "/predict_sales", PREDICT, headers=headers).status_code == 200
+
+
+def test_health_needs_no_model():
+    response = ask_app(create_app(LiveStub()), "GET", "/health")
+
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+
+def test_ready_says_what_is_served_and_what_was_refused():
+    app = create_app(LiveStub(FakePredictor(), problem="The bundle b2 is damaged."))
+
+    response = ask_app(app, "GET", "/ready")
+
+    assert (response.status_code, response.json()) == (
+        200,
+        {
+            "status": "ready",
+            "model_version": "fake-1",
+            "forecast_origin": "2012-10-26",
+            "refused": "The bundle b2 is damaged.",
+        },
+    )
+
+
+def test_ready_says_no_with_the_reason_while_the_database_does_not_answer(live: LiveStub, ask: Ask):
+    live.failure = DatabaseError("The database sales.db does not answer.")
+
+    response = ask("GET", "/ready")
+
+    assert response.status_code == 503
+    assert error_of(response)["message"] == "The database sales.db does not answer."
+
+
+def test_model_gives_its_description_and_what_was_refused(ask: Ask):
+    assert ask("GET", "/model").json() == {"version": "fake-1", "warnings": [], "refused": None}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/predict_sales", PREDICT),
+        ("POST", "/forecast_sales", FORECAST),
+        ("GET", "/ready", None),
+        ("GET", "/model", None),
+    ],
+)
+def test_without_a_model_everything_but_health_says_why(method, path, body):
+    app = create_app(LiveStub(problem="There is no model bundle at var/champion."))
+
+    response = ask_app(app, method, path, body)
+
+    assert response.status_code == 503
+    assert error_of(response) == {
+        "code": "not_ready",
+        "message": "There is no model bundle at var/champion.",
+        "fields": {},
+    }
+
+
+def test_the_documentation_has_both_examples_and_every_declared_error(ask: Ask):
+    document = ask("GET", "/openapi.json").json()
+
+    for path in ("/predict_sales", "/forecast_sales"):
+        responses = document["paths"][path]["post"]["responses"]
+        assert set(responses) == {"200", "400", "404", "413", "422", "503"}
+        for status in set(responses) - {"200"}:
+            schema = responses[status]["content"]["application/json"]["schema"]
+            assert schema == {"$ref": "#/components/schemas/ErrorResponse"}
+    schemas = document["components"]["schemas"]
+    for name, example in (("PredictRequest", PREDICT), ("ForecastRequest", FORECAST)):
+        fields = schemas[name]["properties"]
+        assert {field: fields[field]["examples"][0] for field in fields} == example
+        assert schemas[name]["additionalProperties"] is False
+
+
+def test_the_documentation_page_is_served(ask: Ask):
+    response = ask("GET", "/docs")
+
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/html")
+
+
+def test_the_fake_predictor_answers_by_its_formulas():
+    fake = FakePredictor()
+
+    assert fake.predict(3, date(2012, 11, 3), [0, 70, 3, 200, 5]).prediction == 3000.0
+    assert [week.sales for week in fake.forecast(3, 2)] == [3001.0, 3002.0]

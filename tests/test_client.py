@@ -1,0 +1,267 @@
+"""The client asks right, tells the service's refusals in its words, and tries again with sense."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+import client as door
+from client import ClientError, SalesForecastClient
+from sales_forecast.service.app import create_app
+from tests.fakes import FakePredictor, LiveStub
+
+CONDITIONS = {
+    "holiday_flag": 0,
+    "temperature": 75.5,
+    "fuel_price": 3.45,
+    "cpi": 238.2,
+    "unemployment": 5.8,
+}
+
+
+LONGEST = (0.25, 0.5, 1.0, 2.0)  # seconds
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A service over a fake model, on a free port of this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        app = create_app(LiveStub(FakePredictor()))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def client(url) -> Iterator[SalesForecastClient]:
+    with SalesForecastClient(url) as client:
+        yield client
+
+
+class Script:
+    """A service that answers by a list: a status, or an exception to raise."""
+
+    def __init__(self, *answers: int | Exception) -> None:
+        self._answers = list(answers)
+        self.requests: list[httpx.Request] = []
+        self.pauses: list[float] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        answer = self._answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        error = {"code": "not_ready", "message": "Not yet.", "fields": {}}
+        return httpx.Response(answer, json={"status": "ok"} if answer == 200 else {"error": error})
+
+    def client(self, **options) -> SalesForecastClient:
+        return SalesForecastClient(
+            transport=httpx.MockTransport(self), sleep=self.pauses.append, **options
+        )
+
+
+def test_a_prediction_is_the_answer_of_the_service(client):
+    answer = client.predict_sales(1, "03-11-2012", **CONDITIONS)
+
+    assert answer["prediction"] == 1000.0
+    assert answer["week_ending"] == "2012-11-09"
+
+
+def test_a_forecast_is_a_list_of_weeks(client):
+    assert client.forecast_sales(2, 1) == [
+        {"Date": "2012-11-02", "Sales": 2001.0, "lower": 2000.0, "upper": 2002.0}
+    ]
+
+
+def test_health_ready_and_model_are_there(client):
+    assert client.health() == {"status": "ok"}
+    assert client.ready()["model_version"] == "fake-1"
+    assert client.model()["version"] == "fake-1"
+
+
+def test_a_refusal_has_the_code_the_message_and_the_fields_of_the_service(client):
+    with pytest.raises(ClientError) as caught:
+        client.forecast_sales(99, 1)
+
+    error = caught.value
+    assert (error.status, error.code, error.fields) == (404, "unknown_store", {"store_id": 99})
+    assert str(error) == error.message == "Store 99 is not in the model."
+
+
+def test_the_client_does_not_judge_what_the_service_judges(client):
+    with pytest.raises(ClientError) as caught:
+        client.predict_sales("1", "31-02-2012", **CONDITIONS)
+
+    assert set(caught.value.fields) == {"Store", "Date"}
+
+
+@pytest.mark.parametrize("failure", [503, httpx.ConnectError("refused"), httpx.ReadError("reset")])
+def test_what_may_pass_is_tried_again(failure):
+    script = Script(failure, failure, 200)
+
+    assert script.client().health() == {"status": "ok"}
+    assert len(script.requests) == 3
+
+
+def test_the_pauses_double_and_are_never_all_the_same():
+    script = Script(*[503] * 5)
+
+    with pytest.raises(ClientError):
+        script.client(attempts=5).health()
+
+    parts = [pause / longest for pause, longest in zip(script.pauses, LONGEST, strict=True)]
+    assert all(0.5 <= part <= 1 for part in parts)
+    assert len(set(parts)) > 1
+
+
+def test_the_last_answer_is_told_when_patience_ends():
+    script = Script(503, 503)
+
+    with pytest.raises(ClientError, match="Not yet") as caught:
+        script.client(attempts=2).ready()
+
+    assert caught.value.code == "not_ready"
+
+
+@pytest.mark.parametrize("status", [400, 404, 422, 500])
+def test_what_will_not_pass_is_not_tried_again(status):
+    script = Script(status)
+
+    with pytest.raises(ClientError):
+        script.client().health()
+
+    assert len(script.requests) == 1
+
+
+def test_a_slow_answer_is_not_asked_for_again():
+    script = Script(httpx.ReadTimeout("slow"))
+
+    with pytest.raises(ClientError, match="ReadTimeout") as caught:
+        script.client().health()
+
+    assert caught.value.code == "no_answer"
+
+
+def test_the_key_is_sent_where_there_is_one():
+    script = Script(200, 200)
+
+    script.client(api_key="secret").health()
+    script.client().health()
+
+    assert [request.headers.get("X-API-Key") for request in script.requests] == ["secret", None]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, text="<html>"),
+        httpx.Response(502, text="bad gateway"),
+        httpx.Response(404, json={"detail": "Not Found"}),
+        httpx.Response(404, json=[]),
+    ],
+    ids=["page", "proxy", "other service", "list"],
+)
+def test_an_answer_of_something_else_is_told_as_such(answer):
+    client = SalesForecastClient(transport=httpx.MockTransport(lambda _: answer))
+
+    with pytest.raises(ClientError, match="not as this service does"):
+        client.health()
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "ftp://host", "http://[", "http://host:port"])
+def test_what_is_no_url_is_told_as_such(url):
+    with pytest.raises(ClientError):
+        SalesForecastClient(url, attempts=1).health()
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path) -> Callable[..., tuple[int, str, str]]:
+    """Run the door; gives its exit code and what it printed."""
+    monkeypatch.chdir(tmp_path)  # no .env of the developer's
+    monkeypatch.delenv("API_KEY", raising=False)
+
+    def run(*arguments: str, **options: Any) -> tuple[int, str, str]:
+        code = door.main(arguments, **options)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_without_a_command_both_examples_run(run, url):
+    code, out, err = run("--url", url)
+
+    assert (code, err) == (0, "")
+    assert '"prediction": 1000.0' in out
+    assert "2012-11-30          1,005.00        1,000.00        1,010.00" in out
+
+
+def test_predict_asks_what_the_flags_say(run, url):
+    flags = "--store 7 --date 2012-11-03 --holiday-flag 0 --temperature 75.5 --fuel-price 3.45"
+
+    code, out, _ = run(
+        "--url", url, "predict", *flags.split(), *["--cpi", "238", "--unemployment", "6"]
+    )
+
+    assert code == 0
+    assert json.loads(out.partition("\n")[2])["prediction"] == 7000.0
+
+
+def test_forecast_prints_one_line_a_week(run, url):
+    code, out, _ = run("--url", url, "forecast", "--store", "3", "--steps", "52")
+
+    assert code == 0
+    assert out.count("\n") == 2 + 52
+
+
+def test_a_refusal_is_one_line_and_a_failure(run, url):
+    code, out, err = run("--url", url, "forecast", "--store", "3", "--steps", "53")
+
+    assert (code, out) == (1, "")
+    assert err == "client.py: steps must be less than or equal to 52, not 53.\n"
+
+
+def test_when_nothing_listens_one_line_says_what_to_do(run):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        free = f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    code, _, err = run("--url", free, sleep=lambda _: None)
+
+    assert code == 1
+    assert err == (
+        f"client.py: Nothing answers at {free}. Start the service with `python main.py`.\n"
+    )
+
+
+def test_the_key_comes_from_the_flag_or_else_from_the_setting(run, monkeypatch):
+    script = Script(400, 400)
+    transport = httpx.MockTransport(script)
+    monkeypatch.setenv("API_KEY", "of the setting")
+
+    run("forecast", "--store", "1", "--steps", "1", transport=transport)
+    run(
+        "--api-key",
+        "of the flag",
+        *["forecast", "--store", "1", "--steps", "1"],
+        transport=transport,
+    )
+
+    sent = [request.headers["X-API-Key"] for request in script.requests]
+    assert sent == ["of the setting", "of the flag"]
+
+
+@pytest.mark.parametrize("wrong", [["predict"], ["forecast", "--store", "x"], ["guess"]])
+def test_wrong_usage_is_told_apart(run, wrong):
+    with pytest.raises(SystemExit) as caught:
+        run(*wrong)
+
+    assert caught.value.code == 2

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import database_loader
+from sales_forecast.database import Database
+from sales_forecast.panel import Panel
+from sales_forecast.sample import sample_rows
+
+LOADER = Path(database_loader.__file__)
+HEADER = "Store,Date,Weekly_Sales,Holiday_Flag,Temperature,Fuel_Price,CPI,Unemployment"
+WEEKS = ("05-02-2010", "12-02-2010", "19-02-2010", "26-02-2010", "05-03-2010")
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+
+
+def write(file: str, sales: dict[str, float], store: int = 1) -> None:
+    lines = [f"{store},{week},{value},0,40,2.5,211,8" for week, value in sales.items()]
+    path = Path(file)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join([HEADER, *lines]), encoding="utf-8")
+
+
+def panel() -> Panel:
+    """What the database of the default settings holds."""
+    with closing(Database("sqlite:///var/sales.db")) as database:
+        return database.read_panel()
+
+
+def test_without_any_file_the_sample_is_loaded_and_called_generated(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert database_loader.main([]) == 0
+
+    assert sample_rows().to_panel().fingerprint == panel().fingerprint
+    assert capsys.readouterr().out.splitlines() == [
+        "No data/Walmart_Sales.csv here: loaded the generated sample. Its sales are invented.",
+        "  To load your own, which replace it: python database_loader.py --csv FILE",
+        "  rows 6,435, stores 45, weeks ending 2010-02-05 .. 2012-10-26",
+        "  inserted 6,435, corrected 0, unchanged 0",
+        "  negative sales (kept): 0",
+        "Stored now: stores 45, weeks ending 2010-02-05 .. 2012-10-26",
+        "  stores with gaps: 0",
+    ]
+
+
+def test_the_usual_file_is_loaded_without_being_named(capsys: pytest.CaptureFixture[str]) -> None:
+    write("data/Walmart_Sales.csv", {WEEKS[0]: 10.0, WEEKS[1]: -2.5})
+
+    assert database_loader.main([]) == 0
+
+    assert panel().y.tolist() == [[10.0, -2.5]]
+    assert capsys.readouterr().out.splitlines() == [
+        "Loaded data/Walmart_Sales.csv.",
+        "  rows 2, stores 1, weeks ending 2010-02-05 .. 2010-02-12",
+        "  inserted 2, corrected 0, unchanged 0",
+        "  negative sales (kept): 1",
+        "Stored now: stores 1, weeks ending 2010-02-05 .. 2010-02-12",
+        "  stores with gaps: 0",
+    ]
+
+
+def test_new_and_corrected_rows_are_counted_and_gaps_are_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write("a.csv", {WEEKS[0]: 10.0, WEEKS[1]: 11.0})
+    write("b.csv", {WEEKS[1]: 11.5, WEEKS[4]: 14.0})
+    database_loader.main(["--csv", "a.csv"])
+    capsys.readouterr()
+
+    assert database_loader.main(["--csv", "b.csv", "--layout", "stores"]) == 0
+
+    assert capsys.readouterr().out.splitlines() == [
+        "Loaded b.csv.",
+        "  rows 2, stores 1, weeks ending 2010-02-12 .. 2010-03-05",
+        "  inserted 1, corrected 1, unchanged 0",
+        "  negative sales (kept): 0",
+        "Stored now: stores 1, weeks ending 2010-02-05 .. 2010-03-05",
+        "  stores with gaps: 1",
+        "    store 1, weeks missing 2: 2010-02-19 .. 2010-02-26",
+    ]
+
+
+def test_a_later_file_that_fills_a_gap_closes_it(capsys: pytest.CaptureFixture[str]) -> None:
+    write("a.csv", {WEEKS[0]: 10.0, WEEKS[2]: 12.0, WEEKS[4]: 14.0})
+    write("b.csv", {WEEKS[1]: 11.0})
+    database_loader.main(["--csv", "a.csv"])
+    before = capsys.readouterr().out
+    database_loader.main(["--csv", "b.csv"])
+    after = capsys.readouterr().out
+
+    assert before.endswith("    store 1, weeks missing 2: 2010-02-12, 2010-02-26\n")
+    assert after.endswith("    store 1, weeks missing 1: 2010-02-26\n")
+
+
+def test_the_first_real_file_replaces_the_sample(capsys: pytest.CaptureFixture[str]) -> None:
+    write("a.csv", {WEEKS[0]: 10.0})
+    database_loader.main([])
+    capsys.readouterr()
+
+    assert database_loader.main(["--csv", "a.csv"]) == 0
+
+    assert panel().y.tolist() == [[10.0]]
+    assert capsys.readouterr().out.startswith(
+        "Removed the generated sample (6,435 rows).\nLoaded a.csv.\n"
+    )
+
+
+def test_real_sales_are_kept_when_no_file_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    write("a.csv", {WEEKS[0]: 10.0})
+    database_loader.main(["--csv", "a.csv"])
+    capsys.readouterr()
+
+    assert database_loader.main([]) == 0
+
+    assert panel().y.tolist() == [[10.0]]
+    assert capsys.readouterr().out == (
+        "No data/Walmart_Sales.csv here."
+        f" The database keeps the sales loaded from {tmp_path.resolve()}/a.csv.\n"
+    )
+
+
+def test_a_refused_file_is_one_line_and_changes_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write("a.csv", {WEEKS[0]: 10.0})
+    write("b.csv", {WEEKS[0]: 99.0, "13-02-2010": 11.0})
+    database_loader.main(["--csv", "a.csv"])
+    capsys.readouterr()
+
+    assert database_loader.main(["--csv", "b.csv"]) == 1
+
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("b.csv, line 3, column Date: 13-02-2010 is a Saturday, but")
+    assert output.err.count("\n") == 1
+    assert panel().y.tolist() == [[10.0]]
+
+
+def test_a_refused_file_does_not_remove_the_sample(capsys: pytest.CaptureFixture[str]) -> None:
+    database_loader.main([])
+
+    assert database_loader.main(["--csv", "nothing.csv"]) == 1
+
+    assert capsys.readouterr().err == "nothing.csv: cannot be read: No such file or directory\n"
+    assert sample_rows().to_panel().fingerprint == panel().fingerprint
+
+
+def test_a_file_whose_name_is_not_utf8_is_loaded() -> None:
+    name = os.fsdecode(b"caf\xe9.csv")
+    write("plain.csv", {WEEKS[0]: 10.0})
+    try:
+        Path("plain.csv").rename(name)
+    except OSError:
+        pytest.skip("this file system takes only names in UTF-8")
+
+    command = [sys.executable, str(LOADER), "--csv", name]
+    strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=strict)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Loaded caf?.csv.\n")
+    assert panel().y.tolist() == [[10.0]]
+
+
+def test_a_database_that_is_not_there_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "mysql+pymysql://anna:s3cret@127.0.0.1:1/sales")
+
+    assert database_loader.main([]) == 1
+
+    output = capsys.readouterr()
+    assert output.err.startswith("The database mysql+pymysql://anna:***@127.0.0.1:1/sales does not")
+    assert output.err.count("\n") == 1
+    assert "s3cret" not in output.err + output.out
+
+
+@pytest.mark.parametrize("arguments", [["--layout", "days"], ["--cvs", "a.csv"], ["a.csv"]])
+def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        database_loader.main(arguments)
+
+    assert stop.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_the_command_loads_and_exits_with_0_and_with_1_when_it_refuses() -> None:
+    write("a.csv", {WEEKS[0]: 10.0})
+    codes = [
+        subprocess.run([sys.executable, LOADER, "--csv", file], check=False, capture_output=True)
+        for file in ("a.csv", "b.csv")
+    ]
+
+    assert [done.returncode for done in codes] == [0, 1]
+    assert panel().y.tolist() == [[10.0]]
+
+
+def test_the_real_file_is_loaded_and_loading_it_again_changes_nothing(
+    walmart_csv: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database_loader.main(["--csv", str(walmart_csv)])
+    first = capsys.readouterr().out
+    database_loader.main(["--csv", str(walmart_csv)])
+    second = capsys.readouterr().out
+
+    assert "  inserted 5,850, corrected 0, unchanged 0\n" in first
+    assert "  inserted 0, corrected 0, unchanged 5,850\n" in second
+    assert "Stored now: stores 45, weeks ending 2010-02-05 .. 2012-07-27\n" in first
+    assert panel().y.shape == (45, 130)

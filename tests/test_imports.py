@@ -1,0 +1,92 @@
+"""Who may import what: the rooms of the house, held by reading the code."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOORS = ("main.py", "train.py", "client.py", "database_loader.py")
+FILES = sorted([*ROOT.glob("sales_forecast/**/*.py"), *(ROOT / door for door in DOORS)])
+
+# Where a library may be imported; "x/" means any module of that folder.
+ALLOWED = {
+    "pandas": ("sales_forecast/backtest.py", "sales_forecast/candidate.py",
+               "sales_forecast/training.py", "sales_forecast/gate.py",
+               "sales_forecast/report.py", "sales_forecast/registry/"),
+    "sklearn": ("sales_forecast/forecasters/trees.py",),
+    "xgboost": ("sales_forecast/forecasters/trees.py",),
+    "statsmodels": ("sales_forecast/forecasters/arima.py",),
+    "threadpoolctl": ("sales_forecast/forecasters/arima.py",),
+    "onnx": ("sales_forecast/forecasters/export.py",),
+    "skl2onnx": ("sales_forecast/forecasters/export.py",),
+    "onnxmltools": ("sales_forecast/forecasters/export.py",),
+    "onnxruntime": ("sales_forecast/service/engines.py",),
+    "mlflow": ("sales_forecast/registry/",),
+    "matplotlib": ("sales_forecast/report.py",),
+    "sqlalchemy": ("sales_forecast/database.py",),
+    "fastapi": ("sales_forecast/service/", "main.py"),
+    "starlette": ("sales_forecast/service/",),
+    "uvicorn": ("main.py",),
+    "pydantic_settings": ("sales_forecast/settings.py",),
+    "httpx": ("client.py",),
+    "rich": ("train.py",),
+    "boto3": (),
+    "pickle": (),
+}  # fmt: skip
+
+
+def imports_of(file: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+@pytest.mark.parametrize("library", ALLOWED)
+def test_a_library_is_imported_only_in_its_room(library: str) -> None:
+    users = {
+        str(file.relative_to(ROOT))
+        for file in FILES
+        if any(name.split(".")[0] == library for name in imports_of(file))
+    }
+    strangers = {user for user in users if not user.startswith(ALLOWED[library] or ("nowhere",))}
+    assert set() == strangers
+
+
+def test_only_the_doors_print() -> None:
+    printing = {
+        str(file.relative_to(ROOT))
+        for file in FILES
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "print"
+    }
+    assert printing <= set(DOORS)
+
+
+def test_only_settings_reads_the_environment() -> None:
+    readers = {
+        str(file.relative_to(ROOT))
+        for file in FILES
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}
+    }
+    assert set() == readers
+
+
+def test_the_service_imports_no_training_library_no_pandas_and_no_mlflow() -> None:
+    heavy = ["pandas", "sklearn", "xgboost", "statsmodels", "mlflow", "matplotlib", "onnx"]
+    code = f"import main, sys; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "[]" == done.stdout.strip()

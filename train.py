@@ -1,0 +1,145 @@
+"""Train, judge and publish; or only measure, with `train.py backtest`.
+
+python train.py                 backtest, fit, log to MLflow, gate, promote, write the bundle
+python train.py --if-changed    the same, unless the last training saw this very data
+python train.py backtest --csv FILE --horizon 8 --windows 8 --step 4
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from sales_forecast.bundle import trained_on
+from sales_forecast.database import Database
+from sales_forecast.errors import SalesForecastError, SettingsError
+from sales_forecast.panel import Panel
+from sales_forecast.settings import load_settings
+from sales_forecast.sources import LAYOUTS, read_sales
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code: 0 done, 1 refused or failed, 2 wrong usage."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except SalesForecastError as error:
+        print(error.message, file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--if-changed", action="store_true", help="do nothing if the data is the one trained on"
+    )
+    parser.set_defaults(run=train)
+    commands = parser.add_subparsers(title="commands")
+    measure = commands.add_parser("backtest", help="measure models; no MLflow, nothing published")
+    measure.add_argument("--csv", type=Path, help="a sales file (default: the database)")
+    measure.add_argument("--layout", choices=LAYOUTS, default="stores")
+    for name, what in (
+        ("horizon", "weeks predicted at each cutoff"),
+        ("windows", "number of cutoffs"),
+        ("step", "weeks between cutoffs"),
+    ):
+        measure.add_argument(f"--{name}", type=_count, required=True, help=what)
+    measure.add_argument("--models", help="comma-separated; baselines are always in the table")
+    measure.add_argument("--predictions", type=Path, metavar="OUT.csv")
+    measure.add_argument("--json", type=Path, metavar="OUT.json")
+    measure.set_defaults(run=run_backtest)
+    return parser
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not at least 1")
+    return number
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Show what is being done on a terminal, and nothing elsewhere."""
+    with Console(stderr=True).status("starting") as status:
+        yield lambda text: status.update(escape(text))
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Train on the database, publish what deserves it, and say so."""
+    settings = load_settings()
+    with closing(Database(settings.database_url)) as database:
+        panel, source = database.read_panel(), database.source() or "unknown"
+    links = [settings.var_dir / alias for alias in ("champion", "challenger")]
+    trained = trained_on(panel, links) if arguments.if_changed else None
+    if trained is not None:
+        print(f"Nothing changed: {trained.version} was trained on this data by this code.")
+        return 0
+    started = time.monotonic()
+    with _progress() as progress:
+        progress("importing the training libraries")
+        from sales_forecast.publish import train_and_publish
+
+        outcome = train_and_publish(panel, source, settings, progress)
+    for protocol, table in outcome.tables.items():
+        print(f"{protocol}\n{table}\n")
+    for check in outcome.verdict.checks:
+        print(f"gate: {check}")
+    print(f"{outcome.sentence} ({time.monotonic() - started:.0f} s)")
+    return 0 if outcome.alias == "champion" else 1
+
+
+def run_backtest(arguments: argparse.Namespace) -> int:
+    """Measure models on a file or on the database; publish nothing."""
+    panel = _panel(arguments)
+    with _progress() as progress:
+        progress("importing the training libraries")
+        from sales_forecast import backtest, report, training
+
+        split = backtest.RollingOrigin(arguments.horizon, arguments.windows, arguments.step)
+        forecasters = training.choose(arguments.models)
+        table = training.score_models(panel, forecasters, split, progress)
+    scores = {name: score.as_dict() for name, score in backtest.scores(table).items()}
+    print(f"{split.describe(panel)}\n{report.score_table(scores)}")
+    if arguments.predictions:
+        public = table.drop(columns="holiday").assign(cutoff=table["cutoff"].dt.date)
+        _write(arguments.predictions, public.to_csv(index=False, date_format="%Y-%m-%d"))
+    if arguments.json:
+        content = {
+            "protocol": {name: getattr(arguments, name) for name in ("horizon", "windows", "step")},
+            "data_fingerprint": panel.fingerprint,
+            "rows": len(table),
+            "scores": scores,
+        }
+        _write(arguments.json, json.dumps(content, indent=1) + "\n")
+    return 0
+
+
+def _panel(arguments: argparse.Namespace) -> Panel:
+    if arguments.csv:
+        return read_sales(arguments.csv, arguments.layout).to_panel()
+    with closing(Database(load_settings().database_url)) as database:
+        return database.read_panel()
+
+
+def _write(file: Path, content: str) -> None:
+    """Write all of a file or nothing."""
+    aside = file.with_name(f".{file.name}.writing")
+    try:
+        aside.write_text(content)
+        aside.replace(file)
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be written: {error.strerror}") from error
+    print(f"Wrote {file}.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
