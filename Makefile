@@ -7,16 +7,17 @@ INSTALLED := $(VENV)/.installed
 .PHONY: run setup load train test check format bench lock clean
 
 run: load ## load sales, train if anything changed, serve on http://127.0.0.1:8000
-	$(BIN)/python train.py --if-changed
-	$(BIN)/python main.py
+	$(BIN)/python train.py --if-changed || test -e $${VAR_DIR:-var}/champion/manifest.json
+	exec $(BIN)/python main.py
 
 setup: $(INSTALLED) ## only the environment
 
 $(INSTALLED): requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed, $(PYTHON) is older: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "Installing into $(VENV): a minute or two, once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $(INSTALLED)
 
 load: setup ## data/Walmart_Sales.csv if it is there, else the generated sample
@@ -27,7 +28,7 @@ train: load ## backtest, fit, log, gate, publish
 
 # One process a core, one thread a process: more threads than cores make small fits ten times slower.
 test: check ## every check and test, the same that CI runs
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup --cov --cov-report=term
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --cov --cov-report=term
 
 check: setup ## lint, format and types
 	$(BIN)/ruff check .

@@ -41,8 +41,9 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and print one line."""
         await super().startup(sockets)
-        print(f"Sales Forecasting on {self._address} (docs: /docs). {self._model()} {self._access}")
-        sys.stdout.flush()
+        if self.started:
+            where = f"Sales Forecasting on {self._address} (docs: /docs)."
+            print(where, self._model(), self._access, flush=True)
 
     def _model(self) -> str:
         try:
@@ -77,6 +78,7 @@ def _serve(settings: Settings, host: str, port: int) -> None:
             access_log=False,
             log_level="warning",
             server_header=False,
+            ws="none",
             timeout_graceful_shutdown=_SECONDS_FOR_OPEN_REQUESTS,
         )
         bound = listener.getsockname()[1]  # port 0 lets the system choose

@@ -25,6 +25,7 @@ HOST = "127.0.0.1"
 _END_OF_HEAD = b"\r\n\r\n"
 _LENGTH = b"content-length: "
 _GRACE_SECONDS = 30.0
+_FEWEST_ANSWERS = 10
 
 
 class Connection(asyncio.Protocol):
@@ -88,7 +89,7 @@ def request_bytes(path: str, body: str) -> bytes:
 async def measure(
     port: int, requests: list[bytes], connections: int, seconds: float
 ) -> dict[str, float]:
-    """Return requests per second and latencies in milliseconds. Raises ConnectionError."""
+    """Return requests per second and latencies in milliseconds. Raises OSError."""
     loop = asyncio.get_running_loop()
     latencies: list[float] = []
     begin = time.perf_counter()
@@ -101,7 +102,9 @@ async def measure(
             for _ in range(connections)
         ]
         await asyncio.gather(*(protocol.closed for _, protocol in opened))
-    percent = quantiles(latencies, n=100)
+    if len(latencies) < _FEWEST_ANSWERS:
+        raise TimeoutError(f"{len(latencies)} answers in {seconds} s are too few to measure")
+    percent = quantiles(latencies, n=100, method="inclusive")
     return {
         "requests": len(latencies),
         "per_second": len(latencies) / seconds,
@@ -121,7 +124,7 @@ def main() -> int:
     requests = [request_bytes(chosen.path, line) for line in chosen.bodies.read_text().splitlines()]
     try:
         result = uvloop.run(measure(chosen.port, requests, chosen.connections, chosen.seconds))
-    except (OSError, TimeoutError) as error:
+    except OSError as error:
         print(f"the load generator stopped: {error}", file=sys.stderr)
         return 1
     print(json.dumps(result))

@@ -90,7 +90,7 @@ def backtest(
 
     Returns one row per series, cutoff and step with known sales: `KEY_COLUMNS`, then one
     column a model. Models are refitted every `REFIT_WEEKS` weeks and always see the history
-    up to the cutoff. Raises NotEnoughData when there are not enough weeks.
+    up to the cutoff. Raises NotEnoughData when there are not enough weeks or nothing to judge.
     """
     cutoffs = split.cutoffs(panel)
     windows = []
@@ -115,7 +115,12 @@ def backtest(
     if len(table) != expected:
         raise AssertionError(f"the backtest has {len(table)} rows, {expected} were to be predicted")
     # A store that opens inside a window has no past to be judged on: left out for all models.
-    return table.dropna(subset=[*fitted]).reset_index(drop=True)
+    table = table.dropna(subset=[*fitted]).reset_index(drop=True)
+    if table.empty:
+        raise NotEnoughData(
+            f"None of the {expected} weeks in the windows is of a store with sales before them."
+        )
+    return table
 
 
 def _following(panel: Panel, cutoff: np.datetime64, horizon: int) -> Array:

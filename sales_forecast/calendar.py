@@ -91,7 +91,7 @@ HOLIDAYS = (super_bowl, labor_day, thanksgiving, christmas)
 def week_ending(day: date, weekday: int = FRIDAY) -> date:
     """Return the day that ends the week containing `day`.
 
-    Raises OverflowError for the last days of the year 9999, whose week has no end.
+    Raises OverflowError for a day of the year 9999 whose week has no end.
     """
     return day + timedelta(days=(weekday - day.weekday()) % 7)
 

@@ -1,24 +1,22 @@
-"""The history of sales in a database: SQLite, MySQL or PostgreSQL by the same code.
+"""The history of sales in a database: the tables, and what may be written to them.
 
 Takes validated rows and gives back a `Panel`. One transaction per write, one writer at a time,
-readers never wait for it. Every error of the database leaves here as DatabaseError without the
-password. Must not validate values, and must not keep a second form of the history.
+readers never wait for it. Must not validate values, and must not keep a second form of the history.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
-from sales_forecast.errors import DatabaseError, DataRefused, NotReady, SettingsError
+from sales_forecast.database_server import Server, lock_writers
+from sales_forecast.errors import DatabaseError, DataRefused, NotReady
 from sales_forecast.panel import CONDITIONS, DAYS_PER_PERIOD, Panel
 from sales_forecast.rows import SalesRows
 
@@ -48,23 +46,6 @@ _LOADS = sa.Table(
 )
 _VALUES = [column.name for column in _SALES.columns if not column.primary_key]
 
-_WAIT_SECONDS = 30  # how long a writer waits for another one
-_ANSWER_SECONDS = 10  # a server that is silent for so long is dead
-_POSTGRES_LOCK = int.from_bytes(b"sales")  # any number that others in the database do not use
-_CONNECT: Mapping[str, Mapping[str, Any]] = {
-    # No isolation level: the driver begins nothing by itself, `_lock` does.
-    "sqlite": {"timeout": _WAIT_SECONDS, "isolation_level": None, "check_same_thread": False},
-    "mysql+pymysql": {
-        "connect_timeout": 5,
-        "read_timeout": _ANSWER_SECONDS,
-        "write_timeout": _ANSWER_SECONDS,
-    },
-    "postgresql+psycopg": {
-        "connect_timeout": 5,
-        "keepalives_idle": 5,
-        "tcp_user_timeout": _ANSWER_SECONDS * 1000,
-    },
-}
 _REMEDY = "Load sales first: python database_loader.py"
 
 Key = tuple[int, date]
@@ -88,21 +69,16 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        """Take a URL as in the setting DATABASE_URL; the folder of an SQLite file is made.
-
-        Raises SettingsError for a URL of another form.
-        """
-        self._url = _parse(url)
-        with self._translating():
-            self._engine = _engine(self._url)
+        """Take a URL as in the setting DATABASE_URL. Raises SettingsError for another form."""
+        self._server = Server(url)
 
     def close(self) -> None:
         """Close the idle connections."""
-        self._engine.dispose()
+        self._server.close()
 
     def ping(self) -> None:
         """Return if the database answers."""
-        with self._connection() as connection:
+        with self._server.connection() as connection:
             connection.execute(sa.select(1))
 
     def version(self) -> int:
@@ -117,10 +93,10 @@ class Database:
 
     def read_panel(self) -> Panel:
         """Return all sales. Raises NotReady, with the remedy, while nothing is stored."""
-        with self._connection() as connection:
+        with self._server.connection() as connection:
             found = connection.execute(sa.select(_SALES)).all() if _has_tables(connection) else ()
         if not found:
-            raise NotReady(f"The database {self._shown} holds no sales yet. {_REMEDY}")
+            raise NotReady(f"The database {self._server.shown} holds no sales yet. {_REMEDY}")
         store, week, *numbers = zip(*found, strict=True)
         sales, *conditions = (np.array(column, dtype=np.float64) for column in numbers)
         rows = SalesRows(
@@ -132,7 +108,9 @@ class Database:
         try:
             return rows.to_panel()
         except ValueError as error:
-            raise DatabaseError(f"The sales in {self._shown} cannot be used: {error}.") from error
+            raise DatabaseError(
+                f"The sales in {self._server.shown} cannot be used: {error}."
+            ) from error
 
     def write(self, rows: SalesRows, source: str) -> LoadReport:
         """Insert new rows and correct those that differ: all of `rows` (one or more) or nothing.
@@ -142,8 +120,8 @@ class Database:
         another weekday than the stored ones, or if the sample would mix with real sales.
         """
         given = _by_key(rows)
-        with self._connection() as connection:
-            _lock(connection)
+        with self._server.connection() as connection:
+            lock_writers(connection)
             _METADATA.create_all(connection)
             newest = _newest_load(connection)
             removed = _make_place(connection, newest[1], source) if newest else 0
@@ -163,61 +141,8 @@ class Database:
         return LoadReport(inserted, corrected, len(given) - inserted - corrected, removed)
 
     def _newest_load(self) -> tuple[int, str] | None:
-        with self._connection() as connection:
+        with self._server.connection() as connection:
             return _newest_load(connection) if _has_tables(connection) else None
-
-    @property
-    def _shown(self) -> str:
-        # Some drivers also take a password after the question mark.
-        return self._url.set(query={}).render_as_string(hide_password=True)
-
-    @contextmanager
-    def _connection(self) -> Iterator[sa.Connection]:
-        with self._translating(), self._engine.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def _translating(self) -> Iterator[None]:
-        try:
-            yield
-        # PyMySQL raises RuntimeError for ways to log in that it cannot do.
-        except (sa.exc.SQLAlchemyError, OSError, RuntimeError) as error:
-            cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-            reason = " ".join(str(cause).split()).rstrip(".?")
-            hint = (
-                "Check that the file may be written and that no other program holds it."
-                if self._url.drivername == "sqlite"
-                else "Check DATABASE_URL, and that the database runs and lets this user in."
-            )
-            message = f"The database {self._shown} does not answer as it should: {reason}. {hint}"
-            raise DatabaseError(message, {"database": self._shown}) from error
-
-
-def _parse(url: str) -> sa.URL:
-    try:
-        parsed = sa.make_url(url)
-    except (sa.exc.SQLAlchemyError, ValueError):
-        parsed = None
-    # The URL is not shown: one that cannot be parsed may have its password anywhere.
-    known = parsed is not None and parsed.drivername in _CONNECT
-    if parsed is None or not known or (parsed.drivername != "sqlite" and not parsed.database):
-        raise SettingsError(
-            "DATABASE_URL must be of the form sqlite:///FILE,"
-            " mysql+pymysql://USER:PASSWORD@HOST/NAME or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
-        )
-    return parsed
-
-
-def _engine(url: sa.URL) -> sa.Engine:
-    pool: type[sa.Pool] = sa.QueuePool
-    if url.drivername == "sqlite":
-        in_memory = url.database in {None, "", ":memory:"}
-        # A file is opened anew each time: one that was deleted and made again is noticed.
-        pool = sa.StaticPool if in_memory else sa.NullPool
-        if not in_memory:
-            Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
-    arguments = dict(_CONNECT[url.drivername])
-    return sa.create_engine(url, poolclass=pool, pool_pre_ping=True, connect_args=arguments)
 
 
 def _has_tables(connection: sa.Connection) -> bool:
@@ -228,23 +153,6 @@ def _newest_load(connection: sa.Connection) -> tuple[int, str] | None:
     newest = sa.select(_LOADS.c.id, _LOADS.c.source).order_by(_LOADS.c.id.desc()).limit(1)
     found = connection.execute(newest).one_or_none()
     return None if found is None else (found.id, found.source)
-
-
-def _lock(connection: sa.Connection) -> None:
-    """Let one writer in, before it makes tables or reads, until its connection closes."""
-    match connection.dialect.name:
-        case "sqlite":
-            connection.exec_driver_sql("PRAGMA journal_mode = WAL")  # readers do not wait
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        case "postgresql":
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT_SECONDS}s'")
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_POSTGRES_LOCK})")
-        case _:
-            connection.detach()  # the lock belongs to the session: it must not return to the pool
-            turn = _ANSWER_SECONDS // 2  # a server that makes us wait must not look dead
-            ask = f"SELECT GET_LOCK(MD5(CONCAT('sales_forecast.', DATABASE())), {turn})"
-            if not any(connection.scalar(sa.text(ask)) for _ in range(_WAIT_SECONDS // turn)):
-                raise DatabaseError(f"Another load still runs after {_WAIT_SECONDS} s. Try again.")
 
 
 def _make_place(connection: sa.Connection, stored: str, source: str) -> int:

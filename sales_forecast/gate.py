@@ -45,8 +45,8 @@ class Check:
 
     def __str__(self) -> str:
         verb = "is below" if self.passed else "is not below"
-        gap = 100 * (self.value / self.limit - 1)
-        return f"{self.what}: {self.value:,.0f} {verb} {self.limit:,.0f} ({gap:+.1f}%)"
+        gap = f" ({100 * (self.value / self.limit - 1):+.1f}%)" if self.limit > 0 else ""
+        return f"{self.what}: {self.value:,.0f} {verb} {self.limit:,.0f}{gap}"
 
 
 @dataclass(frozen=True)

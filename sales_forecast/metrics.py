@@ -26,8 +26,9 @@ def rmse(y: Array, prediction: Array) -> float:
 
 
 def wape(y: Array, prediction: Array) -> float:
-    """Sum of absolute errors over the sum of absolute sales, a fraction."""
-    return float(np.abs(y - prediction).sum() / np.abs(y).sum())
+    """Sum of absolute errors over the sum of absolute sales, a fraction; NaN without sales."""
+    sold = float(np.abs(y).sum())
+    return float(np.abs(y - prediction).sum()) / sold if sold > 0 else float("nan")
 
 
 def wmae(y: Array, prediction: Array, holiday: Array) -> float:

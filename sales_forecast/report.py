@@ -20,21 +20,21 @@ from sales_forecast.panel import Panel
 Scores = Mapping[str, Mapping[str, float]]
 _COLUMNS = ("model", "WMAE", "to growth", "WAPE", "RMSE", "MAE on holidays", "in 80% interval")
 _PANELS = 4
-_HISTORY_WEEKS = 78
+_WEEKS_BEFORE = 4
 
 
 def score_table(scores: Scores) -> str:
     """Return a Markdown table, one line a model, with its WMAE relative to the growth baseline."""
-    growth = scores[BASELINE_MODEL]["wmae"] if BASELINE_MODEL in scores else float("nan")
+    missing = float("nan")
+    growth = scores.get(BASELINE_MODEL, {}).get("wmae", missing) or missing
     rows = [_COLUMNS]
     for model, errors in scores.items():
-        missing = float("nan")
         rows.append(
             (
                 model,
                 f"{errors['wmae']:,.0f}",
-                f"{100 * (errors['wmae'] / growth - 1):+.1f}%",
-                f"{100 * errors['wape']:.2f}%",
+                _or_dash(100 * (errors["wmae"] / growth - 1), "{:+.1f}%"),
+                _or_dash(100 * errors.get("wape", missing), "{:.2f}%"),
                 f"{errors['rmse']:,.0f}",
                 _or_dash(errors.get("mae_holiday", missing), "{:,.0f}"),
                 _or_dash(100 * errors.get("coverage_80", missing), "{:.0f}%"),
@@ -65,7 +65,7 @@ def forecast_plot(panel: Panel, tables: Tables, protocol: str) -> bytes:
     table = tables[protocol]
     served = SERVED["models"][protocol]
     model = served if served in table.columns else BASELINE_MODEL
-    sizes = pd.Series(panel.y[:, -_HISTORY_WEEKS:].mean(axis=1), index=panel.series).sort_values()
+    sizes = table.groupby("unique_id")["y"].mean().sort_values()
     picks = sizes.index[:: max(len(sizes) // _PANELS, 1)][:_PANELS]
     figure = Figure(figsize=(11, 6.5), layout="constrained")
     axes = figure.subplots(2, 2, squeeze=False).ravel()
@@ -74,7 +74,8 @@ def forecast_plot(panel: Panel, tables: Tables, protocol: str) -> bytes:
     for ax in axes[len(picks) :]:
         ax.remove()
     axes[0].legend(loc="upper left", frameon=False, fontsize=8)
-    kind = "one week ahead" if table["step"].max() == 1 else f"up to {table['step'].max()} weeks"
+    steps = int(table["step"].max())
+    kind = "one week ahead" if steps == 1 else f"one to {steps} weeks ahead"
     figure.suptitle(f"Sales a week, and what {model} had forecast {kind}", fontsize=12)
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=100, metadata={"Software": None})
@@ -82,9 +83,10 @@ def forecast_plot(panel: Panel, tables: Tables, protocol: str) -> bytes:
 
 
 def _draw(ax: Axes, panel: Panel, rows: pd.DataFrame, series: str, model: str) -> None:
-    weeks = panel.periods[-_HISTORY_WEEKS:]
-    sold = panel.y[panel.positions[series], -_HISTORY_WEEKS:]
-    ax.plot(weeks, sold, color="0.25", linewidth=1.2, label="sold")
+    start = int((panel.periods < rows["ds"].min().to_datetime64()).sum())
+    shown = slice(max(start - _WEEKS_BEFORE, 0), None)
+    sold = panel.y[panel.positions[series], shown]
+    ax.plot(panel.periods[shown], sold, color="0.25", linewidth=1.2, label="sold")
     # Where windows overlap, the latest word on a week is the one to show.
     last = rows.sort_values("cutoff").drop_duplicates("ds", keep="last").sort_values("ds")
     days = last["ds"].to_numpy()

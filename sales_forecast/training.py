@@ -20,7 +20,7 @@ from sales_forecast.backtest import (
     with_intervals,
     with_mean,
 )
-from sales_forecast.errors import SettingsError
+from sales_forecast.errors import NotEnoughData, SettingsError
 from sales_forecast.forecasters import arima, trees
 from sales_forecast.forecasters.arima import ARIMA, FittedArima
 from sales_forecast.forecasters.base import Forecaster
@@ -80,12 +80,28 @@ def evaluate(panel: Panel, progress: Progress) -> Tables:
     """
     tables = {}
     for name, split in PROTOCOLS.items():
-        forecasters, windows = ALL_FORECASTERS, split.within(panel.n_periods - MIN_WEEKS)
-        if windows is None:
-            forecasters, windows = BASELINES, split.within(panel.n_periods - 1)
-        if windows is not None:
-            tables[name] = score_models(panel, forecasters, windows, _within(name, progress))
+        report = _within(name, progress)
+        table = _try(panel, ALL_FORECASTERS, split.within(panel.n_periods - MIN_WEEKS), report)
+        if table is None:
+            table = _try(panel, BASELINES, split.within(panel.n_periods - 1), report)
+        if table is not None:
+            tables[name] = table
     return tables
+
+
+def _try(
+    panel: Panel,
+    forecasters: tuple[Forecaster, ...],
+    split: RollingOrigin | None,
+    progress: Progress,
+) -> pd.DataFrame | None:
+    """Return the scored table, or None where the data is too short for these forecasters."""
+    if split is None:
+        return None
+    try:
+        return score_models(panel, forecasters, split, progress)
+    except NotEnoughData:
+        return None
 
 
 def _within(protocol: str, progress: Progress) -> Progress:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from threading import Event
+from typing import Self
 
 from sales_forecast.calendar import week_ending
 from sales_forecast.errors import BundleRefused, NotReady, UnknownStore
@@ -66,6 +67,7 @@ class FakeDatabase:
         self.history = history
         self.failure: Exception | None = None
         self.reads = 0
+        self.closed = False
 
     def ping(self) -> None:
         if self.failure:
@@ -74,6 +76,9 @@ class FakeDatabase:
     def version(self) -> int:
         self.ping()
         return hash(self.history)
+
+    def close(self) -> None:
+        self.closed = True
 
     def read_panel(self) -> str:
         self.ping()
@@ -130,7 +135,7 @@ class LiveStub:
         self.problem = problem
         self.failure: Exception | None = None
 
-    def __enter__(self) -> LiveStub:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

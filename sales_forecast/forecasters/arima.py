@@ -15,10 +15,9 @@ import numpy as np
 from statsmodels.tsa.arima import model as statsmodels_arima
 from threadpoolctl import threadpool_limits
 
-from sales_forecast.errors import NotEnoughData
 from sales_forecast.features import History
 from sales_forecast.forecasters import smoothing
-from sales_forecast.forecasters.base import FutureConditions
+from sales_forecast.forecasters.base import FutureConditions, too_short
 from sales_forecast.panel import SEASON_LENGTH, Array, Panel
 from sales_forecast.profile import CalendarProfile, fit_profile
 
@@ -29,6 +28,8 @@ MIN_WEEKS = SEASON_LENGTH + _MIN_GROWTH_WEEKS
 
 def _theta(growth: Array) -> float:
     """Estimate theta of one series without gaps, by maximum likelihood."""
+    if (np.diff(growth) == 0).all():
+        return 0.0  # nothing moves: statsmodels would divide by that
     with warnings.catch_warnings():
         # A short series can end on the border of what is invertible: that is an answer too.
         warnings.simplefilter("ignore")
@@ -67,7 +68,7 @@ class ArimaForecaster:
     name: str = "arima"
 
     def fit(self, panel: Panel) -> FittedArima:
-        """Estimate every store's parameter. Raises NotEnoughData below `MIN_WEEKS` weeks.
+        """Estimate every store's parameter. Raises NotEnoughData where no store has enough.
 
         A store too short for an estimate gets none; `smoothing` then takes the median.
         """
@@ -81,11 +82,7 @@ class ArimaForecaster:
                 if len(row) >= _MIN_GROWTH_WEEKS
             }
         if not theta:
-            raise NotEnoughData(
-                f"ARIMA needs a store with at least {MIN_WEEKS} weeks of sales; "
-                f"there are {panel.n_periods} weeks in all. Load more history.",
-                {"weeks": panel.n_periods, "needed": MIN_WEEKS},
-            )
+            raise too_short(panel, "ARIMA", MIN_WEEKS)
         return FittedArima(theta, profile)
 
 

@@ -12,11 +12,22 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from sales_forecast.errors import NotEnoughData
 from sales_forecast.panel import Panel
 
 Array = npt.NDArray[np.float64]
 FutureConditions = Mapping[str, Array]
 """Condition name -> float64[n_series, horizon], for the weeks that are to be predicted."""
+
+
+def too_short(panel: Panel, model: str, needed: int) -> NotEnoughData:
+    """Return the error for a panel in which no store has `needed` weeks with sales."""
+    longest = int((panel.y > 0).sum(axis=1).max())
+    return NotEnoughData(
+        f"{model} needs a store with at least {needed} weeks of sales, to learn from yearly change;"
+        f" the longest has {longest}. Load more history.",
+        {"weeks": longest, "needed": needed},
+    )
 
 
 class FittedForecaster(Protocol):

@@ -24,25 +24,28 @@ def _last_value(y: Array) -> Array:
 
 
 def _same_week_last_year(y: Array, horizon: int) -> Array:
-    """Return the same weeks of the last known year; where a store has none, its last value."""
+    """Return the same weeks of the last known year, NaN where a store has no sales there."""
     steps = np.arange(horizon)
     week = y.shape[1] + steps - SEASON_LENGTH * (1 + steps // SEASON_LENGTH)
-    reference = np.where(week >= 0, y[:, np.maximum(week, 0)], np.nan)
+    return np.where(week >= 0, y[:, np.maximum(week, 0)], np.nan)
+
+
+def _or_last_value(reference: Array, y: Array) -> Array:
     return np.where(np.isnan(reference), _last_value(y)[:, None], reference)
 
 
 def _growth(y: Array) -> Array:
     """Return float64[n_series]: sales of the last 8 weeks over those of the same weeks a year ago.
 
-    Only weeks known in both years count; 1 where that leaves nothing to compare.
+    Only weeks with positive sales in both years count; 1 where that leaves none.
     """
     now = y[:, SEASON_LENGTH:][:, -_GROWTH_WEEKS:]
     before = y[:, :-SEASON_LENGTH][:, -_GROWTH_WEEKS:]
-    both = ~np.isnan(now) & ~np.isnan(before)
+    both = (now > 0) & (before > 0)
     total = np.where(both, now, 0.0).sum(axis=1)
     base = np.where(both, before, 0.0).sum(axis=1)
-    sound = (total > 0) & (base > 0)
-    return np.where(sound, total / np.where(sound, base, 1.0), 1.0)
+    some = both.any(axis=1)
+    return np.where(some, total / np.where(some, base, 1.0), 1.0)
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class LastValue:
 
 @dataclass(frozen=True)
 class SeasonalNaive:
-    """A week sells what it sold 52 weeks ago."""
+    """A week sells what it sold 52 weeks ago; where that is unknown, what the last week sold."""
 
     name: str = "seasonal_naive"
 
@@ -80,7 +83,8 @@ class SeasonalNaive:
     ) -> Array:
         """See `base.FittedForecaster.predict`."""
         del conditions
-        return _same_week_last_year(history.y, horizon)
+        reference = _same_week_last_year(history.y, horizon)
+        return _or_last_value(reference, history.y)
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,8 @@ class SeasonalNaiveGrowth:
     ) -> Array:
         """See `base.FittedForecaster.predict`."""
         del conditions
-        return _same_week_last_year(history.y, horizon) * _growth(history.y)[:, None]
+        reference = _same_week_last_year(history.y, horizon) * _growth(history.y)[:, None]
+        return _or_last_value(reference, history.y)
 
 
 BASELINES = (LastValue(), SeasonalNaive(), SeasonalNaiveGrowth())

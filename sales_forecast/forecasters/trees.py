@@ -16,9 +16,8 @@ import numpy.typing as npt
 from sklearn.ensemble import RandomForestRegressor
 from xgboost import XGBRegressor
 
-from sales_forecast.errors import NotEnoughData
 from sales_forecast.features import History, Index, features
-from sales_forecast.forecasters.base import FutureConditions
+from sales_forecast.forecasters.base import FutureConditions, too_short
 from sales_forecast.panel import CONDITIONS, SEASON_LENGTH, Array, Panel
 from sales_forecast.profile import CalendarProfile, fit_profile
 
@@ -37,6 +36,10 @@ class Regressor(Protocol):
 
     def predict(self, X: npt.NDArray[np.float32]) -> Array:
         """Predict float[n]."""
+        ...
+
+    def set_params(self, *, n_jobs: int) -> object:
+        """Choose the number of threads."""
         ...
 
 
@@ -91,12 +94,6 @@ class TrainingSet:
 
 def training_set(panel: Panel, profile: CalendarProfile) -> TrainingSet:
     """Build the training set of a panel. Raises NotEnoughData below `MIN_WEEKS` weeks."""
-    if panel.n_periods < MIN_WEEKS:
-        raise NotEnoughData(
-            f"Random Forest and XGBoost need at least {MIN_WEEKS} weeks of sales to learn yearly "
-            f"change from; there are {panel.n_periods}. Load more history.",
-            {"weeks": panel.n_periods, "needed": MIN_WEEKS},
-        )
     history = History(panel, profile)
     series, origin, target = training_rows(panel)
     conditions = np.stack(
@@ -107,6 +104,8 @@ def training_set(panel: Panel, profile: CalendarProfile) -> TrainingSet:
         history.log_reference(series, origin, target) - profile.at(history.weeks(target))
     )
     usable = ~np.isnan(change)
+    if panel.n_periods < MIN_WEEKS or not usable.any():
+        raise too_short(panel, "A tree model", MIN_WEEKS)
     X = features(history, series, origin, target, conditions)
     return TrainingSet(X[usable], np.clip(change[usable], -1.0, 1.0))
 
@@ -134,7 +133,13 @@ class FittedTrees:
         known = (
             None
             if conditions is None
-            else np.stack([conditions[name].ravel() for name in CONDITIONS], axis=1)
+            else np.stack(
+                [
+                    conditions.get(name, np.full((n, horizon), np.nan)).ravel()
+                    for name in CONDITIONS
+                ],
+                axis=1,
+            )
         )
         X = features(past, series, origin, target, known)
         change = np.asarray(self.regressor.predict(X), dtype=np.float64)
@@ -155,6 +160,8 @@ class TreeForecaster:
         rows = training_set(panel, profile)
         regressor = self.make()
         regressor.fit(rows.X, rows.y)
+        # Threads add the trees up in any order; one of them gives equal bits each time.
+        regressor.set_params(n_jobs=1)
         return FittedTrees(regressor, profile)
 
 

@@ -64,7 +64,7 @@ class Live:
         self._problem: str | None = None
         self._stop = Event()
         self._looked = Event()
-        self._thread = Thread(target=self._keep_looking, name="refresh", daemon=True)
+        self._thread: Thread | None = None
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -73,6 +73,8 @@ class Live:
         return cls(model, Database(settings.database_url), settings.refresh_seconds)
 
     def __enter__(self) -> Self:
+        self._stop.clear()
+        self._thread = Thread(target=self._keep_looking, name="refresh", daemon=True)
         self._thread.start()
         return self
 
@@ -83,7 +85,9 @@ class Live:
         at: TracebackType | None,
     ) -> None:
         self._stop.set()
-        self._thread.join(_SECONDS_TO_STOP)
+        if self._thread is not None:
+            self._thread.join(_SECONDS_TO_STOP)
+        self._database.close()
 
     @property
     def predictor(self) -> Predictor:

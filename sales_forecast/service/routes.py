@@ -11,6 +11,7 @@ import json
 from typing import Any
 
 from fastapi import FastAPI, Response
+from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 
 from sales_forecast.service.json_route import JsonRoute
@@ -24,8 +25,6 @@ from sales_forecast.service.schemas import (
     PredictResponse,
     Ready,
 )
-
-_to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 _NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {"model": ErrorResponse, "description": "No verified model, or no history, yet"}
@@ -52,7 +51,8 @@ _FORECAST_HEADERS = {
 
 
 def _json(content: object, headers: dict[str, str] | None = None) -> Response:
-    return Response(_to_json(content), headers=headers, media_type="application/json")
+    body = to_json(content, inf_nan_mode="null")  # NaN is no JSON
+    return Response(body, headers=headers, media_type="application/json")
 
 
 def add_routes(app: FastAPI, live: Live) -> None:
@@ -65,7 +65,7 @@ def add_routes(app: FastAPI, live: Live) -> None:
         return _json(
             {
                 "prediction": answer.prediction,
-                "week_ending": answer.week_ending.isoformat(),
+                "week_ending": answer.week_ending,
                 "interval_80": answer.interval_80,
                 "models": {
                     "random_forest": answer.random_forest,
@@ -89,7 +89,7 @@ def add_routes(app: FastAPI, live: Live) -> None:
         return _json(
             [
                 {
-                    "Date": week.week_ending.isoformat(),
+                    "Date": week.week_ending,
                     "Sales": week.sales,
                     "lower": week.lower,
                     "upper": week.upper,

@@ -54,6 +54,15 @@ def ask(live: LiveStub) -> Ask:
     return lambda *arguments, **options: ask_app(app, *arguments, **options)
 
 
+@pytest.fixture
+def deployment(tmp_path):
+    from tests.service.deployment import Deployment  # noqa: PLC0415 - takes seconds
+
+    deployment = Deployment(tmp_path)
+    yield deployment
+    deployment.database.close()
+
+
 def error_of(response: httpx.Response) -> dict[str, Any]:
     """Return what is inside the one error shape, having checked the shape."""
     assert response.headers["content-type"] == "application/json"

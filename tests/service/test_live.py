@@ -9,6 +9,8 @@ import threading
 import pytest
 
 from sales_forecast.errors import DatabaseError, NotReady, RegistryError
+from sales_forecast.service.live import Live
+from sales_forecast.settings import load_settings
 from tests.fakes import FakeDatabase, build_fake, live_fake
 
 
@@ -184,6 +186,7 @@ def test_the_thread_looks_until_the_context_ends_and_then_ends_promptly(live):
         assert "refresh" in {thread.name for thread in threading.enumerate()}
 
     assert "refresh" not in {thread.name for thread in threading.enumerate()}
+    assert live._database.closed
 
 
 def test_a_new_model_is_announced_in_the_log(live, caplog):
@@ -192,3 +195,18 @@ def test_a_new_model_is_announced_in_the_log(live, caplog):
     live.refresh()
 
     assert caplog.messages == ["Serving model model 1 on history 1 with sales until 2012-10-26."]
+
+
+def test_a_real_bundle_over_a_real_database_is_served_as_the_settings_say(deployment, monkeypatch):
+    monkeypatch.chdir(deployment.link.parent)
+    for name in ("DATABASE_URL", "MODEL_URI", "VAR_DIR"):
+        monkeypatch.setenv(name, deployment.environment[name])
+    deployment.load()
+    version = deployment.publish("the growth baseline")
+
+    with Live.from_settings(load_settings()) as live:
+        live.wait(30)
+        live.check()
+
+        assert live.predictor.version == version
+        assert live.predictor.warnings == ("the growth baseline",)

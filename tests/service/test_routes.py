@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 
 import pytest
 
@@ -177,10 +176,3 @@ def test_the_documentation_page_is_served(ask: Ask):
 
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/html")
-
-
-def test_the_fake_predictor_answers_by_its_formulas():
-    fake = FakePredictor()
-
-    assert fake.predict(3, date(2012, 11, 3), [0, 70, 3, 200, 5]).prediction == 3000.0
-    assert [week.sales for week in fake.forecast(3, 2)] == [3001.0, 3002.0]

@@ -9,76 +9,19 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-import numpy as np
 import pytest
 
-from sales_forecast.bundle import point, write_bundle
-from sales_forecast.candidate import baseline_candidate
-from sales_forecast.database import SAMPLE, Database
-from sales_forecast.rows import SalesRows
-from sales_forecast.sample import sample_rows
 from tests.service.conftest import FORECAST, PREDICT
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 30
 WEEKS_HELD_BACK = 4
-
-
-class Deployment:
-    """A database, a bundle folder and the environment that names them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.link = folder / "champion"
-        self.database = Database(f"sqlite:///{folder}/sales.db")
-        self.environment = {
-            **os.environ,
-            "DATABASE_URL": f"sqlite:///{folder}/sales.db",
-            "MODEL_URI": str(self.link),
-            "VAR_DIR": str(folder),
-            "REFRESH_SECONDS": "0.1",
-        }
-
-    def load(self, weeks_held_back: int = 0) -> None:
-        rows = sample_rows()
-        last = rows.week.max() - np.timedelta64(7 * weeks_held_back, "D")
-        kept = rows.week <= last
-        conditions = {name: values[kept] for name, values in rows.conditions.items()}
-        part = SalesRows(rows.store[kept], rows.week[kept], rows.sales[kept], conditions)
-        self.database.write(part, SAMPLE)
-
-    def publish(self, note: str) -> str:
-        panel = self.database.read_panel()
-        candidate = baseline_candidate(panel, "sample", {}, note)
-        version = candidate.manifest.version
-        folder = write_bundle(self.link.parent / version, candidate.manifest, candidate.files)
-        point(self.link, folder)
-        return version
-
-    @contextmanager
-    def served(self) -> Iterator[tuple[subprocess.Popen[str], str]]:
-        """Run `main.py` on a free port; gives the process and its start-up line."""
-        command = [sys.executable, str(ROOT / "main.py"), "--port", "0"]
-        with subprocess.Popen(
-            command, env=self.environment, stdout=subprocess.PIPE, cwd=ROOT, text=True
-        ) as process:
-            try:
-                assert process.stdout is not None
-                yield process, process.stdout.readline()
-            finally:
-                process.kill()
-
-
-@pytest.fixture
-def deployment(tmp_path):
-    deployment = Deployment(tmp_path)
-    yield deployment
-    deployment.database.close()
 
 
 def url_in(line: str) -> str:
@@ -87,12 +30,16 @@ def url_in(line: str) -> str:
     return found[0]
 
 
-def wait_until_ready(client: httpx.Client) -> None:
-    for _ in range(1000):
-        if client.get("/ready").status_code == 200:
-            return
-        threading.Event().wait(0.02)
-    pytest.fail("the service was not ready in time")
+def eventually(holds: Callable[[], bool]) -> None:
+    """Ask a service again and again; each answer takes a while."""
+    deadline = time.monotonic() + TIMEOUT
+    while not holds():
+        assert time.monotonic() < deadline, "not in time"
+
+
+def served_by(url: str) -> tuple[str, str]:
+    model = httpx.get(f"{url}/model").json()
+    return model["model_version"], model["forecast_origin"]
 
 
 def resident_megabytes(pid: int) -> float:
@@ -109,7 +56,7 @@ def test_it_starts_with_nothing_becomes_ready_by_itself_and_stops_politely(deplo
 
         deployment.load()
         version = deployment.publish("")
-        wait_until_ready(client)
+        eventually(lambda: client.get("/ready").is_success)
 
         answer = client.post("/predict_sales", json=PREDICT).json()
         assert answer["model_version"] == version
@@ -137,17 +84,9 @@ def test_a_new_model_and_new_weeks_are_taken_up_without_failing_a_request(deploy
             caller.start()
         try:
             deployment.load()
-            with httpx.Client(base_url=url_in(line)) as client:
-                for note in ("second", "third"):
-                    version = deployment.publish(note)
-                    for _ in range(1000):
-                        served = client.get("/model").json()
-                        newest = version, "2012-10-26"
-                        if (served["model_version"], served["forecast_origin"]) == newest:
-                            break
-                        threading.Event().wait(0.02)
-                    else:
-                        pytest.fail(f"{version} was not taken up in time")
+            for note in ("second", "third"):
+                newest = deployment.publish(note), "2012-10-26"
+                eventually(lambda: served_by(url_in(line)) == newest)  # noqa: B023 - called here
         finally:
             enough.set()
             for caller in callers:

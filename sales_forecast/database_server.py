@@ -1,0 +1,124 @@
+"""The way to a database: SQLite, MySQL or PostgreSQL from one URL.
+
+Takes a URL, gives connections that answer soon or fail, and the lock by which writers take
+turns. Every error of the database leaves here as DatabaseError without the password. Must not
+know what is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from sales_forecast.errors import DatabaseError, SettingsError
+
+_WAIT_SECONDS = 30  # how long a writer waits for another one
+_ANSWER_SECONDS = 10  # a server that is silent for so long is dead
+_POSTGRES_LOCK = int.from_bytes(b"sales")  # any number that others in the database do not use
+_CONNECT: Mapping[str, Mapping[str, Any]] = {
+    # No isolation level: the driver begins nothing by itself, `_lock` does.
+    "sqlite": {"timeout": _WAIT_SECONDS, "isolation_level": None, "check_same_thread": False},
+    "mysql+pymysql": {
+        "connect_timeout": 5,
+        "read_timeout": _ANSWER_SECONDS,
+        "write_timeout": _ANSWER_SECONDS,
+    },
+    "postgresql+psycopg": {
+        "connect_timeout": 5,
+        "keepalives_idle": 5,
+        "tcp_user_timeout": _ANSWER_SECONDS * 1000,
+    },
+}
+
+
+class Server:
+    """One database server or file. Connects at the first call; safe to share between threads."""
+
+    def __init__(self, url: str) -> None:
+        """Take a URL as in the setting DATABASE_URL; the folder of an SQLite file is made.
+
+        Raises SettingsError for a URL of another form.
+        """
+        self._url = _parse(url)
+        with self._translating():
+            self._engine = _engine(self._url)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._engine.dispose()
+
+    @property
+    def shown(self) -> str:
+        """The URL without anything secret."""
+        # Some drivers also take a password after the question mark.
+        return self._url.set(query={}).render_as_string(hide_password=True)
+
+    @contextmanager
+    def connection(self) -> Iterator[sa.Connection]:
+        """Give a connection. Raises DatabaseError for whatever fails while it is open."""
+        with self._translating(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        try:
+            yield
+        # PyMySQL raises RuntimeError for ways to log in that it cannot do.
+        except (sa.exc.SQLAlchemyError, OSError, RuntimeError) as error:
+            cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+            reason = " ".join(str(cause).split()).rstrip(".?")
+            hint = (
+                "Check that the file may be written and that no other program holds it."
+                if self._url.drivername == "sqlite"
+                else "Check DATABASE_URL, and that the database runs and lets this user in."
+            )
+            message = f"The database {self.shown} does not answer as it should: {reason}. {hint}"
+            raise DatabaseError(message, {"database": self.shown}) from error
+
+
+def _parse(url: str) -> sa.URL:
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.SQLAlchemyError, ValueError):
+        parsed = None
+    # The URL is not shown: one that cannot be parsed may have its password anywhere.
+    known = parsed is not None and parsed.drivername in _CONNECT
+    if parsed is None or not known or (parsed.drivername != "sqlite" and not parsed.database):
+        raise SettingsError(
+            "DATABASE_URL must be of the form sqlite:///FILE,"
+            " mysql+pymysql://USER:PASSWORD@HOST/NAME or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
+        )
+    return parsed
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    pool: type[sa.Pool] = sa.QueuePool
+    if url.drivername == "sqlite":
+        in_memory = url.database in {None, "", ":memory:"}
+        # A file is opened anew each time: one that was deleted and made again is noticed.
+        pool = sa.StaticPool if in_memory else sa.NullPool
+        if not in_memory:
+            Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    arguments = dict(_CONNECT[url.drivername])
+    return sa.create_engine(url, poolclass=pool, pool_pre_ping=True, connect_args=arguments)
+
+
+def lock_writers(connection: sa.Connection) -> None:
+    """Let one writer in, before it makes tables or reads, until its connection closes."""
+    match connection.dialect.name:
+        case "sqlite":
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")  # readers do not wait
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        case "postgresql":
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT_SECONDS}s'")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_POSTGRES_LOCK})")
+        case _:
+            connection.detach()  # the lock belongs to the session: it must not return to the pool
+            turn = _ANSWER_SECONDS // 2  # a server that makes us wait must not look dead
+            ask = f"SELECT GET_LOCK(MD5(CONCAT('sales_forecast.', DATABASE())), {turn})"
+            if not any(connection.scalar(sa.text(ask)) for _ in range(_WAIT_SECONDS // turn)):
+                raise DatabaseError(f"Another load still runs after {_WAIT_SECONDS} s. Try again.")

@@ -1,0 +1,94 @@
+"""What tests of the core are built from: small panels, and backtest tables of a few rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+
+import joblib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from sales_forecast.panel import CONDITIONS, Array, Panel
+from sales_forecast.sample import sample_rows
+
+FIRST_WEEK = "2010-02-05"  # of the sample, a Friday
+
+
+def weeks(first: str, n: int) -> npt.NDArray[np.datetime64]:
+    """The ends of `n` weeks from `first` on."""
+    return np.datetime64(first, "D") + 7 * np.arange(n)
+
+
+def panel_of(y: npt.ArrayLike, first: str = FIRST_WEEK, *, conditions: float = 0.0) -> Panel:
+    """A panel of stores "1", "2", ...; every condition has one value in all weeks."""
+    sales = np.atleast_2d(np.asarray(y, dtype=np.float64))
+    return Panel(
+        y=sales,
+        periods=weeks(first, sales.shape[1]),
+        series=tuple(str(row + 1) for row in range(len(sales))),
+        conditions={name: np.full(sales.shape, conditions) for name in CONDITIONS},
+    )
+
+
+@cache
+def _whole_sample() -> Panel:
+    return sample_rows().to_panel()
+
+
+def sample_panel(n_series: int = 3, n_weeks: int = 143) -> Panel:
+    """The first stores and weeks of the generated sample, a copy of one's own."""
+    whole = _whole_sample()
+    some = whole.select(whole.series[:n_series])
+    past = some.until(some.periods[n_weeks - 1])
+    copies = {name: values.copy() for name, values in past.conditions.items()}
+    return replace(past, y=past.y.copy(), conditions=copies)
+
+
+def with_sales(panel: Panel, series: int, first: int, stop: int | None, sales: float) -> Panel:
+    """The panel with other sales in the weeks first..stop-1 of one series (None: to the end)."""
+    y = panel.y.copy()
+    y[series, first:stop] = sales
+    return replace(panel, y=y)
+
+
+def table_of(
+    y: Sequence[float],
+    models: Mapping[str, Sequence[float]],
+    *,
+    holiday: Sequence[float] | None = None,
+    step: int = 1,
+    first: str = "2012-01-06",
+    store: str = "1",
+) -> pd.DataFrame:
+    """A backtest table of one store: one row a week, each predicted `step` weeks before."""
+    ds = weeks(first, len(y))
+    return pd.DataFrame(
+        {
+            "unique_id": store,
+            "cutoff": ds - 7 * step,
+            "ds": ds,
+            "step": step,
+            "y": np.array(y, dtype=np.float64),
+            "holiday": np.zeros(len(y)) if holiday is None else np.array(holiday, np.float64),
+            **{name: np.array(values, dtype=np.float64) for name, values in models.items()},
+        }
+    )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run trees on one thread: threads add a forest up in any order, so its last bit differs."""
+    with threadpool_limits(limits=1), joblib.parallel_config("sequential"):
+        yield
+
+
+def log_growth(n_series: int, n_weeks: int, seed: int = 0) -> Array:
+    """Yearly growth as it comes: a slow walk with noise around it."""
+    rng = np.random.default_rng(seed)
+    walk = np.cumsum(rng.normal(0.0, 0.01, (n_series, n_weeks)), axis=1)
+    return walk + rng.normal(0.0, 0.03, (n_series, n_weeks))

@@ -1,0 +1,64 @@
+"""A deployment to test: a real database, real bundles of the growth baseline, a real process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from sales_forecast.bundle import point, write_bundle
+from sales_forecast.candidate import baseline_candidate
+from sales_forecast.database import SAMPLE, Database
+from sales_forecast.rows import SalesRows
+from sales_forecast.sample import sample_rows
+
+ROOT = Path(__file__).parents[2]
+
+
+class Deployment:
+    """A database, a bundle folder and the environment that names them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.link = folder / "champion"
+        self.database = Database(f"sqlite:///{folder}/sales.db")
+        self.environment = {
+            **os.environ,
+            "DATABASE_URL": f"sqlite:///{folder}/sales.db",
+            "MODEL_URI": str(self.link),
+            "VAR_DIR": str(folder),
+            "REFRESH_SECONDS": "0.1",
+        }
+
+    def load(self, weeks_held_back: int = 0) -> None:
+        rows = sample_rows()
+        last = rows.week.max() - np.timedelta64(7 * weeks_held_back, "D")
+        kept = rows.week <= last
+        conditions = {name: values[kept] for name, values in rows.conditions.items()}
+        part = SalesRows(rows.store[kept], rows.week[kept], rows.sales[kept], conditions)
+        self.database.write(part, SAMPLE)
+
+    def publish(self, note: str) -> str:
+        panel = self.database.read_panel()
+        candidate = baseline_candidate(panel, "sample", {}, note)
+        version = candidate.manifest.version
+        folder = write_bundle(self.link.parent / version, candidate.manifest, candidate.files)
+        point(self.link, folder)
+        return version
+
+    @contextmanager
+    def served(self) -> Iterator[tuple[subprocess.Popen[str], str]]:
+        """Run `main.py` on a free port; gives the process and its start-up line."""
+        command = [sys.executable, str(ROOT / "main.py"), "--port", "0"]
+        with subprocess.Popen(
+            command, env=self.environment, stdout=subprocess.PIPE, cwd=ROOT, text=True
+        ) as process:
+            try:
+                assert process.stdout is not None
+                yield process, process.stdout.readline()
+            finally:
+                process.kill()

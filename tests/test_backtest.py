@@ -1,0 +1,391 @@
+"""The backtest: windows by hand, what models may see, and the table that comes of it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sales_forecast.backtest import (
+    MANY_STEPS,
+    ONE_STEP,
+    RollingOrigin,
+    backtest,
+    models_in,
+    residual_factors,
+    scores,
+    with_intervals,
+    with_mean,
+)
+from sales_forecast.errors import NotEnoughData
+from sales_forecast.forecasters.arima import ARIMA
+from sales_forecast.forecasters.base import FutureConditions
+from sales_forecast.forecasters.naive import BASELINES, LastValue
+from sales_forecast.forecasters.trees import RANDOM_FOREST, XGBOOST
+from sales_forecast.panel import CONDITIONS, Array, Panel
+from sales_forecast.sources import read_sales
+from tests.builders import one_thread, panel_of, sample_panel, table_of, with_sales
+
+
+@dataclass(frozen=True)
+class Spy:
+    """Predicts the number of weeks it was fitted on, and remembers what it was shown."""
+
+    name: str = "spy"
+    seen: list[tuple[Panel, int, FutureConditions | None]] = field(default_factory=list)
+    fitted: list[Panel] = field(default_factory=list)
+
+    def fit(self, panel: Panel) -> FittedSpy:
+        self.fitted.append(panel)
+        return FittedSpy(self, panel.n_periods)
+
+
+@dataclass(frozen=True)
+class FittedSpy:
+    spy: Spy
+    weeks: int
+
+    def predict(
+        self, history: Panel, horizon: int, conditions: FutureConditions | None = None
+    ) -> Array:
+        self.spy.seen.append((history, horizon, conditions))
+        return np.full((history.n_series, horizon), float(self.weeks))
+
+
+@dataclass(frozen=True)
+class Vandal:
+    """Wipes out the last week of the history that it is shown."""
+
+    name: str = "vandal"
+
+    def fit(self, panel: Panel) -> Vandal:
+        del panel
+        return self
+
+    def predict(
+        self, history: Panel, horizon: int, conditions: FutureConditions | None = None
+    ) -> Array:
+        del conditions
+        history.y[:, -1] = np.nan
+        return np.ones((history.n_series, horizon))
+
+
+def days(cutoffs: np.ndarray) -> list[str]:
+    return [str(day) for day in cutoffs]
+
+
+# Windows
+
+
+def test_one_step_has_39_cutoffs_a_week_apart():
+    cutoffs = days(ONE_STEP.cutoffs(sample_panel(1, n_weeks=130)))
+    assert 39 == len(cutoffs)
+    assert ["2011-10-28", "2011-11-04"] == cutoffs[:2]
+    assert "2012-07-20" == cutoffs[-1]
+
+
+def test_many_steps_has_8_cutoffs_four_weeks_apart_from_the_same_week_on():
+    expected = [
+        "2011-10-28", "2011-11-25", "2011-12-23", "2012-01-20",
+        "2012-02-17", "2012-03-16", "2012-04-13", "2012-05-11",
+    ]  # fmt: skip
+    assert expected == days(MANY_STEPS.cutoffs(sample_panel(1, n_weeks=130)))
+
+
+@pytest.mark.parametrize(
+    ("split", "expected"),
+    [
+        # Ten weeks: 01-06, 01-13, 01-20, 01-27, 02-03, 02-10, 02-17, 02-24, 03-02, 03-09.
+        (RollingOrigin(horizon=1, windows=1, step=1), ["2012-03-02"]),
+        (RollingOrigin(horizon=1, windows=9, step=1), None),  # first: 01-06, checked below
+        (RollingOrigin(horizon=3, windows=2, step=2), ["2012-01-27", "2012-02-10"]),
+        (RollingOrigin(horizon=2, windows=2, step=3), ["2012-01-20", "2012-02-10"]),
+    ],
+)
+def test_cutoffs_of_ten_weeks_by_hand(split, expected):
+    panel = panel_of(np.ones(10), first="2012-01-06")
+    expected = expected or days(panel.periods[:9])
+    assert expected == days(split.cutoffs(panel))
+
+
+def test_one_week_too_few_is_refused_with_both_numbers_and_the_remedy():
+    split = RollingOrigin(horizon=8, windows=8, step=4)
+    assert 8 == len(split.cutoffs(panel_of(np.ones(40))))
+    with pytest.raises(NotEnoughData) as refused:
+        split.cutoffs(panel_of(np.ones(39)))
+    assert (
+        "8 windows of 8 weeks, 4 apart, need more than 39 weeks of sales; there are 39. "
+        "Reduce `windows`, `step` or `horizon`."
+    ) == refused.value.message
+    assert {"weeks": 39, "needed": 40} == refused.value.fields
+
+
+@pytest.mark.parametrize("name", ["horizon", "windows", "step"])
+def test_a_protocol_of_nothing_is_refused(name):
+    with pytest.raises(ValueError, match=f"{name} must be at least 1, not 0"):
+        RollingOrigin(**{"horizon": 1, "windows": 1, "step": 1, name: 0})
+
+
+@pytest.mark.parametrize(
+    ("weeks", "windows"), [(1000, 8), (39, 8), (38, 7), (35, 7), (34, 6), (11, 1), (10, None)]
+)
+def test_a_protocol_shrinks_to_what_the_weeks_hold(weeks, windows):
+    expected = windows and RollingOrigin(horizon=8, windows=windows, step=4)
+    assert expected == MANY_STEPS.within(weeks)
+
+
+def test_a_protocol_says_what_it_is():
+    assert (
+        "8 week(s) ahead, 8 windows 4 week(s) apart, cutoffs 2011-10-28 .. 2012-05-11, 2 series"
+    ) == MANY_STEPS.describe(sample_panel(2, n_weeks=130))
+
+
+# What a model sees
+
+
+def test_a_model_sees_the_history_up_to_the_cutoff_and_not_a_week_more():
+    panel, spy = sample_panel(2), Spy()
+    split = RollingOrigin(horizon=3, windows=4, step=2)
+    backtest(panel, [spy], split)
+    for cutoff, (history, horizon, conditions) in zip(split.cutoffs(panel), spy.seen, strict=True):
+        assert panel.until(cutoff).fingerprint == history.fingerprint
+        assert 3 == horizon
+        assert conditions is None  # nobody knows the weather three weeks ahead
+
+
+def test_one_week_ahead_the_conditions_of_that_week_are_given():
+    panel, spy = sample_panel(2), Spy()
+    backtest(panel, [spy], RollingOrigin(horizon=1, windows=3, step=1))
+    for week, (_, _, conditions) in zip([140, 141, 142], spy.seen, strict=True):
+        assert set(CONDITIONS) == conditions.keys()
+        for name, values in conditions.items():
+            np.testing.assert_array_equal(panel.conditions[name][:, week : week + 1], values)
+
+
+def test_models_are_fitted_anew_every_13_weeks():
+    panel, spy = panel_of(np.ones(60)), Spy()
+    table = backtest(panel, [spy], RollingOrigin(horizon=1, windows=30, step=1))
+    assert [30, 43, 56] == [fitted.n_periods for fitted in spy.fitted]
+    assert [30.0] * 13 + [43.0] * 13 + [56.0] * 4 == table["spy"].tolist()
+
+
+def test_models_are_fitted_anew_at_the_first_cutoff_that_is_13_weeks_later():
+    panel, spy = panel_of(np.ones(60)), Spy()
+    backtest(panel, [spy], RollingOrigin(horizon=1, windows=6, step=5))
+    assert [30, 45] == [fitted.n_periods for fitted in spy.fitted]
+
+
+def test_progress_is_told_in_sentences():
+    told: list[str] = []
+    backtest(panel_of(np.ones(9)), BASELINES[:2], RollingOrigin(1, 2, 1), told.append)
+    assert [
+        "window 1 of 2: fitting naive",
+        "window 1 of 2: fitting seasonal_naive",
+        "window 1 of 2: predicting",
+        "window 2 of 2: predicting",
+    ] == told
+
+
+# The table
+
+
+def test_the_table_holds_each_series_cutoff_and_step_once_with_what_was_sold():
+    panel = sample_panel(3)
+    table = backtest(panel, [LastValue()], RollingOrigin(horizon=4, windows=3, step=2))
+    expected = [
+        (series, cutoff, cutoff + step, step, panel.y[row, cutoff + step], panel.y[row, cutoff])
+        for cutoff in (133, 135, 137)
+        for row, series in enumerate(panel.series)
+        for step in (1, 2, 3, 4)
+    ]
+    assert ["unique_id", "cutoff", "ds", "step", "y", "holiday", "naive"] == [*table.columns]
+    week = {np.datetime64(day): position for position, day in enumerate(panel.periods)}
+    found = [
+        (row.unique_id, week[row.cutoff.to_datetime64()], week[row.ds.to_datetime64()],
+         row.step, row.y, row.naive)
+        for row in table.itertuples()
+    ]  # fmt: skip
+    assert expected == found
+
+
+def test_holiday_weeks_are_marked():
+    panel = sample_panel(2, n_weeks=102)  # to 2012-01-13
+    table = backtest(panel, [LastValue()], RollingOrigin(horizon=1, windows=10, step=1))
+    flagged = table.loc[table["holiday"] == 1, "ds"].dt.strftime("%Y-%m-%d")
+    assert ["2011-11-25", "2011-11-25", "2011-12-30", "2011-12-30"] == flagged.tolist()
+
+
+def test_a_panel_without_flags_has_no_holidays():
+    panel = replace(sample_panel(1), conditions={})
+    table = backtest(panel, [LastValue()], RollingOrigin(horizon=2, windows=30, step=1))
+    assert [0.0] == table["holiday"].unique().tolist()
+
+
+def test_weeks_without_sales_are_not_judged():
+    panel = with_sales(sample_panel(3), series=1, first=140, stop=142, sales=np.nan)
+    table = backtest(panel, [LastValue()], RollingOrigin(horizon=4, windows=2, step=1))
+    # Windows over the weeks 138..141 and 139..142, the store lacks 140 and 141 in both.
+    assert 3 * 8 - 2 * 2 == len(table)
+    assert 4 == (table["unique_id"] == "2").sum()
+
+
+def test_a_store_that_opens_inside_a_window_is_left_out_of_it_for_all_models():
+    panel = with_sales(sample_panel(2), series=0, first=0, stop=140, sales=np.nan)
+    table = backtest(panel, [Spy(), *BASELINES], RollingOrigin(horizon=1, windows=4, step=1))
+    # It sold first in week 140, so the windows that begin after 140 and 141 judge it.
+    counts = table["unique_id"].value_counts().to_dict()
+    assert {"1": 2, "2": 4} == counts
+
+
+def test_a_model_that_damages_the_panel_is_found_out():
+    with pytest.raises(AssertionError, match="the backtest has 2 rows, 1 were to be predicted"):
+        backtest(panel_of(np.ones(20)), [Vandal()], RollingOrigin(horizon=1, windows=2, step=1))
+
+
+def test_models_are_the_columns_that_are_neither_keys_nor_intervals():
+    table = with_intervals(table_of([1.0, 2.0], {"naive": [1, 1], "arima": [2, 2]}))
+    assert {"naive_lo_80", "arima_hi_80"} <= {*table.columns}
+    assert ["naive", "arima"] == models_in(table)
+
+
+def test_the_mean_of_models_is_a_model_too():
+    table = table_of([1.0, 2.0], {"a": [1, 2], "b": [3, 6], "c": [100, 100]})
+    mean = with_mean(table, "both", ["a", "b"])
+    assert [2.0, 4.0] == mean["both"].tolist()
+    assert ["a", "b", "c", "both"] == models_in(mean)
+
+
+# Intervals
+
+
+def sample_table() -> pd.DataFrame:
+    """Three stores, 30 windows of four weeks, a week apart."""
+    return backtest(sample_panel(3), BASELINES, RollingOrigin(horizon=4, windows=30, step=1))
+
+
+def test_a_window_has_intervals_as_soon_as_enough_weeks_have_ended():
+    table = with_intervals(sample_table())
+    window = table.groupby("cutoff").ngroup() + 1
+    first = window[table["naive_lo_80"].notna()].groupby(table["step"]).min()
+    # Three stores: by the fifth window 3 * (4 + 3 + 2 + 1) predictions of up to four steps can be
+    # judged, by the eleventh 3 * 10 of one step alone; 30 are enough.
+    assert {1: 11, 2: 7, 3: 6, 4: 5} == first.to_dict()
+    early = window < table["step"].map(first)
+    assert table.loc[early, ["naive_lo_80", "naive_hi_80"]].isna().all(axis=None)
+    assert table.loc[~early, ["naive_lo_80", "naive_hi_80"]].notna().all(axis=None)
+
+
+def test_an_interval_is_measured_on_nothing_but_weeks_that_had_ended_by_the_cutoff():
+    table = with_intervals(sample_table())
+    for row in table.iloc[::37].itertuples():
+        ended = table[table["ds"] <= row.cutoff]
+        factors = residual_factors(ended, "seasonal_naive", horizon=4)
+        lower, upper = factors.lower[row.step - 1], factors.upper[row.step - 1]
+        np.testing.assert_array_equal(
+            [row.seasonal_naive * lower, row.seasonal_naive * upper],
+            [row.seasonal_naive_lo_80, row.seasonal_naive_hi_80],
+        )
+
+
+def test_later_sales_change_no_interval_of_an_earlier_window():
+    table = sample_table()
+    cutoff = table["cutoff"].unique()[20]
+    later = table["ds"] > cutoff
+    changed = table.assign(y=table["y"].where(~later, 7 * table["y"]))
+    until = table["cutoff"] <= cutoff
+    ends = [name for name in with_intervals(table).columns if name.endswith("_80")]
+    assert 6 == len(ends)
+    pd.testing.assert_frame_equal(
+        with_intervals(table).loc[until, ends], with_intervals(changed).loc[until, ends]
+    )
+    assert not with_intervals(table)[ends].equals(with_intervals(changed)[ends])
+
+
+def test_residuals_are_sales_over_prediction():
+    y = np.linspace(50.0, 150.0, 101)
+    factors = residual_factors(table_of(y, {"m": np.full(101, 100.0)}), "m", horizon=1)
+    assert (pytest.approx(0.6), pytest.approx(1.4)) == factors.at(1)
+
+
+def test_returns_count_as_sales_of_nothing_and_predictions_of_nothing_do_not_count():
+    y = np.concatenate(
+        [np.full(20, -10.0), np.full(20, 200.0), np.full(30, 1e9), np.full(30, -1e9)]
+    )
+    prediction = np.concatenate([np.full(40, 100.0), np.zeros(30), np.full(30, -1.0)])
+    factors = residual_factors(table_of(y, {"m": prediction}), "m", horizon=1)
+    assert (0.0, 2.0) == factors.at(1)
+
+
+# Scores
+
+
+def test_every_model_has_scores():
+    table = table_of(
+        [100, 200], {"good": [100, 190], "bad": [0, 0]}, holiday=[0, 1], first="2012-02-03"
+    )
+    found = scores(with_intervals(table))
+    assert ["good", "bad"] == [*found]
+    assert (10 * 5 / 6, 5.0, 10.0) == (
+        found["good"].wmae,
+        found["good"].mae,
+        found["good"].mae_holiday,
+    )
+    assert 1.0 == found["bad"].wape
+
+
+# Real sales
+
+
+@pytest.fixture(scope="module")
+def real_scores(walmart_csv: Path) -> Mapping[str, Mapping[str, float]]:
+    """WMAE of both protocols on the real store file, all in one go: they take the longest."""
+    panel = read_sales(walmart_csv).to_panel()
+    with one_thread():
+        one_step = backtest(panel, [*BASELINES, RANDOM_FOREST, XGBOOST], ONE_STEP)
+        many_steps = backtest(panel, [*BASELINES, ARIMA], MANY_STEPS)
+    one_step = with_mean(one_step, "rf_xgb_mean", ["random_forest", "xgboost"])
+    tables = {"one_step": one_step, "many_steps": many_steps}
+    assert [45 * 39, 45 * 64] == [len(table) for table in tables.values()]
+    return {
+        protocol: {name: score.wmae for name, score in scores(with_intervals(table)).items()}
+        for protocol, table in tables.items()
+    }
+
+
+@pytest.mark.xdist_group("real_scores")
+@pytest.mark.parametrize(
+    ("protocol", "model", "wmae"),
+    [
+        ("one_step", "naive", 179_733),
+        ("one_step", "seasonal_naive", 66_964),
+        ("one_step", "seasonal_naive_growth", 55_840),
+        ("many_steps", "seasonal_naive", 69_541),
+        ("many_steps", "seasonal_naive_growth", 59_461),
+    ],
+)
+def test_baselines_score_on_real_sales_what_they_are_known_to(real_scores, protocol, model, wmae):
+    assert wmae == round(real_scores[protocol][model])
+
+
+@pytest.mark.xdist_group("real_scores")
+def test_both_trees_together_stay_below_50_000_on_real_sales(real_scores):
+    assert real_scores["one_step"]["rf_xgb_mean"] <= 50_000
+
+
+@pytest.mark.xdist_group("real_scores")
+def test_arima_stays_below_58_000_on_real_sales(real_scores):
+    assert real_scores["many_steps"]["arima"] <= 58_000
+
+
+@pytest.mark.xdist_group("real_scores")
+def test_every_model_beats_every_baseline_on_real_sales(real_scores):
+    baselines = {baseline.name for baseline in BASELINES}
+    for found in real_scores.values():
+        models = found.keys() - baselines
+        for model, baseline in itertools.product(models, baselines):
+            assert found[model] < found[baseline]

@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+from threadpoolctl import threadpool_limits
+
+from sales_forecast.bundle import Bundle, read_bundle, write_bundle
+from sales_forecast.candidate import baseline_candidate, model_candidate, read_tables
+from sales_forecast.errors import BundleRefused, NotEnoughData
+from sales_forecast.features import FEATURE_NAMES
+from sales_forecast.service.golden import verify
+from sales_forecast.service.predictor import Predictor
+from sales_forecast.training import evaluate
+from tests import trained
+
+pytestmark = pytest.mark.xdist_group("trained")
+ROOT = Path(__file__).parents[1]
+
+
+def other_weight(bundle: Bundle) -> Bundle:
+    first, *others = bundle.manifest.profile_weights
+    weights = (first + 0.01, *others)
+    return replace(bundle, manifest=bundle.manifest.model_copy(update={"profile_weights": weights}))
+
+
+def other_theta(bundle: Bundle) -> Bundle:
+    theta = dict.fromkeys(bundle.manifest.theta, 0.5)
+    return replace(bundle, manifest=bundle.manifest.model_copy(update={"theta": theta}))
+
+
+def other_order(bundle: Bundle) -> Bundle:
+    names = (*FEATURE_NAMES[1:], FEATURE_NAMES[0])
+    return replace(bundle, manifest=bundle.manifest.model_copy(update={"feature_names": names}))
+
+
+def other_leaves(bundle: Bundle) -> Bundle:
+    model = onnx.load_from_string(bundle.trees)
+    leaves = next(
+        attribute
+        for attribute in model.graph.node[0].attribute
+        if attribute.name == "target_weights"
+    )
+    leaves.floats[:] = [value + 0.001 for value in leaves.floats]
+    return replace(bundle, trees=model.SerializeToString())
+
+
+def cut_trees(bundle: Bundle) -> Bundle:
+    return replace(bundle, trees=bundle.trees[: len(bundle.trees) // 2])
+
+
+def test_a_fresh_candidate_answers_its_golden_rows() -> None:
+    golden = trained.bundle().manifest.golden
+    assert golden is not None
+
+    verify(trained.bundle())
+    assert 3 * (1 + 4) == len(golden.rows)
+    assert {1, 5, 30, 60, 0} == {
+        (row.week_ending - trained.panel().last).days // 7 for row in golden.rows
+    }
+    assert [52, 52, 52] == [len(forecast.sales) for forecast in golden.forecasts]
+
+
+@pytest.mark.parametrize(
+    ("tamper", "says"),
+    [
+        (other_weight, "fails its golden rows: random_forest, store"),
+        (other_theta, "fails its golden rows: arima, store"),
+        (other_leaves, "fails its golden rows: random_forest, store"),
+        (other_order, "other features"),
+        (cut_trees, "trees"),
+    ],
+)
+def test_a_candidate_that_was_tampered_with_is_refused(
+    tamper: Callable[[Bundle], Bundle], says: str
+) -> None:
+    with pytest.raises(BundleRefused, match=says):
+        verify(tamper(trained.bundle()))
+
+
+def test_a_golden_row_without_an_answer_is_refused() -> None:
+    bundle = trained.bundle()
+    golden = bundle.manifest.golden
+    assert golden is not None
+    first = golden.rows[0].model_copy(update={"xgboost": float("nan")})
+    changed = golden.model_copy(update={"rows": (first, *golden.rows[1:])})
+
+    with pytest.raises(BundleRefused, match="fails its golden rows: xgboost"):
+        verify(replace(bundle, manifest=bundle.manifest.model_copy(update={"golden": changed})))
+
+
+def test_equal_data_gives_an_equal_version() -> None:
+    with threadpool_limits(1):
+        again = model_candidate(trained.panel(), trained.SOURCE, trained.tables(), trained.silent)
+
+    assert trained.candidate().manifest.version == again.manifest.version
+    assert trained.candidate().files == again.files
+    assert again.manifest.version.startswith("2012-10-26-")
+
+
+def test_other_data_gives_another_version() -> None:
+    panel = trained.first_weeks(40)
+    y = panel.y.copy()
+    y[0, 0] += 0.01
+    versions = {
+        baseline_candidate(each, "x", {}, note).manifest.version
+        for each in (panel, replace(panel, y=y))
+        for note in ("a note", "another note")
+    }
+
+    assert 4 == len(versions)
+
+
+def test_the_manifest_says_what_was_trained_on() -> None:
+    training = trained.candidate().manifest.training
+
+    assert ("2010-02-05", "2012-10-26") == (str(training.first_week), str(training.last_week))
+    assert trained.STORES == training.series
+    assert trained.panel().fingerprint == training.fingerprint
+    assert trained.SOURCE == training.source
+    assert FEATURE_NAMES == trained.candidate().manifest.feature_names
+
+
+def test_the_manifest_names_the_commit_of_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (told.stdout.strip() or None) == trained.candidate().manifest.git_commit
+
+    monkeypatch.setenv("PATH", "")
+    without_git = baseline_candidate(trained.first_weeks(2), "x", {}, "")
+    assert without_git.manifest.git_commit is None
+
+
+def test_condition_ranges_are_those_of_the_training() -> None:
+    panel = trained.panel()
+    ranges = trained.candidate().manifest.condition_ranges
+
+    assert ranges == {
+        name: (min(panel.conditions[name].ravel()), max(panel.conditions[name].ravel()))
+        for name in ("Temperature", "Fuel_Price", "CPI", "Unemployment")
+    }
+
+
+def test_a_condition_that_was_never_observed_has_no_range() -> None:
+    panel = trained.first_weeks(10)
+    unknown = {**panel.conditions, "CPI": np.full_like(panel.y, np.nan)}
+    candidate = baseline_candidate(replace(panel, conditions=unknown), "x", {}, "")
+
+    assert {"Temperature", "Fuel_Price", "Unemployment"} == set(candidate.manifest.condition_ranges)
+
+
+def wmae(rows: pd.DataFrame, model: str) -> float:
+    errors = weights = 0.0
+    for row in rows.to_dict("records"):
+        weight = 5 if row["holiday"] else 1
+        errors += weight * abs(row["y"] - row[model])
+        weights += weight
+    return errors / weights
+
+
+def test_scores_are_those_of_the_tables_for_every_series_too() -> None:
+    manifest = trained.candidate().manifest
+    for protocol, table in trained.tables().items():
+        assert set(manifest.scores[protocol]) == set(manifest.scores_by_series[protocol])
+        for model, by_series in manifest.scores_by_series[protocol].items():
+            expected = {
+                series: wmae(table[table["unique_id"] == series], model)
+                for series in trained.STORES
+            }
+            assert pytest.approx(expected) == dict(by_series)
+            assert pytest.approx(wmae(table, model)) == manifest.scores[protocol][model]["wmae"]
+
+
+def test_intervals_of_both_endpoints_enclose_the_prediction() -> None:
+    intervals = trained.candidate().manifest.intervals
+
+    assert {"predict_sales", "forecast_sales"} == set(intervals)
+    for factors in (each.arrays() for each in intervals.values()):
+        assert 8 == len(factors.lower) == len(factors.upper)
+        assert (factors.lower < 1).all()
+        assert (factors.upper > 1).all()
+
+
+def test_the_tables_travel_with_the_bundle(tmp_path: Path) -> None:
+    candidate = trained.candidate()
+    folder = write_bundle(tmp_path / "bundle", candidate.manifest, candidate.files)
+    read = read_tables(folder)
+
+    assert set(trained.tables()) == set(read)
+    for protocol, table in trained.tables().items():
+        pd.testing.assert_frame_equal(table, read[protocol], check_exact=False, rtol=1e-12)
+        # Rows are compared with those of later trainings by their sales, to the last bit.
+        np.testing.assert_array_equal(table["y"], read[protocol]["y"])
+
+
+def test_a_bundle_without_tables_has_none(tmp_path: Path) -> None:
+    assert {} == read_tables(tmp_path)
+
+
+@pytest.mark.parametrize("weeks", [1, 2, 40, 60, 64, 66, 80])
+@pytest.mark.parametrize("stores", [1, 3])
+def test_short_data_always_gives_a_baseline_that_answers(
+    tmp_path: Path, weeks: int, stores: int
+) -> None:
+    panel = trained.first_weeks(weeks).select(trained.STORES[:stores])
+    tables = evaluate(panel, trained.silent)
+    candidate = baseline_candidate(panel, "x", tables, "the baseline answers")
+    bundle = read_bundle(write_bundle(tmp_path / "b", candidate.manifest, candidate.files))
+    verify(bundle)
+    predictor = Predictor(bundle, panel)
+    forecast = predictor.forecast(int(panel.series[0]), 52)
+
+    assert ("baseline", "the baseline answers") == (bundle.manifest.kind, bundle.manifest.note)
+    assert ("the baseline answers",) == predictor.warnings
+    assert all(week.sales > 0 for week in forecast)
+
+
+def test_models_are_not_made_of_too_few_weeks() -> None:
+    with pytest.raises(NotEnoughData):
+        model_candidate(trained.first_weeks(64), "x", {}, trained.silent)
+
+
+def test_models_that_no_window_could_judge_still_answer_and_promise_no_interval() -> None:
+    with threadpool_limits(1):
+        candidate = model_candidate(trained.first_weeks(65), "x", {}, trained.silent)
+    predictor = Predictor(trained.bundle(candidate), trained.first_weeks(65))
+
+    assert {} == candidate.manifest.scores
+    assert {(None, None)} == {
+        (week.lower, week.upper) for week in predictor.forecast(int(trained.STORES[0]), 3)
+    }

@@ -1,0 +1,227 @@
+"""The gate: what a candidate has to beat, and what the verdict says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+import pytest
+
+from sales_forecast.gate import Check, Tables, Verdict, judge
+from tests.builders import table_of
+
+SOLD = [100.0, 100.0, 100.0, 100.0]
+
+
+def tables(
+    mean: Sequence[float], arima: Sequence[float] = (105, 105, 105, 105), **table: str
+) -> dict[str, pd.DataFrame]:
+    """Both protocols; the growth baseline is always off by 10."""
+    growth = [110.0] * len(mean)
+    return {
+        "one_step": table_of(
+            SOLD[: len(mean)], {"seasonal_naive_growth": growth, "rf_xgb_mean": mean}, **table
+        ),
+        "many_steps": table_of(
+            SOLD[: len(arima)],
+            {"seasonal_naive_growth": [110.0] * len(arima), "arima": arima},
+            **table,
+        ),
+    }
+
+
+def all_off_by(error: float, **table: str) -> Tables:
+    off = [100.0 + error] * 4
+    return tables(off, off, **table)
+
+
+def said(checks: Sequence[Check]) -> list[str]:
+    return [str(check) for check in checks]
+
+
+# Against the baseline
+
+
+def test_a_candidate_better_than_the_baseline_passes_with_every_number():
+    verdict = judge(all_off_by(5))
+    assert verdict.passed
+    assert () == verdict.shortfalls
+    assert [
+        "one_step WMAE of rf_xgb_mean against seasonal_naive_growth: 5 is below 10 (-50.0%)",
+        "one_step RMSE of rf_xgb_mean against seasonal_naive_growth: 5 is below 10 (-50.0%)",
+        "many_steps WMAE of arima against seasonal_naive_growth: 5 is below 10 (-50.0%)",
+        "many_steps RMSE of arima against seasonal_naive_growth: 5 is below 10 (-50.0%)",
+    ] == said(verdict.checks)
+
+
+def test_a_worse_candidate_fails_and_is_told_by_how_much():
+    verdict = judge(tables(mean=[105] * 4, arima=[112] * 4))
+    assert not verdict.passed
+    assert [
+        "many_steps WMAE of arima against seasonal_naive_growth: 12 is not below 10 (+20.0%)",
+        "many_steps RMSE of arima against seasonal_naive_growth: 12 is not below 10 (+20.0%)",
+    ] == said(verdict.shortfalls)
+
+
+def test_one_metric_that_falls_short_is_enough_to_fail():
+    # Off by 0, 0, 0, 30: the mean error is 7.5, its root mean square 15.
+    verdict = judge(tables(mean=[100, 100, 100, 130]))
+    assert not verdict.passed
+    assert [
+        "one_step RMSE of rf_xgb_mean against seasonal_naive_growth: 15 is not below 10 (+50.0%)"
+    ] == said(verdict.shortfalls)
+
+
+def test_holiday_weeks_count_five_times():
+    candidate = tables(mean=[105, 105, 105, 119])
+    assert judge(candidate).checks[0].passed
+    candidate["one_step"]["holiday"] = [0.0, 0.0, 0.0, 1.0]
+    assert (5 * 3 + 5 * 19) / 8 == judge(candidate).checks[0].value
+    assert not judge(candidate).passed
+
+
+def test_as_good_as_the_baseline_is_not_better():
+    assert not judge(all_off_by(10)).passed
+
+
+def test_errors_are_said_in_units_of_sales_with_thousands():
+    assert "x: 47,334 is below 55,840 (-15.2%)" == str(Check("x", 47_334.4, 55_840.2))
+
+
+def test_an_error_that_is_not_a_number_does_not_pass():
+    assert not Check("x", math.nan, 1.0).passed
+    assert not Check("x", 1.0, math.nan).passed
+
+
+# Without models
+
+
+@pytest.mark.parametrize("column", [("one_step", "rf_xgb_mean"), ("many_steps", "arima")])
+def test_tables_without_the_models_do_not_pass(column):
+    protocol, model = column
+    candidate = dict(all_off_by(5))
+    candidate[protocol] = candidate[protocol].drop(columns=model)
+    assert Verdict(()) == judge(candidate)
+    assert not judge(candidate).passed
+
+
+def test_a_protocol_that_could_not_run_does_not_pass():
+    candidate = dict(all_off_by(5))
+    del candidate["many_steps"]
+    assert not judge(candidate).passed
+    assert not judge({}).passed
+
+
+# Against the champion
+
+
+def test_a_better_candidate_takes_the_place_of_the_champion():
+    verdict = judge(all_off_by(4), champion=all_off_by(5))
+    assert verdict.passed
+    assert [
+        (
+            "one_step WMAE of rf_xgb_mean against the champion's rf_xgb_mean on 4 equal weeks: "
+            "4 is below 5 (-20.8%)"
+        ),
+        (
+            "many_steps WMAE of arima against the champion's arima on 4 equal weeks: "
+            "4 is below 5 (-20.8%)"
+        ),
+    ] == said(verdict.checks[4:])
+
+
+def test_a_candidate_worse_than_the_champion_fails_though_it_beats_the_baseline():
+    verdict = judge(all_off_by(7), champion=all_off_by(5))
+    assert not verdict.passed
+    assert [
+        (
+            "one_step WMAE of rf_xgb_mean against the champion's rf_xgb_mean on 4 equal weeks: "
+            "7 is not below 5 (+38.6%)"
+        ),
+        (
+            "many_steps WMAE of arima against the champion's arima on 4 equal weeks: "
+            "7 is not below 5 (+38.6%)"
+        ),
+    ] == said(verdict.shortfalls)
+
+
+@pytest.mark.parametrize(("error", "passed"), [(5.0, True), (5.04, True), (5.06, False)])
+def test_one_hundredth_worse_than_the_champion_is_as_good(error, passed):
+    assert passed == judge(all_off_by(error), champion=all_off_by(5)).passed
+
+
+def test_the_champion_is_compared_on_the_weeks_that_both_predicted():
+    # In the two weeks of both the champion is off by 2 and the candidate by 8; over all
+    # weeks of each, the champion would look worse.
+    champion = tables([150, 150, 102, 102], [150, 150, 102, 102], first="2011-12-23")
+    candidate = tables([108, 108, 101, 101], [101, 101, 101, 101], first="2012-01-06")
+    verdict = judge(candidate, champion)
+    assert [
+        (
+            "one_step WMAE of rf_xgb_mean against the champion's rf_xgb_mean on 2 equal weeks: "
+            "8 is not below 2 (+296.0%)"
+        )
+    ] == said(verdict.shortfalls)
+
+
+def test_a_week_whose_sales_were_corrected_since_is_not_compared():
+    champion = dict(all_off_by(1))
+    corrected = champion["one_step"].copy()
+    corrected.loc[:2, "y"] = 101.0
+    champion["one_step"] = corrected
+    verdict = judge(all_off_by(5), champion)
+    assert [1, 4] == [int(check.what.split(" on ")[1][0]) for check in verdict.checks[4:]]
+    champion["one_step"] = corrected.assign(y=101.0)
+    assert 5 == len(judge(all_off_by(5), champion).checks)
+
+
+def test_the_same_week_predicted_from_another_cutoff_is_another_question():
+    verdict = judge(all_off_by(7), champion=all_off_by(5, step=2))
+    assert verdict.passed
+    assert 4 == len(verdict.checks)
+
+
+def test_a_champion_of_other_stores_has_nothing_to_be_compared_with():
+    verdict = judge(all_off_by(7), champion=all_off_by(5, store="2"))
+    assert verdict.passed
+    assert 4 == len(verdict.checks)
+
+
+def test_the_baseline_as_champion_is_compared_by_what_it_answered():
+    champion = {
+        protocol: table.assign(seasonal_naive_growth=103.0).drop(columns=model)
+        for (protocol, table), model in zip(
+            all_off_by(1).items(), ["rf_xgb_mean", "arima"], strict=True
+        )
+    }
+    verdict = judge(all_off_by(5), champion, kind="baseline")
+    assert [
+        (
+            "one_step WMAE of rf_xgb_mean against the champion's seasonal_naive_growth on 4 equal "
+            "weeks: 5 is not below 3 (+65.0%)"
+        ),
+        (
+            "many_steps WMAE of arima against the champion's seasonal_naive_growth on 4 equal "
+            "weeks: 5 is not below 3 (+65.0%)"
+        ),
+    ] == said(verdict.shortfalls)
+
+
+def test_a_champion_that_lacks_a_protocol_is_compared_on_the_other():
+    champion = {"one_step": all_off_by(5)["one_step"]}
+    assert 5 == len(judge(all_off_by(4), champion).checks)
+    assert 4 == len(judge(all_off_by(4), champion={}).checks)
+
+
+def test_judging_changes_no_table():
+    candidate, champion = all_off_by(4), all_off_by(5)
+    before = [table.copy() for table in (*candidate.values(), *champion.values())]
+    judge(candidate, champion)
+    after = [*candidate.values(), *champion.values()]
+    for one, other in zip(before, after, strict=True):
+        pd.testing.assert_frame_equal(one, other)
+
+
+def test_a_check_against_an_error_of_zero_can_be_said():
+    assert "x: 1 is not below 0" == str(Check("x", 1.0, 0.0))

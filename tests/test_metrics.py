@@ -1,0 +1,92 @@
+"""Metrics, on examples that fit in the head."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from sales_forecast import metrics
+
+Y = np.array([100.0, 200.0, 300.0, 400.0])
+PREDICTION = np.array([110.0, 190.0, 330.0, 400.0])  # off by 10, 10, 30, 0
+HOLIDAY = np.array([0.0, 0.0, 1.0, 0.0])
+LOWER = np.array([90.0, np.nan, 310.0, 400.0])
+UPPER = np.array([120.0, np.nan, 350.0, 400.0])
+
+
+def test_mae_is_the_mean_of_what_forecasts_were_off_by():
+    assert 12.5 == metrics.mae(Y, PREDICTION)
+
+
+def test_mae_of_no_rows_does_not_exist():
+    assert math.isnan(metrics.mae(Y[:0], PREDICTION[:0]))
+
+
+def test_wmae_counts_a_holiday_week_five_times():
+    assert (10 + 10 + 5 * 30 + 0) / (1 + 1 + 5 + 1) == metrics.wmae(Y, PREDICTION, HOLIDAY)
+
+
+def test_wmae_without_holidays_is_the_mae():
+    assert 12.5 == metrics.wmae(Y, PREDICTION, np.zeros(4))
+
+
+def test_rmse_weighs_large_errors_more():
+    assert math.sqrt((100 + 100 + 900) / 4) == metrics.rmse(Y, PREDICTION)
+
+
+def test_wape_is_the_share_of_sales_that_was_missed():
+    assert 50 / 1000 == metrics.wape(Y, PREDICTION)
+
+
+def test_wape_takes_returns_by_their_size():
+    assert 20 / 400 == metrics.wape(np.array([-100.0, 300.0]), np.array([-90.0, 310.0]))
+
+
+def test_an_over_and_an_under_forecast_do_not_cancel():
+    off = np.array([90.0, 210.0])
+    assert (10.0, 10.0) == (metrics.mae(Y[:2], off), metrics.rmse(Y[:2], off))
+
+
+def test_coverage_counts_ends_as_inside_and_leaves_out_rows_without_an_interval():
+    assert 2 / 3 == metrics.coverage(Y, LOWER, UPPER)
+
+
+def test_coverage_of_no_interval_does_not_exist():
+    none = np.full(4, np.nan)
+    assert math.isnan(metrics.coverage(Y, none, none))
+
+
+def test_a_perfect_forecast_has_no_error():
+    assert (0.0, 0.0, 0.0, 0.0) == (
+        metrics.mae(Y, Y),
+        metrics.rmse(Y, Y),
+        metrics.wape(Y, Y),
+        metrics.wmae(Y, Y, HOLIDAY),
+    )
+
+
+def test_score_has_all_of_them():
+    expected = {
+        "wmae": 21.25,
+        "wape": 0.05,
+        "rmse": math.sqrt(275),
+        "mae": 12.5,
+        "mae_holiday": 30.0,
+        "coverage_80": 2 / 3,
+    }
+    assert expected == metrics.score(Y, PREDICTION, HOLIDAY, LOWER, UPPER).as_dict()
+
+
+@pytest.mark.parametrize("name", ["mae_holiday", "coverage_80"])
+def test_a_score_that_does_not_exist_is_left_out(name):
+    none = np.full(4, np.nan)
+    scores = metrics.score(Y, PREDICTION, np.zeros(4), none, none)
+    assert math.isnan(getattr(scores, name))
+    assert {"wmae", "wape", "rmse", "mae"} == scores.as_dict().keys()
+
+
+def test_wape_of_a_store_that_sells_nothing_does_not_exist():
+    zeros = np.zeros(3)
+    assert np.isnan(metrics.wape(zeros, zeros))

@@ -1,0 +1,107 @@
+"""Reports: the score table to the letter, and pictures that show the latest forecast."""
+
+from __future__ import annotations
+
+import struct
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sales_forecast.backtest import RollingOrigin, backtest, with_intervals
+from sales_forecast.forecasters.naive import BASELINES
+from sales_forecast.gate import Tables
+from sales_forecast.report import forecast_plot, score_table
+from tests.builders import sample_panel, with_sales
+
+GROWTH = {
+    "wmae": 55_840.4, "wape": 0.0447, "rmse": 76_757.0, "mae": 46_000.0,
+    "mae_holiday": 80_186.0, "coverage_80": 0.789,
+}  # fmt: skip
+
+
+# The table
+
+
+def test_the_score_table_is_markdown_with_the_baseline_as_measure():
+    better = {"wmae": 44_672.3, "wape": 0.0399, "rmse": 9.0, "mae": 9.0}
+    expected = """\
+| model                 |   WMAE | to growth |  WAPE |   RMSE | MAE on holidays | in 80% interval |
+| --------------------- | -----: | --------: | ----: | -----: | --------------: | --------------: |
+| seasonal_naive_growth | 55,840 |     +0.0% | 4.47% | 76,757 |          80,186 |             79% |
+| rf_xgb_mean           | 44,672 |    -20.0% | 3.99% |      9 |               - |               - |"""  # noqa: E501
+    assert expected == score_table({"seasonal_naive_growth": GROWTH, "rf_xgb_mean": better})
+
+
+def test_a_score_that_is_not_a_number_is_a_dash():
+    scores = {"seasonal_naive_growth": GROWTH | {"coverage_80": float("nan")}}
+    assert score_table(scores).endswith("|          80,186 |               - |")
+
+
+# The pictures
+
+
+@cache
+def tables(n_series: int) -> Tables:
+    """Windows of four weeks, a week apart: each week is forecast up to four times."""
+    split = RollingOrigin(horizon=4, windows=30, step=1)
+    table = with_intervals(backtest(sample_panel(n_series), BASELINES, split))
+    return {"one_step": table[table["step"] == 1], "many_steps": table}
+
+
+@pytest.mark.parametrize("n_series", [1, 3, 9])
+def test_a_picture_is_a_png_of_one_size_for_any_number_of_stores(n_series):
+    picture = forecast_plot(sample_panel(n_series), tables(n_series), "one_step")
+    assert b"\x89PNG\r\n\x1a\n" == picture[:8]
+    assert (1100, 650) == struct.unpack(">II", picture[16:24])
+
+
+def test_equal_forecasts_make_equal_pictures_and_others_make_others():
+    panel, drawn = sample_panel(3), tables(3)
+    picture = forecast_plot(panel, drawn, "one_step")
+    assert picture == forecast_plot(panel, drawn, "one_step")
+    moved = drawn["one_step"].assign(seasonal_naive_growth=2e5)
+    assert picture != forecast_plot(panel, {"one_step": moved}, "one_step")
+
+
+def test_the_models_are_drawn_where_there_are_any():
+    panel, drawn = sample_panel(3), tables(3)["one_step"]
+    with_models = drawn.assign(rf_xgb_mean=2e5, rf_xgb_mean_lo_80=1e5, rf_xgb_mean_hi_80=3e5)
+    baseline = forecast_plot(panel, {"one_step": drawn}, "one_step")
+    assert baseline != forecast_plot(panel, {"one_step": with_models}, "one_step")
+
+
+def test_of_windows_that_overlap_the_latest_forecast_of_a_week_is_drawn():
+    panel, table = sample_panel(3), tables(3)["many_steps"]
+    latest = table.loc[table.groupby(["unique_id", "ds"])["cutoff"].idxmax()]
+    assert len(latest) < len(table)
+    shuffled = table.sample(frac=1, random_state=0)
+    assert forecast_plot(panel, {"many_steps": latest}, "many_steps") == forecast_plot(
+        panel, {"many_steps": shuffled}, "many_steps"
+    )
+
+
+def test_a_store_with_gaps_or_without_sales_is_drawn_without_complaint():
+    panel = with_sales(sample_panel(3), series=0, first=0, stop=None, sales=np.nan)
+    panel = with_sales(panel, series=1, first=120, stop=130, sales=np.nan)
+    split = RollingOrigin(horizon=1, windows=3, step=1)
+    table = with_intervals(backtest(panel, BASELINES, split))
+    assert {"2", "3"} == set(table["unique_id"])
+    picture = forecast_plot(panel, {"one_step": table}, "one_step")
+    assert (1100, 650) == struct.unpack(">II", picture[16:24])
+
+
+def test_a_picture_leaves_its_tables_as_they_are():
+    table = tables(3)["many_steps"]
+    before = table.copy()
+    forecast_plot(sample_panel(3), tables(3), "many_steps")
+    pd.testing.assert_frame_equal(before, table)
+
+
+def test_a_score_that_does_not_exist_is_a_dash():
+    perfect = {"wmae": 0.0, "rmse": 0.0, "mae": 0.0}
+    last = score_table({"seasonal_naive_growth": perfect}).splitlines()[-1]
+    assert ["seasonal_naive_growth", "0", "-", "-", "0", "-", "-"] == [
+        cell.strip() for cell in last.strip("|").split("|")
+    ]

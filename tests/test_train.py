@@ -1,0 +1,354 @@
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import train
+from sales_forecast.bundle import read_bundle
+from sales_forecast.database import Database
+from sales_forecast.rows import SalesRows
+from sales_forecast.sample import sample_rows
+from sales_forecast.service.golden import verify
+from tests import trained
+
+pytestmark = pytest.mark.xdist_group("trained")
+DOOR = Path(train.__file__)
+KEYS = ["unique_id", "cutoff", "ds", "step", "y"]
+BASELINE_NAMES = ["naive", "seasonal_naive", "seasonal_naive_growth"]
+PROTOCOL = ("--horizon", "3", "--windows", "4", "--step", "2")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with a database and all that a training makes."""
+
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "DATABASE_URL": f"sqlite:///{self.folder}/sales.db",
+            "MLFLOW_TRACKING_URI": f"sqlite:///{self.folder}/mlflow.db",
+            "VAR_DIR": str(self.folder),
+        }
+
+    def load(self, rows: SalesRows) -> None:
+        with closing(Database(self.environment["DATABASE_URL"])) as database:
+            database.write(rows, "my.csv")
+
+    def run(self, *arguments: str | Path, code: str = "") -> subprocess.CompletedProcess[str]:
+        """Run the door, or code about it, as a process of its own."""
+        return subprocess.run(
+            [sys.executable, *(("-c", code) if code else (DOOR,)), *arguments],
+            cwd=DOOR.parent,
+            # Other tests keep the cores busy, and then the threads of XGBoost cost tenfold.
+            env={**os.environ, **self.environment, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def champion(self) -> str:
+        bundle = read_bundle(self.folder / "champion")
+        verify(bundle)
+        return bundle.manifest.version
+
+
+def rows(weeks: int = 143) -> SalesRows:
+    """The first weeks of the stores that all tests train on."""
+    sample = sample_rows()
+    some = np.isin(sample.store, [int(store) for store in trained.STORES])
+    some &= sample.week <= trained.first_weeks(weeks).periods[-1]
+    return SalesRows(
+        store=sample.store[some],
+        week=sample.week[some],
+        sales=sample.sales[some],
+        conditions={name: values[some] for name, values in sample.conditions.items()},
+    )
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    made = Place(tmp_path_factory.mktemp("train"))
+    made.load(rows())
+    return made
+
+
+@pytest.fixture(scope="module")
+def first(place: Place) -> subprocess.CompletedProcess[str]:
+    """The first training of that place."""
+    return place.run()
+
+
+@pytest.fixture(scope="module")
+def sales_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("csv") / "sales.csv"
+    table = rows()
+    with file.open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["Store", "Date", "Weekly_Sales", *table.conditions])
+        for number in range(len(table.store)):
+            values = [table.conditions[name][number] for name in table.conditions]
+            values[0] = int(values[0])
+            writer.writerow([table.store[number], table.week[number], table.sales[number], *values])
+    return file
+
+
+def test_a_training_prints_both_tables_the_gate_and_the_new_champion(
+    place: Place, first: subprocess.CompletedProcess[str]
+) -> None:
+    lines = first.stdout.splitlines()
+
+    assert (0, "") == (first.returncode, first.stderr)
+    assert {"one_step", "many_steps"} < set(lines)
+    for name in (*BASELINE_NAMES, "random_forest", "xgboost", "arima", "rf_xgb_mean"):
+        assert 2 == sum(line.startswith(f"| {name} ") for line in lines)
+    assert 4 == sum(line.startswith("gate: ") and " is below " in line for line in lines)
+    assert lines[-1].startswith(f"{place.champion()} is the new champion. (")
+    assert lines[-1].endswith(" s)")
+
+
+def test_a_training_is_that_of_the_library(
+    place: Place, first: subprocess.CompletedProcess[str]
+) -> None:
+    assert 0 == first.returncode
+    manifest = read_bundle(place.folder / "champion").manifest
+    expected = trained.candidate().manifest
+
+    assert expected.version == manifest.version
+    assert expected.theta == manifest.theta
+    assert "my.csv" == manifest.training.source
+    for protocol, models in expected.scores.items():
+        assert {name: pytest.approx(errors) for name, errors in models.items()} == dict(
+            manifest.scores[protocol]
+        )
+
+
+def test_what_was_trained_on_is_not_trained_on_again(
+    place: Place, first: subprocess.CompletedProcess[str]
+) -> None:
+    assert 0 == first.returncode
+    code = """
+import sys, train
+assert train.main(["--if-changed"]) == 0
+heavy = {"mlflow", "sklearn", "xgboost", "statsmodels", "pandas", "matplotlib"}
+print("imported:", sorted(heavy & set(sys.modules)))
+"""
+    again = place.run(code=code)
+
+    assert (0, "") == (again.returncode, again.stderr)
+    assert again.stdout.splitlines() == [
+        f"Nothing changed: {place.champion()} was trained on this data by this code.",
+        "imported: []",
+    ]
+
+
+def test_a_corrected_value_is_trained_on(
+    place: Place, first: subprocess.CompletedProcess[str]
+) -> None:
+    before = place.champion()
+    changed = rows()
+    changed.sales[-1] += 1.0
+    place.load(changed)
+    again = place.run("--if-changed")
+
+    assert (0, "") == (again.returncode, again.stderr)
+    assert place.champion() != before
+    assert "is the new champion" in again.stdout
+
+
+def test_too_few_weeks_are_published_as_the_baseline(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.load(rows(40))
+    done = place.run()
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "No model has beaten the growth baseline on this data yet" in done.stdout
+    assert "baseline" == read_bundle(tmp_path / "champion").manifest.kind
+    assert "Nothing changed" in place.run("--if-changed").stdout
+
+
+def test_an_empty_database_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    done = Place(tmp_path).run()
+
+    assert (1, "") == (done.returncode, done.stdout)
+    assert 1 == len(done.stderr.splitlines())
+    assert "holds no sales yet. Load sales first: python database_loader.py" in done.stderr
+
+
+Measure = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def measure(
+    sales_csv: Path,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Measure:
+    """Backtest the file; the exit code, and what was printed and complained of."""
+    monkeypatch.chdir(tmp_path)
+
+    def measure(*arguments: str | Path, file: Path = sales_csv) -> tuple[int, str, str]:
+        given = ["backtest", "--csv", file, *PROTOCOL, "--models", "arima", *arguments]
+        code = train.main([str(argument) for argument in given])
+        return code, *capfd.readouterr()
+
+    return measure
+
+
+def read(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_a_backtest_as_a_process_says_what_it_measured_and_nothing_else(
+    sales_csv: Path, tmp_path: Path
+) -> None:
+    done = Place(tmp_path).run("backtest", "--csv", sales_csv, *PROTOCOL, "--models", "arima")
+    lines = done.stdout.splitlines()
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert lines[0] == (
+        "3 week(s) ahead, 4 windows 2 week(s) apart, cutoffs 2012-08-17 .. 2012-09-28, 3 series"
+    )
+    assert [*BASELINE_NAMES, "arima"] == [line.split()[1] for line in lines[3:]]
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_predictions_have_the_columns_of_the_contract_and_one_row_a_series_and_week(
+    measure: Measure, tmp_path: Path
+) -> None:
+    code, printed, _ = measure("--predictions", "out.csv")
+    names = [*BASELINE_NAMES, "arima"]
+    table = read(tmp_path / "out.csv")
+    ends = [f"{name}_{end}_80" for name in names for end in ("lo", "hi")]
+    keys = [(row["unique_id"], row["cutoff"], row["ds"]) for row in table]
+
+    assert 0 == code
+    assert "Wrote out.csv." == printed.splitlines()[-1]
+    assert [*KEYS, *names, *ends] == list(table[0])
+    assert 3 * 4 * 3 == len(keys) == len(set(keys))
+    assert keys[:3] == [
+        ("3", "2012-08-17", "2012-08-24"),
+        ("3", "2012-08-17", "2012-08-31"),
+        ("3", "2012-08-17", "2012-09-07"),
+    ]
+    assert ["1", "2", "3"] == [row["step"] for row in table[:3]]
+    assert ["out.csv"] == [file.name for file in tmp_path.iterdir()]
+
+
+def test_predictions_hold_what_was_sold_and_no_forecast_of_the_future(
+    measure: Measure, tmp_path: Path, sales_csv: Path
+) -> None:
+    measure("--predictions", "out.csv")
+    sold = {(row["Store"], row["Date"]): float(row["Weekly_Sales"]) for row in read(sales_csv)}
+
+    for row in read(tmp_path / "out.csv"):
+        assert sold[row["unique_id"], row["ds"]] == float(row["y"])
+        assert sold[row["unique_id"], row["cutoff"]] == float(row["naive"])
+
+
+def test_the_scores_are_those_that_the_predictions_give(
+    measure: Measure, tmp_path: Path, sales_csv: Path
+) -> None:
+    code, *_ = measure("--predictions", "out.csv", "--json", "out.json")
+    told = json.loads((tmp_path / "out.json").read_text())
+    holidays = {row["Date"] for row in read(sales_csv) if row["Holiday_Flag"] == "1"}
+    table = read(tmp_path / "out.csv")
+
+    assert 0 == code
+    assert {"horizon": 3, "windows": 4, "step": 2} == told["protocol"]
+    assert (36, trained.panel().fingerprint) == (told["rows"], told["data_fingerprint"])
+    assert [*BASELINE_NAMES, "arima"] == list(told["scores"])
+    for model, errors in told["scores"].items():
+        misses = [(abs(float(row["y"]) - float(row[model])), row) for row in table]
+        weights = [5 if row["ds"] in holidays else 1 for row in table]
+        flagged = [miss for miss, row in misses if row["ds"] in holidays]
+        weighed = sum(weight * miss for weight, (miss, _) in zip(weights, misses, strict=True))
+        assert {5, 1} == set(weights)
+        assert weighed / sum(weights) == pytest.approx(errors["wmae"])
+        assert sum(miss for miss, _ in misses) / 36 == pytest.approx(errors["mae"])
+        assert math.sqrt(sum(miss**2 for miss, _ in misses) / 36) == pytest.approx(errors["rmse"])
+        assert sum(miss for miss, _ in misses) / sum(
+            float(row["y"]) for row in table
+        ) == pytest.approx(errors["wape"])
+        assert sum(flagged) / len(flagged) == pytest.approx(errors["mae_holiday"])
+
+
+def test_a_backtest_without_a_file_measures_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    place = Place(tmp_path)
+    place.load(rows(70))
+    monkeypatch.setenv("DATABASE_URL", place.environment["DATABASE_URL"])
+    assert 0 == train.main(["backtest", *PROTOCOL, "--models", "naive"])
+
+    assert "cutoffs 2011-03-25 .. 2011-05-06, 3 series" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--models", "oracle"], "--models: unknown oracle. Known: arima, naive,"),
+        (["--windows", "100"], "need more than 202 weeks of sales; there are 143. Reduce"),
+        (["--windows", "66", "--models", "arima"], "there are 9 weeks in all. Load"),
+        (["--predictions", "no/such/folder/out.csv"], "no/such/folder/out.csv cannot be written"),
+        (["--json", "/dev/null/out.json"], "/dev/null/out.json cannot be written: Not a directory"),
+    ],
+)
+def test_what_cannot_be_measured_or_written_is_said_in_one_line(
+    measure: Measure, tmp_path: Path, arguments: list[str], says: str
+) -> None:
+    code, _, problem = measure(*arguments)
+
+    assert 1 == code
+    assert says in problem
+    assert 1 == len(problem.splitlines())
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_missing_file_is_said_in_one_line(measure: Measure, tmp_path: Path) -> None:
+    code, printed, problem = measure(file=tmp_path / "nothing.csv")
+
+    assert (1, "") == (code, printed)
+    assert problem.startswith(f"{tmp_path / 'nothing.csv'}: ")
+    assert 1 == len(problem.splitlines())
+
+
+def test_a_second_measurement_replaces_the_files_of_the_first(
+    measure: Measure, tmp_path: Path
+) -> None:
+    (tmp_path / "out.json").write_text("old and much longer than nothing")
+    measure("--json", "out.json")
+
+    assert 36 == json.loads((tmp_path / "out.json").read_text())["rows"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["backtest"],
+        ["backtest", "--horizon", "0", "--windows", "1", "--step", "1"],
+        ["backtest", "--horizon", "x", "--windows", "1", "--step", "1"],
+        ["backtest", *PROTOCOL, "--layout", "planets"],
+        ["--unknown"],
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        train.main(arguments)
+
+    assert 2 == stopped.value.code
+    assert capfd.readouterr().err.startswith("usage: ")
