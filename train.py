@@ -60,10 +60,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not at least 1")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
+    return int(text)
 
 
 @contextmanager
@@ -99,6 +98,9 @@ def train(arguments: argparse.Namespace) -> int:
 
 def run_backtest(arguments: argparse.Namespace) -> int:
     """Measure models on a file or on the database; publish nothing."""
+    for output in filter(None, (arguments.predictions, arguments.json)):
+        if output.is_dir() or not output.parent.is_dir():
+            raise SettingsError(f"{output} cannot be written: no file can be there.")
     panel = _panel(arguments)
     with _progress() as progress:
         progress("importing the training libraries")
@@ -137,6 +139,7 @@ def _write(file: Path, content: str) -> None:
         aside.write_text(content)
         aside.replace(file)
     except OSError as error:
+        aside.unlink(missing_ok=True)
         raise SettingsError(f"{file} cannot be written: {error.strerror}") from error
     print(f"Wrote {file}.")
 

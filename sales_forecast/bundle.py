@@ -12,145 +12,19 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from sales_forecast.errors import BundleRefused
+from sales_forecast.errors import BundleRefused, SettingsError
 from sales_forecast.features import FEATURE_NAMES
-from sales_forecast.intervals import IntervalFactors
-from sales_forecast.panel import DAYS_PER_PERIOD, Array, Panel
-from sales_forecast.profile import CalendarProfile
+from sales_forecast.manifest import Manifest
+from sales_forecast.panel import Panel
 
 MANIFEST, TREES = "manifest.json", "trees.onnx"
-Kind = Literal["models", "baseline"]
-Numbers = tuple[float | None, ...]
-
-
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
-
-
-class TrainingWindow(_Value):
-    """The data that the models were fitted on."""
-
-    first_week: date
-    last_week: date
-    series: tuple[str, ...]
-    fingerprint: str
-    source: str
-
-
-class Factors(_Value):
-    """Interval factors of one model, for steps 1..n."""
-
-    lower: Numbers
-    upper: Numbers
-
-    @classmethod
-    def of(cls, factors: IntervalFactors) -> Factors:
-        """Take them from arrays."""
-        return cls(lower=_numbers(factors.lower), upper=_numbers(factors.upper))
-
-    def arrays(self) -> IntervalFactors:
-        """Give them as arrays."""
-        return IntervalFactors(_array(self.lower), _array(self.upper))
-
-
-class StoredPanel(_Value):
-    """A panel as plain numbers."""
-
-    first_week: date
-    series: tuple[str, ...]
-    y: tuple[Numbers, ...]
-    conditions: Mapping[str, tuple[Numbers, ...]]
-
-    @classmethod
-    def of(cls, panel: Panel) -> StoredPanel:
-        """Take it from a panel."""
-        return cls(
-            first_week=panel.first,
-            series=panel.series,
-            y=tuple(_numbers(row) for row in panel.y),
-            conditions={
-                name: tuple(_numbers(row) for row in values)
-                for name, values in panel.conditions.items()
-            },
-        )
-
-    def panel(self) -> Panel:
-        """Give it as a panel."""
-        y = np.array([_array(row) for row in self.y])
-        weeks = np.arange(y.shape[1]) * np.timedelta64(DAYS_PER_PERIOD, "D")
-        return Panel(
-            y=y,
-            periods=np.datetime64(self.first_week) + weeks,
-            series=self.series,
-            conditions={
-                name: np.array([_array(row) for row in rows])
-                for name, rows in self.conditions.items()
-            },
-        )
-
-
-class GoldenRow(_Value):
-    """One question and the answers of the models as they were trained, in units of sales."""
-
-    series: str
-    week_ending: date
-    conditions: tuple[float, ...]
-    random_forest: float
-    xgboost: float
-
-
-class GoldenForecast(_Value):
-    """The ARIMA forecast of one series as it was trained, in units of sales."""
-
-    series: str
-    sales: tuple[float, ...]
-
-
-class Golden(_Value):
-    """What a bundle must reproduce before it may answer anyone."""
-
-    history: StoredPanel
-    rows: tuple[GoldenRow, ...]
-    forecasts: tuple[GoldenForecast, ...]
-
-
-class Manifest(_Value):
-    """Everything about a bundle but the trees themselves."""
-
-    format: Literal[1] = 1
-    version: str
-    kind: Kind
-    """`models`: Random Forest, XGBoost and ARIMA; `baseline`: seasonal naive x growth."""
-    note: str = ""
-    trained_at: datetime
-    git_commit: str | None
-    training: TrainingWindow
-    feature_names: tuple[str, ...]
-    profile_weights: tuple[float, ...]
-    theta: Mapping[str, float]
-    condition_ranges: Mapping[str, tuple[float, float]]
-    intervals: Mapping[str, Factors]
-    """Per served answer: `predict_sales` and `forecast_sales`."""
-    scores: Mapping[str, Mapping[str, Mapping[str, float]]]
-    """Protocol -> model -> metric -> value."""
-    scores_by_series: Mapping[str, Mapping[str, Mapping[str, float]]]
-    """Protocol -> model -> series -> WMAE."""
-    golden: Golden | None
-    checksums: Mapping[str, str] = {}
-
-    @property
-    def profile(self) -> CalendarProfile:
-        """The calendar profile that the models were fitted beside."""
-        return CalendarProfile(np.array(self.profile_weights))
 
 
 @dataclass(frozen=True)
@@ -161,14 +35,6 @@ class Bundle:
     trees: bytes
 
 
-def _numbers(values: Array) -> Numbers:
-    return tuple(None if np.isnan(value) else float(value) for value in values)
-
-
-def _array(values: Numbers) -> Array:
-    return np.array([np.nan if value is None else value for value in values])
-
-
 def _checksum(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
@@ -177,36 +43,46 @@ def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -
     """Write a bundle so that `folder` either holds all of it or does not exist.
 
     An existing folder of that name is the same bundle (versions are hashes) and is kept.
+    Raises SettingsError where nothing can be written.
     """
     if folder.exists():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
     sealed = manifest.model_copy(
         update={"checksums": {name: _checksum(content) for name, content in files.items()}}
     )
-    aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
-    try:
-        everything = {**files, MANIFEST: sealed.model_dump_json(indent=1).encode()}
-        for name, content in everything.items():
-            with (aside / name).open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        aside.chmod(0o755)
-        aside.rename(folder)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
+    with _writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
+        try:
+            everything = {**files, MANIFEST: sealed.model_dump_json(indent=1).encode()}
+            for name, content in everything.items():
+                with (aside / name).open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+            aside.chmod(0o755)
+            aside.rename(folder)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
     return folder
+
+
+@contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SettingsError(f"{place} cannot be written: {error.strerror}.") from error
 
 
 def point(link: Path, folder: Path) -> None:
     """Make `link` name `folder`, in one step: a reader sees the old bundle or the new one."""
-    link.parent.mkdir(parents=True, exist_ok=True)
-    aside = link.with_name(f".{link.name}-{os.getpid()}")
-    aside.unlink(missing_ok=True)
-    aside.symlink_to(os.path.relpath(folder, link.parent))
-    aside.replace(link)
+    with _writing(link):
+        link.parent.mkdir(parents=True, exist_ok=True)
+        aside = link.with_name(f".{link.name}-{os.getpid()}")
+        aside.unlink(missing_ok=True)
+        aside.symlink_to(os.path.relpath(folder, link.parent))
+        aside.replace(link)
 
 
 def read_bundle(folder: Path) -> Bundle:

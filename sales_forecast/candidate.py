@@ -19,9 +19,12 @@ import numpy as np
 import pandas as pd
 
 from sales_forecast.backtest import Progress, models_in, residual_factors, scores
-from sales_forecast.bundle import (
-    TREES,
-    Bundle,
+from sales_forecast.bundle import TREES, Bundle
+from sales_forecast.features import FEATURE_NAMES
+from sales_forecast.forecasters.export import trees_to_onnx
+from sales_forecast.gate import MANY_STEPS_NAME, ONE_STEP_NAME, SERVED, Tables
+from sales_forecast.intervals import IntervalFactors
+from sales_forecast.manifest import (
     Factors,
     Golden,
     GoldenForecast,
@@ -31,10 +34,6 @@ from sales_forecast.bundle import (
     StoredPanel,
     TrainingWindow,
 )
-from sales_forecast.features import FEATURE_NAMES
-from sales_forecast.forecasters.export import trees_to_onnx
-from sales_forecast.gate import MANY_STEPS_NAME, ONE_STEP_NAME, SERVED, Tables
-from sales_forecast.intervals import IntervalFactors
 from sales_forecast.panel import CONDITIONS, SEASON_LENGTH, Panel
 from sales_forecast.service.golden import verify
 from sales_forecast.training import PROTOCOLS, Models, fit_models
@@ -68,7 +67,7 @@ def model_candidate(panel: Panel, source: str, tables: Tables, progress: Progres
         feature_names=FEATURE_NAMES,
         profile_weights=tuple(models.arima.profile.weights.tolist()),
         theta=models.arima.theta,
-        version_of=[onnx, repr(models.arima.theta).encode()],
+        version_of=[onnx, repr(models.arima.theta).encode(), *_table_files(tables).values()],
         golden=_golden(panel, models),
     )
     progress("checking the golden rows")
@@ -181,9 +180,12 @@ def _intervals(tables: Tables, served: Mapping[str, str]) -> dict[str, Factors]:
 
 def _golden(panel: Panel, models: Models) -> Golden:
     """Ask the trained models, small history in hand, what the bundle must answer later."""
-    sizes = np.argsort(np.nanmean(panel.y, axis=1))
-    picks = np.linspace(0, panel.n_series - 1, min(_GOLDEN_SERIES, panel.n_series)).astype(int)
-    history = panel.select([panel.series[row] for row in np.sort(sizes[picks])])
+    sold = np.where(panel.y > 0, panel.y, 0.0)
+    # A store that sold nothing before the last two weeks has no answers to write down.
+    usable = np.flatnonzero(sold[:, :-2].any(axis=1))
+    by_size = usable[np.argsort(sold[usable].sum(axis=1))]
+    picks = np.linspace(0, len(usable) - 1, min(_GOLDEN_SERIES, len(usable))).astype(int)
+    history = panel.select([panel.series[row] for row in np.sort(by_size[picks])])
     before = history.until(history.periods[-2])
     weeks = models.arima.predict(history, SEASON_LENGTH)
     return Golden(

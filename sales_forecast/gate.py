@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from sales_forecast import metrics
-from sales_forecast.bundle import Kind
+from sales_forecast.manifest import Kind
 
 ONE_STEP_NAME, MANY_STEPS_NAME = "one_step", "many_steps"
 BASELINE_MODEL = "seasonal_naive_growth"

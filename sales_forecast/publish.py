@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sales_forecast.backtest import Progress
-from sales_forecast.bundle import Kind, point, read_manifest, write_bundle
+from sales_forecast.bundle import point, read_manifest, write_bundle
 from sales_forecast.candidate import (
     Candidate,
     baseline_candidate,
@@ -22,6 +22,7 @@ from sales_forecast.candidate import (
 from sales_forecast.database import SAMPLE
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.gate import Tables, Verdict, judge
+from sales_forecast.manifest import Kind
 from sales_forecast.panel import Panel
 from sales_forecast.registry.client import BUNDLE_MODEL, CHALLENGER, CHAMPION, Registry
 from sales_forecast.registry.record import record
@@ -49,8 +50,8 @@ class Outcome:
 def train_and_publish(panel: Panel, source: str, settings: Settings, progress: Progress) -> Outcome:
     """Train on a panel and publish what deserves it.
 
-    Raises RegistryError, and NotEnoughData where a champion exists that data too short for
-    models cannot challenge.
+    Raises RegistryError, and NotEnoughData where trained models are served that data too
+    short for models cannot challenge.
     """
     registry = Registry(settings.mlflow_tracking_uri, settings.var_dir)
     champion = _champion(registry, source)
@@ -59,18 +60,20 @@ def train_and_publish(panel: Panel, source: str, settings: Settings, progress: P
     try:
         candidate = model_candidate(panel, source, tables, progress)
     except NotEnoughData as error:
-        if champion is not None:
+        if champion is not None and champion.kind == "models":
             raise
         return _publish_baseline(publish, source, tables, Verdict(()), error.message)
-    verdict = judge(tables, *champion) if champion else judge(tables)
+    verdict = judge(tables, champion.tables, champion.kind) if champion else judge(tables)
     version = candidate.manifest.version
     if verdict.passed:
         publish(candidate, CHAMPION)
         return _outcome(candidate, verdict, CHAMPION, f"{version} is the new champion.")
-    publish(candidate, CHALLENGER)
     shortfall = "; ".join(str(check) for check in verdict.shortfalls) or _TOO_SHORT
     if champion is None:
-        return _publish_baseline(publish, source, tables, verdict, shortfall)
+        outcome = _publish_baseline(publish, source, tables, verdict, shortfall)
+        publish(candidate, CHALLENGER)
+        return outcome
+    publish(candidate, CHALLENGER)
     sentence = f"{version} stays challenger and the champion is kept: {shortfall}."
     return _outcome(candidate, verdict, CHALLENGER, sentence)
 
@@ -82,7 +85,7 @@ def _publish_baseline(
     baseline = baseline_candidate(publish.panel, source, tables, BASELINE_NOTE)
     publish(baseline, CHAMPION)
     version = baseline.manifest.version
-    sentence = f"{BASELINE_NOTE} Published as {version}, the first champion: {shortfall}."
+    sentence = f"{BASELINE_NOTE} Published as champion {version}: {shortfall.rstrip('.')}."
     return _outcome(baseline, verdict, CHAMPION, sentence)
 
 
@@ -91,7 +94,13 @@ def _outcome(candidate: Candidate, verdict: Verdict, alias: str, sentence: str) 
     return Outcome(tables, verdict, alias, sentence)
 
 
-def _champion(registry: Registry, source: str) -> tuple[Tables, Kind] | None:
+@dataclass(frozen=True)
+class _Champion:
+    tables: Tables
+    kind: Kind
+
+
+def _champion(registry: Registry, source: str) -> _Champion | None:
     """Return what the present champion is judged by; one trained on the sample is none."""
     folder = registry.fetch(BUNDLE_MODEL, CHAMPION)
     if folder is None:
@@ -99,7 +108,7 @@ def _champion(registry: Registry, source: str) -> tuple[Tables, Kind] | None:
     manifest = read_manifest(folder)
     if manifest.training.source == SAMPLE and source != SAMPLE:
         return None
-    return read_tables(folder), manifest.kind
+    return _Champion(read_tables(folder), manifest.kind)
 
 
 @dataclass(frozen=True)

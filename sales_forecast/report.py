@@ -6,6 +6,7 @@ Takes scores and backtest tables, gives text and PNG bytes. Computes nothing new
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping
 
 import pandas as pd
@@ -78,7 +79,9 @@ def forecast_plot(panel: Panel, tables: Tables, protocol: str) -> bytes:
     kind = "one week ahead" if steps == 1 else f"one to {steps} weeks ahead"
     figure.suptitle(f"Sales a week, and what {model} had forecast {kind}", fontsize=12)
     out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=100, metadata={"Software": None})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of ticks, where there are only a few weeks to show
+        figure.savefig(out, format="png", dpi=100, metadata={"Software": None})
     return out.getvalue()
 
 

@@ -357,7 +357,6 @@ def real_scores(walmart_csv: Path) -> Mapping[str, Mapping[str, float]]:
     }
 
 
-@pytest.mark.xdist_group("real_scores")
 @pytest.mark.parametrize(
     ("protocol", "model", "wmae"),
     [
@@ -372,17 +371,14 @@ def test_baselines_score_on_real_sales_what_they_are_known_to(real_scores, proto
     assert wmae == round(real_scores[protocol][model])
 
 
-@pytest.mark.xdist_group("real_scores")
 def test_both_trees_together_stay_below_50_000_on_real_sales(real_scores):
     assert real_scores["one_step"]["rf_xgb_mean"] <= 50_000
 
 
-@pytest.mark.xdist_group("real_scores")
 def test_arima_stays_below_58_000_on_real_sales(real_scores):
     assert real_scores["many_steps"]["arima"] <= 58_000
 
 
-@pytest.mark.xdist_group("real_scores")
 def test_every_model_beats_every_baseline_on_real_sales(real_scores):
     baselines = {baseline.name for baseline in BASELINES}
     for found in real_scores.values():

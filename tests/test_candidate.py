@@ -20,7 +20,6 @@ from sales_forecast.service.predictor import Predictor
 from sales_forecast.training import evaluate
 from tests import trained
 
-pytestmark = pytest.mark.xdist_group("trained")
 ROOT = Path(__file__).parents[1]
 
 
@@ -236,3 +235,13 @@ def test_models_that_no_window_could_judge_still_answer_and_promise_no_interval(
     assert {(None, None)} == {
         (week.lower, week.upper) for week in predictor.forecast(int(trained.STORES[0]), 3)
     }
+
+
+def test_any_sales_survive_the_tables_of_a_bundle_bit_for_bit(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = trained.tables()["one_step"]
+    table = table.assign(y=np.exp(rng.normal(10, 3, len(table))))
+    packed = baseline_candidate(trained.panel(), "test", {"one_step": table}, "note")
+    for name, content in packed.files.items():
+        (tmp_path / name).write_bytes(content)
+    np.testing.assert_array_equal(table["y"], read_tables(tmp_path)["one_step"]["y"])

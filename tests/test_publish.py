@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 from threadpoolctl import threadpool_limits
@@ -27,7 +28,6 @@ from sales_forecast.service.golden import verify
 from sales_forecast.settings import Settings
 from tests import trained
 
-pytestmark = pytest.mark.xdist_group("trained")
 ROOT = Path(__file__).parents[1]
 
 
@@ -133,7 +133,8 @@ def with_errors(factor: float, version: str) -> Candidate:
     return replace(made, manifest=manifest, tables=tables, files={**made.files, **_files(tables)})
 
 
-def test_the_first_training_that_passes_is_the_champion(here: Place, give: Give) -> None:
+@pytest.mark.usefixtures("give")
+def test_the_first_training_that_passes_is_the_champion(here: Place) -> None:
     outcome = here.train()
     version = trained.candidate().manifest.version
 
@@ -144,7 +145,8 @@ def test_the_first_training_that_passes_is_the_champion(here: Place, give: Give)
     assert here.folder / "bundles" / version == (here.folder / "champion").resolve()
 
 
-def test_the_same_training_again_keeps_its_place(here: Place, give: Give) -> None:
+@pytest.mark.usefixtures("give")
+def test_the_same_training_again_keeps_its_place(here: Place) -> None:
     first, second = here.train(), here.train()
 
     assert first.sentence == second.sentence
@@ -192,7 +194,7 @@ def test_where_no_model_beats_the_baseline_the_baseline_is_the_first_champion(
     assert "champion" == outcome.alias
     assert ("baseline", BASELINE_NOTE) == (champion.manifest.kind, champion.manifest.note)
     assert outcome.sentence.startswith(
-        f"{BASELINE_NOTE} Published as {champion.manifest.version}, the first champion: "
+        f"{BASELINE_NOTE} Published as champion {champion.manifest.version}: "
         "one_step WMAE of rf_xgb_mean against seasonal_naive_growth: "
     )
     assert 2 * [champion.manifest.version] == list(here.versions("champion"))
@@ -220,9 +222,7 @@ def test_data_too_short_for_models_is_answered_by_the_baseline(here: Place, week
 
     assert "champion" == outcome.alias
     assert outcome.sentence.startswith(
-        f"{BASELINE_NOTE} Published as {champion.manifest.version}, the first champion: "
-        "Random Forest and XGBoost need at least 65 weeks of sales to learn yearly change from; "
-        f"there are {weeks}. Load more history."
+        f"{BASELINE_NOTE} Published as champion {champion.manifest.version}: "
     )
     assert 2 * [champion.manifest.version] == list(here.versions("champion"))
     assert (None, None) == here.versions("challenger")
@@ -232,12 +232,13 @@ def test_data_too_short_for_any_judgement_says_so(here: Place) -> None:
     outcome = here.train(trained.first_weeks(66))
 
     assert outcome.sentence.endswith(
-        "the first champion: there are too few weeks for windows that could judge the models."
+        ": there are too few weeks for windows that could judge the models."
     )
     assert ("one_step", "many_steps") == tuple(outcome.tables)
 
 
-def test_data_too_short_for_models_does_not_touch_a_champion(here: Place, give: Give) -> None:
+@pytest.mark.usefixtures("give")
+def test_data_too_short_for_models_does_not_touch_a_champion(here: Place) -> None:
     here.train()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(publish, "model_candidate", _too_short)
@@ -262,7 +263,8 @@ def test_a_champion_of_the_sample_is_no_rival_for_real_sales(here: Place, give: 
     assert "champion" == here.train(source="my.csv").alias
 
 
-def test_the_report_is_kept_beside_the_bundle_with_its_pictures(here: Place, give: Give) -> None:
+@pytest.mark.usefixtures("give")
+def test_the_report_is_kept_beside_the_bundle_with_its_pictures(here: Place) -> None:
     outcome = here.train()
     client = MlflowClient(here.settings.mlflow_tracking_uri)
     version = client.get_model_version_by_alias(BUNDLE_MODEL, "champion")
@@ -275,7 +277,8 @@ def test_the_report_is_kept_beside_the_bundle_with_its_pictures(here: Place, giv
     assert 4 == len(list(report.iterdir()))
 
 
-def test_the_local_bundle_is_the_registered_one_byte_for_byte(here: Place, give: Give) -> None:
+@pytest.mark.usefixtures("give")
+def test_the_local_bundle_is_the_registered_one_byte_for_byte(here: Place) -> None:
     here.train()
     registry = Registry(here.settings.mlflow_tracking_uri, here.folder / "elsewhere")
     fetched = registry.fetch(BUNDLE_MODEL, "champion")
@@ -345,3 +348,38 @@ def test_a_training_killed_at_any_moment_leaves_the_last_good_state_and_the_next
     give(replace(new, models=None))
     assert "champion" == here.train().alias
     assert ("2012-10-26-new", "2012-10-26-new") == here.versions("champion")
+
+
+def _odd(change: Callable[[np.ndarray], None]) -> Panel:
+    y = trained.panel().y.copy()
+    change(y)
+    return replace(trained.panel(), y=y)
+
+
+ODD_SALES: dict[str, Callable[[np.ndarray], None]] = {
+    "a store known for its last week alone": lambda y: y[0].__setitem__(slice(0, -1), np.nan),
+    "a store that sells nothing": lambda y: y[0].fill(0.0),
+    "a store with returns alone": lambda y: y[0].fill(-5.0),
+    "a store that never changes": lambda y: y[0].fill(5000.0),
+    "nothing sold at all": lambda y: y.fill(0.0),
+    "nothing sold from some week on": lambda y: y[:, 70:].fill(0.0),
+    "two weeks far apart": lambda y: y[:, 1:-1].fill(np.nan),
+}
+
+
+@pytest.mark.parametrize("change", ODD_SALES.values(), ids=ODD_SALES)
+def test_odd_sales_still_end_in_a_champion_that_answers(
+    here: Place, change: Callable[[np.ndarray], None]
+) -> None:
+    assert "champion" == here.train(_odd(change)).alias
+    assert here.served("champion") is not None
+
+
+def test_a_baseline_on_short_data_is_renewed_with_the_next_week(here: Place) -> None:
+    first, second = (here.train(trained.first_weeks(number)) for number in (40, 41))
+    assert ("champion", "champion") == (first.alias, second.alias)
+    assert first.sentence != second.sentence
+    assert not second.sentence.endswith("..")
+    bundle = here.served("champion")
+    assert bundle is not None
+    assert trained.first_weeks(41).last == bundle.manifest.training.last_week

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import mlflow
 import numpy as np
@@ -14,19 +15,19 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from sales_forecast.bundle import MANIFEST, TREES, read_bundle
+from sales_forecast.bundle import MANIFEST, TREES, read_bundle, read_manifest
 from sales_forecast.candidate import baseline_candidate
 from sales_forecast.errors import RegistryError
 from sales_forecast.features import FEATURE_NAMES, History
 from sales_forecast.forecasters import smoothing
 from sales_forecast.forecasters.trees import FittedTrees, training_set
 from sales_forecast.registry.__main__ import main
+from sales_forecast.registry.arima import ArimaModel
 from sales_forecast.registry.client import BUNDLE_MODEL, Registry
 from sales_forecast.registry.record import record
 from sales_forecast.training import Models
 from tests import trained
 
-pytestmark = pytest.mark.xdist_group("trained")
 ROOT = Path(__file__).parents[1]
 REPORT = {"scores_one_step.md": b"| model |", "forecasts_one_step.png": b"\x89PNG"}
 URI = "models:/Sales-Forecasting@champion"
@@ -184,6 +185,19 @@ def test_the_registered_arima_forecasts_every_store_as_the_trained_one(recorded:
     assert ["Store", "Date", "Sales"] == model.metadata.signature.outputs.input_names()
 
 
+def test_the_file_that_mlflow_runs_for_arima_needs_no_mlflow_around_it(
+    recorded: Recorded,
+) -> None:
+    model = ArimaModel()
+    file = next(recorded.folder.rglob("arima.json"))
+    model.load_context(SimpleNamespace(artifacts={"arima": str(file)}))
+    expected = fitted().arima.predict(trained.panel(), 1)[1, 0]
+
+    assert [{"Store": 12, "Date": "2012-11-02", "Sales": pytest.approx(expected)}] == model.predict(
+        None, pd.DataFrame({"Store": [12], "steps": [1]})
+    ).to_dict("records")
+
+
 def test_the_bundle_comes_back_byte_for_byte(recorded: Recorded) -> None:
     folder = recorded.registry.fetch(BUNDLE_MODEL, "champion")
     assert folder is not None
@@ -280,6 +294,15 @@ print({{"sklearn", "xgboost", "statsmodels", "matplotlib", "onnx"}} & set(sys.mo
     assert "set()" == done.stdout.splitlines()[-1]
 
 
+def test_the_folder_that_is_printed_is_the_fetched_one(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", recorded.tracking_uri)
+
+    assert 0 == main(["fetch", URI, str(recorded.folder)])
+    assert (f"{recorded.registry.fetch(BUNDLE_MODEL, 'champion')}\n", "") == capfd.readouterr()
+
+
 @pytest.mark.parametrize(
     ("uri", "line"),
     [
@@ -292,16 +315,12 @@ print({{"sklearn", "xgboost", "statsmodels", "matplotlib", "onnx"}} & set(sys.mo
     ],
 )
 def test_the_command_fails_with_one_line(
-    recorded: Recorded,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    uri: str,
-    line: str,
+    recorded: Recorded, capfd: pytest.CaptureFixture[str], uri: str, line: str
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", recorded.tracking_uri)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", recorded.tracking_uri)
+        assert 1 == main(["fetch", uri, str(recorded.folder)])
 
-    assert 1 == main(["fetch", uri, str(tmp_path)])
     out, problem = capfd.readouterr()
     assert "" == out
     assert problem.startswith(line)
@@ -316,3 +335,25 @@ def test_the_command_without_its_arguments_is_wrong_usage(
 
     assert 2 == stopped.value.code
     assert "cache_dir" in capfd.readouterr().err
+
+
+def test_a_new_tracking_database_is_not_answered_from_the_cache_of_the_old_one(
+    tmp_path: Path,
+) -> None:
+    notes = []
+    for name in ("one", "two"):
+        registry = Registry(f"sqlite:///{tmp_path}/{name}.db", tmp_path)
+        panel = trained.first_weeks(2)
+        candidate = baseline_candidate(panel, "short", {}, name)
+        registry.point("champion", record(registry, candidate, panel, {}))
+        folder = registry.fetch(BUNDLE_MODEL, "champion")
+        assert folder is not None
+        notes.append(read_manifest(folder).note)
+    assert ["one", "two"] == notes
+
+
+def test_a_damaged_tracking_database_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "bad.db").write_bytes(b"no database" * 999)
+    with pytest.raises(RegistryError) as refused:
+        Registry(f"sqlite:///{tmp_path}/bad.db", tmp_path).fetch(BUNDLE_MODEL, "champion")
+    assert 1 == len(refused.value.message.splitlines())

@@ -22,7 +22,6 @@ from sales_forecast.sample import sample_rows
 from sales_forecast.service.golden import verify
 from tests import trained
 
-pytestmark = pytest.mark.xdist_group("trained")
 DOOR = Path(train.__file__)
 KEYS = ["unique_id", "cutoff", "ds", "step", "y"]
 BASELINE_NAMES = ["naive", "seasonal_naive", "seasonal_naive_growth"]
@@ -154,9 +153,8 @@ print("imported:", sorted(heavy & set(sys.modules)))
     ]
 
 
-def test_a_corrected_value_is_trained_on(
-    place: Place, first: subprocess.CompletedProcess[str]
-) -> None:
+@pytest.mark.usefixtures("first")
+def test_a_corrected_value_is_trained_on(place: Place) -> None:
     before = place.champion()
     changed = rows()
     changed.sales[-1] += 1.0
@@ -303,9 +301,12 @@ def test_a_backtest_without_a_file_measures_the_database(
     [
         (["--models", "oracle"], "--models: unknown oracle. Known: arima, naive,"),
         (["--windows", "100"], "need more than 202 weeks of sales; there are 143. Reduce"),
-        (["--windows", "66", "--models", "arima"], "there are 9 weeks in all. Load"),
+        (["--windows", "66", "--models", "arima"], "ARIMA needs a store with at least 65 weeks"),
         (["--predictions", "no/such/folder/out.csv"], "no/such/folder/out.csv cannot be written"),
-        (["--json", "/dev/null/out.json"], "/dev/null/out.json cannot be written: Not a directory"),
+        (
+            ["--json", "/dev/null/out.json"],
+            "/dev/null/out.json cannot be written: no file can be there",
+        ),
     ],
 )
 def test_what_cannot_be_measured_or_written_is_said_in_one_line(
@@ -352,3 +353,24 @@ def test_wrong_usage_exits_with_2(arguments: list[str], capfd: pytest.CaptureFix
 
     assert 2 == stopped.value.code
     assert capfd.readouterr().err.startswith("usage: ")
+
+
+def test_predictions_cannot_replace_a_folder_and_leave_nothing(
+    measure: Measure, tmp_path: Path
+) -> None:
+    (tmp_path / "out.csv").mkdir()
+    code, printed, complaint = measure("--predictions", "out.csv")
+    assert (1, "", "out.csv cannot be written: no file can be there.\n") == (
+        code,
+        printed,
+        complaint,
+    )
+    assert ["out.csv"] == [file.name for file in tmp_path.iterdir()]
+
+
+def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.load(rows(2))
+    code = "import os, sys; os.environ['VAR_DIR'] = '/dev/null/var'; import train"
+    done = place.run(code=f"{code}; sys.exit(train.main([]))")
+    assert (1, 1) == (done.returncode, len(done.stderr.splitlines()))

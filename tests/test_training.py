@@ -12,7 +12,6 @@ from sales_forecast.gate import Tables, judge
 from sales_forecast.training import choose, evaluate, fit_models, score_models
 from tests import trained
 
-pytestmark = pytest.mark.xdist_group("trained")
 BASELINE_NAMES = ["naive", "seasonal_naive", "seasonal_naive_growth"]
 MODEL_NAMES = ["random_forest", "xgboost", "arima", "rf_xgb_mean"]
 
@@ -146,7 +145,7 @@ def test_scores_without_the_trees_have_no_mean_of_them() -> None:
 
 
 def test_a_fit_on_too_few_weeks_says_how_many_are_needed() -> None:
-    with pytest.raises(NotEnoughData, match="at least 65 weeks .* there are 64"):
+    with pytest.raises(NotEnoughData, match="at least 65 weeks"):
         fit_models(trained.first_weeks(64), trained.silent)
 
 

@@ -1,7 +1,4 @@
-"""One small training, shared by all tests that need one; made when it is first asked for.
-
-Modules that use it carry `pytest.mark.xdist_group("trained")`, so that one worker makes it.
-"""
+"""One small training, shared by all tests that need one; made when a process first asks."""
 
 from __future__ import annotations
 

@@ -15,9 +15,9 @@ from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
 from pydantic import BaseModel
 
-from sales_forecast.bundle import StoredPanel
 from sales_forecast.features import History
 from sales_forecast.forecasters import smoothing
+from sales_forecast.manifest import StoredPanel
 from sales_forecast.profile import CalendarProfile
 
 

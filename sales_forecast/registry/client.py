@@ -17,14 +17,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
+from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from sales_forecast.bundle import MANIFEST
-from sales_forecast.errors import RegistryError
+from sales_forecast.errors import RegistryError, SalesForecastError
 
 EXPERIMENT = "sales-forecasting"
 BUNDLE_MODEL = "Sales-Forecasting"
+_RETRIES = 2
 CHAMPION, CHALLENGER = "champion", "challenger"
 
 
@@ -41,11 +43,13 @@ def quietly() -> Iterator[None]:
         ):
             warnings.simplefilter("ignore")
             yield
-    except (MlflowException, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except SalesForecastError:
+        raise
+    except Exception as error:  # MLflow lets through what the libraries below it raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise RegistryError(
-            f"MLflow: {reason} Nothing was promoted. Check MLFLOW_TRACKING_URI and that the "
-            "server answers, then run the command again."
+            f"MLflow: {reason.rstrip('.')}. Check MLFLOW_TRACKING_URI and that the server answers,"
+            " then run the command again."
         ) from error
 
 
@@ -58,6 +62,9 @@ class Registry:
         with quietly():
             if self._local:
                 var_dir.mkdir(parents=True, exist_ok=True)
+            # A server that is down is to be noticed in seconds; MLflow's own patience is minutes.
+            if not MLFLOW_HTTP_REQUEST_MAX_RETRIES.is_set():  # type: ignore[no-untyped-call]
+                MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(_RETRIES)  # type: ignore[no-untyped-call]
             mlflow.set_tracking_uri(tracking_uri)
             self._client = MlflowClient()
 
@@ -71,7 +78,8 @@ class Registry:
                     return None
                 raise
             cache = self._var_dir / "registry" / name
-            folder = cache / str(found.version)
+            # With the run, because another registry has a version of the same number.
+            folder = cache / f"{found.version}-{found.run_id}"
             if not folder.exists():
                 cache.mkdir(parents=True, exist_ok=True)
                 aside = Path(tempfile.mkdtemp(prefix=".fetching-", dir=cache))
@@ -79,8 +87,14 @@ class Registry:
                     got = mlflow.artifacts.download_artifacts(
                         f"models:/{name}/{found.version}", dst_path=str(aside)
                     )
-                    manifest = next(Path(got).rglob(MANIFEST))
-                    manifest.parent.rename(folder)
+                    manifest = next(Path(got).rglob(MANIFEST), None)
+                    if manifest is None:
+                        raise RegistryError(f"models:/{name}@{alias} is no bundle: no {MANIFEST}.")
+                    try:
+                        manifest.parent.rename(folder)
+                    except OSError:
+                        if not folder.exists():  # else another process was quicker
+                            raise
                 finally:
                     shutil.rmtree(aside, ignore_errors=True)
             return folder

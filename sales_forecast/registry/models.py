@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 from mlflow.models import ModelSignature, infer_signature
 
-from sales_forecast.bundle import StoredPanel
 from sales_forecast.features import FEATURE_NAMES
 from sales_forecast.forecasters.trees import training_set
+from sales_forecast.manifest import StoredPanel
 from sales_forecast.panel import Panel
 from sales_forecast.registry import arima
 from sales_forecast.training import Models

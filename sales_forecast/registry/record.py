@@ -56,9 +56,13 @@ def _log_parent(candidate: Candidate, folder: Path, report: Mapping[str, bytes])
             "last_week": manifest.training.last_week,
             "n_series": len(manifest.training.series),
             **{
-                f"{name}_{field}": getattr(split, field)
-                for name, split in PROTOCOLS.items()
-                for field in ("horizon", "windows", "step")
+                f"{protocol}_{what}": count
+                for protocol, table in candidate.tables.items()
+                for what, count in (
+                    ("horizon", table["step"].max()),
+                    ("windows", table["cutoff"].nunique()),
+                    ("step", PROTOCOLS[protocol].step),
+                )
             },
         }
     )

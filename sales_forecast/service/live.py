@@ -119,7 +119,7 @@ class Live:
         except Exception as error:  # whatever it is, the thread must live and look again
             logger.exception("Looking for a new model or new weeks failed.")
             problem = f"{type(error).__name__}: {error}"
-        if problem is not None and problem != self._problem:
+        if problem is not None and problem != self._problem and not self._stop.is_set():
             kept = "nothing" if self._predictor is None else f"model {self._predictor.version}"
             logger.warning("%s Served meanwhile: %s.", problem, kept)
         self._problem = problem

@@ -20,6 +20,7 @@ from sales_forecast.errors import BundleRefused, RegistryError
 _REGISTERED = "models:/"
 _FETCH = (sys.executable, "-m", "sales_forecast.registry", "fetch")
 _SECONDS_BETWEEN_FETCHES = 60.0
+_SECONDS_TO_THE_NEXT_ATTEMPT = 10.0  # while there is none: MLflow may be about to start
 _SECONDS_TO_NOTICE_A_STOP = 0.2
 
 logger = logging.getLogger(__name__)
@@ -61,19 +62,26 @@ class RegisteredModel:
         self._uri = uri
         self._command = (*command, uri, str(cache))
         self._folder: Path | None = None
+        self._problem = ""
         self._next = 0.0
 
     def find(self, stop: Event) -> Path:
         """Return the folder of the last fetch that worked. Raises RegistryError before one."""
-        if self._folder is None or time.monotonic() >= self._next:
-            self._next = time.monotonic() + _SECONDS_BETWEEN_FETCHES
-            try:
-                self._folder = self._fetch(stop)
-            except RegistryError as error:
-                if self._folder is None:
-                    raise
-                logger.warning("%s The bundle fetched before stays.", error.message)
+        if time.monotonic() >= self._next:
+            self._try(stop)
+        if self._folder is None:
+            raise RegistryError(self._problem, {"MODEL_URI": self._uri})
         return self._folder
+
+    def _try(self, stop: Event) -> None:
+        try:
+            self._folder = self._fetch(stop)
+        except RegistryError as error:
+            self._problem = error.message
+            if self._folder is not None:
+                logger.warning("%s The bundle fetched before stays.", error.message)
+        pause = _SECONDS_BETWEEN_FETCHES if self._folder else _SECONDS_TO_THE_NEXT_ATTEMPT
+        self._next = time.monotonic() + pause
 
     def _fetch(self, stop: Event) -> Path:
         with subprocess.Popen(  # noqa: S603 - no shell, and the command is our own
@@ -87,10 +95,8 @@ class RegisteredModel:
                     if stop.is_set():
                         child.kill()
         if child.returncode != 0 or not out.strip():
-            reason = (problem.strip() or "no reason given").splitlines()[-1]
-            raise RegistryError(
-                f"{self._uri} cannot be fetched: {reason}", {"MODEL_URI": self._uri}
-            )
+            reason = (problem.strip() or "no reason given").splitlines()[-1].rstrip(".")
+            raise RegistryError(f"{self._uri} cannot be fetched: {reason}.")
         return Path(out.strip().splitlines()[-1]).resolve()
 
 

@@ -75,6 +75,18 @@ def test_a_fetch_that_fails_gives_the_reason_of_the_child(tmp_path):
         model.find(NEVER)
 
 
+def test_a_fetch_that_failed_is_not_tried_again_at_once(tmp_path):
+    model = fetched_by("import os, sys; os.mkdir(sys.argv[2] + '/tried'); sys.exit('no')", tmp_path)
+
+    for _ in range(2):
+        with pytest.raises(RegistryError, match=r"cannot be fetched: no\.$"):
+            model.find(NEVER)
+
+    model._next = 0.0  # ten seconds have passed
+    with pytest.raises(RegistryError, match="File exists"):
+        model.find(NEVER)
+
+
 def test_a_later_fetch_that_fails_keeps_the_bundle_fetched_before(tmp_path, caplog):
     once = "import os, sys; os.mkdir(sys.argv[2] + '/v1'); print(sys.argv[2] + '/v1')"
     model = fetched_by(once, tmp_path)

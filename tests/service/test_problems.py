@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -217,6 +218,25 @@ def test_a_larger_body_in_chunks_is_refused_while_it_is_read(live: LiveStub):
     assert response.status_code == 413
     assert error_of(response)["code"] == "body_too_large"
     assert read <= MAX_BODY_BYTES + 200_000
+
+
+def test_a_caller_who_hangs_up_halfway_gets_no_answer_and_does_no_harm(live: LiveStub):
+    arriving = [
+        {"type": "http.request", "body": b'{"store_id"', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent = []
+
+    async def receive():
+        return arriving.pop(0)
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/forecast_sales", "headers": []}
+    asyncio.run(create_app(live)(scope, receive, send))
+
+    assert sent == []
 
 
 def test_what_nobody_foresaw_is_answered_in_the_one_shape_without_a_trace():
