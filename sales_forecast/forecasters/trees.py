@@ -46,7 +46,7 @@ class Regressor(Protocol):
 def _random_forest() -> Regressor:
     return RandomForestRegressor(
         n_estimators=100,
-        max_depth=10,
+        max_depth=8,
         # A target stands in the training set once per step: 40 rows are some 5 store weeks.
         min_samples_leaf=40,
         max_features=1 / 3,
@@ -57,9 +57,9 @@ def _random_forest() -> Regressor:
 
 def _xgboost() -> Regressor:
     regressor: Regressor = XGBRegressor(
-        n_estimators=400,
-        max_depth=4,
-        learning_rate=0.03,
+        n_estimators=200,
+        max_depth=3,
+        learning_rate=0.06,
         subsample=0.7,
         colsample_bytree=0.5,
         min_child_weight=10,

@@ -36,6 +36,8 @@ def create_app(live: Live) -> FastAPI:
         redirect_slashes=False,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
+        # Nothing listens to it, and asking whether anything does costs as much as validation.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     problems.install(app)
     add_routes(app, live)

@@ -78,6 +78,7 @@ class Predictor:
             if name in manifest.condition_ranges
         ]
         self._factors = manifest.intervals["predict_sales"].arrays()
+        self._known_bounds = [self._factors.at(step) for step in range(1, MAX_STEPS + 1)]
         models = manifest.kind == "models"
         self._engine: Engine = ModelEngine(bundle, panel) if models else BaselineEngine(panel)
         self._forecasts = self._all_forecasts(panel)
@@ -120,7 +121,7 @@ class Predictor:
         return Answer(
             prediction=round(estimate.prediction, 2),
             week_ending=week_ending,
-            interval_80=_interval(estimate.prediction, self._factors.at(step)),
+            interval_80=_interval(estimate.prediction, self._bounds(step)),
             random_forest=_cents(estimate.random_forest),
             xgboost=_cents(estimate.xgboost),
             warnings=tuple(warnings),
@@ -159,6 +160,9 @@ class Predictor:
             "scores": manifest.scores,
             "warnings": list(self.warnings),
         }
+
+    def _bounds(self, step: int) -> tuple[float, float]:
+        return self._known_bounds[step - 1] if step <= MAX_STEPS else self._factors.at(step)
 
     def _row(self, store: int, field: str = "Store") -> int:
         row = self._rows.get(store)
@@ -206,7 +210,8 @@ def _interval(prediction: float, factors: tuple[float, float]) -> tuple[float, f
     lower, upper = factors
     if math.isnan(lower):
         return None
-    return round(prediction * lower, 2), round(prediction * upper, 2)
+    ends = round(prediction * lower, 2), round(prediction * upper, 2)
+    return ends if prediction >= 0 else ends[::-1]
 
 
 def _ranges(numbers: Sequence[int]) -> str:

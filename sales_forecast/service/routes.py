@@ -99,7 +99,8 @@ def add_routes(app: FastAPI, live: Live) -> None:
             headers,
         )
 
-    app.router.routes += [
+    # First, because routes are tried in their order and these are the ones that are asked.
+    app.router.routes[:0] = [
         JsonRoute(
             "/predict_sales",
             predict_sales,
