@@ -153,6 +153,7 @@ def season_harmonics(periods: Days, orders: int) -> Array:
 
 def month_harmonics(periods: Days, orders: int) -> Array:
     """Return float64[n, 2 * orders]: sines and cosines of the day of month, mean over the week."""
-    days = np.asarray(periods, dtype="datetime64[D]")[:, None] - np.arange(DAYS_PER_WEEK)
+    week = np.arange(DAYS_PER_WEEK) * np.timedelta64(1, "D")
+    days = np.asarray(periods, dtype="datetime64[D]")[:, None] - week
     day_of_month = (days - days.astype("datetime64[M]").astype("datetime64[D]")).astype(np.float64)
     return _harmonics(day_of_month, _DAYS_PER_MONTH, orders).mean(axis=1)

@@ -19,6 +19,7 @@ from sales_forecast.rows import SalesRows
 
 SAMPLE_SEED = 45
 N_STORES = 45
+_DAY = np.timedelta64(1, "D")
 FIRST_WEEK, LAST_WEEK = np.datetime64("2010-02-05"), np.datetime64("2012-10-26")
 
 _WEEKS_PER_YEAR = 365.25 / 7
@@ -74,7 +75,7 @@ def sample_rows(seed: int = SAMPLE_SEED) -> SalesRows:
     Sales in dollars, rounded to cents; conditions in the units and decimals of the public
     data (degrees Fahrenheit, dollars a gallon, index points, percent).
     """
-    weeks = np.arange(FIRST_WEEK, LAST_WEEK + 1, DAYS_PER_PERIOD)
+    weeks = np.arange(FIRST_WEEK, LAST_WEEK + _DAY, DAYS_PER_PERIOD * _DAY)
     region = np.arange(N_STORES) % len(_REGIONS)
     # A stream for each part: a change of one part leaves the others as they are.
     streams = np.random.default_rng(seed).spawn(5)
@@ -120,7 +121,7 @@ def _calendar_effect(weeks: Days, rng: np.random.Generator) -> Array:
 
 def _payday_effect(weeks: Days) -> Array:
     """Return the effect of the days of the month, [n_weeks], mean over the days of each week."""
-    days = weeks[:, None] - np.arange(DAYS_PER_PERIOD)
+    days = weeks[:, None] - np.arange(DAYS_PER_PERIOD) * _DAY
     day_of_month = (days - days.astype("datetime64[M]")).astype(np.int64) + 1
     step = np.searchsorted(list(_PAYDAY_STEPS), day_of_month, side="right") - 1
     return np.array(list(_PAYDAY_STEPS.values()))[step].mean(axis=1)

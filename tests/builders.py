@@ -70,7 +70,7 @@ def table_of(
     return pd.DataFrame(
         {
             "unique_id": store,
-            "cutoff": ds - 7 * step,
+            "cutoff": ds - np.timedelta64(7 * step, "D"),
             "ds": ds,
             "step": step,
             "y": np.array(y, dtype=np.float64),

@@ -25,7 +25,7 @@ from sales_forecast.backtest import (
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.forecasters.arima import ARIMA
 from sales_forecast.forecasters.base import FutureConditions
-from sales_forecast.forecasters.naive import BASELINES, LastValue
+from sales_forecast.forecasters.naive import BASELINES, LAST_VALUE
 from sales_forecast.forecasters.trees import RANDOM_FOREST, XGBOOST
 from sales_forecast.panel import CONDITIONS, Array, Panel
 from sales_forecast.sources import read_sales
@@ -196,7 +196,7 @@ def test_progress_is_told_in_sentences():
 
 def test_the_table_holds_each_series_cutoff_and_step_once_with_what_was_sold():
     panel = sample_panel(3)
-    table = backtest(panel, [LastValue()], RollingOrigin(horizon=4, windows=3, step=2))
+    table = backtest(panel, [LAST_VALUE], RollingOrigin(horizon=4, windows=3, step=2))
     expected = [
         (series, cutoff, cutoff + step, step, panel.y[row, cutoff + step], panel.y[row, cutoff])
         for cutoff in (133, 135, 137)
@@ -215,20 +215,20 @@ def test_the_table_holds_each_series_cutoff_and_step_once_with_what_was_sold():
 
 def test_holiday_weeks_are_marked():
     panel = sample_panel(2, n_weeks=102)  # to 2012-01-13
-    table = backtest(panel, [LastValue()], RollingOrigin(horizon=1, windows=10, step=1))
+    table = backtest(panel, [LAST_VALUE], RollingOrigin(horizon=1, windows=10, step=1))
     flagged = table.loc[table["holiday"] == 1, "ds"].dt.strftime("%Y-%m-%d")
     assert ["2011-11-25", "2011-11-25", "2011-12-30", "2011-12-30"] == flagged.tolist()
 
 
 def test_a_panel_without_flags_has_no_holidays():
     panel = replace(sample_panel(1), conditions={})
-    table = backtest(panel, [LastValue()], RollingOrigin(horizon=2, windows=30, step=1))
+    table = backtest(panel, [LAST_VALUE], RollingOrigin(horizon=2, windows=30, step=1))
     assert [0.0] == table["holiday"].unique().tolist()
 
 
 def test_weeks_without_sales_are_not_judged():
     panel = with_sales(sample_panel(3), series=1, first=140, stop=142, sales=np.nan)
-    table = backtest(panel, [LastValue()], RollingOrigin(horizon=4, windows=2, step=1))
+    table = backtest(panel, [LAST_VALUE], RollingOrigin(horizon=4, windows=2, step=1))
     # Windows over the weeks 138..141 and 139..142, the store lacks 140 and 141 in both.
     assert 3 * 8 - 2 * 2 == len(table)
     assert 4 == (table["unique_id"] == "2").sum()

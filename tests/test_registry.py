@@ -144,7 +144,7 @@ def test_each_model_has_a_run_with_its_own_scores_and_parameters(recorded: Recor
             for metric, value in models[name].items()
         }
     assert "100" == runs["random_forest"].data.params["n_estimators"]
-    assert "0.03" == runs["xgboost"].data.params["learning_rate"]
+    assert "0.06" == runs["xgboost"].data.params["learning_rate"]
     assert "(0,1,1)(0,1,0)[52]" == runs["arima"].data.params["order"]
 
 

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.common_design import CommonArima, CommonTrees
 from sales_forecast.forecasters.base import FittedForecaster, Forecaster, FutureConditions
-from sales_forecast.forecasters.naive import LastValue, SeasonalNaive, SeasonalNaiveGrowth
+from sales_forecast.forecasters.naive import GROWTH, LAST_VALUE, SEASONAL_NAIVE
 from sales_forecast.panel import CONDITIONS, Array, Panel
 from sales_forecast.profile import CalendarProfile, fit_profile
 from sales_forecast.sample import sample_rows
@@ -52,7 +52,9 @@ def test_there_is_one_row_for_each_of_45_stores_and_143_weeks_ordered_by_store()
     expected = [
         (store, week)
         for store in range(1, 46)
-        for week in np.arange("2010-02-05", "2012-10-27", 7, dtype="datetime64[D]").tolist()
+        for week in np.arange(
+            "2010-02-05", "2012-10-27", np.timedelta64(7, "D"), dtype="datetime64[D]"
+        ).tolist()
     ]
     assert expected == list(zip(rows.store.tolist(), rows.week.tolist(), strict=True))
 
@@ -255,7 +257,7 @@ def test_each_step_towards_the_calendar_scores_better(panel, last_week, protocol
     past = panel.until(np.datetime64(last_week))
     naive, seasonal, growth, calendar = (
         protocol(forecaster, past)
-        for forecaster in (LastValue(), SeasonalNaive(), SeasonalNaiveGrowth(), CalendarAware())
+        for forecaster in (LAST_VALUE, SEASONAL_NAIVE, GROWTH, CalendarAware())
     )
     assert seasonal < 0.8 * naive
     assert growth < 0.95 * seasonal
@@ -266,14 +268,14 @@ def test_each_step_towards_the_calendar_scores_better(panel, last_week, protocol
 @with_and_without_christmas
 def test_common_trees_lose_to_last_year_times_growth(panel, last_week):
     past = panel.until(np.datetime64(last_week)).select(panel.series[::3])
-    assert one_step(CommonTrees(), past) > 1.1 * one_step(SeasonalNaiveGrowth(), past)
+    assert one_step(CommonTrees(), past) > 1.1 * one_step(GROWTH, past)
 
 
 @pytest.mark.usefixtures("one_thread")
 @with_and_without_christmas
 def test_common_arima_loses_to_last_year_times_growth(panel, last_week):
     past = panel.until(np.datetime64(last_week)).select(panel.series[::5])
-    assert eight_steps(CommonArima(), past) > 1.2 * eight_steps(SeasonalNaiveGrowth(), past)
+    assert eight_steps(CommonArima(), past) > 1.2 * eight_steps(GROWTH, past)
 
 
 def test_on_the_real_file_the_same_windows_give_the_published_scores(walmart_csv):
@@ -281,5 +283,5 @@ def test_on_the_real_file_the_same_windows_give_the_published_scores(walmart_csv
     store, day, sales, flag = (table[name] for name in ("f0", "f1", "f2", "f3"))
     week = np.array(["-".join(reversed(text.split("-"))) for text in day], dtype="datetime64[D]")
     real = Panel.from_rows(store, week, sales, {"Holiday_Flag": flag.astype(float)})
-    assert one_step(SeasonalNaiveGrowth(), real) == pytest.approx(55_840, abs=1)
-    assert eight_steps(SeasonalNaiveGrowth(), real) == pytest.approx(59_461, abs=1)
+    assert one_step(GROWTH, real) == pytest.approx(55_840, abs=1)
+    assert eight_steps(GROWTH, real) == pytest.approx(59_461, abs=1)

@@ -6,6 +6,7 @@ one where no model has earned its place yet.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,21 @@ def _same_week_last_year(y: Array, horizon: int) -> Array:
     return np.where(week >= 0, y[:, np.maximum(week, 0)], np.nan)
 
 
+def _naive(y: Array, horizon: int) -> Array:
+    """Next week sells what this week sold."""
+    return np.repeat(_last_value(y)[:, None], horizon, axis=1)
+
+
+def _seasonal_naive(y: Array, horizon: int) -> Array:
+    """A week sells what it sold 52 weeks ago; where that is unknown, what the last week sold."""
+    return _or_last_value(_same_week_last_year(y, horizon), y)
+
+
+def _seasonal_naive_growth(y: Array, horizon: int) -> Array:
+    """A week sells what it sold 52 weeks ago, times the growth of the last 8 weeks."""
+    return _or_last_value(_same_week_last_year(y, horizon) * _growth(y)[:, None], y)
+
+
 def _or_last_value(reference: Array, y: Array) -> Array:
     return np.where(np.isnan(reference), _last_value(y)[:, None], reference)
 
@@ -49,12 +65,14 @@ def _growth(y: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class LastValue:
-    """Next week sells what this week sold."""
+class Baseline:
+    """A rule that learns nothing: `predict` is the rule applied to the history."""
 
-    name: str = "naive"
+    name: str
+    rule: Callable[[Array, int], Array]
+    """(float64[n_series, n_periods], horizon) -> float64[n_series, horizon]."""
 
-    def fit(self, panel: Panel) -> LastValue:
+    def fit(self, panel: Panel) -> Baseline:
         """Learn nothing."""
         del panel
         return self
@@ -64,48 +82,10 @@ class LastValue:
     ) -> Array:
         """See `base.FittedForecaster.predict`."""
         del conditions
-        return np.repeat(_last_value(history.y)[:, None], horizon, axis=1)
+        return self.rule(history.y, horizon)
 
 
-@dataclass(frozen=True)
-class SeasonalNaive:
-    """A week sells what it sold 52 weeks ago; where that is unknown, what the last week sold."""
-
-    name: str = "seasonal_naive"
-
-    def fit(self, panel: Panel) -> SeasonalNaive:
-        """Learn nothing."""
-        del panel
-        return self
-
-    def predict(
-        self, history: Panel, horizon: int, conditions: FutureConditions | None = None
-    ) -> Array:
-        """See `base.FittedForecaster.predict`."""
-        del conditions
-        reference = _same_week_last_year(history.y, horizon)
-        return _or_last_value(reference, history.y)
-
-
-@dataclass(frozen=True)
-class SeasonalNaiveGrowth:
-    """A week sells what it sold 52 weeks ago, times the growth of the last 8 weeks."""
-
-    name: str = "seasonal_naive_growth"
-
-    def fit(self, panel: Panel) -> SeasonalNaiveGrowth:
-        """Learn nothing."""
-        del panel
-        return self
-
-    def predict(
-        self, history: Panel, horizon: int, conditions: FutureConditions | None = None
-    ) -> Array:
-        """See `base.FittedForecaster.predict`."""
-        del conditions
-        reference = _same_week_last_year(history.y, horizon) * _growth(history.y)[:, None]
-        return _or_last_value(reference, history.y)
-
-
-BASELINES = (LastValue(), SeasonalNaive(), SeasonalNaiveGrowth())
-GROWTH = SeasonalNaiveGrowth()
+LAST_VALUE = Baseline("naive", _naive)
+SEASONAL_NAIVE = Baseline("seasonal_naive", _seasonal_naive)
+GROWTH = Baseline("seasonal_naive_growth", _seasonal_naive_growth)
+BASELINES = (LAST_VALUE, SEASONAL_NAIVE, GROWTH)

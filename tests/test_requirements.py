@@ -1,0 +1,37 @@
+"""The locks: every package pinned with hashes, no addresses, and serving is a part of the rest."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "requirements"
+LOCKS = sorted(file.name for file in FOLDER.glob("*.txt"))
+
+
+def pins(lock: str) -> set[str]:
+    """Return each pinned package with its version and marker."""
+    text = (FOLDER / lock).read_text().replace("\\\n", " ")
+    return {re.split(r"\s+--hash", line)[0] for line in text.splitlines() if line.strip()}
+
+
+def test_there_is_a_lock_for_development_and_one_for_serving() -> None:
+    assert ["dev.txt", "serve.txt"] == LOCKS
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_package_is_pinned_with_a_hash_and_nothing_names_an_address(lock: str) -> None:
+    text = (FOLDER / lock).read_text().replace("\\\n", " ")
+    for line in filter(None, text.splitlines()):
+        assert re.match(r"[a-z0-9-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", line), line
+    assert "://" not in text
+
+
+def test_serving_needs_a_part_of_the_same_versions_and_no_training_library() -> None:
+    serving = {pin.split(" ;")[0] for pin in pins("serve.txt")}
+    assert serving < {pin.split(" ;")[0] for pin in pins("dev.txt")}
+    names = {pin.split("==")[0] for pin in serving}
+    assert {"fastapi", "onnxruntime", "sqlalchemy", "pymysql"} <= names
+    assert set() == names & {"pandas", "scikit-learn", "xgboost", "statsmodels", "mlflow", "scipy"}
