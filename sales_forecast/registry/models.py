@@ -24,6 +24,7 @@ from sales_forecast.panel import Panel
 from sales_forecast.registry import arima
 from sales_forecast.training import Models
 
+_TARGET = "log(sales) minus features.History.log_reference"
 _PACKAGE = Path(__file__).parents[1]
 
 
@@ -52,7 +53,7 @@ def logged_models(models: Models, panel: Panel, folder: Path) -> list[LoggedMode
         LoggedModel(
             "random_forest",
             "RF-Sales-Forecasting",
-            forest.get_params(),  # type: ignore[attr-defined]
+            {**forest.get_params(), "target": _TARGET},  # type: ignore[attr-defined]
             mlflow.sklearn,
             {
                 "sk_model": forest,
@@ -65,7 +66,7 @@ def logged_models(models: Models, panel: Panel, folder: Path) -> list[LoggedMode
         LoggedModel(
             "xgboost",
             "XGB-Sales-Forecasting",
-            boosted.get_params(),  # type: ignore[attr-defined]
+            {**boosted.get_params(), "target": _TARGET},  # type: ignore[attr-defined]
             mlflow.xgboost,
             {
                 "xgb_model": boosted,
