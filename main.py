@@ -26,7 +26,8 @@ _WAITING_CONNECTIONS = 2048
 
 def create() -> FastAPI:
     """Return the application that the environment describes."""
-    return create_app(Live.from_settings(load_settings()))
+    settings = load_settings()
+    return create_app(Live.from_settings(settings), _api_key(settings))
 
 
 class _Server(uvicorn.Server):
@@ -65,16 +66,20 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _access(settings: Settings) -> str:
-    if settings.api_key is None:
+    if _api_key(settings) is None:
         return "Open to everyone who can reach it: API_KEY is not set."
-    return "Open to everyone who can reach it: API_KEY is set, but not checked by this version."
+    return "Answers those who send the API key."
+
+
+def _api_key(settings: Settings) -> str | None:
+    return settings.api_key.get_secret_value() if settings.api_key else None
 
 
 def _serve(settings: Settings, host: str, port: int) -> None:
     live = Live.from_settings(settings)
     with _listen(host, port) as listener:
         config = uvicorn.Config(
-            create_app(live),
+            create_app(live, _api_key(settings)),
             access_log=False,
             log_level="warning",
             server_header=False,

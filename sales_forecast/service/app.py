@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from sales_forecast.service import problems
+from sales_forecast.service.access import RequireApiKey
 from sales_forecast.service.live import Live
 from sales_forecast.service.routes import add_routes
 
@@ -19,8 +20,11 @@ _SECONDS_FOR_A_FIRST_LOOK = 1.5
 """Loading takes less; a service that has nothing to load must still answer /health soon."""
 
 
-def create_app(live: Live) -> FastAPI:
-    """Return the service. `live` is open as long as the application runs."""
+def create_app(live: Live, api_key: str | None = None) -> FastAPI:
+    """Return the service. `live` is open as long as the application runs.
+
+    With an `api_key`, everything but `/health` and `/ready` wants it in `X-API-Key`.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -41,4 +45,6 @@ def create_app(live: Live) -> FastAPI:
     )
     problems.install(app)
     add_routes(app, live)
+    if api_key is not None:
+        app.add_middleware(RequireApiKey, key=api_key)
     return app

@@ -1,0 +1,69 @@
+"""The API key: without one the service is open, with one it is not."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from client import ClientError, SalesForecastClient
+from sales_forecast.service.app import create_app
+from tests.fakes import LiveStub
+from tests.service.conftest import EXAMPLES, ask_app, error_of
+
+KEY = "a long and secret key"
+
+
+def ask_with(live: LiveStub, key: str | bytes | None, path: str, body: object = None):
+    method = "GET" if body is None else "POST"
+    headers = {} if key is None else {"X-API-Key": key}
+    return ask_app(create_app(live, KEY), method, path, body, headers=headers)
+
+
+@pytest.mark.parametrize(("path", "body"), EXAMPLES.items())
+def test_the_key_opens_the_service(live, path, body):
+    assert 200 == ask_with(live, KEY, path, body).status_code
+
+
+@pytest.mark.parametrize("path", ["/model", "/docs", "/openapi.json", "/nowhere", *EXAMPLES])
+def test_without_the_key_nothing_is_answered_not_even_what_exists(live, path):
+    response = ask_with(live, None, path, EXAMPLES.get(path))
+    assert 401 == response.status_code
+    assert 'ApiKey header="X-API-Key"' == response.headers["www-authenticate"]
+    error = error_of(response)
+    assert "unauthorized" == error["code"]
+    assert {"X-API-Key": "is required"} == error["fields"]
+
+
+@pytest.mark.parametrize("key", ["", KEY[:-1], KEY + " x", KEY.upper(), b"\xff\xfe"])
+def test_another_key_is_refused_and_no_key_is_repeated(live, key):
+    response = ask_with(live, key, "/model")
+    assert 401 == response.status_code
+    assert {"X-API-Key": "is not the one that is set"} == error_of(response)["fields"]
+    assert KEY not in response.text
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready"])
+def test_what_load_balancers_ask_stays_open(live, path):
+    assert 200 == ask_with(live, None, path).status_code
+
+
+def test_without_a_key_set_everybody_is_answered(live):
+    assert 200 == ask_app(create_app(live), "GET", "/model").status_code
+
+
+def test_the_client_sends_its_key_and_says_when_it_is_refused(live):
+    app = create_app(live, KEY)
+
+    def service(request: httpx.Request) -> httpx.Response:
+        answer = ask_app(app, request.method, request.url.path, headers=dict(request.headers))
+        return httpx.Response(answer.status_code, content=answer.content)
+
+    transport = httpx.MockTransport(service)
+    with SalesForecastClient("http://service", KEY, transport=transport) as client:
+        assert "fake-1" == client.model()["version"]
+    with (
+        SalesForecastClient("http://service", "wrong", transport=transport) as client,
+        pytest.raises(ClientError) as refused,
+    ):
+        client.model()
+    assert ("unauthorized", 401) == (refused.value.code, refused.value.status)
