@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from sales_forecast.bundle import trained_on
+from sales_forecast.bundle import CHALLENGER, CHAMPION, trained_on
 from sales_forecast.database import Database
 from sales_forecast.errors import SalesForecastError, SettingsError
 from sales_forecast.panel import Panel
@@ -77,7 +77,7 @@ def train(arguments: argparse.Namespace) -> int:
     settings = load_settings()
     with closing(Database(settings.database_url)) as database:
         panel, source = database.read_panel(), database.source() or "unknown"
-    links = [settings.var_dir / alias for alias in ("champion", "challenger")]
+    links = [settings.var_dir / alias for alias in (CHAMPION, CHALLENGER)]
     trained = trained_on(panel, links) if arguments.if_changed else None
     if trained is not None:
         print(f"Nothing changed: {trained.version} was trained on this data by this code.")
@@ -93,7 +93,7 @@ def train(arguments: argparse.Namespace) -> int:
     for check in outcome.verdict.checks:
         print(f"gate: {check}")
     print(f"{outcome.sentence} ({time.monotonic() - started:.0f} s)")
-    return 0 if outcome.alias == "champion" else 1
+    return 0 if outcome.alias == CHAMPION else 1
 
 
 def run_backtest(arguments: argparse.Namespace) -> int:

@@ -27,19 +27,9 @@ from sales_forecast.service.app import create_app
 from sales_forecast.service.live import Live
 from sales_forecast.settings import Settings
 from sales_forecast.training import ALL_FORECASTERS
-from tests.service.conftest import ask_app
+from tests.service.conftest import FORECAST, PREDICT, ask_app
 
 STORES = (1, 2, 20)
-PREDICT = {
-    "Store": 1,
-    "Date": "03-11-2012",
-    "Holiday_Flag": 0,
-    "Temperature": 75.5,
-    "Fuel_Price": 3.45,
-    "CPI": 210.2,
-    "Unemployment": 7.8,
-}
-FORECAST = {"store_id": 1, "steps": 5}
 ERROR_KEYS = {"code", "message", "fields"}
 
 

@@ -25,6 +25,8 @@ from sales_forecast.manifest import Manifest
 from sales_forecast.panel import Panel
 
 MANIFEST, TREES = "manifest.json", "trees.onnx"
+CHAMPION, CHALLENGER = "champion", "challenger"
+"""What a bundle can be called: the alias in the registry, and the link beside the bundles."""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ from sales_forecast.panel import CONDITIONS, SEASON_LENGTH, Panel
 from sales_forecast.service.golden import verify
 from sales_forecast.training import PROTOCOLS, Models, fit_models
 
-ENDPOINTS = {ONE_STEP_NAME: "predict_sales", MANY_STEPS_NAME: "forecast_sales"}
+_ENDPOINTS = {ONE_STEP_NAME: "predict_sales", MANY_STEPS_NAME: "forecast_sales"}
 _GOLDEN_STEPS = (1, 5, 30, 60)
 _GOLDEN_SERIES = 3
 _GIT_TIMEOUT_SECONDS = 10
@@ -59,6 +59,7 @@ def model_candidate(panel: Panel, source: str, tables: Tables, progress: Progres
     models = fit_models(panel, progress)
     progress("exporting the trees to ONNX")
     onnx = trees_to_onnx(models.random_forest.regressor, models.xgboost.regressor)
+    table_files = _table_files(tables)
     manifest = _manifest(
         panel,
         source,
@@ -67,12 +68,12 @@ def model_candidate(panel: Panel, source: str, tables: Tables, progress: Progres
         feature_names=FEATURE_NAMES,
         profile_weights=tuple(models.arima.profile.weights.tolist()),
         theta=models.arima.theta,
-        version_of=[onnx, repr(models.arima.theta).encode(), *_table_files(tables).values()],
+        version_of=[onnx, repr(models.arima.theta).encode(), *table_files.values()],
         golden=_golden(panel, models),
     )
     progress("checking the golden rows")
     verify(Bundle(manifest, onnx))
-    return Candidate(manifest, {TREES: onnx, **_table_files(tables)}, tables, models)
+    return Candidate(manifest, {TREES: onnx, **table_files}, tables, models)
 
 
 def baseline_candidate(panel: Panel, source: str, tables: Tables, note: str) -> Candidate:
@@ -167,7 +168,7 @@ def _condition_ranges(panel: Panel) -> dict[str, tuple[float, float]]:
 def _intervals(tables: Tables, served: Mapping[str, str]) -> dict[str, Factors]:
     """Measure both endpoints' intervals on the residuals of both protocols together."""
     intervals = {}
-    for protocol, endpoint in ENDPOINTS.items():
+    for protocol, endpoint in _ENDPOINTS.items():
         factors = IntervalFactors(np.array([np.nan]), np.array([np.nan]))
         measured = [table for table in tables.values() if served[protocol] in table.columns]
         if measured:
@@ -203,8 +204,7 @@ def _golden(panel: Panel, models: Models) -> Golden:
 
 def _golden_rows(models: Models, history: Panel, steps: Sequence[int]) -> list[GoldenRow]:
     horizon = max(steps)
-    latest = np.array([[history.conditions[name][:, -1] for name in CONDITIONS]])
-    latest = np.nan_to_num(latest[0])
+    latest = np.nan_to_num([history.conditions[name][:, -1] for name in CONDITIONS])
     conditions = {
         name: np.repeat(values[:, None], horizon, axis=1)
         for name, values in zip(CONDITIONS, latest, strict=True)

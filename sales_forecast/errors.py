@@ -8,6 +8,8 @@ SalesForecastError
 ├── RegistryError          MLflow does not answer, or not as it should
 ├── BundleRefused          a model bundle that is damaged or fails its own golden rows
 ├── InvalidRequest (422)   a field of a request that cannot be answered
+├── InvalidJson (400)      a body that is not JSON
+├── BodyTooLarge (413)     a body that no request needs
 ├── UnknownStore (404)     a store that the model does not know
 └── NotReady (503)         no verified bundle, or no history, yet
 
@@ -87,6 +89,20 @@ class InvalidRequest(SalesForecastError):
 
     code = "invalid_request"
     status = 422
+
+
+class InvalidJson(SalesForecastError):
+    """A body that is not JSON in UTF-8, or is nested absurdly deep."""
+
+    code = "invalid_json"
+    status = 400
+
+
+class BodyTooLarge(SalesForecastError):
+    """A body that no request of this service needs."""
+
+    code = "body_too_large"
+    status = 413
 
 
 class UnknownStore(SalesForecastError):

@@ -24,7 +24,7 @@ Index = npt.NDArray[np.int64]
 
 # A week 2.7 times above or below its own year-ago level is an accident of one store (a
 # closure, a flood): beyond that it must not pull the others.
-_LARGEST_CHANGE = 1.0
+LARGEST_CHANGE = 1.0
 _LARGEST_CONDITION = 1e9
 _GROWTH_WINDOWS = (1, 4, 8, 13, 26)
 _CHAIN_WINDOWS = (1, 4, 8, 26)
@@ -83,7 +83,7 @@ class History:
         self.adjusted = log_sales(panel.y) - profile.at(panel.periods)
         self.growth = np.full_like(self.adjusted, np.nan)
         change = self.adjusted[:, SEASON_LENGTH:] - self.adjusted[:, :-SEASON_LENGTH]
-        self.growth[:, SEASON_LENGTH:] = np.clip(change, -_LARGEST_CHANGE, _LARGEST_CHANGE)
+        self.growth[:, SEASON_LENGTH:] = np.clip(change, -LARGEST_CHANGE, LARGEST_CHANGE)
         weeks = np.arange(panel.n_periods)
         seen = np.where(np.isnan(self.adjusted), -1, weeks)
         self._last_known = np.maximum.accumulate(seen, axis=1)
@@ -112,6 +112,16 @@ class History:
         days: Days = self.panel.periods[0] + index * step
         return days
 
+    def ahead(self, horizon: int) -> tuple[Index, Index, Index]:
+        """Return (series, origin, target) of the `horizon` weeks after the last, by series."""
+        n, last = self.panel.n_series, self.panel.n_periods - 1
+        target = np.tile(last + 1 + np.arange(horizon), n)
+        return np.repeat(np.arange(n), horizon), np.full(len(target), last), target
+
+    def observed_conditions(self, series: Index, week: Index) -> Array:
+        """Return float64[n, n_conditions] of known weeks, NaN where there is no row."""
+        return self._conditions[:, series, week].T
+
     def reference_week(self, series: Index, origin: Index, target: Index) -> Index:
         """Return the week that a target is compared with: -1 where nothing is known.
 
@@ -137,7 +147,7 @@ class History:
     def reference_conditions(self, series: Index, origin: Index, target: Index) -> Array:
         """Return float64[n, n_conditions] of the reference week, NaN where unknown."""
         week = self.reference_week(series, origin, target)
-        values = self._conditions[:, series, np.maximum(week, 0)].T
+        values = self.observed_conditions(series, np.maximum(week, 0))
         return np.where((week >= 0)[:, None], values, np.nan)
 
     def expected_conditions(self, series: Index, origin: Index, target: Index) -> Array:
@@ -147,7 +157,7 @@ class History:
         guesses = {
             _FROM_CALENDAR: calendar.holiday_flags(self.weeks(weeks))[back][:, None],
             _SAME_WEEK_LAST_YEAR: self.reference_conditions(series, origin, target),
-            _LAST_KNOWN: self._conditions[:, series, last].T,
+            _LAST_KNOWN: self.observed_conditions(series, last),
         }
         shape = (len(target), len(CONDITIONS))
         columns = [

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sales_forecast.backtest import Progress
-from sales_forecast.bundle import point, read_manifest, write_bundle
+from sales_forecast.bundle import CHALLENGER, CHAMPION, point, read_manifest, write_bundle
 from sales_forecast.candidate import (
     Candidate,
     baseline_candidate,
@@ -24,7 +24,7 @@ from sales_forecast.errors import NotEnoughData
 from sales_forecast.gate import Tables, Verdict, judge
 from sales_forecast.manifest import Kind
 from sales_forecast.panel import Panel
-from sales_forecast.registry.client import BUNDLE_MODEL, CHALLENGER, CHAMPION, Registry
+from sales_forecast.registry.client import BUNDLE_MODEL, Registry
 from sales_forecast.registry.record import record
 from sales_forecast.report import forecast_plot, score_table
 from sales_forecast.settings import Settings
@@ -131,10 +131,9 @@ class _Publisher:
 
     def _report(self, candidate: Candidate) -> dict[str, bytes]:
         files = {}
-        for protocol, table in candidate.tables.items():
+        for protocol in candidate.tables:
             text = score_table(candidate.manifest.scores[protocol])
             files[f"scores_{protocol}.md"] = f"{text}\n".encode()
-            if not table.empty:
-                plot = forecast_plot(self.panel, candidate.tables, protocol)
-                files[f"forecasts_{protocol}.png"] = plot
+            plot = forecast_plot(self.panel, candidate.tables, protocol)
+            files[f"forecasts_{protocol}.png"] = plot
         return files

@@ -25,11 +25,11 @@ from sales_forecast.forecasters import arima, trees
 from sales_forecast.forecasters.arima import ARIMA, FittedArima
 from sales_forecast.forecasters.base import Forecaster
 from sales_forecast.forecasters.naive import BASELINES
-from sales_forecast.forecasters.trees import RANDOM_FOREST, XGBOOST, FittedTrees
+from sales_forecast.forecasters.trees import RANDOM_FOREST, TREES, XGBOOST, FittedTrees
 from sales_forecast.gate import MANY_STEPS_NAME, MEAN_MODEL, ONE_STEP_NAME, Tables
 from sales_forecast.panel import Panel
 
-ALL_FORECASTERS: tuple[Forecaster, ...] = (*BASELINES, RANDOM_FOREST, XGBOOST, ARIMA)
+ALL_FORECASTERS: tuple[Forecaster, ...] = (*BASELINES, *TREES, ARIMA)
 PROTOCOLS: Mapping[str, RollingOrigin] = {ONE_STEP_NAME: ONE_STEP, MANY_STEPS_NAME: MANY_STEPS}
 MIN_WEEKS = max(trees.MIN_WEEKS, arima.MIN_WEEKS)
 
@@ -48,7 +48,7 @@ def score_models(
 ) -> pd.DataFrame:
     """Backtest and add the mean of both trees (where they run) and all intervals."""
     table = backtest(panel, forecasters, split, progress)
-    both = [RANDOM_FOREST.name, XGBOOST.name]
+    both = [forecaster.name for forecaster in TREES]
     if set(both) <= set(table.columns):
         table = with_mean(table, MEAN_MODEL, both)
     return with_intervals(table)
@@ -68,7 +68,7 @@ def choose(names: str | None) -> tuple[Forecaster, ...]:
             f"--models: unknown {', '.join(unknown)}. Known: {', '.join(sorted(known))}."
         )
     if MEAN_MODEL in wanted:
-        wanted |= {RANDOM_FOREST.name, XGBOOST.name}
+        wanted |= {forecaster.name for forecaster in TREES}
     return tuple(f for f in ALL_FORECASTERS if f in BASELINES or f.name in wanted)
 
 

@@ -42,12 +42,8 @@ def forecast(history: History, theta: Mapping[str, float], horizon: int) -> Arra
 
     `theta`: series -> parameter, at least one; a series without gets the median of all.
     """
-    n = history.panel.n_series
-    last = history.panel.n_periods - 1
-    series = np.repeat(np.arange(n), horizon)
-    target = np.tile(last + 1 + np.arange(horizon), n)
-    log_reference = history.log_reference(series, np.full(len(target), last), target)
+    log_reference = history.log_reference(*history.ahead(horizon))
     typical = float(np.median(list(theta.values())))
     thetas = np.array([theta.get(name, typical) for name in history.panel.series])
     level = growth_level(history.growth, thetas)
-    return np.exp(log_reference.reshape(n, horizon) + level[:, None])
+    return np.exp(log_reference.reshape(-1, horizon) + level[:, None])

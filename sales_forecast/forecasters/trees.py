@@ -2,7 +2,7 @@
 
 Takes panels, gives sales. What is learned is the change against the reference week beyond
 what the calendar explains, so that a tree, which cannot extrapolate, never has to. `step`
-is a feature: no recursion, no invented lags. Also exports both models as one ONNX graph.
+is a feature: no recursion, no invented lags.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy.typing as npt
 from sklearn.ensemble import RandomForestRegressor
 from xgboost import XGBRegressor
 
-from sales_forecast.features import History, Index, features
+from sales_forecast.features import LARGEST_CHANGE, History, Index, features
 from sales_forecast.forecasters.base import FutureConditions, too_short
 from sales_forecast.panel import CONDITIONS, SEASON_LENGTH, Array, Panel
-from sales_forecast.profile import CalendarProfile, fit_profile
+from sales_forecast.profile import CalendarProfile, fit_profile, log_sales
 
 # Every step 1..52 can be asked; these are enough for the trees to learn how step matters.
 _TRAINING_STEPS = (1, 2, 4, 8, 13, 26, 39, 52)
@@ -74,7 +74,7 @@ def training_rows(panel: Panel) -> tuple[Index, Index, Index]:
 
     A row needs a year of history at its origin, and a known target.
     """
-    known = ~np.isnan(panel.y) & (panel.y > 0)
+    known = panel.y > 0
     rows = []
     for step in _TRAINING_STEPS:
         series, target = np.nonzero(known[:, SEASON_LENGTH + step :])
@@ -97,22 +97,14 @@ def training_set(panel: Panel, profile: CalendarProfile) -> TrainingSet:
     """Build the training set of a panel. Raises NotEnoughData below `MIN_WEEKS` weeks."""
     history = History(panel, profile)
     series, origin, target = training_rows(panel)
-    conditions = np.stack(
-        [_observed(panel, name)[series, target] for name in CONDITIONS],
-        axis=1,
-    )
-    change = history.adjusted[series, target] - (
-        history.log_reference(series, origin, target) - profile.at(history.weeks(target))
-    )
+    sold = log_sales(panel.y)[series, target]
+    change = sold - history.log_reference(series, origin, target)
     usable = ~np.isnan(change)
     if panel.n_periods < MIN_WEEKS or not usable.any():
         raise too_short(panel, "A tree model", MIN_WEEKS)
+    conditions = history.observed_conditions(series, target)
     X = features(history, series, origin, target, conditions)
-    return TrainingSet(X[usable], np.clip(change[usable], -1.0, 1.0))
-
-
-def _observed(panel: Panel, name: str) -> Array:
-    return panel.conditions.get(name, np.full_like(panel.y, np.nan))
+    return TrainingSet(X[usable], np.clip(change[usable], -LARGEST_CHANGE, LARGEST_CHANGE))
 
 
 @dataclass(frozen=True)
@@ -127,25 +119,16 @@ class FittedTrees:
     ) -> Array:
         """See `base.FittedForecaster.predict`."""
         past = History(history, self.profile)
-        n, last = history.n_series, history.n_periods - 1
-        series = np.repeat(np.arange(n), horizon)
-        target = np.tile(last + 1 + np.arange(horizon), n)
-        origin = np.full(len(target), last)
-        known = (
-            None
-            if conditions is None
-            else np.stack(
-                [
-                    conditions.get(name, np.full((n, horizon), np.nan)).ravel()
-                    for name in CONDITIONS
-                ],
-                axis=1,
-            )
-        )
-        X = features(past, series, origin, target, known)
+        rows = past.ahead(horizon)
+        known = None
+        if conditions is not None:
+            unknown = np.full((history.n_series, horizon), np.nan)
+            values = [conditions.get(name, unknown).ravel() for name in CONDITIONS]
+            known = np.stack(values, axis=1)
+        X = features(past, *rows, known)
         change = np.asarray(self.regressor.predict(X), dtype=np.float64)
-        sales: Array = np.exp(past.log_reference(series, origin, target) + change)
-        return sales.reshape(n, horizon)
+        sales: Array = np.exp(past.log_reference(*rows) + change)
+        return sales.reshape(-1, horizon)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,6 @@ from sales_forecast.errors import RegistryError, SalesForecastError
 EXPERIMENT = "sales-forecasting"
 BUNDLE_MODEL = "Sales-Forecasting"
 _RETRIES = 2
-CHAMPION, CHALLENGER = "champion", "challenger"
 
 
 @contextlib.contextmanager

@@ -19,8 +19,8 @@ from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from sales_forecast.errors import InvalidRequest
-from sales_forecast.service.problems import BodyTooLarge, from_validation
+from sales_forecast.errors import BodyTooLarge, InvalidRequest
+from sales_forecast.service.problems import from_validation
 
 MAX_BODY_BYTES = 1_000_000
 

@@ -15,6 +15,7 @@ from datetime import date, timedelta
 from sales_forecast import calendar
 from sales_forecast.bundle import Bundle
 from sales_forecast.errors import InvalidRequest, NotReady, UnknownStore
+from sales_forecast.intervals import IntervalFactors
 from sales_forecast.panel import CONDITIONS, DAYS_PER_PERIOD, Panel
 from sales_forecast.service.engines import MAX_STEPS, BaselineEngine, Engine, ModelEngine
 
@@ -78,7 +79,7 @@ class Predictor:
             if name in manifest.condition_ranges
         ]
         self._factors = manifest.intervals["predict_sales"].arrays()
-        self._known_bounds = [self._factors.at(step) for step in range(1, MAX_STEPS + 1)]
+        self._known_bounds = _bounds(self._factors)
         models = manifest.kind == "models"
         self._engine: Engine = ModelEngine(bundle, panel) if models else BaselineEngine(panel)
         self._forecasts = self._all_forecasts(panel)
@@ -121,7 +122,7 @@ class Predictor:
         return Answer(
             prediction=round(estimate.prediction, 2),
             week_ending=week_ending,
-            interval_80=_interval(estimate.prediction, self._bounds(step)),
+            interval_80=_interval(estimate.prediction, self._bounds_at(step)),
             random_forest=_cents(estimate.random_forest),
             xgboost=_cents(estimate.xgboost),
             warnings=tuple(warnings),
@@ -161,7 +162,7 @@ class Predictor:
             "warnings": list(self.warnings),
         }
 
-    def _bounds(self, step: int) -> tuple[float, float]:
+    def _bounds_at(self, step: int) -> tuple[float, float]:
         return self._known_bounds[step - 1] if step <= MAX_STEPS else self._factors.at(step)
 
     def _row(self, store: int, field: str = "Store") -> int:
@@ -190,8 +191,7 @@ class Predictor:
         ]
 
     def _all_forecasts(self, panel: Panel) -> list[tuple[WeekForecast, ...]]:
-        factors = self._manifest.intervals["forecast_sales"].arrays()
-        bounds = [factors.at(step) for step in range(1, MAX_STEPS + 1)]
+        bounds = _bounds(self._manifest.intervals["forecast_sales"].arrays())
         weeks = [week.item() for week in panel.after(MAX_STEPS)]
         return [
             tuple(
@@ -200,6 +200,10 @@ class Predictor:
             )
             for row in self._engine.forecasts()
         ]
+
+
+def _bounds(factors: IntervalFactors) -> list[tuple[float, float]]:
+    return [factors.at(step) for step in range(1, MAX_STEPS + 1)]
 
 
 def _cents(value: float | None) -> float | None:

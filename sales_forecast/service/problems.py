@@ -15,25 +15,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
-from sales_forecast.errors import InvalidRequest, SalesForecastError
+from sales_forecast.errors import InvalidJson, InvalidRequest, SalesForecastError
 
 _MOST_FIELDS = 10
 """A body may hold 100,000 unknown fields; nobody reads an answer about all of them."""
 _MOST_CHARACTERS = 60
-
-
-class InvalidJson(SalesForecastError):
-    """A body that is not JSON in UTF-8, or is nested absurdly deep."""
-
-    code = "invalid_json"
-    status = 400
-
-
-class BodyTooLarge(SalesForecastError):
-    """A body that no request of this service needs."""
-
-    code = "body_too_large"
-    status = 413
 
 
 def _brief(text: str) -> str:
