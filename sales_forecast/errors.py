@@ -11,7 +11,8 @@ SalesForecastError
 ├── InvalidJson (400)      a body that is not JSON
 ├── BodyTooLarge (413)     a body that no request needs
 ├── UnknownStore (404)     a store that the model does not know
-└── NotReady (503)         no verified bundle, or no history, yet
+├── NotReady (503)         no verified bundle, or no history, yet
+└── InfraError             AWS refused, or we did: a branch of its own in `aws_cloud_infra.errors`
 
 Every error has a `code` (stable, for programs), a message (what, the numbers, what to do)
 and `fields` (what the message is about, by name). Foreign exceptions are translated at the

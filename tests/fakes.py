@@ -95,7 +95,7 @@ class FakeModel:
     folder: Path
     failure: Exception | None = field(default=None)
 
-    def find(self, stop: Event) -> Path:  # noqa: ARG002
+    def find(self, stop: Event) -> Path:
         if self.failure:
             raise self.failure
         return self.folder

@@ -1,0 +1,185 @@
+"""What can go wrong with AWS, as a branch of the one tree. Takes foreign errors, gives sentences.
+
+InfraError
+├── NoCredentials    none, expired, or of another account
+├── AccessDenied     the action, the resource, and the policy statement that would allow it
+├── NotOurs          a resource of our name without our tags: never changed, never deleted
+├── CannotChange     a setting that AWS fixes at creation
+├── StillDeleting    AWS has not finished deleting what is to be made again
+└── AwsRefused       everything else that AWS says no to, with the call and the resource
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,  # noqa: A004 - its name there
+    CredentialRetrievalError,
+    HTTPClientError,
+    LoginError,
+    MetadataRetrievalError,
+    NoAuthTokenError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    RefreshWithMFAUnsupportedError,
+    SSOError,
+    TokenRetrievalError,
+    WaiterError,
+)
+
+from sales_forecast.errors import SalesForecastError
+
+AWS_ERRORS = (BotoCoreError, ClientError)
+"""All that boto3 raises."""
+
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+_UNKNOWN_KEY = {
+    "AuthFailure",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "OptInRequired",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+_DENIED = re.compile(
+    r"AccessDenied|UnauthorizedOperation|NotAuthorized|AuthorizationError|^403$|^Forbidden$"
+)
+_DENIED_ACTION = re.compile(r"not authorized to perform: [\w-]+:(\w+)")
+_QUOTA = re.compile(r"LimitExceeded|QuotaExceeded|TooMany(?!Requests)|LimitReached")
+_THROTTLED = re.compile(r"Throttl|TooManyRequests|RequestLimitExceeded|SlowDown")
+
+_NO_CREDENTIALS = (
+    CredentialRetrievalError,
+    MetadataRetrievalError,
+    NoAuthTokenError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    RefreshWithMFAUnsupportedError,
+)
+_LOGIN_EXPIRED = (LoginError, SSOError, TokenRetrievalError)
+
+_GET_CREDENTIALS = "Log in (`aws sso login`, `aws configure`) or set AWS_PROFILE, and run it again."
+
+
+class InfraError(SalesForecastError):
+    """Base of what the infrastructure commands refuse or fail with."""
+
+    code = "infrastructure"
+
+
+class NoCredentials(InfraError):
+    """No usable AWS credentials."""
+
+    code = "no_credentials"
+
+
+class AccessDenied(InfraError):
+    """The caller may not do that; the message holds the statement that would allow it."""
+
+    code = "access_denied"
+
+
+class NotOurs(InfraError):
+    """A resource has our name but not our tags."""
+
+    code = "not_ours"
+
+
+class CannotChange(InfraError):
+    """A setting differs that AWS fixes at creation."""
+
+    code = "cannot_change"
+
+
+class StillDeleting(InfraError):
+    """A resource of our name is on its way out."""
+
+    code = "still_deleting"
+
+
+class AwsRefused(InfraError):
+    """AWS refused or failed a call."""
+
+    code = "aws_refused"
+
+
+def is_missing(error: ClientError) -> bool:
+    """Return whether AWS says that what was asked for does not exist."""
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    return (
+        re.search(r"NotFound(Exception|Fault)?$", code) is not None
+        or re.search(r"\.NotFound$|\.NotAttached$|^NoSuch", code) is not None
+        or code in {"404", "AssociationNotFound"}
+    )
+
+
+def translate(
+    error: BotoCoreError | ClientError,
+    what: str,
+    allow: Callable[[str], Mapping[str, object] | None],
+) -> InfraError:
+    """Say in one sentence what went wrong, where, and what to do.
+
+    `what` names the resource in hand; `allow` gives the policy statement for a call such as
+    `ecs:CreateCluster`, or None if our policy has none.
+    """
+    if isinstance(error, _NO_CREDENTIALS):
+        return NoCredentials(f"No AWS credentials: {error}. {_GET_CREDENTIALS}")
+    if isinstance(error, _LOGIN_EXPIRED):
+        return NoCredentials(f"The AWS login has expired: {error} {_GET_CREDENTIALS}")
+    if isinstance(error, WaiterError):
+        return AwsRefused(
+            f"{what} did not get ready: {error}. Look at it in the AWS console, then run it again."
+        )
+    if isinstance(error, ConnectionError | HTTPClientError):
+        return AwsRefused(
+            f"{what}: AWS does not answer ({error}). Check the network, and that the region in the "
+            "settings exists and is enabled for this account."
+        )
+    if isinstance(error, ClientError):
+        return _translate_answer(error, what, allow)
+    return AwsRefused(f"{what}: {error}")
+
+
+def _translate_answer(
+    error: ClientError, what: str, allow: Callable[[str], Mapping[str, object] | None]
+) -> InfraError:
+    answer = error.response.get("Error", {})
+    code, text = str(answer.get("Code", "")), str(answer.get("Message", ""))
+    call = error.operation_name
+    fields = {"resource": what, "call": call, "code": code}
+    if code in _EXPIRED:
+        return NoCredentials(f"The AWS credentials have expired. {_GET_CREDENTIALS}", fields)
+    if code in _UNKNOWN_KEY:
+        return NoCredentials(
+            f"AWS does not accept the credentials here ({code}: {text}). Either they are wrong, or "
+            f"the region is not enabled for the account. {_GET_CREDENTIALS}",
+            fields,
+        )
+    if _DENIED.search(code):
+        # The call may have been refused for an action that it implies, such as iam:PassRole.
+        denied = _DENIED_ACTION.search(text)
+        statement = allow(denied[1] if denied else call) or allow(call)
+        remedy = f"This statement would allow it:\n{json.dumps(statement)}" if statement else text
+        return AccessDenied(f"{what}: not allowed to call {call}. {text}\n{remedy}", fields)
+    # First: RequestLimitExceeded is no quota.
+    if _THROTTLED.search(code):
+        return AwsRefused(
+            f"{what}: AWS still asks to slow down after all retries ({call}). "
+            "Run it again in a minute: it goes on where it stopped.",
+            fields,
+        )
+    if _QUOTA.search(code):
+        return AwsRefused(
+            f"{what}: the account's quota is used up ({call}: {text}). Ask for more under Service "
+            "Quotas or delete what is not needed, then run it again: it goes on where it stopped.",
+            fields,
+        )
+    return AwsRefused(f"{what}: AWS refused {call} ({code}: {text}).", fields)

@@ -1,0 +1,162 @@
+"""Starts MLflow on its host: sees to databases and logins, then becomes `mlflow server`.
+
+systemd runs it there as a user without rights, again and again until it stays. All it is told is
+its environment: AWS_DEFAULT_REGION, BUCKET, DATABASE, SECRET_NAME, PORT; and, where the database is
+reached over a proxy or a tunnel, DATABASE_HOST and DATABASE_PORT instead of what AWS says.
+Must not show a password, nor keep one anywhere but in Secrets Manager.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import sys
+from contextlib import closing
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import boto3
+import pymysql  # type: ignore[import-untyped]
+from botocore.exceptions import BotoCoreError, ClientError
+
+# TLS or nothing; without a file of authorities on the host, the certificate is not looked at.
+TLS = {"check_hostname": False}
+SAME_TLS = "ssl_check_hostname=false"
+REFUSED = {1044, 1045}  # no right to the database, wrong password
+
+
+class NotYet(Exception):
+    """Something that is still being made."""
+
+
+class Databases:
+    """The server, as its master user."""
+
+    def __init__(self, host: str, port: int, user: str, password: str) -> None:
+        """Connect."""
+        self.host, self.port = host, port
+        self._connection = self._connect(user, password)
+
+    def _connect(self, user: str, password: str, database: str | None = None) -> Any:
+        return pymysql.connect(
+            host=self.host, port=self.port, user=user, password=password, database=database,
+            ssl=TLS, connect_timeout=10, read_timeout=60, autocommit=True,
+        )  # fmt: skip
+
+    def _run(self, statement: str, *values: str) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement, values)
+
+    def ensure(self, name: str) -> None:
+        """Make a database if there is none."""
+        self._run(f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4")
+
+    def let_in(self, user: str, password: str) -> None:
+        """Let a user in, with this password, to the database of the same name and no other."""
+        login = "%s@'%%' IDENTIFIED BY %s REQUIRE SSL"
+        self._run(f"CREATE USER IF NOT EXISTS {login}", user, password)
+        self._run(f"ALTER USER {login}", user, password)
+        self._run(f"GRANT ALL PRIVILEGES ON `{user}`.* TO %s@'%%'", user)
+
+    def lets_in(self, user: str, password: str) -> bool:
+        """Return whether a user gets into the database of the same name."""
+        try:
+            self._connect(user, password, user).close()
+        except pymysql.MySQLError as error:
+            if error.args[0] in REFUSED:
+                return False
+            raise
+        return True
+
+    def url(self, user: str, password: str) -> str:
+        """Return where a user finds the database of the same name."""
+        return f"mysql+pymysql://{user}:{password}@{self.host}:{self.port}/{user}?{SAME_TLS}"
+
+    def close(self) -> None:
+        """Log out."""
+        self._connection.close()
+
+
+def open_databases(name: str) -> Databases:
+    """Find the server and log in with the password that RDS keeps in Secrets Manager."""
+    (found,) = boto3.client("rds").describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
+    if "Endpoint" not in found or "MasterUserSecret" not in found:
+        raise NotYet(f"the database {name} is {found['DBInstanceStatus']}")
+    answer = boto3.client("secretsmanager").get_secret_value(
+        SecretId=found["MasterUserSecret"]["SecretArn"]
+    )
+    master = json.loads(answer["SecretString"])
+    host = os.environ.get("DATABASE_HOST") or found["Endpoint"]["Address"]
+    port = int(os.environ.get("DATABASE_PORT") or found["Endpoint"]["Port"])
+    return Databases(host, port, master["username"], master["password"])
+
+
+def share_sales(databases: Databases, secret: str) -> None:
+    """Put a working URL of the service's database into its secret; leave one that is not ours."""
+    manager = boto3.client("secretsmanager")
+    try:
+        url = manager.get_secret_value(SecretId=secret)["SecretString"]
+    except manager.exceptions.ResourceNotFoundException:
+        url = ""  # it has no value yet
+    password = unquote(urlsplit(url).password or "") if url else ""
+    if url and (url != databases.url("sales", password) or databases.lets_in("sales", password)):
+        return
+    password = secrets.token_urlsafe(32)
+    manager.put_secret_value(SecretId=secret, SecretString=databases.url("sales", password))
+    databases.let_in("sales", password)
+
+
+def own_names(databases: Databases, port: str) -> list[str]:
+    """Return what callers may call this host: MLflow refuses every other Host header."""
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
+        probe.connect((databases.host, databases.port))  # sends nothing: it only picks an address
+        names = {probe.getsockname()[0], socket.gethostname(), socket.getfqdn()}
+    return [
+        *sorted({*names, *(f"{name}:{port}" for name in names)}),
+        # Session Manager forwards any port of one's own machine.
+        *("localhost", "localhost:*", "127.0.0.1", "127.0.0.1:*"),
+    ]
+
+
+def prepare(port: str) -> tuple[str, list[str]]:
+    """Return the URL of MLflow's own database, and the names of this host.
+
+    MLflow's password is a new one at every start and nowhere else: the master's would stop to work
+    when RDS changes it.
+    """
+    with closing(open_databases(os.environ["DATABASE"])) as databases:
+        for name in ("mlflow", "sales"):
+            databases.ensure(name)
+        share_sales(databases, os.environ["SECRET_NAME"])
+        password = secrets.token_urlsafe(32)
+        databases.let_in("mlflow", password)
+        return databases.url("mlflow", password), own_names(databases, port)
+
+
+def main() -> None:
+    """Become the server, or exit with one line."""
+    port = os.environ["PORT"]
+    try:
+        url, names = prepare(port)
+    except (BotoCoreError, ClientError, pymysql.MySQLError, OSError, NotYet) as error:
+        sys.exit(f"MLflow cannot start yet: {error}")
+    os.environ |= {
+        "MLFLOW_BACKEND_STORE_URI": url,  # not in the arguments, which every user can see
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # nothing here needs its processes
+    }
+    os.execv(  # noqa: S606 - no shell is wanted
+        sys.executable,
+        [
+            sys.executable, "-m", "mlflow", "server", "--workers", "2",
+            "--host", "0.0.0.0", "--port", port,  # noqa: S104 - its security group is the door
+            "--artifacts-destination", f"s3://{os.environ['BUCKET']}/artifacts",
+            "--serve-artifacts", "--allowed-hosts", ",".join(names),
+        ],
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

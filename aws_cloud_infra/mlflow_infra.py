@@ -1,0 +1,25 @@
+"""The MLflow stack on AWS: plan, apply, status, destroy, cost and policy. See docs/aws.md."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# As a script: import the package from beside its folder, not its modules as if they were libraries.
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from aws_cloud_infra.aws import Aws
+from aws_cloud_infra.commands import main
+from aws_cloud_infra.stack import Stack
+from aws_cloud_infra.stacks import both
+
+
+def build(aws: Aws, *, final_snapshot: bool) -> tuple[Stack, Stack]:
+    """Provision MLflow: bucket, database, host."""
+    serving, mlflow = both(aws, final_snapshot=final_snapshot)
+    return mlflow, serving
+
+
+if __name__ == "__main__":
+    sys.exit(main(build))

@@ -1,0 +1,1 @@
+"""One small class a kind of AWS resource. None knows a stack, and none prints."""

@@ -1,0 +1,348 @@
+"""The cluster and the service that keeps tasks running in it, behind the load balancer.
+
+Takes a task definition and where it may run. A deployment whose tasks do not get healthy is
+rolled back by ECS, and `apply` then fails: it never says that something runs which does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import WaiterError
+
+from aws_cloud_infra.aws import as_tags, from_tags, patiently, read, remove
+from aws_cloud_infra.cost import HOURS
+from aws_cloud_infra.errors import AwsRefused, StillDeleting
+from aws_cloud_infra.resource import Ids, Live, Permission, Resource, Settings, Within
+from aws_cloud_infra.resources.balancer import Listener
+from aws_cloud_infra.resources.images import Image, is_pushed
+from aws_cloud_infra.resources.targets import TargetGroup
+from aws_cloud_infra.resources.tasks import CONTAINER, TaskDefinition
+
+__all__ = ["Cluster", "Service", "TaskDefinition"]
+
+_LINKED_ROLE = Permission(
+    ("iam:CreateServiceLinkedRole",),
+    ("arn:{partition}:iam::{account}:role/aws-service-role/ecs.amazonaws.com/*",),
+    {"StringEquals": {"iam:AWSServiceName": "ecs.amazonaws.com"}},
+)
+_NOT_YET = "service linked role"
+"""In what ECS says in a new account until its own role is there."""
+
+_DEPLOYED = {"Delay": 5, "MaxAttempts": 240}
+"""Twenty minutes: ECS itself tries some ten before it gives a deployment up."""
+_DRAINED = {"Delay": 5, "MaxAttempts": 120}
+_EVENTS = 3
+_CORE = 1024
+_GB = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Cluster(Resource):
+    """A name for tasks to run under; Fargate has no machines in it."""
+
+    kind = "ECS cluster"
+    permissions = (
+        Permission(
+            ("ecs:CreateCluster",),
+            condition={
+                "StringEquals": {
+                    "aws:RequestTag/Project": "{project}",
+                    "aws:RequestTag/Environment": "{environment}",
+                }
+            },
+        ),
+        Permission(
+            ("ecs:DescribeClusters", "ecs:TagResource", "ecs:UpdateCluster", "ecs:DeleteCluster"),
+            ("arn:{partition}:ecs:{region}:{account}:cluster/{name}",),
+        ),
+        _LINKED_ROLE,
+    )
+
+    @property
+    def arn(self) -> str:
+        """Known before it exists."""
+        return self.aws.arn("ecs", f"cluster/{self.name}")
+
+    def desired(self, ids: Ids) -> Settings:
+        """No metrics of each container: they cost, and the service's own say enough."""
+        return {"container_insights": "disabled"}
+
+    def find(self) -> Live | None:
+        """Find it by its name; AWS remembers deleted ones as inactive."""
+        found = self.aws.client("ecs").describe_clusters(
+            clusters=[self.name], include=["TAGS", "SETTINGS"]
+        )["clusters"]
+        if not found or found[0]["status"] == "INACTIVE":
+            return None
+        told = {item["name"]: item["value"] for item in found[0].get("settings", ())}
+        return Live(
+            found[0]["clusterArn"],
+            {"container_insights": told.get("containerInsights", "disabled")},
+            from_tags(found[0].get("tags"), "key", "value"),
+        )
+
+    def create(self, desired: Settings) -> None:
+        """Make it; the first one of an account makes a role for ECS as well."""
+        patiently(
+            self.aws.client("ecs").create_cluster,
+            _NOT_YET,
+            clusterName=self.name,
+            settings=_insights(desired),
+            tags=as_tags(self.aws.tags, "key", "value"),
+        )
+
+    def configure(self, live: Live, desired: Settings, changed: set[str]) -> None:
+        """Switch the metrics."""
+        self.aws.client("ecs").update_cluster(cluster=self.name, settings=_insights(desired))
+
+    def delete(self, live: Live) -> None:
+        """Delete it as soon as its last task has stopped."""
+        patiently(
+            lambda: remove(self.aws.client("ecs").delete_cluster, cluster=self.name),
+            "ClusterContains",
+            minutes=10,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Service(Resource):
+    """Keeps as many tasks of the newest revision healthy as autoscaling says; none without image.
+
+    Its tasks have public addresses, as their subnets have no other way out; the security group
+    lets nobody in but the load balancer.
+    """
+
+    cluster: Cluster
+    task: TaskDefinition
+    target: TargetGroup
+    listeners: tuple[Listener, ...]
+    """ECS refuses a target group that no listener uses."""
+    routes: tuple[Resource, ...]
+    """Without a way out, tasks cannot fetch their image."""
+    subnets: tuple[Resource, ...]
+    group: Resource
+    image: Image
+    min_tasks: int
+    max_tasks: int
+    port: int
+
+    kind = "ECS service"
+    fixed = frozenset({"launchType"})
+    permissions = (
+        Permission(
+            ("ecs:DescribeServices", "ecs:CreateService", "ecs:TagResource", "ecs:UpdateService",
+             "ecs:DeleteService"),
+            ("arn:{partition}:ecs:{region}:{account}:service/{prefix}/{name}",),
+        ),
+        _LINKED_ROLE,
+    )  # fmt: skip
+
+    @property
+    def prices(self) -> tuple[tuple[str, float], ...]:
+        """Cores, memory and an address for as many tasks as always run."""
+        hours = HOURS * self.min_tasks
+        return (
+            ("fargate cpu hour", hours * self.task.cpu / _CORE),
+            ("fargate GB hour", hours * self.task.memory / _GB),
+            ("public address hour", hours),
+        )
+
+    def desired(self, ids: Ids) -> Settings:
+        """What the call takes, under its own names, but for the number of tasks."""
+        pushed = is_pushed(ids[self.image])
+        return {
+            "tasks": Within(self.min_tasks, self.max_tasks) if pushed else Within(0, 0),
+            "taskDefinition": ids[self.task],
+            **self._always(),
+            "networkConfiguration": {
+                "awsvpcConfiguration": {
+                    "subnets": sorted(ids[subnet] for subnet in self.subnets),
+                    "securityGroups": [ids[self.group]],
+                    "assignPublicIp": "ENABLED",
+                }
+            },
+            "loadBalancers": [
+                {
+                    "targetGroupArn": ids[self.target],
+                    "containerName": CONTAINER,
+                    "containerPort": self.port,
+                }
+            ],
+        }
+
+    def _always(self) -> Settings:
+        """Return what needs no ids."""
+        return {
+            "launchType": "FARGATE",
+            "platformVersion": "LATEST",
+            "propagateTags": "SERVICE",
+            "enableExecuteCommand": False,
+            "healthCheckGracePeriodSeconds": 60,
+            "deploymentConfiguration": {
+                "deploymentCircuitBreaker": {"enable": True, "rollback": True},
+                "minimumHealthyPercent": 100,
+                "maximumPercent": 200,
+            },
+        }
+
+    def find(self) -> Live | None:
+        """Find it by its cluster's name and its own.
+
+        `state` is among the settings while it is deleted, while it deploys and after it failed to.
+        """
+        found = self._found()
+        if found is None or found["status"] == "INACTIVE":
+            return None
+        network = found.get("networkConfiguration", {}).get("awsvpcConfiguration", {})
+        settings = {
+            "tasks": found["desiredCount"],
+            "taskDefinition": found["taskDefinition"],
+            # The emulator leaves out some of these until they are changed for the first time.
+            **_like(self._always(), found),
+            "launchType": found.get("launchType"),
+            "networkConfiguration": {
+                "awsvpcConfiguration": {
+                    "subnets": sorted(network.get("subnets", ())),
+                    "securityGroups": sorted(network.get("securityGroups", ())),
+                    "assignPublicIp": network.get("assignPublicIp", "DISABLED"),
+                }
+            },
+            "loadBalancers": found.get("loadBalancers", []),
+        }
+        state = found["status"] if found["status"] != "ACTIVE" else _rollout(found)
+        if state:
+            settings["state"] = state
+        tags = from_tags(found.get("tags"), "key", "value")
+        return Live(found["serviceArn"], settings, tags, _notes(found))
+
+    def _found(self) -> dict[str, Any] | None:
+        answer = read(
+            self.aws.client("ecs").describe_services,
+            cluster=self.cluster.name,
+            services=[self.name],
+            include=["TAGS"],
+        )
+        return answer["services"][0] if answer and answer["services"] else None
+
+    def create(self, desired: Settings) -> None:
+        """Make it and wait until its tasks are healthy."""
+        patiently(
+            self.aws.client("ecs").create_service,
+            _NOT_YET,
+            cluster=self.cluster.name,
+            serviceName=self.name,
+            tags=as_tags(self.aws.tags, "key", "value"),
+            **_arguments(desired, desired.keys(), 0),
+        )
+        self._await_tasks(desired)
+
+    def configure(self, live: Live, desired: Settings, changed: set[str]) -> None:
+        """Write what changed, try again what failed, and wait until the tasks are healthy."""
+        state = live.settings.get("state")
+        if state == "DRAINING":
+            raise StillDeleting(
+                f"{self} is still being deleted: its last tasks finish what they do. "
+                "Run it again in some minutes."
+            )
+        arguments = _arguments(desired, changed - {"state"}, live.settings["tasks"])
+        if state == "FAILED":
+            arguments["forceNewDeployment"] = True
+        if arguments:
+            self.aws.client("ecs").update_service(
+                cluster=self.cluster.name, service=self.name, **arguments
+            )
+        self._await_tasks(desired)
+
+    def _await_tasks(self, desired: Settings) -> None:
+        """Wait until as many tasks run as are wanted. Raises AwsRefused if they are not ours."""
+        if not desired["tasks"].low:
+            return
+        try:
+            self._wait("services_stable", _DEPLOYED)
+        except WaiterError as error:
+            raise AwsRefused(
+                f"{self}: its tasks did not get healthy. {self._said()} Look at the log group, "
+                "correct it, and run it again."
+            ) from error
+        running = _primary(self._found() or {}).get("taskDefinition", "nothing")
+        if running != desired["taskDefinition"]:
+            raise AwsRefused(
+                f"{self}: the tasks of {_short(desired['taskDefinition'])} did not get healthy, so "
+                f"ECS rolled back to {_short(running)}. {self._said()} Look at the log group, "
+                "correct it, and run it again."
+            )
+
+    def _said(self) -> str:
+        found = self._found() or {}
+        reason = _primary(found).get("rolloutStateReason")
+        events = [event["message"] for event in found.get("events", ())[:_EVENTS]]
+        return " ".join(["ECS says, newest first:", *events, *([reason] if reason else [])])
+
+    def _wait(self, waiter: str, config: Mapping[str, int]) -> None:
+        self.aws.wait(
+            "ecs", waiter, cluster=self.cluster.name, services=[self.name], WaiterConfig=config
+        )
+
+    def delete(self, live: Live) -> None:
+        """Delete it with the tasks that it runs, and wait until they are gone."""
+        ecs = self.aws.client("ecs")
+        names = {"cluster": self.cluster.name, "service": self.name}
+        if live.settings.get("state") != "DRAINING":
+            remove(ecs.delete_service, **names, force=True)
+        if self._found() is None:
+            return
+        self._wait("services_inactive", _DRAINED)
+
+
+def _insights(desired: Settings) -> list[dict[str, str]]:
+    return [{"name": "containerInsights", "value": desired["container_insights"]}]
+
+
+def _like(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Settings:
+    """Return of what was found just what is wanted, and the wanted where nothing is told."""
+    return {
+        name: _like(value, found.get(name) or {})
+        if isinstance(value, Mapping)
+        else found.get(name, value)
+        for name, value in wanted.items()
+    }
+
+
+def _arguments(desired: Settings, names: Any, tasks: int) -> dict[str, Any]:
+    """Return settings as the call wants them; as few tasks more or less as need be."""
+    arguments = {name: desired[name] for name in names}
+    if "tasks" in arguments:
+        wanted = arguments.pop("tasks")
+        arguments["desiredCount"] = min(max(tasks, wanted.low), wanted.high)
+    return arguments
+
+
+def _primary(service: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the deployment that ECS works towards."""
+    return next(
+        (item for item in service.get("deployments", ()) if item["status"] == "PRIMARY"), {}
+    )
+
+
+def _rollout(service: Mapping[str, Any]) -> str:
+    """Return IN_PROGRESS or FAILED where tasks are wanted and that is how it stands; else ""."""
+    state = _primary(service).get("rolloutState", "")
+    return state if service["desiredCount"] and state in {"IN_PROGRESS", "FAILED"} else ""
+
+
+def _notes(service: Mapping[str, Any]) -> tuple[str, ...]:
+    wanted = service["desiredCount"]
+    count = f"runs {service['runningCount']} of {wanted} tasks"
+    failed = (
+        f"a deployment failed: {item.get('rolloutStateReason', 'ECS does not say why')}"
+        for item in service.get("deployments", ())
+        if item.get("rolloutState") == "FAILED"
+    )
+    return count if wanted else "no tasks: none are wanted until an image is pushed", *failed
+
+
+def _short(arn: str) -> str:
+    return arn.rsplit("/", 1)[-1]

@@ -1,0 +1,209 @@
+"""What one looks at: a dashboard, and the widgets for the service and for the MLflow host.
+
+Takes resources, gives the structure that CloudWatch documents for dashboard bodies. A dashboard
+belongs to all regions of an account, so its mark of ownership names the region.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aws_cloud_infra.aws import as_tags, from_tags, read, remove
+from aws_cloud_infra.resource import Ids, Live, Permission, Resource, Settings
+from aws_cloud_infra.resources.alarms import Alarm
+from aws_cloud_infra.resources.references import (
+    FromId,
+    balancer_dimension,
+    resolve,
+    target_dimension,
+)
+
+Widget = Mapping[str, Any]
+"""A widget as CloudWatch documents it, with references in it, without its place."""
+
+_COLUMNS = 24
+_WIDTH, _HEIGHT = 8, 6
+_MARK_HEIGHT = 1
+_PERIOD = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Dashboard(Resource):
+    """A dashboard: the widgets in rows, below a line of text that says whose it is."""
+
+    widgets: tuple[Widget, ...]
+
+    kind = "dashboard"
+    permissions = (
+        Permission(
+            ("cloudwatch:GetDashboard", "cloudwatch:ListTagsForResource",
+             "cloudwatch:PutDashboard", "cloudwatch:TagResource", "cloudwatch:DeleteDashboards"),
+            ("arn:{partition}:cloudwatch::{account}:dashboard/{name}",),
+        ),
+    )  # fmt: skip
+
+    @property
+    def arn(self) -> str:
+        """Known before it exists."""
+        return self.aws.arn("cloudwatch", f"dashboard/{self.name}", region="")
+
+    @property
+    def _mark(self) -> str:
+        return f"managed by sales-forecasting: {self.aws.prefix} in {self.aws.region}"
+
+    def desired(self, ids: Ids) -> Settings:
+        """Every widget is a setting of its own; beside them the body has nothing."""
+        mark = {"type": "text", "properties": {"markdown": self._mark}}
+        placed = [
+            {**mark, "x": 0, "y": 0, "width": _COLUMNS, "height": _MARK_HEIGHT},
+            *_in_rows(self.widgets),
+        ]
+        return {"widgets": _named(resolve(placed, ids)), "beside": {}}
+
+    def find(self) -> Live | None:
+        """Find it by its name; ours is what has our mark, or our tags."""
+        cloudwatch = self.aws.client("cloudwatch")
+        answer = read(cloudwatch.get_dashboard, DashboardName=self.name)
+        if answer is None:
+            return None
+        body = json.loads(answer["DashboardBody"])
+        widgets = body.pop("widgets", [])
+        marks = [widget.get("properties", {}).get("markdown") for widget in widgets]
+        tags = None
+        if self._mark not in marks:
+            tags = from_tags(cloudwatch.list_tags_for_resource(ResourceARN=self.arn)["Tags"])
+        return Live(self.arn, {"widgets": _named(widgets), "beside": body}, tags)
+
+    def create(self, desired: Settings) -> None:
+        """Make it whole: dashboards are written in one piece."""
+        self._put(desired, Tags=as_tags(self.aws.tags))
+
+    def configure(self, live: Live, desired: Settings, changed: set[str]) -> None:
+        """Write it whole."""
+        self._put(desired)
+
+    def _put(self, desired: Settings, **more: Any) -> None:
+        body = {**desired["beside"], "widgets": list(desired["widgets"].values())}
+        self.aws.client("cloudwatch").put_dashboard(
+            DashboardName=self.name, DashboardBody=json.dumps(body), **more
+        )
+
+    def delete(self, live: Live) -> None:
+        """Delete it."""
+        remove(self.aws.client("cloudwatch").delete_dashboards, DashboardNames=[self.name])
+
+
+def service_widgets(
+    balancer: Resource,
+    target: Resource,
+    cluster: Resource,
+    service: Resource,
+    alarms: Sequence[Alarm],
+) -> tuple[Widget, ...]:
+    """Return what shows how the service does: traffic, errors, speed, tasks, load, alarms."""
+    region = balancer.aws.region
+    front = {"LoadBalancer": balancer_dimension(balancer)}
+    behind = {**front, "TargetGroup": target_dimension(target)}
+    tasks = {"ClusterName": cluster.name, "ServiceName": service.name}
+    elb, ecs = "AWS/ApplicationELB", "AWS/ECS"
+    return (
+        _graph(region, "Requests a minute", _line(elb, "RequestCount", front, "Sum", "requests")),
+        _graph(
+            region, "Errors a minute (5xx)",
+            _line(elb, "HTTPCode_Target_5XX_Count", front, "Sum", "of the service"),
+            _line(elb, "HTTPCode_ELB_5XX_Count", front, "Sum", "of the load balancer"),
+        ),
+        _graph(
+            region, "Seconds to answer",
+            _line(elb, "TargetResponseTime", front, "p50", "p50"),
+            _line(elb, "TargetResponseTime", front, "p99", "p99"),
+        ),
+        _graph(
+            region, "Tasks behind the load balancer",
+            _line(elb, "HealthyHostCount", behind, "Minimum", "healthy"),
+            _line(elb, "UnHealthyHostCount", behind, "Maximum", "unhealthy"),
+        ),
+        _graph(
+            region, "CPU of the tasks, percent",
+            _line(ecs, "CPUUtilization", tasks, "Average", "average"),
+            _line(ecs, "CPUUtilization", tasks, "Maximum", "maximum"),
+        ),
+        _graph(
+            region, "Memory of the tasks, percent",
+            _line(ecs, "MemoryUtilization", tasks, "Average", "average"),
+            _line(ecs, "MemoryUtilization", tasks, "Maximum", "maximum"),
+        ),
+        alarm_list(alarms),
+    )  # fmt: skip
+
+
+def mlflow_widgets(instance: Resource) -> tuple[Widget, ...]:
+    """Return what shows how the MLflow host does."""
+    region = instance.aws.region
+    host = {"InstanceId": FromId(instance)}
+    return (
+        _graph(
+            region, "MLflow host: CPU, percent",
+            _line("AWS/EC2", "CPUUtilization", host, "Average", "average"),
+        ),
+        _graph(
+            region, "MLflow host: failed status checks",
+            _line("AWS/EC2", "StatusCheckFailed", host, "Maximum", "failed"),
+        ),
+    )  # fmt: skip
+
+
+def alarm_list(alarms: Sequence[Alarm]) -> Widget:
+    """Return the widget with the alarms and their states."""
+    properties = {"title": "Alarms", "alarms": [alarm.arn for alarm in alarms]}
+    return {"type": "alarm", "properties": properties}
+
+
+def _graph(region: str, title: str, *lines: list[Any]) -> Widget:
+    return {
+        "type": "metric",
+        "properties": {
+            "title": title,
+            "region": region,
+            "view": "timeSeries",
+            "stacked": False,
+            "period": _PERIOD,
+            "stat": lines[0][-1]["stat"],
+            "yAxis": {"left": {"min": 0}},
+            "metrics": list(lines),
+        },
+    }
+
+
+def _line(
+    namespace: str, metric: str, dimensions: Mapping[str, str | FromId], stat: str, label: str
+) -> list[Any]:
+    named = [part for pair in dimensions.items() for part in pair]
+    return [namespace, metric, *named, {"stat": stat, "label": label}]
+
+
+def _in_rows(widgets: Iterable[Widget]) -> list[dict[str, Any]]:
+    columns = _COLUMNS // _WIDTH
+    return [
+        {
+            **widget,
+            "x": index % columns * _WIDTH,
+            "y": _MARK_HEIGHT + index // columns * _HEIGHT,
+            "width": _WIDTH,
+            "height": _HEIGHT,
+        }
+        for index, widget in enumerate(widgets)
+    ]
+
+
+def _named(widgets: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return widgets by their number and title, so that a plan can say which one differs."""
+    named = {}
+    for index, widget in enumerate(widgets):
+        properties = widget.get("properties", {})
+        title = properties.get("title") or properties.get("markdown", "").partition(":")[0]
+        named[f"{index} {title}"] = widget
+    return named

@@ -1,0 +1,191 @@
+"""The container registry: one repository, and the newest image that was pushed into it.
+
+Makes the repository; images are only looked up: pushing them is the pipeline's work, never ours.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from aws_cloud_infra.aws import as_tags, from_tags, read, remove
+from aws_cloud_infra.documents import canonical
+from aws_cloud_infra.resource import Found, Ids, Live, Permission, Resource, Settings
+
+_DAYS_FOR_UNTAGGED = 7
+_EXPECTED_GB = 2
+"""What some ten images take, as layers that they share are stored once."""
+_DNS_SUFFIXES = {"aws-cn": "amazonaws.com.cn"}
+_NOTHING_YET = "none"
+"""Stands where the tag or digest of an image would."""
+
+
+def is_pushed(image_id: str) -> bool:
+    """Return whether the id of an `Image` names an image that can be pulled."""
+    return "@sha256:" in image_id
+
+
+@dataclass(frozen=True, eq=False)
+class Repository(Resource):
+    """A repository: what is pushed under a tag stays what it is, and is scanned."""
+
+    keep_images: int = 30
+
+    kind = "container repository"
+    fixed = frozenset({"encryption"})
+    permissions = (
+        Permission(
+            ("ecr:DescribeRepositories", "ecr:ListTagsForResource", "ecr:GetLifecyclePolicy",
+             "ecr:GetRepositoryPolicy", "ecr:CreateRepository", "ecr:TagResource",
+             "ecr:PutImageScanningConfiguration", "ecr:PutImageTagMutability",
+             "ecr:PutLifecyclePolicy", "ecr:DeleteRepositoryPolicy", "ecr:DeleteRepository"),
+            ("arn:{partition}:ecr:{region}:{account}:repository/{name}",),
+        ),
+    )  # fmt: skip
+
+    @property
+    def arn(self) -> str:
+        """Known before it exists."""
+        return self.aws.arn("ecr", f"repository/{self.name}")
+
+    @property
+    def uri(self) -> str:
+        """Where images are pushed to and pulled from; known before it exists."""
+        suffix = _DNS_SUFFIXES.get(self.aws.partition, "amazonaws.com")
+        return f"{self.aws.account}.dkr.ecr.{self.aws.region}.{suffix}/{self.name}"
+
+    @property
+    def prices(self) -> tuple[tuple[str, float], ...]:
+        """What is stored."""
+        return (("ecr GB", _EXPECTED_GB),)
+
+    def desired(self, ids: Ids) -> Settings:
+        """Nobody beside this account may pull: there is no repository policy."""
+        return {
+            "scan_on_push": True,
+            "tag_mutability": "IMMUTABLE",
+            "encryption": "AES256",
+            "expiry": [
+                _rule(
+                    1, "untagged images", tagStatus="untagged", countType="sinceImagePushed",
+                    countUnit="days", countNumber=_DAYS_FOR_UNTAGGED,
+                ),
+                _rule(
+                    2, "the oldest images", tagStatus="any", countType="imageCountMoreThan",
+                    countNumber=self.keep_images,
+                ),
+            ],
+            "policy": {},
+        }  # fmt: skip
+
+    def find(self) -> Live | None:
+        """Find it by its name."""
+        ecr = self.aws.client("ecr")
+        answer = read(ecr.describe_repositories, repositoryNames=[self.name])
+        if not answer:
+            return None
+        found = answer["repositories"][0]
+        expiry = read(ecr.get_lifecycle_policy, repositoryName=self.name)
+        policy = read(ecr.get_repository_policy, repositoryName=self.name)
+        tags = read(ecr.list_tags_for_resource, resourceArn=found["repositoryArn"])
+        return Live(
+            found["repositoryUri"],
+            {
+                "scan_on_push": found["imageScanningConfiguration"]["scanOnPush"],
+                "tag_mutability": found["imageTagMutability"],
+                "encryption": found["encryptionConfiguration"]["encryptionType"],
+                "expiry": _rules(expiry["lifecyclePolicyText"]) if expiry else [],
+                "policy": canonical(policy["policyText"]) if policy else {},
+            },
+            from_tags(tags["tags"] if tags else ()),
+        )
+
+    def create(self, desired: Settings) -> None:
+        """Make it; the expiry takes a call of its own."""
+        self.aws.client("ecr").create_repository(
+            repositoryName=self.name,
+            imageTagMutability=desired["tag_mutability"],
+            imageScanningConfiguration={"scanOnPush": desired["scan_on_push"]},
+            encryptionConfiguration={"encryptionType": desired["encryption"]},
+            tags=as_tags(self.aws.tags),
+        )
+
+    def configure(self, live: Live, desired: Settings, changed: set[str]) -> None:
+        """Write each setting by its own call."""
+        ecr = self.aws.client("ecr")
+        if "scan_on_push" in changed:
+            ecr.put_image_scanning_configuration(
+                repositoryName=self.name,
+                imageScanningConfiguration={"scanOnPush": desired["scan_on_push"]},
+            )
+        if "tag_mutability" in changed:
+            ecr.put_image_tag_mutability(
+                repositoryName=self.name, imageTagMutability=desired["tag_mutability"]
+            )
+        if "expiry" in changed:
+            ecr.put_lifecycle_policy(
+                repositoryName=self.name,
+                lifecyclePolicyText=json.dumps({"rules": desired["expiry"]}),
+            )
+        if "policy" in changed:
+            remove(ecr.delete_repository_policy, repositoryName=self.name)
+
+    def delete(self, live: Live) -> None:
+        """Delete it with the images in it: they can be built again."""
+        remove(self.aws.client("ecr").delete_repository, repositoryName=self.name, force=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Image(Found):
+    """The newest pushed image whose tag starts with a prefix, by its digest; or none yet."""
+
+    repository: Repository
+    tag_prefix: str
+
+    kind = "container image"
+    permissions = (
+        Permission(
+            ("ecr:DescribeImages",),
+            ("arn:{partition}:ecr:{region}:{account}:repository/{prefix}",),
+        ),
+    )
+
+    def find(self) -> Live:
+        """Return the newest one; an id of its own form if there is none (see `is_pushed`)."""
+        uri = self.repository.uri
+        pushed = read(
+            self.aws.pages,
+            service="ecr",
+            operation="describe_images",
+            key="imageDetails",
+            repositoryName=self.repository.name,
+            filter={"tagStatus": "TAGGED"},
+        )
+        images = [image for image in pushed or () if self._is_meant(image)]
+        if not images:
+            note = f"no image pushed yet: push one tagged {self.tag_prefix}... to {uri}"
+            return Live(f"{uri}:{_NOTHING_YET}", {}, None, (note,))
+        newest = max(images, key=lambda image: (image["imagePushedAt"], image["imageDigest"]))
+        return Live(f"{uri}@{newest['imageDigest']}", {}, None)
+
+    def _is_meant(self, image: dict[str, Any]) -> bool:
+        """Return whether it has such a tag and was not moved to the archive, out of reach."""
+        return image.get("imageStatus", "ACTIVE") == "ACTIVE" and any(
+            tag.startswith(self.tag_prefix) for tag in image.get("imageTags", ())
+        )
+
+
+def _rule(priority: int, what: str, **selection: str | int) -> dict[str, Any]:
+    return {
+        "rulePriority": priority,
+        "description": f"expire {what}",
+        "selection": selection,
+        "action": {"type": "expire"},
+    }
+
+
+def _rules(text: str) -> list[dict[str, Any]]:
+    """Return the rules of an expiry policy in the order in which they count."""
+    rules: list[dict[str, Any]] = json.loads(text)["rules"]
+    return sorted(rules, key=lambda rule: rule["rulePriority"])

@@ -1,0 +1,84 @@
+"""The jobs: training and batch forecasts, started by the clock.
+
+Takes what the service runs on, gives a task and a schedule for each. The schedules are disabled
+until the setting `schedules_enabled` says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aws_cloud_infra.aws import Aws
+from aws_cloud_infra.documents import allow, trust
+from aws_cloud_infra.resource import Resource
+from aws_cloud_infra.resources.containers import Cluster
+from aws_cloud_infra.resources.identity import Role
+from aws_cloud_infra.resources.images import Image, Repository
+from aws_cloud_infra.resources.logs import LogGroup
+from aws_cloud_infra.resources.schedules import Schedule, ScheduleGroup
+from aws_cloud_infra.resources.tasks import TaskDefinition
+from aws_cloud_infra.stacks.shared import Shared
+
+_COMMANDS = {"train": ("python", "train.py"), "batch": ("python", "-m", "sales_forecast.batch")}
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What the service and its jobs run on and as."""
+
+    cluster: Cluster
+    repository: Repository
+    logs: LogGroup
+    task_role: Role
+    execution_role: Role
+    secrets: Mapping[str, Resource]
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """All but the secrets."""
+        return self.cluster, self.repository, self.logs, self.task_role, self.execution_role
+
+
+def jobs(aws: Aws, shared: Shared, runtime: Runtime) -> tuple[Resource, ...]:
+    """Return the jobs, their schedules, and the role that may start them and nothing else."""
+    settings, network = aws.settings, shared.network
+    image = Image(aws, f"{aws.prefix} train", runtime.repository, "train-")
+    tasks = {
+        job: TaskDefinition(
+            aws, f"{aws.prefix}-{job}", image, runtime.execution_role, runtime.task_role,
+            runtime.logs, secrets=runtime.secrets, environment={"VAR_DIR": "/app/var"},
+            command=command, cpu=settings.job_cpu, memory=settings.job_memory,
+        )
+        for job, command in _COMMANDS.items()
+    }  # fmt: skip
+    starts = allow(
+        "ecs:RunTask",
+        # A schedule names the family; AWS may ask for the revision that it stands for.
+        [
+            aws.arn("ecs", f"task-definition/{task.name}{revision}")
+            for task in tasks.values()
+            for revision in ("", ":*")
+        ],
+        Condition={"ArnEquals": {"ecs:cluster": runtime.cluster.arn}},
+    )
+    hands_over = allow(
+        "iam:PassRole",
+        [runtime.execution_role.arn, runtime.task_role.arn],
+        Condition={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+    )
+    role = Role(
+        aws, f"{aws.prefix}-scheduler", "Lets the schedules start their tasks",
+        trust("scheduler.amazonaws.com", StringEquals={"aws:SourceAccount": aws.account}),
+        (starts, hands_over),
+    )  # fmt: skip
+    group = ScheduleGroup(aws, aws.prefix)
+    expressions = {"train": settings.train_schedule, "batch": settings.batch_schedule}
+    schedules = (
+        Schedule(
+            aws, task.name, group, role, runtime.cluster, task, network.public,
+            network.service_group, expressions[job], enabled=settings.schedules_enabled,
+        )
+        for job, task in tasks.items()
+    )  # fmt: skip
+    return (image, *tasks.values(), role, group, *schedules)

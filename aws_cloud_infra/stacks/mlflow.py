@@ -1,0 +1,105 @@
+"""The MLflow stack: bucket, database and host; its address goes where the service reads it.
+
+Takes the account at hand and what is shared, gives a stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from aws_cloud_infra.aws import Aws
+from aws_cloud_infra.documents import Document, allow, trust
+from aws_cloud_infra.mlflow_host import user_data
+from aws_cloud_infra.resource import Live, Resource
+from aws_cloud_infra.resources.database import Database
+from aws_cloud_infra.resources.database_groups import DatabaseParameters, DatabaseSubnets
+from aws_cloud_infra.resources.identity import InstanceProfile, Role
+from aws_cloud_infra.resources.instance import Instance
+from aws_cloud_infra.resources.logs import LogGroup
+from aws_cloud_infra.resources.references import FromFact
+from aws_cloud_infra.resources.storage import Bucket
+from aws_cloud_infra.stack import Stack
+from aws_cloud_infra.stacks.shared import MLFLOW_PORT, Shared
+
+
+def mlflow(aws: Aws, shared: Shared, *, final_snapshot: bool) -> Stack:
+    """Return the stack of the tracking server and the database that the service shares with it."""
+    network, settings = shared.network, aws.settings
+    bucket = Bucket(aws, f"{aws.prefix}-mlflow-{aws.account}")
+    logs = LogGroup(aws, f"/{settings.project}/{settings.environment}/mlflow", settings.log_days)
+    subnets = DatabaseSubnets(aws, aws.prefix, network.private)
+    parameters = DatabaseParameters(aws, aws.prefix)
+    database = Database(
+        aws, aws.prefix, subnets, network.database_group, parameters, settings.database_class,
+        settings.database_storage_gb, settings.database_backup_days, settings.database_multi_az,
+        final_snapshot=final_snapshot,
+    )  # fmt: skip
+    role = Role(
+        aws, f"{aws.prefix}-mlflow", "What the MLflow host may do", trust("ec2.amazonaws.com"),
+        _host_statements(aws, shared, bucket, logs, database),
+    )  # fmt: skip
+    profile = InstanceProfile(aws, f"{aws.prefix}-mlflow", role)
+    host = Instance(
+        aws, f"{aws.prefix}-mlflow", profile, network.mlflow_group, network.public[0],
+        network.way_out, shared.database_url, bucket, logs,
+        settings.instance_type, settings.instance_disk_gb,
+        user_data(
+            region=aws.region, bucket=bucket.name, database=database.name,
+            secret=shared.database_url.name, log_group=logs.name,
+        ),
+    )  # fmt: skip
+    tracking_uri = replace(
+        shared.tracking_uri, value=FromFact(host, "address", f"http://{{}}:{MLFLOW_PORT}")
+    )
+    own: tuple[Resource, ...] = (bucket, logs, subnets, parameters, database, role, profile, host)
+
+    def outputs(lives: Mapping[Resource, Live]) -> dict[str, str]:
+        return {
+            "mlflow_tracking_uri_parameter": tracking_uri.name,
+            "instance": lives[host].id if host in lives else "",
+            "bucket": bucket.name,
+            "database": database.name,
+        }
+
+    both = (*shared.network.resources, shared.database_url, tracking_uri)
+    return Stack("mlflow", both, own, outputs)
+
+
+def _host_statements(
+    aws: Aws, shared: Shared, bucket: Bucket, logs: LogGroup, database: Database
+) -> tuple[Document, ...]:
+    database_arn = aws.arn("rds", f"db:{database.name}")
+    return (
+        allow("rds:DescribeDBInstances", database_arn),
+        # The password that RDS made for this database and keeps changing: its name is not ours.
+        allow(
+            "secretsmanager:GetSecretValue",
+            aws.arn("secretsmanager", "secret:rds!db-*"),
+            Condition={
+                "StringEquals": {
+                    "secretsmanager:ResourceTag/aws:rds:primaryDBInstanceArn": database_arn
+                }
+            },
+        ),
+        allow(
+            ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"],
+            shared.database_url.arn,
+        ),
+        allow("s3:ListBucket", bucket.arn),
+        allow(
+            ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
+            f"{bucket.arn}/artifacts/*",
+        ),
+        allow(
+            ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+            f"{logs.arn}:*",
+        ),
+        # Session Manager instead of SSH; AWS knows no narrower resource for its channels.
+        allow("ssm:UpdateInstanceInformation", aws.arn("ec2", "instance/*")),
+        allow(
+            ["ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
+             "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"],
+            "*",
+        ),
+    )  # fmt: skip

@@ -1,0 +1,138 @@
+"""The serving stack: from the container registry to the URL.
+
+Takes the account at hand and what is shared, gives a stack. Its jobs, alarms and pipeline role
+are next door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aws_cloud_infra.aws import Aws
+from aws_cloud_infra.documents import Document, allow, trust
+from aws_cloud_infra.resource import Live, Resource
+from aws_cloud_infra.resources.alarms import Topic
+from aws_cloud_infra.resources.balancer import Listener, LoadBalancer
+from aws_cloud_infra.resources.containers import Cluster, Service
+from aws_cloud_infra.resources.dashboards import Dashboard, service_widgets
+from aws_cloud_infra.resources.identity import Role
+from aws_cloud_infra.resources.images import Image, Repository
+from aws_cloud_infra.resources.logs import LogGroup
+from aws_cloud_infra.resources.scaling import ScalableTarget, ScalingPolicy
+from aws_cloud_infra.resources.secrets import Secret
+from aws_cloud_infra.resources.targets import TargetGroup
+from aws_cloud_infra.resources.tasks import TaskDefinition
+from aws_cloud_infra.stack import Stack
+from aws_cloud_infra.stacks.jobs import Runtime, jobs
+from aws_cloud_infra.stacks.pipeline import pipeline
+from aws_cloud_infra.stacks.shared import SERVICE_PORT, Shared
+from aws_cloud_infra.stacks.watch import alarms
+
+_ENVIRONMENT = {
+    "HOST": "0.0.0.0",  # noqa: S104 - inside of a task; the security group is the door
+    "PORT": str(SERVICE_PORT),
+    "MODEL_URI": "models:/Sales-Forecasting@champion",
+    "VAR_DIR": "/app/var",
+}
+_ALIVE = (
+    "CMD", "python", "-c",
+    f"import urllib.request as u; u.urlopen('http://127.0.0.1:{SERVICE_PORT}/health', timeout=4)",
+)  # fmt: skip
+
+
+def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
+    """Return the stack of the forecasting service; its pipeline may manage what is beside it."""
+    settings = aws.settings
+    api_key = Secret(aws, f"{aws.prefix}-api-key", "API_KEY of the service", generated=True)
+    runtime = _runtime(aws, shared, api_key)
+    image = Image(aws, f"{aws.prefix} serve", runtime.repository, "serve-")
+    task = TaskDefinition(
+        aws, aws.prefix, image, runtime.execution_role, runtime.task_role, runtime.logs,
+        secrets={**runtime.secrets, "API_KEY": api_key}, environment=_ENVIRONMENT, command=(),
+        cpu=settings.task_cpu, memory=settings.task_memory, port=SERVICE_PORT, health_check=_ALIVE,
+    )  # fmt: skip
+    balancer = LoadBalancer(aws, aws.prefix, shared.network.balancer_group, shared.network.public)
+    targets = TargetGroup(aws, aws.prefix, shared.network.vpc, SERVICE_PORT, health_path="/health")
+    listeners = _listeners(aws, balancer, targets)
+    service = Service(
+        aws, aws.prefix, runtime.cluster, task, targets, listeners, shared.network.way_out,
+        shared.network.public, shared.network.service_group, image, settings.min_tasks,
+        settings.max_tasks, SERVICE_PORT,
+    )  # fmt: skip
+    scalable = ScalableTarget(
+        aws, aws.prefix, runtime.cluster, service, image, settings.min_tasks, settings.max_tasks
+    )
+    topic = Topic(aws, f"{aws.prefix}-alarms", settings.alarm_email)
+    watched = alarms(aws, topic, balancer, targets)
+    widgets = service_widgets(balancer, targets, runtime.cluster, service, watched)
+    own: tuple[Resource, ...] = (
+        api_key, *runtime.resources, image, task, balancer, targets, *listeners, service, scalable,
+        ScalingPolicy(aws, f"{aws.prefix}-cpu", scalable, "cpu", settings.target_cpu_percent),
+        ScalingPolicy(
+            aws, f"{aws.prefix}-requests", scalable, "requests",
+            settings.target_requests_per_minute, balancer, targets,
+        ),
+        *jobs(aws, shared, runtime), topic, *watched, Dashboard(aws, aws.prefix, widgets),
+    )  # fmt: skip
+    own += pipeline(aws, runtime.repository, own, (*shared.resources, *beside))
+
+    def outputs(lives: Mapping[Resource, Live]) -> dict[str, str]:
+        scheme = "https" if settings.certificate_arn else "http"
+        return {
+            "service_url": f"{scheme}://{lives[balancer].facts['dns']}"
+            if balancer in lives
+            else "",
+            "ecr_repository": runtime.repository.uri,
+            "mlflow_tracking_uri_parameter": shared.tracking_uri.name,
+            "api_key_secret": api_key.name,
+        }
+
+    return Stack("serving", shared.resources, own, outputs)
+
+
+def _listeners(aws: Aws, balancer: LoadBalancer, targets: TargetGroup) -> tuple[Listener, ...]:
+    """Return one for HTTP; with a certificate it sends everybody to the one for HTTPS."""
+    certificate = aws.settings.certificate_arn
+    http = Listener(aws, f"{aws.prefix}-80", balancer, 80, None if certificate else targets)
+    if certificate is None:
+        return (http,)
+    return http, Listener(aws, f"{aws.prefix}-443", balancer, 443, targets, certificate)
+
+
+def _runtime(aws: Aws, shared: Shared, api_key: Secret) -> Runtime:
+    """Return what the service and its jobs run on and as."""
+    settings = aws.settings
+    repository = Repository(aws, aws.prefix)
+    logs = LogGroup(aws, f"/{settings.project}/{settings.environment}/service", settings.log_days)
+    trusted = trust("ecs-tasks.amazonaws.com")
+    return Runtime(
+        cluster=Cluster(aws, aws.prefix),
+        repository=repository,
+        logs=logs,
+        task_role=Role(
+            aws, f"{aws.prefix}-task", "What the service may do on AWS: nothing", trusted, ()
+        ),
+        execution_role=Role(
+            aws, f"{aws.prefix}-execution", "Lets ECS start tasks: image, logs, secrets", trusted,
+            _start_tasks(repository, logs, shared, api_key),
+        ),
+        secrets={
+            "DATABASE_URL": shared.database_url,
+            "MLFLOW_TRACKING_URI": shared.tracking_uri,
+        },
+    )  # fmt: skip
+
+
+def _start_tasks(
+    repository: Repository, logs: LogGroup, shared: Shared, api_key: Secret
+) -> tuple[Document, ...]:
+    return (
+        allow("ecr:GetAuthorizationToken", "*"),  # AWS knows no narrower one
+        allow(
+            ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            repository.arn,
+        ),
+        allow(["logs:CreateLogStream", "logs:PutLogEvents"], f"{logs.arn}:*"),
+        allow("secretsmanager:GetSecretValue", [shared.database_url.arn, api_key.arn]),
+        allow("ssm:GetParameters", shared.tracking_uri.arn),
+    )

@@ -1,0 +1,124 @@
+"""What both stacks stand on: the network, and the two values that one leaves for the other.
+
+Takes the account at hand, gives resources. Each stack ensures them; who is destroyed last
+removes them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from aws_cloud_infra.aws import Aws
+from aws_cloud_infra.resource import Resource
+from aws_cloud_infra.resources.network import (
+    EVERYWHERE,
+    ExistingSubnet,
+    ExistingVpc,
+    InternetGateway,
+    RouteTable,
+    Subnet,
+    Vpc,
+    Zone,
+)
+from aws_cloud_infra.resources.secrets import Parameter, Secret
+from aws_cloud_infra.resources.security_groups import ANYTHING_OUT, SecurityGroup
+
+SERVICE_PORT = 8000
+MLFLOW_PORT = 5000
+_MYSQL_PORT = 3306
+
+
+@dataclass(frozen=True)
+class Network:
+    """Where things live and who may talk to whom."""
+
+    vpc: Resource
+    public: tuple[Resource, ...]
+    private: tuple[Resource, ...]
+    way_out: tuple[Resource, ...]
+    """What must be there before anything can reach the internet."""
+    balancer_group: SecurityGroup
+    service_group: SecurityGroup
+    mlflow_group: SecurityGroup
+    database_group: SecurityGroup
+    resources: tuple[Resource, ...]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The network and what one stack leaves for the other."""
+
+    network: Network
+    database_url: Secret
+    tracking_uri: Parameter
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """All of it."""
+        return (*self.network.resources, self.database_url, self.tracking_uri)
+
+
+def shared(aws: Aws) -> Shared:
+    """Return what both stacks need."""
+    return Shared(
+        network=_network(aws),
+        database_url=Secret(
+            aws,
+            f"{aws.prefix}-database-url",
+            "DATABASE_URL of the service: the MLflow host writes it at its first start, "
+            "or put your own",
+            generated=False,
+        ),
+        tracking_uri=Parameter(
+            aws,
+            f"/{aws.settings.project}/{aws.settings.environment}/mlflow-tracking-uri",
+            "MLFLOW_TRACKING_URI of the service and its jobs: the MLflow stack writes it",
+            value=None,
+            initial="sqlite:///var/mlflow.db",
+        ),
+    )
+
+
+def _network(aws: Aws) -> Network:
+    if aws.settings.vpc_id:
+        vpc: Resource = ExistingVpc(aws, aws.settings.vpc_id)
+        public, private = (
+            tuple[Resource, ...](ExistingSubnet(aws, name, vpc) for name in names)
+            for names in (aws.settings.public_subnet_ids, aws.settings.private_subnet_ids)
+        )
+        way_out: tuple[Resource, ...] = ()
+        made: tuple[Resource, ...] = (vpc, *public, *private)
+    else:
+        vpc = Vpc(aws, aws.prefix, aws.settings.vpc_cidr)
+        zones = tuple(Zone(aws, name, index) for index, name in enumerate(("first", "second")))
+        gateway = InternetGateway(aws, aws.prefix, vpc)
+        ranges = list(ipaddress.IPv4Network(aws.settings.vpc_cidr).subnets(prefixlen_diff=2))
+        public, private = (
+            tuple[Resource, ...](
+                Subnet(aws, f"{aws.prefix}-{kind}-{index + 1}", vpc, zone, str(part))
+                for index, (zone, part) in enumerate(zip(zones, parts, strict=True))
+            )
+            for kind, parts in (("public", ranges[:2]), ("private", ranges[2:]))
+        )
+        way_out = (RouteTable(aws, f"{aws.prefix}-public", vpc, public, gateway),)
+        made = (
+            vpc, *zones, gateway, *public, *private, *way_out,
+            RouteTable(aws, f"{aws.prefix}-private", vpc, private),
+        )  # fmt: skip
+
+    def group(name: str, purpose: str, *ingress: tuple[str, Resource | str]) -> SecurityGroup:
+        out = () if name == "database" else ANYTHING_OUT
+        return SecurityGroup(aws, f"{aws.prefix}-{name}", vpc, purpose, ingress, out)
+
+    ports = (80, 443) if aws.settings.certificate_arn else (80,)
+    balancer = group(
+        "balancer", "The only door to the world", *((f"tcp {port}", EVERYWHERE) for port in ports)
+    )
+    service = group("service", "Service and jobs", (f"tcp {SERVICE_PORT}", balancer))
+    mlflow = group("mlflow", "MLflow host", (f"tcp {MLFLOW_PORT}", service))
+    database = group(
+        "database", "MySQL", (f"tcp {_MYSQL_PORT}", service), (f"tcp {_MYSQL_PORT}", mlflow)
+    )
+    groups = (balancer, service, mlflow, database)
+    return Network(vpc, public, private, way_out, *groups, resources=(*made, *groups))

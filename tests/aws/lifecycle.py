@@ -1,0 +1,140 @@
+"""What every resource must do, checked for any few of them: plan, apply, heal, destroy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aws_cloud_infra import policy
+from aws_cloud_infra.aws import Aws
+from aws_cloud_infra.resource import Live, Resource
+from aws_cloud_infra.stack import Action, Change, Stack, apply, destroy, plan, plan_destroy
+from tests.aws.account import Account, Calls, record
+
+NOBODY = Stack("other", (), ())
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Something that a person may do by hand: a setting of a kind of resource is changed."""
+
+    kind: type[Resource]
+    setting: str
+    """As the plan must name it, or the part before one of its dots."""
+    change: Callable[[Aws, Live], Any]
+    name: str = ""
+    """A part of the resource's name, where there are several of its kind."""
+
+
+def quietly(_change: Change, _seconds: float | None) -> None:
+    """Report nothing."""
+
+
+def what_changes(changes: Sequence[Change]) -> dict[str, list[str]]:
+    """Return what a plan would do, by resource: the action or the settings it would change."""
+    return {
+        str(change.resource): [item.setting for item in change.differences] or [change.action]
+        for change in changes
+        if change.action is not Action.KEEP
+    }
+
+
+def check_life(
+    account: Account, build: Callable[[Aws], Sequence[Resource]], drifts: Sequence[Drift]
+) -> None:
+    """Take resources through their life, and through every drift; in the end nothing is left.
+
+    Every setting that is not fixed must have its drift. All that is called must be in the policy
+    of these resources, and all that is in the policy must be called.
+    """
+    session = account.session()
+    calls = record(session)
+    resources = build(account.aws(session))
+    made = [item for item in resources if not item.only_found]
+
+    first = plan(resources)
+    assert calls.writes == [], "planning an empty account only reads"
+    assert {str(item) for item in made} == set(what_changes(first)), "everything is to be made"
+
+    apply(first, quietly)
+    assert what_changes(plan(resources)) == {}, "after apply nothing is left to do"
+    written = len(calls.writes)
+    apply(plan(resources), quietly)
+    assert calls.writes[written:] == [], "a second apply writes nothing"
+
+    by_hand = account.aws()
+    for drift in drifts:
+        _check_drift(resources, drift, by_hand)
+    for resource in made:
+        missing = set(_settings(resource, resources)) - _covered(resource, drifts)
+        assert set() == missing, f"no drift for these settings of {resource}"
+
+    needed = {policy.action(*call) for call in calls.made}
+    assert [] == [name for name in needed if policy.destroys(name)], "apply is no `destroy`"
+    stack = Stack("this", (), tuple(resources))
+    destroy(plan_destroy(stack, NOBODY, include_data=True), quietly)
+    assert plan_destroy(stack, NOBODY, include_data=True) == [], "nothing is left"
+    written = len(calls.writes)
+    destroy(plan_destroy(stack, NOBODY, include_data=True), quietly)
+    assert calls.writes[written:] == [], "a second destroy writes nothing"
+    check_policy(resources, calls)
+
+
+def check_policy(resources: Sequence[Resource], calls: Calls, *, whole: bool = True) -> None:
+    """Check that the policy of some resources allows the calls that were made.
+
+    `whole`: the calls are all that there are, so that it must not allow any other.
+    """
+    statements = policy.document(resources)["Statement"]
+    granted = {action for statement in statements for action in statement["Action"]}
+    called = {policy.action(service, operation) for service, operation in calls.made}
+    assert set() == called - granted, "called, but not in `permissions`"
+    if whole:
+        unused = granted - called - policy.IMPLIED.keys()
+        assert set() == unused, "in `permissions`, but never called"
+
+
+def _check_drift(resources: Sequence[Resource], drift: Drift, by_hand: Aws) -> None:
+    resource = next(
+        item for item in resources if type(item) is drift.kind and drift.name in item.name
+    )
+    live = resource.find()
+    assert live is not None
+    drift.change(by_hand, live)
+    changes = plan(resources)
+    found = what_changes(changes)
+    assert str(resource) in found, f"{drift.setting} of {resource}: the plan does not see it"
+    hit = [name for name in found[str(resource)] if f"{name}.".startswith(f"{drift.setting}.")]
+    assert hit, f"{drift.setting} of {resource}: the plan names {found} instead"
+    apply(changes, quietly)
+    left = what_changes(plan(resources))
+    assert left == {}, f"{drift.setting} of {resource}: apply does not restore it: {left}"
+
+
+def _settings(resource: Resource, resources: Sequence[Resource]) -> Iterator[str]:
+    """Yield the names of the settings that can change, nested ones with dots."""
+    (change,) = (item for item in plan(resources) if item.resource is resource)
+    assert change.live is not None
+    yield from _names({
+        key: value for key, value in change.live.settings.items() if key not in resource.fixed
+    })  # fmt: skip
+
+
+def _names(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            yield from _names(value, f"{prefix}{name}.")
+        elif not isinstance(value, Mapping):
+            yield prefix + name
+
+
+def _covered(resource: Resource, drifts: Sequence[Drift]) -> set[str]:
+    live = resource.find()
+    assert live is not None
+    return {
+        name
+        for name in _names(live.settings)
+        for drift in drifts
+        if type(resource) is drift.kind and f"{name}.".startswith(f"{drift.setting}.")
+    }

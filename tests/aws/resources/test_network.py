@@ -1,0 +1,103 @@
+"""The network on an emulated account."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cloud_infra.aws import Aws
+from aws_cloud_infra.resource import Live, Resource
+from aws_cloud_infra.resources.network import (
+    EVERYWHERE,
+    InternetGateway,
+    RouteTable,
+    Subnet,
+    Vpc,
+    Zone,
+)
+from aws_cloud_infra.resources.security_groups import ANYTHING_OUT, SecurityGroup
+from tests.aws.account import Account
+from tests.aws.lifecycle import Drift, check_life
+
+
+def network(aws: Aws) -> Sequence[Resource]:
+    vpc = Vpc(aws, aws.prefix, "10.20.0.0/16")
+    zones = [Zone(aws, name, index) for index, name in enumerate(("first", "second"))]
+    gateway = InternetGateway(aws, aws.prefix, vpc)
+    subnets = [
+        Subnet(aws, f"{aws.prefix}-{index}", vpc, zone, f"10.20.{index}.0/24")
+        for index, zone in enumerate(zones)
+    ]
+    routes = RouteTable(aws, f"{aws.prefix}-public", vpc, tuple(subnets), gateway)
+    front = SecurityGroup(aws, f"{aws.prefix}-front", vpc, "open", (("tcp 80", EVERYWHERE),))
+    back = SecurityGroup(
+        aws, f"{aws.prefix}-back", vpc, "closed", (("tcp 8000", front),), ANYTHING_OUT
+    )
+    return [vpc, *zones, gateway, *subnets, routes, front, back]
+
+
+def _off(attribute: str):
+    return lambda aws, live: aws.client("ec2").modify_vpc_attribute(
+        VpcId=live.id, **{attribute: {"Value": False}}
+    )
+
+
+def _open_to_the_world(side: str):
+    def change(aws: Aws, live: Live) -> None:
+        getattr(aws.client("ec2"), f"authorize_security_group_{side}")(
+            GroupId=live.id,
+            IpPermissions=[
+                {
+                    "IpProtocol": "tcp",
+                    "FromPort": 22,
+                    "ToPort": 23,
+                    "IpRanges": [{"CidrIp": EVERYWHERE}],
+                }
+            ],
+        )
+
+    return change
+
+
+def _shut_in(aws: Aws, live: Live) -> None:
+    everything = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": EVERYWHERE}]}
+    aws.client("ec2").revoke_security_group_egress(GroupId=live.id, IpPermissions=[everything])
+
+
+def _wander_off(aws: Aws, live: Live) -> None:
+    """Let a subnet follow the VPC's main route table by name."""
+    ec2 = aws.client("ec2")
+    (table,) = ec2.describe_route_tables(RouteTableIds=[live.id])["RouteTables"]
+    (main,) = ec2.describe_route_tables(
+        Filters=[
+            {"Name": "vpc-id", "Values": [table["VpcId"]]},
+            {"Name": "association.main", "Values": ["true"]},
+        ]
+    )["RouteTables"]
+    ec2.replace_route_table_association(
+        AssociationId=table["Associations"][0]["RouteTableAssociationId"],
+        RouteTableId=main["RouteTableId"],
+    )
+
+
+DRIFTS = [
+    Drift(Vpc, "dns_support", _off("EnableDnsSupport")),
+    Drift(Vpc, "dns_hostnames", _off("EnableDnsHostnames")),
+    Drift(InternetGateway, "vpc", lambda aws, live: aws.client("ec2").detach_internet_gateway(
+        InternetGatewayId=live.id, VpcId=live.settings["vpc"])),
+    Drift(Subnet, "public_addresses", lambda aws, live: aws.client("ec2").modify_subnet_attribute(
+        SubnetId=live.id, MapPublicIpOnLaunch={"Value": True})),
+    Drift(RouteTable, "routes", lambda aws, live: aws.client("ec2").delete_route(
+        RouteTableId=live.id, DestinationCidrBlock=EVERYWHERE)),
+    Drift(RouteTable, "routes", lambda aws, live: aws.client("ec2").create_route(
+        RouteTableId=live.id, DestinationCidrBlock="192.168.0.0/16",
+        GatewayId=live.settings["routes"][EVERYWHERE])),
+    Drift(RouteTable, "subnets", _wander_off),
+    Drift(SecurityGroup, "ingress", _open_to_the_world("ingress"), "front"),
+    Drift(SecurityGroup, "egress", _open_to_the_world("egress"), "front"),
+    Drift(SecurityGroup, "egress", _open_to_the_world("egress"), "back"),
+    Drift(SecurityGroup, "egress", _shut_in, "back"),
+]  # fmt: skip
+
+
+def test_the_network_is_made_healed_and_removed(account: Account) -> None:
+    check_life(account, network, DRIFTS)

@@ -1,0 +1,131 @@
+"""The verbs of both scripts, as they are called: arguments, exit codes, what is printed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aws_cloud_infra import infra, mlflow_infra
+from aws_cloud_infra.commands import main
+from tests.aws.account import Account
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = {"serving": infra, "MLflow": mlflow_infra}
+
+
+@pytest.fixture
+def run(account: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Run a verb in this process against the emulator; give (exit code, output, errors)."""
+    for name, value in account.environment().items():
+        monkeypatch.setenv(name, value)
+
+    def run(script, *arguments: str) -> tuple[int, str, str]:
+        code = main(script.build, list(arguments))
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def test_from_an_empty_account_to_a_url_and_back(run) -> None:
+    code, out, _ = run(infra, "plan", "--detailed-exitcode")
+    assert 2 == code
+    assert out.startswith("serving stack of sales-forecast, production, in eu-central-1, account ")
+    assert "  + load balancer sales-forecast-production\n" in out
+
+    code, out, err = run(infra, "apply", "--yes")
+    assert 0 == code
+    assert "service_url: http://sales-forecast-production" in out
+    assert "mlflow_tracking_uri_parameter: /sales-forecast/production/mlflow-tracking-uri" in out
+    assert "created load balancer sales-forecast-production (" in err
+
+    code, out, _ = run(infra, "plan", "--detailed-exitcode")
+    assert 0 == code
+    assert "+" not in out
+    assert "~" not in out
+
+    code, out, _ = run(mlflow_infra, "apply", "--yes", "--json")
+    assert 0 == code
+    assert json.loads(out)["outputs"]["bucket"].startswith("sales-forecast-production-mlflow-")
+
+    code, out, _ = run(infra, "destroy", "--yes", "--include-data")
+    assert 0 == code
+    assert "  = VPC sales-forecast-production: stays, the mlflow stack uses it\n" in out
+
+    code, _, _ = run(mlflow_infra, "destroy", "--yes")
+    assert 0 == code
+    code, out, _ = run(mlflow_infra, "destroy", "--yes")
+    assert 0 == code
+    assert "stays, it holds data, or data needs it: --include-data" in out
+    code, _, _ = run(mlflow_infra, "destroy", "--yes", "--include-data", "--no-snapshot")
+    assert 0 == code
+    code, out, _ = run(mlflow_infra, "destroy", "--yes", "--include-data")
+    assert (0, True) == (code, out.endswith("Plan: nothing there.\n"))
+
+
+def test_status_says_that_no_image_was_pushed_and_what_is_missing(run) -> None:
+    code, out, _ = run(infra, "status")
+    assert 0 == code
+    assert "  missing         load balancer sales-forecast-production\n" in out
+    run(infra, "apply", "--yes")
+    code, out, _ = run(infra, "status")
+    assert 0 == code
+    assert "  as it should be load balancer sales-forecast-production\n" in out
+    assert "no image pushed yet" in out
+    assert "service_url: http://" in out
+
+
+def test_plan_and_status_are_given_to_programs_as_json(run) -> None:
+    _, out, _ = run(mlflow_infra, "plan", "--json")
+    planned = json.loads(out)
+    assert ("mlflow", "eu-central-1") == (planned["stack"], planned["region"])
+    bucket = next(item for item in planned["changes"] if item["kind"] == "bucket")
+    assert ("create", None) == (bucket["action"], bucket["id"])
+    assert {"setting": "versioning", "old": None, "new": "Enabled"} in bucket["differences"]
+    _, out, _ = run(mlflow_infra, "status", "--json")
+    state = {item["kind"]: item["state"] for item in json.loads(out)["resources"]}
+    assert "missing" == state["bucket"]
+
+
+@pytest.mark.parametrize("verb", ["apply", "destroy", ""])
+def test_nothing_is_done_without_yes_where_nobody_can_be_asked(run, verb: str) -> None:
+    run(mlflow_infra, "apply", "--yes") if verb == "destroy" else None
+    code, _, err = run(mlflow_infra, *filter(None, [verb]))
+    assert (2, "Nobody to ask here: add --yes to do this without asking.\n") == (code, err)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_cost_needs_no_account(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    assert 0 == main(SCRIPTS[name].build, ["cost"])
+    *lines, total, basis = capsys.readouterr().out.splitlines()
+    summed = sum(float(line.split()[-1]) for line in lines)
+    assert float(total.split()[-1]) == pytest.approx(summed, abs=0.05)
+    assert basis.startswith("By list prices of us-east-1, ")
+
+
+@pytest.mark.parametrize("script", ["infra.py", "mlflow_infra.py"])
+def test_each_script_runs_as_one_from_any_folder(
+    account: Account, tmp_path: Path, script: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "aws_cloud_infra" / script, "policy"],
+        cwd=tmp_path, env=account.environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "2012-10-17" == json.loads(done.stdout)["Version"]
+
+
+def test_a_wrong_setting_is_one_line_and_calls_nobody(run, tmp_path: Path) -> None:
+    config = tmp_path / "infra.toml"
+    config.write_text("task_cpu = 300\n")
+    code, out, err = run(infra, "plan", "--config", str(config))
+    assert (1, "") == (code, out)
+    assert "300 is not one of 256, 512, 1024, 2048, 4096" in err

@@ -1,0 +1,145 @@
+"""Both stacks survive a process that dies at any call, and AWS asking to slow down at each.
+
+What there is afterwards is counted by listing the account, not by the code under test.
+Every test here dies after each write. EVERY_CALL=1 dies at each single call, reads too, both
+before it is sent and after it was done, from an empty account each time: an hour or more.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+
+import botocore.endpoint
+import pytest
+
+from aws_cloud_infra.aws import Aws
+from aws_cloud_infra.stack import Stack, apply, destroy, plan, plan_destroy
+from aws_cloud_infra.stacks import both
+from tests.aws.account import Account, Killed, Killer, answer_with, record
+from tests.aws.census import Census, census, counts, without
+from tests.aws.lifecycle import quietly, what_changes
+
+every_call = pytest.mark.skipif(
+    os.environ.get("EVERY_CALL") != "1", reason="takes hours: set EVERY_CALL=1"
+)
+
+
+Do = Callable[[Stack, Stack], None]
+
+
+def make(stack: Stack, _other: Stack) -> None:
+    apply(plan(stack.resources), quietly)
+
+
+def unmake(stack: Stack, other: Stack) -> None:
+    destroy(plan_destroy(stack, other, include_data=True), quietly)
+
+
+def do_both(aws: Aws, do: Do) -> None:
+    serving, tracking = both(aws, final_snapshot=False)
+    do(tracking, serving)
+    do(serving, tracking)
+
+
+def assert_complete(account: Account) -> None:
+    for stack in both(account.aws()):
+        assert what_changes(plan(stack.resources)) == {}
+
+
+def die_after_each_write(account: Account, do: Do) -> int:
+    """Do it for both stacks, each time until no thread is left alive: each dies after one write.
+
+    Returns how many processes died.
+    """
+    session = account.session()
+    killer = Killer(session)
+    serving, tracking = both(account.aws(session), final_snapshot=False)
+    deaths = 0
+    for stack, other in ((tracking, serving), (serving, tracking)):
+        killer.lose_each_answer()
+        while not _survives(do, stack, other):
+            deaths += 1
+            assert deaths < 1000, f"never done; the last one died at {killer.died_at}"
+    return deaths
+
+
+def _survives(do: Do, stack: Stack, other: Stack) -> bool:
+    try:
+        do(stack, other)
+    except Killed:
+        return False
+    return True
+
+
+@pytest.fixture
+def made_once(account: Account) -> dict[str, int]:
+    """How many of each kind there are after an undisturbed apply, in an account then emptied."""
+    do_both(account.aws(), make)
+    found = counts(census(account.session()))
+    account.reset()
+    return found
+
+
+@pytest.fixture
+def empty(account: Account) -> Census:
+    return census(account.session())
+
+
+def test_apply_that_dies_after_each_write_gets_there_with_nothing_double(
+    account: Account, made_once: dict[str, int]
+) -> None:
+    deaths = die_after_each_write(account, make)
+    assert deaths > 10
+    assert counts(census(account.session())) == made_once
+    assert_complete(account)
+
+
+def test_destroy_that_dies_after_each_write_leaves_nothing(account: Account, empty: Census) -> None:
+    do_both(account.aws(), make)
+    deaths = die_after_each_write(account, unmake)
+    assert deaths > 10
+    assert without(census(account.session()), empty) == {}
+
+
+def test_apply_and_destroy_complete_when_each_call_is_throttled_once(
+    account: Account, empty: Census, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(botocore.endpoint.time, "sleep", lambda _: None)
+    session = account.session()
+    throttled = answer_with(session, "*.*", "ThrottlingException", "Rate exceeded", 400, once=True)
+    calls = record(session)
+    do_both(account.aws(session), make)
+    assert_complete(account)
+    do_both(account.aws(session), unmake)
+    assert without(census(account.session()), empty) == {}
+    assert len(throttled) == len(calls)
+
+
+@every_call
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("do", [make, unmake])
+def test_a_process_that_dies_at_any_call_is_healed_by_the_next(
+    account: Account, made_once: dict[str, int], do: Do, when: str
+) -> None:
+    session = account.session()
+    killer, aws = Killer(session), account.aws(session)
+    number, died_at = 0, "somewhere"
+    while died_at:
+        account.reset()
+        empty = counts(census(session))
+        if do is unmake:
+            do_both(aws, make)
+        killer.aim(number, when)
+        with suppress(Killed):
+            do_both(aws, do)
+        died_at = killer.died_at
+        killer.rest()
+        do_both(aws, do)
+        left = counts(census(session))
+        assert left == (empty if do is unmake else made_once), f"{when} call {number}: {died_at}"
+        if do is make:
+            assert_complete(account)
+        number += 1
+    assert number > 100

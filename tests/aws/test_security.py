@@ -1,0 +1,315 @@
+"""What was really created keeps every promise about security, seen with boto3 alone."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from typing import Any
+
+import boto3
+import pytest
+
+from aws_cloud_infra import infra, mlflow_infra
+from aws_cloud_infra.aws import Aws
+from aws_cloud_infra.commands import main
+from aws_cloud_infra.resources.identity import Role
+from aws_cloud_infra.settings import InfraSettings
+from aws_cloud_infra.stacks import both
+from tests.aws.account import Account
+
+PREFIX = "sales-forecast-production"
+AS_WIDE_AS_AWS_HAS_IT = re.compile(
+    r"(ec2|elasticloadbalancing|application-autoscaling):Describe\w+"
+    r"|ecr:GetAuthorizationToken|ecs:(Describe|List)TaskDefinitions?|iam:ListRoles"
+    r"|secretsmanager:GetRandomPassword|sns:Unsubscribe|ssm:DescribeParameters"
+    r"|ssmmessages:\w+Channel|sts:GetCallerIdentity"
+)
+"""Actions for which AWS knows no narrower resource than "*"."""
+_SECRET_WORDS = re.compile(r"pass(word|wd)|secret|api_?key|token", re.IGNORECASE)
+
+
+@pytest.fixture(scope="module")
+def said(server: Account) -> Iterator[str]:
+    """Both stacks on the account, and all that the scripts said while they were made."""
+    server.reset()
+    out = StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(out):
+        for name, value in server.environment().items():
+            patch.setenv(name, value)
+        patch.setenv("INFRA_GITHUB_REPOSITORY", "acme/forecasts")
+        for script in (mlflow_infra, infra):
+            for verb in (["plan", "--json"], ["apply", "--yes"], ["status", "--json"]):
+                assert 0 == main(script.build, verb)
+    yield out.getvalue()
+    server.reset()
+
+
+@pytest.fixture
+def session(server: Account, said: str) -> boto3.Session:
+    return server.session()
+
+
+def of_prefix(groups: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {group["GroupName"].removeprefix(f"{PREFIX}-"): group for group in groups}
+
+
+@pytest.fixture
+def groups(session: boto3.Session) -> dict[str, dict[str, Any]]:
+    found = session.client("ec2").describe_security_groups(
+        Filters=[{"Name": "tag:Project", "Values": ["sales-forecast"]}]
+    )
+    return of_prefix(found["SecurityGroups"])
+
+
+@pytest.fixture
+def database(session: boto3.Session) -> dict[str, Any]:
+    (found,) = session.client("rds").describe_db_instances()["DBInstances"]
+    return found
+
+
+@pytest.fixture
+def instance(session: boto3.Session) -> dict[str, Any]:
+    (reservation,) = session.client("ec2").describe_instances()["Reservations"]
+    return reservation["Instances"][0]
+
+
+@pytest.fixture
+def user_data(session: boto3.Session, instance: dict[str, Any]) -> str:
+    answer = session.client("ec2").describe_instance_attribute(
+        InstanceId=instance["InstanceId"], Attribute="userData"
+    )
+    return base64.b64decode(answer["UserData"]["Value"]).decode()
+
+
+@pytest.fixture
+def containers(session: boto3.Session) -> list[dict[str, Any]]:
+    ecs = session.client("ecs")
+    return [
+        container
+        for arn in ecs.list_task_definitions()["taskDefinitionArns"]
+        for container in ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"][
+            "containerDefinitions"
+        ]
+    ]
+
+
+def statements_of(session: boto3.Session, role: str) -> list[dict[str, Any]]:
+    iam = session.client("iam")
+    names = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    documents = [iam.get_role_policy(RoleName=role, PolicyName=n)["PolicyDocument"] for n in names]
+    for item in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+        version = iam.get_policy(PolicyArn=item["PolicyArn"])["Policy"]["DefaultVersionId"]
+        answer = iam.get_policy_version(PolicyArn=item["PolicyArn"], VersionId=version)
+        documents.append(answer["PolicyVersion"]["Document"])
+    return [statement for document in documents for statement in document["Statement"]]
+
+
+def letters(statements: Sequence[Any]) -> int:
+    return len(json.dumps(statements, separators=(",", ":")))
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_only_the_load_balancer_can_be_reached_from_anywhere(groups) -> None:
+    open_to = {
+        name: [
+            (rule["FromPort"], peer["CidrIp"])
+            for rule in group["IpPermissions"]
+            for peer in rule["IpRanges"]
+        ]
+        for name, group in groups.items()
+    }
+    assert {
+        "balancer": [(80, "0.0.0.0/0")], "service": [], "mlflow": [], "database": [],
+    } == open_to  # fmt: skip
+
+
+def test_each_group_lets_in_only_the_group_before_it(groups) -> None:
+    names = {group["GroupId"]: name for name, group in groups.items()}
+    lets_in = {
+        name: sorted(
+            (names[peer["GroupId"]], rule["FromPort"], rule["ToPort"])
+            for rule in group["IpPermissions"]
+            for peer in rule["UserIdGroupPairs"]
+        )
+        for name, group in groups.items()
+    }
+    assert {
+        "balancer": [],
+        "service": [("balancer", 8000, 8000)],
+        "mlflow": [("service", 5000, 5000)],
+        "database": [("mlflow", 3306, 3306), ("service", 3306, 3306)],
+    } == lets_in
+
+
+def test_the_database_is_private_encrypted_backed_up_and_keeps_its_own_password(
+    session, database
+) -> None:
+    assert (False, True) == (database["PubliclyAccessible"], database["StorageEncrypted"])
+    assert database["BackupRetentionPeriod"] >= 1
+    assert database["DeletionProtection"] is True
+    assert database["MasterUserSecret"]["SecretArn"].startswith("arn:aws:secretsmanager:")
+    ec2 = session.client("ec2")
+    for subnet in database["DBSubnetGroup"]["Subnets"]:
+        (table,) = ec2.describe_route_tables(
+            Filters=[{"Name": "association.subnet-id", "Values": [subnet["SubnetIdentifier"]]}]
+        )["RouteTables"]
+        assert ["local"] == [route["GatewayId"] for route in table["Routes"]]
+
+
+def test_the_database_refuses_connections_without_tls(session, database) -> None:
+    (group,) = database["DBParameterGroups"]
+    parameters = session.client("rds").describe_db_parameters(
+        DBParameterGroupName=group["DBParameterGroupName"]
+    )["Parameters"]
+    values = {item["ParameterName"]: item.get("ParameterValue") for item in parameters}
+    assert values["require_secure_transport"] in {"1", "ON"}
+
+
+def test_the_host_has_an_encrypted_disk_no_ssh_key_and_wants_signed_metadata_requests(
+    session, instance
+) -> None:
+    assert "required" == instance["MetadataOptions"]["HttpTokens"]
+    assert "KeyName" not in instance
+    volumes = session.client("ec2").describe_volumes()["Volumes"]
+    assert [True] == [volume["Encrypted"] for volume in volumes]
+
+
+def test_the_bucket_is_closed_encrypted_versioned_and_wants_tls(session) -> None:
+    s3 = session.client("s3")
+    (bucket,) = [item["Name"] for item in s3.list_buckets()["Buckets"]]
+    closed = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+    assert {
+        "BlockPublicAcls": True, "IgnorePublicAcls": True,
+        "BlockPublicPolicy": True, "RestrictPublicBuckets": True,
+    } == closed  # fmt: skip
+    assert "Enabled" == s3.get_bucket_versioning(Bucket=bucket)["Status"]
+    assert s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    (statement,) = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
+    assert ("Deny", "*", "s3:*") == tuple(
+        statement[key] for key in ("Effect", "Principal", "Action")
+    )
+    assert {"Bool": {"aws:SecureTransport": "false"}} == statement["Condition"]
+
+
+def test_images_are_scanned_encrypted_and_never_overwritten(session) -> None:
+    (repository,) = session.client("ecr").describe_repositories()["repositories"]
+    assert {"scanOnPush": True} == repository["imageScanningConfiguration"]
+    assert "IMMUTABLE" == repository["imageTagMutability"]
+    assert "AES256" == repository["encryptionConfiguration"]["encryptionType"]
+
+
+def test_containers_run_as_nobody_special_on_a_root_that_cannot_be_written(containers) -> None:
+    assert 3 == len(containers)
+    for container in containers:
+        assert container["user"] not in {"", "0", "root"}
+        assert container["readonlyRootFilesystem"] is True
+        assert not container.get("privileged")
+
+
+def test_containers_get_their_secrets_by_reference_only(containers) -> None:
+    for container in containers:
+        assert [] == [
+            item["name"] for item in container["environment"] if _SECRET_WORDS.search(item["name"])
+        ]
+        wanted = {"DATABASE_URL", "MLFLOW_TRACKING_URI"}
+        references = {item["name"]: item["valueFrom"] for item in container["secrets"]}
+        assert wanted <= references.keys() <= {*wanted, "API_KEY"}
+        for arn in references.values():
+            assert re.match(r"arn:aws:(secretsmanager|ssm):eu-central-1:\d{12}:", arn)
+    assert any(
+        item["name"] == "API_KEY" for container in containers for item in container["secrets"]
+    )
+
+
+def test_no_secret_value_appears_in_output_user_data_or_task_definitions(
+    session, said, user_data, containers
+) -> None:
+    secrets = session.client("secretsmanager")
+    values = []
+    for item in secrets.list_secrets()["SecretList"]:
+        if item.get("SecretVersionsToStages"):
+            text = secrets.get_secret_value(SecretId=item["ARN"])["SecretString"]
+            values += json.loads(text).values() if text.startswith("{") else [text]
+    values = [value for value in values if value not in {"admin", "mysql"} and len(str(value)) > 5]
+    assert len(values) >= 2, "the API key and the database's password"
+    for place in (said, user_data, json.dumps(containers)):
+        assert [] == [value for value in values if str(value) in place]
+
+
+def test_no_role_has_a_policy_of_aws_or_a_wildcard_among_its_actions(session) -> None:
+    iam = session.client("iam")
+    for role in iam.list_roles(PathPrefix="/sales-forecasting/")["Roles"]:
+        attached = iam.list_attached_role_policies(RoleName=role["RoleName"])["AttachedPolicies"]
+        assert {item["PolicyName"] for item in attached} <= {f"{PREFIX}-github"}
+        for statement in statements_of(session, role["RoleName"]):
+            assert [] == [action for action in as_list(statement["Action"]) if "*" in action]
+
+
+def test_no_role_may_touch_everything_where_aws_knows_something_narrower(session) -> None:
+    iam = session.client("iam")
+    roles = [item["RoleName"] for item in iam.list_roles(PathPrefix="/sales-forecasting/")["Roles"]]
+    assert {"task", "execution", "scheduler", "mlflow", "github"} == {
+        role.removeprefix(f"{PREFIX}-") for role in roles
+    }
+    for role in roles:
+        for statement in statements_of(session, role):
+            if "*" in as_list(statement["Resource"]) and "Condition" not in statement:
+                for action in as_list(statement["Action"]):
+                    assert AS_WIDE_AS_AWS_HAS_IT.fullmatch(action), role
+
+
+def test_the_service_may_do_nothing_on_aws(session) -> None:
+    assert [] == statements_of(session, f"{PREFIX}-task")
+
+
+def test_the_pipeline_can_destroy_nothing(session) -> None:
+    actions = {
+        action
+        for statement in statements_of(session, f"{PREFIX}-github")
+        for action in as_list(statement["Action"])
+    }
+    assert {"ecs:UpdateService", "ecr:PutImage", "rds:ModifyDBInstance"} < actions
+    assert set() == actions & {
+        "rds:DeleteDBInstance", "s3:DeleteBucket", "s3:DeleteObject", "ec2:TerminateInstances",
+        "ecs:DeleteService", "secretsmanager:DeleteSecret", "iam:DeleteRole",
+    }  # fmt: skip
+
+
+def test_the_pipeline_logs_in_from_one_branch_of_one_repository_only(session) -> None:
+    role = session.client("iam").get_role(RoleName=f"{PREFIX}-github")["Role"]
+    (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert {
+        "StringEquals": {
+            "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
+            "token.actions.githubusercontent.com:sub": "repo:acme/forecasts:ref:refs/heads/main",
+        }
+    } == statement["Condition"]
+
+
+def test_a_roles_policies_fit_into_what_iam_takes_with_long_names_too(session) -> None:
+    aws = Aws(
+        InfraSettings(
+            region="ap-southeast-2", project="a" * 16, environment="b" * 10,
+            github_repository="acme/forecasts", alarm_email="team@example.com",
+        ),
+        account="123456789012",
+    )  # fmt: skip
+    roles = [item for stack in both(aws) for item in stack.own if isinstance(item, Role)]
+    for role in roles:
+        assert letters(role.statements) < 10_240 - 200, role
+        assert all(letters(item.statements) < 6_144 - 200 for item in role.attached), role
+
+
+def test_alarms_alone_may_publish_to_the_topic(session) -> None:
+    sns = session.client("sns")
+    (topic,) = sns.list_topics()["Topics"]
+    text = sns.get_topic_attributes(TopicArn=topic["TopicArn"])["Attributes"]["Policy"]
+    allowed = [item for item in json.loads(text)["Statement"] if item["Effect"] == "Allow"]
+    assert [{"Service": "cloudwatch.amazonaws.com"}] == [item["Principal"] for item in allowed]
