@@ -20,7 +20,7 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 from aws_cloud_infra import cost, policy
 from aws_cloud_infra.aws import Aws
 from aws_cloud_infra.errors import AWS_ERRORS, translate
-from aws_cloud_infra.resource import Resource
+from aws_cloud_infra.resource import Resource, Within
 from aws_cloud_infra.settings import InfraSettings, load_settings
 from aws_cloud_infra.stack import (
     Action,
@@ -162,8 +162,10 @@ class _Commands:
             return 0
         print(self._title)
         for change in changes:
-            print(f"  {_STATES[change.action]:<16}{change.resource}")
-            for note in change.live.notes if change.live else ():
+            notes = change.live.notes if change.live else ()
+            if notes or not change.resource.only_found:
+                print(f"  {_STATES[change.action]:<16}{change.resource}")
+            for note in notes:
                 print(f"  {'':<16}  {note}")
         _print_outputs(outputs)
         return 0
@@ -241,18 +243,19 @@ def _lines(change: Change) -> Iterator[str]:
             yield f"  = {change.resource}: stays, {change.reason}"
         return
     yield f"  {_SIGNS[change.action]} {change.resource}"
+    if change.action is Action.CREATE:
+        for name, value in change.desired.items():
+            yield f"        {name}: {_brief(value)}"
+        return
     for item in change.differences:
-        if change.action is Action.CREATE:
-            yield f"        {item.setting}: {_brief(item.new)}"
-        else:
-            yield f"        {item.setting}: {_brief(item.old)} -> {_brief(item.new)}"
+        yield f"        {item.setting}: {_brief(item.old)} -> {_brief(item.new)}"
 
 
 def _brief(value: Any) -> str:
     """Return a value on one line; what is too long is in the JSON."""
-    if value is None:
+    if value is None or value == "":
         return "none"
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    text = str(value) if isinstance(value, str | Within) else json.dumps(value, default=str)
     return text if len(text) <= _WIDEST else f"{text[:_WIDEST]}..."
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from graphlib import TopologicalSorter
 from typing import Any, TypeVar
@@ -52,6 +52,7 @@ class Change:
     live: Live | None
     differences: tuple[Difference, ...] = ()
     reason: str = ""
+    desired: Settings = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -135,8 +136,8 @@ def plan(resources: Sequence[Resource]) -> list[Change]:
 
 def _compare(resource: Resource, live: Live | None, desired: Settings) -> Change:
     if live is None:
-        return Change(resource, Action.CREATE, None, differences(desired, {}))
-    if live.tags is not None and not resource.aws.owns(live.tags):
+        return Change(resource, Action.CREATE, None, differences(desired, {}), desired=desired)
+    if live.tags is not None and not _is_ours(resource, live):
         missing = dict(resource.aws.tags.items() - live.tags.items())
         return Change(
             resource, Action.REFUSE, live, (),
@@ -218,17 +219,22 @@ def _appeared(resource: Resource) -> Live:
 def plan_destroy(stack: Stack, other: Stack, *, include_data: bool) -> list[Change]:
     """Return what is to be deleted of a stack, last made first. Reads only.
 
-    Kept, with all that they need: what the other stack has, and data unless it is included.
-    What is not ours is not touched.
+    Shared things stay as long as the other stack is there, or data that was spared needs them;
+    data stays unless it is included; what is not ours is not touched.
     """
     found = find_all(tuple(dict.fromkeys((*stack.resources, *other.own))))
     reasons: dict[Resource, str] = {}
     for resource in other.own:
-        if found[resource] and not resource.only_found:
-            _keep(resource, f"the {other.name} stack uses it", reasons)
+        if found[resource] and resource.protected:
+            _keep(resource, f"data of the {other.name} stack needs it", reasons)
+    if any(
+        _is_alive(resource, found[resource]) for resource in other.own if resource not in reasons
+    ):
+        for resource in stack.shared:
+            reasons[resource] = f"the {other.name} stack uses it"
     for resource in stack.resources:
         live = found[resource]
-        if live and live.tags is not None and not resource.aws.owns(live.tags):
+        if live and not _is_ours(resource, live):
             reasons[resource] = "it is not ours"
         elif live and resource.protected and not include_data:
             _keep(resource, "it holds data, or data needs it: --include-data", reasons)
@@ -240,6 +246,17 @@ def plan_destroy(stack: Stack, other: Stack, *, include_data: bool) -> list[Chan
         for resource in reversed(stack.resources)
         if (live := found[resource]) and not resource.only_found
     ]  # fmt: skip
+
+
+def _is_ours(resource: Resource, live: Live) -> bool:
+    return live.tags is None or resource.aws.owns(live.tags)
+
+
+def _is_alive(resource: Resource, live: Live | None) -> bool:
+    """Return whether it is there, ours, and would be deleted with its stack."""
+    if live is None or resource.only_found:
+        return False
+    return _is_ours(resource, live) and not resource.spared(live)
 
 
 def _keep(resource: Resource, reason: str, reasons: dict[Resource, str]) -> None:

@@ -75,6 +75,7 @@ class Instance(Ec2Resource):
         Permission(
             ("iam:PassRole",),
             ("arn:{partition}:iam::{account}:role/sales-forecasting/{prefix}-*",),
+            {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
         ),
     )  # fmt: skip
 

@@ -113,26 +113,19 @@ class Killer:
         self._left: int | None = None
         self._when = ""
         self._writes_only = False
-        self._each = False
         session.events.register("before-send.*.*", self._before)
         session.events.register("after-call.*.*", self._after)
 
     def aim(self, number: int, when: str, *, writes_only: bool = False) -> None:
         """Die at a call from now on (0: the next), "before" it is sent or "after" it is done."""
         self.died_at, self._left, self._when, self._writes_only = "", number, when, writes_only
-        self._each = False
-
-    def lose_each_answer(self) -> None:
-        """Let each thread die after its next write: done, but nobody learns of it."""
-        self.aim(0, "after", writes_only=True)
-        self._each = True
 
     def rest(self) -> None:
         """Let everything live from now on."""
         self.died_at, self._left = "", None
 
     def _before(self, event_name: str, **_: Any) -> None:
-        if self.died_at and not self._each:
+        if self.died_at:
             raise Killed
         self._count("before", event_name)
 

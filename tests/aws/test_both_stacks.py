@@ -92,8 +92,10 @@ def test_each_script_alone_makes_what_it_needs_in_an_empty_account(account: Acco
         make(stacks[1 - first])
         # The second tells the first where MLflow is, at most.
         assert {} == what_changes(plan(stacks[first].resources))
-        for mine, other in ((0, 1), (1, 0)):
-            destroy(plan_destroy(stacks[mine], stacks[other], include_data=True), quietly)
+        gone, left = stacks[first], stacks[1 - first]
+        destroy(plan_destroy(gone, left, include_data=True), quietly)
+        assert {} == what_changes(plan(left.resources)), "it misses nothing"
+        destroy(plan_destroy(left, gone, include_data=True), quietly)
         assert {} == ours(account, baseline)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from aws_cloud_infra import infra, mlflow_infra
 from aws_cloud_infra.commands import main
 from tests.aws.account import Account
+from tests.aws.census import census
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = {"serving": infra, "MLflow": mlflow_infra}
@@ -129,3 +131,30 @@ def test_a_wrong_setting_is_one_line_and_calls_nobody(run, tmp_path: Path) -> No
     code, out, err = run(infra, "plan", "--config", str(config))
     assert (1, "") == (code, out)
     assert "300 is not one of 256, 512, 1024, 2048, 4096" in err
+
+
+def answer_on_a_terminal(account: Account, answer: str) -> tuple[int, str]:
+    """Run the MLflow script without a verb, and type an answer; return exit code and output."""
+    ours, its = os.openpty()
+    try:
+        os.write(ours, f"{answer}\n".encode())
+        done = subprocess.run(
+            [sys.executable, ROOT / "aws_cloud_infra" / "mlflow_infra.py"],
+            stdin=its, env=account.environment(), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    finally:
+        os.close(ours)
+        os.close(its)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_without_a_verb_a_terminal_is_shown_the_plan_and_asked(account: Account) -> None:
+    before = census(account.session())
+    code, said = answer_on_a_terminal(account, "n")
+    assert (1, True) == (code, said.endswith("Nothing was changed.\n"))
+    assert "  + database sales-forecast-production\n" in said
+    assert before == census(account.session())
+    code, said = answer_on_a_terminal(account, "y")
+    assert 0 == code
+    assert "created database sales-forecast-production (" in said
+    assert "database: sales-forecast-production\n" in said

@@ -2,7 +2,8 @@
 
 What there is afterwards is counted by listing the account, not by the code under test.
 Every test here dies after each write. EVERY_CALL=1 dies at each single call, reads too, both
-before it is sent and after it was done, from an empty account each time: an hour or more.
+before it is sent and after it was done, from an empty account each time: hours. EVERY_CALL=7 dies
+at every seventh.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from contextlib import suppress
 import botocore.endpoint
 import pytest
 
+from aws_cloud_infra import stack as stack_module
 from aws_cloud_infra.aws import Aws
 from aws_cloud_infra.stack import Stack, apply, destroy, plan, plan_destroy
 from aws_cloud_infra.stacks import both
@@ -21,9 +23,8 @@ from tests.aws.account import Account, Killed, Killer, answer_with, record
 from tests.aws.census import Census, census, counts, without
 from tests.aws.lifecycle import quietly, what_changes
 
-every_call = pytest.mark.skipif(
-    os.environ.get("EVERY_CALL") != "1", reason="takes hours: set EVERY_CALL=1"
-)
+STEP = int(os.environ.get("EVERY_CALL", "0"))
+every_call = pytest.mark.skipif(STEP == 0, reason="takes hours: set EVERY_CALL=1")
 
 
 Do = Callable[[Stack, Stack], None]
@@ -49,17 +50,19 @@ def assert_complete(account: Account) -> None:
 
 
 def die_after_each_write(account: Account, do: Do) -> int:
-    """Do it for both stacks, each time until no thread is left alive: each dies after one write.
+    """Do it for both stacks with processes that each die after their first write.
 
-    Returns how many processes died.
+    What other threads of the process have sent by then is done as well. Returns how many died
+    before one had nothing to write any more.
     """
     session = account.session()
     killer = Killer(session)
     serving, tracking = both(account.aws(session), final_snapshot=False)
     deaths = 0
     for stack, other in ((tracking, serving), (serving, tracking)):
-        killer.lose_each_answer()
+        killer.aim(0, "after", writes_only=True)
         while not _survives(do, stack, other):
+            killer.aim(0, "after", writes_only=True)
             deaths += 1
             assert deaths < 1000, f"never done; the last one died at {killer.died_at}"
     return deaths
@@ -118,6 +121,21 @@ def test_apply_and_destroy_complete_when_each_call_is_throttled_once(
 
 
 @every_call
+def test_both_survive_processes_that_die_after_each_single_write(
+    account: Account,
+    made_once: dict[str, int],
+    empty: Census,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stack_module, "SIDE_BY_SIDE", 1)
+    assert die_after_each_write(account, make) > 80
+    assert counts(census(account.session())) == made_once
+    assert_complete(account)
+    assert die_after_each_write(account, unmake) > 50
+    assert counts(census(account.session())) == counts(empty)
+
+
+@every_call
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("do", [make, unmake])
 def test_a_process_that_dies_at_any_call_is_healed_by_the_next(
@@ -141,5 +159,5 @@ def test_a_process_that_dies_at_any_call_is_healed_by_the_next(
         assert left == (empty if do is unmake else made_once), f"{when} call {number}: {died_at}"
         if do is make:
             assert_complete(account)
-        number += 1
+        number += STEP
     assert number > 100

@@ -131,19 +131,36 @@ def test_destroy_spares_data_and_all_that_data_stands_on(cloud: Cloud) -> None:
     assert {} == cloud.there
 
 
-def test_what_the_other_stack_stands_on_stays_until_that_is_destroyed_too(cloud: Cloud) -> None:
+def neighbours(cloud: Cloud) -> tuple[Stack, Stack]:
+    """Two stacks with ground and fence in common; the barn stands in both, full of treasure."""
     ground, fence = Thing(AWS, "ground", cloud), Thing(AWS, "fence", cloud)
+    chest = Treasure(AWS, "chest", cloud, on=(ground,))
     house = Stack("house", (ground, fence), (Thing(AWS, "house", cloud, on=(ground,)),))
-    barn = Stack("barn", (ground, fence), (Thing(AWS, "barn", cloud, on=(ground,)),))
+    barn = Stack("barn", (ground, fence), (chest, Thing(AWS, "barn", cloud, on=(chest,))))
+    return house, barn
+
+
+def test_what_two_stacks_share_stays_until_the_second_is_destroyed(cloud: Cloud) -> None:
+    house, barn = neighbours(cloud)
     put(cloud, *house.resources, *barn.own)
     changes = plan_destroy(house, barn, include_data=True)
-    assert {"thing ground": "the barn stack uses it"} == {
+    used = "the barn stack uses it"
+    assert {"thing ground": used, "thing fence": used} == {
         str(change.resource): change.reason for change in changes if change.reason
     }
     destroy(changes, quietly)
-    assert {"ground", "barn"} == set(cloud.there)
+    assert {"ground", "fence", "chest", "barn"} == set(cloud.there)
     destroy(plan_destroy(barn, house, include_data=True), quietly)
     assert {} == cloud.there
+
+
+def test_of_what_two_stacks_share_only_what_data_needs_outlives_both(cloud: Cloud) -> None:
+    house, barn = neighbours(cloud)
+    put(cloud, *house.resources, *barn.own)
+    destroy(plan_destroy(barn, house, include_data=False), quietly)
+    assert {"ground", "fence", "chest", "house"} == set(cloud.there)
+    destroy(plan_destroy(house, barn, include_data=False), quietly)
+    assert {"ground", "chest"} == set(cloud.there)
 
 
 def test_destroy_leaves_what_is_not_ours(cloud: Cloud) -> None:
