@@ -15,8 +15,9 @@ from aws_cloud_infra.resource import Live, Resource
 from aws_cloud_infra.resources import storage
 from aws_cloud_infra.resources.storage import Bucket
 from aws_cloud_infra.stack import Action, Stack, apply, destroy, plan, plan_destroy
-from tests.aws.account import Account, Killed, Killer, answer_with, record
+from tests.aws.account import Account, answer_with, record
 from tests.aws.lifecycle import NOBODY, Drift, check_life, quietly, what_changes
+from tests.aws.resources.ground import die_after_each_write
 
 NAME = "sales-forecast-production-mlflow-123456789012"
 
@@ -224,18 +225,5 @@ def test_what_cannot_be_deleted_is_told(account: Account) -> None:
 
 
 def test_runs_that_each_die_after_one_write_get_there(account: Account) -> None:
-    session = account.session()
-    killer = Killer(session)
-    resources = bucket(account.aws(session))
-    deaths = 0
-    while True:
-        killer.aim(0, "after", writes_only=True)
-        try:
-            apply(plan(resources), quietly)
-        except Killed:
-            deaths += 1
-        else:
-            break
-    assert deaths == 7, "one for each write"
-    killer.rest()
-    assert what_changes(plan(resources)) == {}
+    assert die_after_each_write(account, bucket) == 7, "one for each write"
+    assert what_changes(plan(bucket(account.aws()))) == {}
