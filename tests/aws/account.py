@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -28,6 +30,13 @@ SETTINGS: Mapping[str, Any] = {
     "github_repository": "acme/forecasts",
 }
 _READS = re.compile(r"^(Get|List|Describe|Head)")
+
+
+def is_read(call: str) -> bool:
+    """Return whether an operation, or an event that ends with its name, only reads."""
+    return bool(_READS.match(call.rsplit(".", 1)[-1]))
+
+
 _EMULATOR = {
     "MOTO_ECS_SERVICE_RUNNING": "0",
     "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",  # 10 MB of them for each empty account
@@ -51,7 +60,7 @@ class Calls:
 
     @property
     def writes(self) -> list[tuple[str, str]]:
-        return [call for call in self.made if not _READS.match(call[1])]
+        return [call for call in self.made if not is_read(call[1])]
 
     def __len__(self) -> int:
         return len(self.made)
@@ -133,10 +142,9 @@ class Killer:
         self._count("after", event_name)
 
     def _count(self, when: str, event_name: str) -> None:
-        operation = event_name.rsplit(".", 1)[1]
         if self._left is None or when != self._when:
             return
-        if self._writes_only and _READS.match(operation):
+        if self._writes_only and is_read(event_name):
             return
         self._left -= 1
         if self._left < 0:
@@ -194,23 +202,47 @@ class _Raw:
             yield self._body.pop()
 
 
+class CopyableAccount(Account):
+    """One of which copies can be taken, each with all that is in it at that moment."""
+
+    @contextmanager
+    def copy(self) -> Iterator[Account]:
+        made = httpx.get(f"{self.url}/copy", timeout=30).raise_for_status().json()
+        try:
+            yield Account(f"http://127.0.0.1:{made['port']}")
+        finally:
+            os.kill(made["pid"], signal.SIGKILL)
+
+
 @contextmanager
 def emulator() -> Iterator[Account]:
     """Run an emulator in a process of its own, on a free port of the loopback."""
+    with _serve("-m", "moto.server", "-H", "127.0.0.1", "-p") as url:
+        yield Account(url)
+
+
+@contextmanager
+def copyable_emulator() -> Iterator[CopyableAccount]:
+    """Run one of which copies can be taken."""
+    with _serve(str(Path(__file__).with_name("copyable_emulator.py"))) as url:
+        yield CopyableAccount(url)
+
+
+@contextmanager
+def _serve(*command: str) -> Iterator[str]:
+    """Run a Python command that ends with the port to listen on, and give the URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        [sys.executable, *command, str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, **_EMULATOR},
     )
     try:
-        account = Account(f"http://127.0.0.1:{port}")
         _until(lambda: server.poll() is not None or _answers(port))
-        account.reset()
-        yield account
+        yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
         server.wait(timeout=10)

@@ -1,16 +1,15 @@
 """Both stacks survive a process that dies at any call, and AWS asking to slow down at each.
 
 What there is afterwards is counted by listing the account, not by the code under test.
-Every test here dies after each write. EVERY_CALL=1 dies at each single call, reads too, both
-before it is sent and after it was done, from an empty account each time: hours. EVERY_CALL=7 dies
-at every seventh.
+Processes whose threads die together die after each write. A process with one thread dies after
+every twentieth, EVERY_WRITE=1 after each, and EVERY_CALL=1 after each read as well.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
+from typing import Any
 
 import botocore.endpoint
 import pytest
@@ -19,13 +18,20 @@ from aws_cloud_infra import stack as stack_module
 from aws_cloud_infra.aws import Aws
 from aws_cloud_infra.stack import Stack, apply, destroy, plan, plan_destroy
 from aws_cloud_infra.stacks import both
-from tests.aws.account import Account, Killed, Killer, answer_with, record
+from tests.aws.account import (
+    Account,
+    Killed,
+    Killer,
+    answer_with,
+    copyable_emulator,
+    is_read,
+    record,
+)
 from tests.aws.census import Census, census, counts, without
 from tests.aws.lifecycle import quietly, what_changes
 
-STEP = int(os.environ.get("EVERY_CALL", "0"))
-every_call = pytest.mark.skipif(STEP == 0, reason="takes hours: set EVERY_CALL=1")
-
+READS_TOO = "EVERY_CALL" in os.environ
+STRIDE = 1 if READS_TOO or "EVERY_WRITE" in os.environ else 20
 
 Do = Callable[[Stack, Stack], None]
 
@@ -120,44 +126,35 @@ def test_apply_and_destroy_complete_when_each_call_is_throttled_once(
     assert len(throttled) == len(calls)
 
 
-@every_call
-def test_both_survive_processes_that_die_after_each_single_write(
-    account: Account,
-    made_once: dict[str, int],
-    empty: Census,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(stack_module, "SIDE_BY_SIDE", 1)
-    assert die_after_each_write(account, make) > 80
-    assert counts(census(account.session())) == made_once
-    assert_complete(account)
-    assert die_after_each_write(account, unmake) > 50
-    assert counts(census(account.session())) == counts(empty)
-
-
-@every_call
-@pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("do", [make, unmake])
-def test_a_process_that_dies_at_any_call_is_healed_by_the_next(
-    account: Account, made_once: dict[str, int], do: Do, when: str
+def test_wherever_a_process_dies_the_next_completes_what_it_began(
+    do: Do, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = account.session()
-    killer, aws = Killer(session), account.aws(session)
-    number, died_at = 0, "somewhere"
-    while died_at:
-        account.reset()
-        empty = counts(census(session))
+    """A call before which it dies leaves what the call before it left when its answer was lost."""
+    monkeypatch.setattr(stack_module, "SIDE_BY_SIDE", 1)
+    died: list[str] = []
+    with copyable_emulator() as account:
+        empty = counts(census(account.session()))
+        with account.copy() as undisturbed:
+            do_both(undisturbed.aws(), make)
+            made = counts(census(undisturbed.session()))
         if do is unmake:
-            do_both(aws, make)
-        killer.aim(number, when)
-        with suppress(Killed):
-            do_both(aws, do)
-        died_at = killer.died_at
-        killer.rest()
-        do_both(aws, do)
-        left = counts(census(session))
-        assert left == (empty if do is unmake else made_once), f"{when} call {number}: {died_at}"
-        if do is make:
-            assert_complete(account)
-        number += STEP
-    assert number > 100
+            do_both(account.aws(), make)
+
+        def die_here(event_name: str, **_: Any) -> None:
+            if is_read(event_name) and not READS_TOO:
+                return
+            died.append(event_name)
+            if len(died) % STRIDE:
+                return
+            with account.copy() as left_behind:
+                do_both(left_behind.aws(), do)
+                found = counts(census(left_behind.session()))
+                assert found == (made if do is make else empty), f"after {event_name}"
+                if do is make:
+                    assert_complete(left_behind)
+
+        session = account.session()
+        session.events.register("after-call.*.*", die_here)
+        do_both(account.aws(session), do)
+    assert len(died) > STRIDE
