@@ -2,6 +2,7 @@
 
 python train.py                 backtest, fit, log to MLflow, gate, promote, write the bundle
 python train.py --if-changed    the same, unless the last training saw this very data
+python train.py publish         record what a training made while MLflow did not answer
 python train.py backtest --csv FILE --horizon 8 --windows 8 --step 4
 """
 
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -24,6 +26,9 @@ from sales_forecast.errors import SalesForecastError, SettingsError
 from sales_forecast.panel import Panel
 from sales_forecast.settings import load_settings
 from sales_forecast.sources import LAYOUTS, read_sales
+
+if TYPE_CHECKING:
+    from sales_forecast.publish import Outcome
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,6 +48,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.set_defaults(run=train)
     commands = parser.add_subparsers(title="commands")
+    kept = commands.add_parser(
+        "publish", help="publish what a training made and could not record in MLflow"
+    )
+    kept.set_defaults(run=publish)
     measure = commands.add_parser("backtest", help="measure models; no MLflow, nothing published")
     measure.add_argument("--csv", type=Path, help="a sales file (default: the database)")
     measure.add_argument("--layout", choices=LAYOUTS, default="stores")
@@ -88,6 +97,21 @@ def train(arguments: argparse.Namespace) -> int:
         from sales_forecast.publish import train_and_publish
 
         outcome = train_and_publish(panel, source, settings, progress)
+    return _tell(outcome, started)
+
+
+def publish(_: argparse.Namespace) -> int:
+    """Publish the bundle that an earlier training had to keep, and say so."""
+    started = time.monotonic()
+    with _progress() as progress:
+        progress("importing MLflow")
+        from sales_forecast.publish import publish_kept
+
+        outcome = publish_kept(load_settings(), progress)
+    return _tell(outcome, started)
+
+
+def _tell(outcome: Outcome, started: float) -> int:
     for protocol, table in outcome.tables.items():
         print(f"{protocol}\n{table}\n")
     for check in outcome.verdict.checks:

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from sales_forecast.backtest import Progress, models_in, residual_factors, scores
-from sales_forecast.bundle import TREES, Bundle
+from sales_forecast.bundle import TREES, Bundle, read_bundle
 from sales_forecast.features import FEATURE_NAMES
 from sales_forecast.forecasters.export import trees_to_onnx
 from sales_forecast.gate import MANY_STEPS_NAME, ONE_STEP_NAME, SERVED, Tables
@@ -46,7 +46,10 @@ _GIT_TIMEOUT_SECONDS = 10
 
 @dataclass(frozen=True)
 class Candidate:
-    """A bundle that could be served, and what it was made of. `models`: None for the baseline."""
+    """A bundle that could be served, and what it was made of.
+
+    `models`: None for the baseline, and for a bundle that was read back.
+    """
 
     manifest: Manifest
     files: Mapping[str, bytes]
@@ -80,6 +83,13 @@ def baseline_candidate(panel: Panel, source: str, tables: Tables, note: str) -> 
     """Pack the growth baseline: no parameters, only its scores and intervals."""
     manifest = _manifest(panel, source, tables, kind="baseline", note=note)
     return Candidate(manifest, _table_files(tables), tables, None)
+
+
+def kept_candidate(folder: Path) -> Candidate:
+    """Read back what a training wrote. Raises BundleRefused."""
+    manifest = read_bundle(folder).manifest
+    files = {name: (folder / name).read_bytes() for name in manifest.checksums}
+    return Candidate(manifest, files, read_tables(folder), None)
 
 
 def read_tables(folder: Path) -> Tables:

@@ -6,6 +6,7 @@ SalesForecastError
 ├── NotEnoughData          too few weeks for what was asked
 ├── DatabaseError          the database does not answer, or not as it should
 ├── RegistryError          MLflow does not answer, or not as it should
+├── NothingToPublish       no training left anything that MLflow does not know
 ├── BundleRefused          a model bundle that is damaged or fails its own golden rows
 ├── InvalidRequest (422)   a field of a request that cannot be answered
 ├── InvalidJson (400)      a body that is not JSON
@@ -76,6 +77,12 @@ class RegistryError(SalesForecastError):
     """MLflow does not answer, or does not hold what was asked for."""
 
     code = "registry_unavailable"
+
+
+class NothingToPublish(SalesForecastError):
+    """No training left a bundle that MLflow does not know yet."""
+
+    code = "nothing_to_publish"
 
 
 class BundleRefused(SalesForecastError):

@@ -16,11 +16,12 @@ from sales_forecast.bundle import CHALLENGER, CHAMPION, point, read_manifest, wr
 from sales_forecast.candidate import (
     Candidate,
     baseline_candidate,
+    kept_candidate,
     model_candidate,
     read_tables,
 )
 from sales_forecast.database import SAMPLE
-from sales_forecast.errors import NotEnoughData
+from sales_forecast.errors import NotEnoughData, NothingToPublish, RegistryError
 from sales_forecast.gate import Tables, Verdict, judge
 from sales_forecast.manifest import Kind
 from sales_forecast.panel import Panel
@@ -34,6 +35,8 @@ BASELINE_NOTE = (
     "No model has beaten the growth baseline on this data yet, so the baseline itself answers: "
     "sales of the same week a year before, times the growth of the last 8 weeks."
 )
+_PENDING = "pending"
+"""The link to a bundle that MLflow may not know yet."""
 _TOO_SHORT = "there are too few weeks for windows that could judge the models"
 
 
@@ -55,34 +58,69 @@ def train_and_publish(panel: Panel, source: str, settings: Settings, progress: P
     """
     registry = Registry(settings.mlflow_tracking_uri, settings.var_dir)
     champion = _champion(registry, source)
+    publish = _Publisher(registry, settings.var_dir, progress)
     tables = evaluate(panel, progress)
-    publish = _Publisher(registry, settings.var_dir, panel, progress)
     try:
         candidate = model_candidate(panel, source, tables, progress)
     except NotEnoughData as error:
         if champion is not None and champion.kind == "models":
             raise
-        return _publish_baseline(publish, source, tables, Verdict(()), error.message)
-    verdict = judge(tables, champion.tables, champion.kind) if champion else judge(tables)
+        baseline = baseline_candidate(panel, source, tables, BASELINE_NOTE)
+        return _publish_baseline(publish, baseline, Verdict(()), error.message)
+    verdict = _judge(candidate, champion)
+    if champion is None and not verdict.passed:
+        baseline = baseline_candidate(panel, source, tables, BASELINE_NOTE)
+        outcome = _publish_baseline(publish, baseline, verdict, _shortfall(verdict))
+        publish(candidate, CHALLENGER)
+        return outcome
+    return _publish_judged(publish, candidate, verdict)
+
+
+def publish_kept(settings: Settings, progress: Progress) -> Outcome:
+    """Publish the bundle that a training made and could not record, judged anew.
+
+    It goes to MLflow without the models in their own flavours: they ended with the training.
+    Raises NothingToPublish, RegistryError, BundleRefused.
+    """
+    link = settings.var_dir / _PENDING
+    if not link.is_dir():
+        raise NothingToPublish(f"Nothing waits to be published: there is no {link}.")
+    candidate = kept_candidate(link.resolve())
+    manifest = candidate.manifest
+    registry = Registry(settings.mlflow_tracking_uri, settings.var_dir)
+    champion = _champion(registry, manifest.training.source)
+    publish = _Publisher(registry, settings.var_dir, progress)
+    if manifest.kind == "models":
+        return _publish_judged(publish, candidate, _judge(candidate, champion))
+    if champion is None or champion.kind == "baseline":
+        return _publish_baseline(publish, candidate, Verdict(()), _TOO_SHORT)
+    return _publish_judged(publish, candidate, Verdict(()))
+
+
+def _judge(candidate: Candidate, champion: _Champion | None) -> Verdict:
+    if champion is None:
+        return judge(candidate.tables)
+    return judge(candidate.tables, champion.tables, champion.kind)
+
+
+def _shortfall(verdict: Verdict) -> str:
+    return "; ".join(str(check) for check in verdict.shortfalls) or _TOO_SHORT
+
+
+def _publish_judged(publish: _Publisher, candidate: Candidate, verdict: Verdict) -> Outcome:
     version = candidate.manifest.version
     if verdict.passed:
         publish(candidate, CHAMPION)
         return _outcome(candidate, verdict, CHAMPION, f"{version} is the new champion.")
-    shortfall = "; ".join(str(check) for check in verdict.shortfalls) or _TOO_SHORT
-    if champion is None:
-        outcome = _publish_baseline(publish, source, tables, verdict, shortfall)
-        publish(candidate, CHALLENGER)
-        return outcome
     publish(candidate, CHALLENGER)
-    sentence = f"{version} stays challenger and the champion is kept: {shortfall}."
+    sentence = f"{version} stays challenger and the champion is kept: {_shortfall(verdict)}."
     return _outcome(candidate, verdict, CHALLENGER, sentence)
 
 
 def _publish_baseline(
-    publish: _Publisher, source: str, tables: Tables, verdict: Verdict, shortfall: str
+    publish: _Publisher, baseline: Candidate, verdict: Verdict, shortfall: str
 ) -> Outcome:
     """Publish the growth baseline as the first champion: always something honest to serve."""
-    baseline = baseline_candidate(publish.panel, source, tables, BASELINE_NOTE)
     publish(baseline, CHAMPION)
     version = baseline.manifest.version
     sentence = f"{BASELINE_NOTE} Published as champion {version}: {shortfall.rstrip('.')}."
@@ -115,7 +153,6 @@ def _champion(registry: Registry, source: str) -> _Champion | None:
 class _Publisher:
     registry: Registry
     var_dir: Path
-    panel: Panel
     progress: Progress
 
     def __call__(self, candidate: Candidate, alias: str) -> None:
@@ -124,16 +161,25 @@ class _Publisher:
         folder = write_bundle(
             self.var_dir / "bundles" / manifest.version, manifest, candidate.files
         )
+        pending = self.var_dir / _PENDING
+        point(pending, folder)
         self.progress(f"recording {manifest.version} in MLflow")
-        version = record(self.registry, candidate, self.panel, self._report(candidate))
-        self.registry.point(alias, version)
+        try:
+            version = record(self.registry, candidate, self._report(candidate))
+            self.registry.point(alias, version)
+        except RegistryError as error:
+            raise RegistryError(
+                f"{error.message} What was trained is kept in {folder}: `python train.py publish` "
+                "records it without training again."
+            ) from error
         point(self.var_dir / alias, folder)
+        pending.unlink()
 
     def _report(self, candidate: Candidate) -> dict[str, bytes]:
         files = {}
         for protocol in candidate.tables:
             text = score_table(candidate.manifest.scores[protocol])
             files[f"scores_{protocol}.md"] = f"{text}\n".encode()
-            plot = forecast_plot(self.panel, candidate.tables, protocol)
+            plot = forecast_plot(candidate.tables, protocol)
             files[f"forecasts_{protocol}.png"] = plot
         return files

@@ -16,12 +16,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from sales_forecast.gate import BASELINE_MODEL, SERVED, Tables
-from sales_forecast.panel import Panel
 
 Scores = Mapping[str, Mapping[str, float]]
 _COLUMNS = ("model", "WMAE", "to growth", "WAPE", "RMSE", "MAE on holidays", "in 80% interval")
 _PANELS = 4
-_WEEKS_BEFORE = 4
 
 
 def score_table(scores: Scores) -> str:
@@ -61,7 +59,7 @@ def _or_dash(value: float, form: str) -> str:
     return "-" if pd.isna(value) else form.format(value)
 
 
-def forecast_plot(panel: Panel, tables: Tables, protocol: str) -> bytes:
+def forecast_plot(tables: Tables, protocol: str) -> bytes:
     """Draw what was sold beside what had been forecast, for four stores, as a PNG."""
     table = tables[protocol]
     served = SERVED["models"][protocol]
@@ -71,7 +69,7 @@ def forecast_plot(panel: Panel, tables: Tables, protocol: str) -> bytes:
     figure = Figure(figsize=(11, 6.5), layout="constrained")
     axes = figure.subplots(2, 2, squeeze=False).ravel()
     for ax, series in zip(axes, picks, strict=False):
-        _draw(ax, panel, table[table["unique_id"] == series], series, model)
+        _draw(ax, table[table["unique_id"] == series], series, model)
     for ax in axes[len(picks) :]:
         ax.remove()
     axes[0].legend(loc="upper left", frameon=False, fontsize=8)
@@ -85,14 +83,11 @@ def forecast_plot(panel: Panel, tables: Tables, protocol: str) -> bytes:
     return out.getvalue()
 
 
-def _draw(ax: Axes, panel: Panel, rows: pd.DataFrame, series: str, model: str) -> None:
-    start = int((panel.periods < rows["ds"].min().to_datetime64()).sum())
-    shown = slice(max(start - _WEEKS_BEFORE, 0), None)
-    sold = panel.y[panel.positions[series], shown]
-    ax.plot(panel.periods[shown], sold, color="0.25", linewidth=1.2, label="sold")
+def _draw(ax: Axes, rows: pd.DataFrame, series: str, model: str) -> None:
     # Where windows overlap, the latest word on a week is the one to show.
     last = rows.sort_values("cutoff").drop_duplicates("ds", keep="last").sort_values("ds")
     days = last["ds"].to_numpy()
+    ax.plot(days, last["y"], color="0.25", linewidth=1.2, label="sold")
     ax.plot(days, last[model], color="tab:blue", linewidth=1.4, label="forecast")
     ax.fill_between(
         days,

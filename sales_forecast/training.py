@@ -41,6 +41,8 @@ class Models:
     random_forest: FittedTrees
     xgboost: FittedTrees
     arima: FittedArima
+    panel: Panel
+    """All that they were fitted to."""
 
 
 def score_models(
@@ -115,4 +117,4 @@ def fit_models(panel: Panel, progress: Progress) -> Models:
     progress("fitting xgboost on all weeks")
     xgboost = XGBOOST.fit(panel)
     progress("fitting arima on all weeks")
-    return Models(random_forest, xgboost, ARIMA.fit(panel))
+    return Models(random_forest, xgboost, ARIMA.fit(panel), panel)

@@ -94,11 +94,19 @@ class FakeModel:
 
     folder: Path
     failure: Exception | None = field(default=None)
+    kept: str | None = None
+    """The version that last proved itself."""
 
     def find(self, stop: Event) -> Path:
         if self.failure:
             raise self.failure
         return self.folder
+
+    def keep(self, folder: Path) -> None:
+        self.kept = (folder / "manifest.json").read_text()
+
+    def describe(self) -> None:
+        return None
 
     def publish(self, version: str) -> None:
         self.folder.mkdir(exist_ok=True)
@@ -149,6 +157,9 @@ class LiveStub:
         if self._predictor is None:
             raise NotReady(self.problem or "The model is being loaded.")
         return self._predictor
+
+    def describe(self) -> dict[str, object]:
+        return {**self.predictor.describe(), "registry": None, "refused": self.problem}
 
     def check(self) -> None:
         _ = self.predictor

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +18,6 @@ from sales_forecast.errors import RegistryError
 from sales_forecast.features import FEATURE_NAMES, History
 from sales_forecast.forecasters import smoothing
 from sales_forecast.forecasters.trees import FittedTrees, training_set
-from sales_forecast.registry.__main__ import main
 from sales_forecast.registry.arima import ArimaModel
 from sales_forecast.registry.client import BUNDLE_MODEL, Registry
 from sales_forecast.registry.record import record
@@ -30,7 +26,6 @@ from tests import trained
 
 ROOT = Path(__file__).parents[1]
 REPORT = {"scores_one_step.md": b"| model |", "forecasts_one_step.png": b"\x89PNG"}
-URI = "models:/Sales-Forecasting@champion"
 MODELS = {"RF-Sales-Forecasting", "XGB-Sales-Forecasting", "ARIMA-Sales-Forecasting"}
 
 
@@ -80,7 +75,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory, _environment_as_it_was: N
     folder = tmp_path_factory.mktemp("registry")
     tracking_uri = f"sqlite:///{folder}/mlflow.db"
     registry = Registry(tracking_uri, folder)
-    registry.point("champion", record(registry, trained.candidate(), trained.panel(), REPORT))
+    registry.point("champion", record(registry, trained.candidate(), REPORT))
     return Recorded(tracking_uri, folder, registry)
 
 
@@ -224,8 +219,8 @@ def test_a_baseline_is_recorded_without_model_runs_and_nothing_is_printed(
 ) -> None:
     registry = Registry(f"sqlite:///{tmp_path}/new/folder/mlflow.db", tmp_path / "new" / "folder")
     candidate = baseline_candidate(trained.first_weeks(2), "x", {}, "a note")
-    first = record(registry, candidate, trained.first_weeks(2), {})
-    second = record(registry, candidate, trained.first_weeks(2), {})
+    first = record(registry, candidate, {})
+    second = record(registry, candidate, {})
     registry.point("champion", second)
     folder = registry.fetch(BUNDLE_MODEL, "champion")
     client = MlflowClient(f"sqlite:///{tmp_path}/new/folder/mlflow.db")
@@ -255,88 +250,6 @@ def test_a_tracking_address_that_cannot_work_is_said_in_one_line(
     assert 1 == len(refused.value.message.splitlines())
 
 
-def fetch(tracking_uri: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "sales_forecast.registry", "fetch", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "MLFLOW_TRACKING_URI": tracking_uri},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_the_command_prints_the_folder_and_nothing_else(recorded: Recorded, tmp_path: Path) -> None:
-    done = fetch(recorded.tracking_uri, URI, tmp_path)
-
-    assert (0, "") == (done.returncode, done.stderr)
-    (line,) = done.stdout.splitlines()
-    assert tmp_path in Path(line).parents
-    assert trained.candidate().files[TREES] == read_bundle(Path(line)).trees
-
-
-def test_the_command_needs_no_training_library(recorded: Recorded, tmp_path: Path) -> None:
-    code = f"""
-import sys
-from sales_forecast.registry.__main__ import main
-assert main(["fetch", {URI!r}, {str(tmp_path)!r}]) == 0
-print({{"sklearn", "xgboost", "statsmodels", "matplotlib", "onnx"}} & set(sys.modules))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env={**os.environ, "MLFLOW_TRACKING_URI": recorded.tracking_uri},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-    assert "set()" == done.stdout.splitlines()[-1]
-
-
-def test_the_folder_that_is_printed_is_the_fetched_one(
-    recorded: Recorded, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", recorded.tracking_uri)
-
-    assert 0 == main(["fetch", URI, str(recorded.folder)])
-    assert (f"{recorded.registry.fetch(BUNDLE_MODEL, 'champion')}\n", "") == capfd.readouterr()
-
-
-@pytest.mark.parametrize(
-    ("uri", "line"),
-    [
-        (
-            "models:/Sales-Forecasting@nobody",
-            "models:/Sales-Forecasting@nobody names nothing. Run `python train.py` first.",
-        ),
-        ("models:/Sales-Forecasting/1", "models:/Sales-Forecasting/1 is not of the form"),
-        ("var/champion", "var/champion is not of the form models:/NAME@ALIAS"),
-    ],
-)
-def test_the_command_fails_with_one_line(
-    recorded: Recorded, capfd: pytest.CaptureFixture[str], uri: str, line: str
-) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", recorded.tracking_uri)
-        assert 1 == main(["fetch", uri, str(recorded.folder)])
-
-    out, problem = capfd.readouterr()
-    assert "" == out
-    assert problem.startswith(line)
-    assert 1 == len(problem.splitlines())
-
-
-def test_the_command_without_its_arguments_is_wrong_usage(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(["fetch", URI])
-
-    assert 2 == stopped.value.code
-    assert "cache_dir" in capfd.readouterr().err
-
-
 def test_a_new_tracking_database_is_not_answered_from_the_cache_of_the_old_one(
     tmp_path: Path,
 ) -> None:
@@ -345,7 +258,7 @@ def test_a_new_tracking_database_is_not_answered_from_the_cache_of_the_old_one(
         registry = Registry(f"sqlite:///{tmp_path}/{name}.db", tmp_path)
         panel = trained.first_weeks(2)
         candidate = baseline_candidate(panel, "short", {}, name)
-        registry.point("champion", record(registry, candidate, panel, {}))
+        registry.point("champion", record(registry, candidate, {}))
         folder = registry.fetch(BUNDLE_MODEL, "champion")
         assert folder is not None
         notes.append(read_manifest(folder).note)

@@ -52,33 +52,33 @@ def tables(n_series: int) -> Tables:
 
 @pytest.mark.parametrize("n_series", [1, 3, 9])
 def test_a_picture_is_a_png_of_one_size_for_any_number_of_stores(n_series):
-    picture = forecast_plot(sample_panel(n_series), tables(n_series), "one_step")
+    picture = forecast_plot(tables(n_series), "one_step")
     assert b"\x89PNG\r\n\x1a\n" == picture[:8]
     assert (1100, 650) == struct.unpack(">II", picture[16:24])
 
 
 def test_equal_forecasts_make_equal_pictures_and_others_make_others():
-    panel, drawn = sample_panel(3), tables(3)
-    picture = forecast_plot(panel, drawn, "one_step")
-    assert picture == forecast_plot(panel, drawn, "one_step")
+    drawn = tables(3)
+    picture = forecast_plot(drawn, "one_step")
+    assert picture == forecast_plot(drawn, "one_step")
     moved = drawn["one_step"].assign(seasonal_naive_growth=2e5)
-    assert picture != forecast_plot(panel, {"one_step": moved}, "one_step")
+    assert picture != forecast_plot({"one_step": moved}, "one_step")
 
 
 def test_the_models_are_drawn_where_there_are_any():
-    panel, drawn = sample_panel(3), tables(3)["one_step"]
+    drawn = tables(3)["one_step"]
     with_models = drawn.assign(rf_xgb_mean=2e5, rf_xgb_mean_lo_80=1e5, rf_xgb_mean_hi_80=3e5)
-    baseline = forecast_plot(panel, {"one_step": drawn}, "one_step")
-    assert baseline != forecast_plot(panel, {"one_step": with_models}, "one_step")
+    baseline = forecast_plot({"one_step": drawn}, "one_step")
+    assert baseline != forecast_plot({"one_step": with_models}, "one_step")
 
 
 def test_of_windows_that_overlap_the_latest_forecast_of_a_week_is_drawn():
-    panel, table = sample_panel(3), tables(3)["many_steps"]
+    table = tables(3)["many_steps"]
     latest = table.loc[table.groupby(["unique_id", "ds"])["cutoff"].idxmax()]
     assert len(latest) < len(table)
     shuffled = table.sample(frac=1, random_state=0)
-    assert forecast_plot(panel, {"many_steps": latest}, "many_steps") == forecast_plot(
-        panel, {"many_steps": shuffled}, "many_steps"
+    assert forecast_plot({"many_steps": latest}, "many_steps") == forecast_plot(
+        {"many_steps": shuffled}, "many_steps"
     )
 
 
@@ -88,14 +88,14 @@ def test_a_store_with_gaps_or_without_sales_is_drawn_without_complaint():
     split = RollingOrigin(horizon=1, windows=3, step=1)
     table = with_intervals(backtest(panel, BASELINES, split))
     assert {"2", "3"} == set(table["unique_id"])
-    picture = forecast_plot(panel, {"one_step": table}, "one_step")
+    picture = forecast_plot({"one_step": table}, "one_step")
     assert (1100, 650) == struct.unpack(">II", picture[16:24])
 
 
 def test_a_picture_leaves_its_tables_as_they_are():
     table = tables(3)["many_steps"]
     before = table.copy()
-    forecast_plot(sample_panel(3), tables(3), "many_steps")
+    forecast_plot(tables(3), "many_steps")
     pd.testing.assert_frame_equal(before, table)
 
 

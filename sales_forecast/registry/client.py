@@ -1,8 +1,7 @@
 """Names and bundles: which version an alias means, and where its files are.
 
 Takes names and aliases, gives versions and bundle folders. Every failure of MLflow leaves
-here as RegistryError, and nothing that MLflow remarks reaches the terminal. Imports no
-training library: the service's child process fetches with it.
+here as RegistryError, and nothing that MLflow remarks reaches the terminal.
 """
 
 from __future__ import annotations

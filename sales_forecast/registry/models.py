@@ -20,7 +20,6 @@ from mlflow.models import ModelSignature, infer_signature
 from sales_forecast.features import FEATURE_NAMES
 from sales_forecast.forecasters.trees import training_set
 from sales_forecast.manifest import StoredPanel
-from sales_forecast.panel import Panel
 from sales_forecast.registry import arima
 from sales_forecast.training import Models
 
@@ -39,9 +38,9 @@ class LoggedModel:
     arguments: Mapping[str, object]
 
 
-def logged_models(models: Models, panel: Panel, folder: Path) -> list[LoggedModel]:
+def logged_models(models: Models, folder: Path) -> list[LoggedModel]:
     """Describe all three. `folder`: where files may be written that MLflow is to copy."""
-    rows = training_set(panel, models.random_forest.profile).X[:5]
+    rows = training_set(models.panel, models.random_forest.profile).X[:5]
     example = pd.DataFrame(rows, columns=list(FEATURE_NAMES))
     change = models.random_forest.regressor.predict(rows)
     signature = infer_signature(example, np.asarray(change, dtype=np.float64))
@@ -75,20 +74,20 @@ def logged_models(models: Models, panel: Panel, folder: Path) -> list[LoggedMode
                 "pip_requirements": [*_pins("scikit-learn", "numpy", "pandas"), _xgboost_pin()],
             },
         ),
-        _logged_arima(models, panel, folder),
+        _logged_arima(models, folder),
     ]
 
 
-def _logged_arima(models: Models, panel: Panel, folder: Path) -> LoggedModel:
+def _logged_arima(models: Models, folder: Path) -> LoggedModel:
     file = folder / "arima.json"
     file.write_text(
         arima.FittedArimaFile(
             theta=dict(models.arima.theta),
             profile_weights=models.arima.profile.weights.tolist(),
-            history=StoredPanel.of(panel),
+            history=StoredPanel.of(models.panel),
         ).model_dump_json()
     )
-    example = pd.DataFrame({"Store": [int(panel.series[0])], "steps": [5]})
+    example = pd.DataFrame({"Store": [int(models.panel.series[0])], "steps": [5]})
     weeks = pd.DataFrame({"Store": [1], "Date": ["2012-11-02"], "Sales": [1.0]})
     return LoggedModel(
         "arima",

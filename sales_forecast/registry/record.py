@@ -14,28 +14,26 @@ import mlflow
 
 from sales_forecast.bundle import write_bundle
 from sales_forecast.candidate import Candidate
-from sales_forecast.panel import Panel
 from sales_forecast.registry.client import Registry, quietly
 from sales_forecast.registry.models import LoggedModel, logged_models
 from sales_forecast.training import PROTOCOLS
 
 
-def record(
-    registry: Registry, candidate: Candidate, panel: Panel, report: Mapping[str, bytes]
-) -> str:
+def record(registry: Registry, candidate: Candidate, report: Mapping[str, bytes]) -> str:
     """Log one training: a parent run, a child run per model, and the bundle.
 
-    `report`: file name -> content, kept beside the bundle. Returns the version of the
-    bundle in the registry, without any alias yet.
+    `report`: file name -> content, kept beside the bundle. Nothing is registered before all of it
+    has been logged. Returns the version of the bundle in the registry, without any alias yet.
     """
     with quietly(), tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         mlflow.set_experiment(experiment_id=registry.experiment())
         with mlflow.start_run(run_name=candidate.manifest.version) as run:
             _log_parent(candidate, folder, report)
-            if candidate.models is not None:
-                for model in logged_models(candidate.models, panel, folder):
-                    _log_child(model, candidate)
+            models = logged_models(candidate.models, folder) if candidate.models else []
+            logged = {model.registered_name: _log_child(model, candidate) for model in models}
+            for name, uri in logged.items():
+                mlflow.register_model(uri, name)
             return registry.register_bundle(run.info.run_id)
 
 
@@ -81,12 +79,12 @@ def _log_parent(candidate: Candidate, folder: Path, report: Mapping[str, bytes])
         mlflow.log_artifact(str(folder / name), "report")
 
 
-def _log_child(model: LoggedModel, candidate: Candidate) -> None:
+def _log_child(model: LoggedModel, candidate: Candidate) -> str:
+    """Log one model; return its address in MLflow."""
     with mlflow.start_run(run_name=model.name, nested=True):
         mlflow.log_params({name: str(value) for name, value in model.params.items()})
         for protocol, models in candidate.manifest.scores.items():
             scores = models.get(model.name, {})
             mlflow.log_metrics({f"{protocol}.{name}": value for name, value in scores.items()})
-        model.flavor.log_model(  # type: ignore[attr-defined]
-            name=model.name, registered_model_name=model.registered_name, **model.arguments
-        )
+        logged = model.flavor.log_model(name=model.name, **model.arguments)  # type: ignore[attr-defined]
+        return str(logged.model_uri)

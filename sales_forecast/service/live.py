@@ -68,9 +68,11 @@ class Live:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Return what a deployment asks for. Touches neither the database nor the bundle."""
-        model = locate(settings.model_uri, settings.var_dir / "fetched")
-        return cls(model, Database(settings.database_url), settings.refresh_seconds)
+        """Return what a deployment asks for. Touches neither the database nor the bundle.
+
+        Raises SettingsError where MODEL_URI can never lead to a bundle.
+        """
+        return cls(locate(settings), Database(settings.database_url), settings.refresh_seconds)
 
     def __enter__(self) -> Self:
         self._stop.clear()
@@ -100,6 +102,17 @@ class Live:
     def problem(self) -> str | None:
         """Why the newest bundle or the newest weeks are not served, if they are not."""
         return self._problem
+
+    def describe(self) -> dict[str, object]:
+        """Return what the model is, where it came from, and why a newer one is not served.
+
+        Raises NotReady.
+        """
+        return {
+            **self.predictor.describe(),
+            "registry": self._model.describe(),
+            "refused": self._problem,
+        }
 
     def wait(self, seconds: float) -> None:
         """Wait until the first look has ended, well or not, but no longer than `seconds`."""
@@ -140,6 +153,7 @@ class Live:
         except SalesForecastError as error:
             return error.message
         self._predictor = predictor
+        self._model.keep(folder)
         logger.info("Serving model %s with sales until %s.", predictor.version, predictor.origin)
         _give_memory_back()
         return None

@@ -136,4 +136,4 @@ def add_routes(app: FastAPI, live: Live) -> None:
     @app.get("/model", responses=_NOT_READY, tags=["operation"])
     async def model() -> dict[str, object]:
         """Describe the model: version, training window, scores beside the naive baseline."""
-        return {**live.predictor.describe(), "refused": live.problem}
+        return live.describe()

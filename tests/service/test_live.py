@@ -87,6 +87,14 @@ def test_a_bundle_that_fails_is_refused_with_its_reason_and_the_previous_one_sta
     assert f"{reason} Served meanwhile: model model 1 on history 1." in caplog.messages
 
 
+def test_only_a_bundle_that_proved_itself_is_kept(live):
+    live.refresh()
+    publish(live, "bad")
+    live.refresh()
+
+    assert live._model.kept == "model 1"
+
+
 def test_a_refused_bundle_is_neither_built_nor_logged_again_until_something_changes(
     live, database, caplog
 ):

@@ -1,23 +1,22 @@
-"""MODEL_URI leads to a folder: at once, through a link, or fetched by a child process."""
+"""MODEL_URI leads to a folder: at once, through a link, or by a registry's name for it."""
 
 from __future__ import annotations
 
-import sys
-import time
-from threading import Event, Timer
+from threading import Event
 
 import pytest
 
-from sales_forecast.errors import BundleRefused, RegistryError
-from sales_forecast.service.location import Folder, RegisteredModel, locate
+from sales_forecast.errors import BundleRefused, SettingsError
+from sales_forecast.service.location import Folder, locate
+from sales_forecast.service.registered import RegisteredModel
+from sales_forecast.settings import Settings
 
 NEVER = Event()
 URI = "models:/Sales-Forecasting@champion"
 
 
-def fetched_by(script: str, cache) -> RegisteredModel:
-    """Return a registered model that a small script fetches; its arguments are URI and folder."""
-    return RegisteredModel(URI, cache, (sys.executable, "-c", script))
+def settings(model_uri: str, tracking_uri: str = "http://127.0.0.1:5000") -> Settings:
+    return Settings(model_uri=model_uri, mlflow_tracking_uri=tracking_uri)
 
 
 def test_a_link_is_followed_to_where_it_points_now(tmp_path):
@@ -47,62 +46,24 @@ def test_a_file_is_no_bundle(tmp_path):
         Folder(file).find(NEVER)
 
 
-def test_a_uri_of_the_registry_is_told_from_a_folder(tmp_path):
-    assert isinstance(locate(URI, tmp_path), RegisteredModel)
-    assert isinstance(locate("var/champion", tmp_path), Folder)
+def test_a_folder_is_left_to_whoever_publishes_it(tmp_path):
+    Folder(tmp_path).keep(tmp_path)
+
+    assert Folder(tmp_path).describe() is None
+    assert [] == list(tmp_path.iterdir())
 
 
-def test_a_registered_model_is_where_the_last_line_of_the_fetch_says(tmp_path):
-    model = fetched_by("import sys; print('noise'); print(sys.argv[2] + '/v1')", tmp_path)
-
-    assert model.find(NEVER) == tmp_path / "v1"
-
-
-def test_a_registered_model_is_not_fetched_again_at_once(tmp_path):
-    model = fetched_by(
-        "import os, sys; print(sys.argv[2] + '/' + str(len(os.listdir(sys.argv[2]))))", tmp_path
-    )
-    first = model.find(NEVER)
-    (tmp_path / "another").touch()
-
-    assert first == model.find(NEVER) == tmp_path / "0"
+def test_a_uri_of_the_registry_is_told_from_a_folder():
+    assert isinstance(locate(settings(URI)), RegisteredModel)
+    assert isinstance(locate(settings("var/champion")), Folder)
 
 
-def test_a_fetch_that_fails_gives_the_reason_of_the_child(tmp_path):
-    model = fetched_by("import sys; sys.exit('no such alias: champion')", tmp_path)
-
-    with pytest.raises(RegistryError, match=f"{URI} cannot be fetched: no such alias: champion"):
-        model.find(NEVER)
-
-
-def test_a_fetch_that_failed_is_not_tried_again_at_once(tmp_path):
-    model = fetched_by("import os, sys; os.mkdir(sys.argv[2] + '/tried'); sys.exit('no')", tmp_path)
-
-    for _ in range(2):
-        with pytest.raises(RegistryError, match=r"cannot be fetched: no\.$"):
-            model.find(NEVER)
-
-    model._next = 0.0  # ten seconds have passed
-    with pytest.raises(RegistryError, match="File exists"):
-        model.find(NEVER)
+@pytest.mark.parametrize("uri", ["models:/Sales-Forecasting", "models:/Sales-Forecasting/1"])
+def test_a_uri_without_an_alias_is_refused_at_once(uri):
+    with pytest.raises(SettingsError, match=r"is not of the form models:/NAME@ALIAS"):
+        locate(settings(uri))
 
 
-def test_a_later_fetch_that_fails_keeps_the_bundle_fetched_before(tmp_path, caplog):
-    once = "import os, sys; os.mkdir(sys.argv[2] + '/v1'); print(sys.argv[2] + '/v1')"
-    model = fetched_by(once, tmp_path)
-    first = model.find(NEVER)
-    model._next = 0.0  # a minute has passed
-
-    assert model.find(NEVER) == first
-    assert "The bundle fetched before stays." in caplog.text
-
-
-def test_a_fetch_ends_promptly_when_the_service_stops(tmp_path):
-    stop = Event()
-    Timer(0.3, stop.set).start()
-    begin = time.monotonic()
-
-    with pytest.raises(RegistryError):
-        fetched_by("import time; time.sleep(60)", tmp_path).find(stop)
-
-    assert time.monotonic() - begin < 10
+def test_a_registered_model_without_a_server_is_refused_at_once_with_what_to_do():
+    with pytest.raises(SettingsError, match=r"set MLFLOW_TRACKING_URI.*MODEL_URI is the folder"):
+        locate(settings(URI, "sqlite:///var/mlflow.db"))

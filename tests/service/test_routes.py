@@ -130,7 +130,12 @@ def test_ready_says_no_with_the_reason_while_the_database_does_not_answer(live: 
 
 
 def test_model_gives_its_description_and_what_was_refused(ask: Ask):
-    assert ask("GET", "/model").json() == {"version": "fake-1", "warnings": [], "refused": None}
+    assert ask("GET", "/model").json() == {
+        "version": "fake-1",
+        "warnings": [],
+        "registry": None,
+        "refused": None,
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,207 @@
+"""The MLflow host as it runs: what its unit says, a real database, the emulator's bucket."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pymysql
+import pytest
+import sqlalchemy as sa
+
+from aws_cloud_infra.mlflow_host import start
+from tests.aws.account import Account
+from tests.aws.machine import BUCKET, DATABASE, REAL, SECRET, Machine
+from tests.mlflow_server import START_SECONDS, free_port, until
+
+MASTER = ("admin", "P@55w0rd!")
+"""The one login that the emulator's databases have."""
+
+
+@dataclass
+class TlsDatabase:
+    """A server that the master user may only reach with TLS."""
+
+    port: int
+    host: str = "127.0.0.1"
+
+    def connect(self, user: str, password: str, **options: Any) -> Any:
+        return pymysql.connect(
+            host=self.host, port=self.port, user=user, password=password,
+            **{"ssl": start.TLS, **options},
+        )  # fmt: skip
+
+
+@contextmanager
+def tls_database() -> Iterator[TlsDatabase]:
+    """Run a throwaway MariaDB; without one, borrow the server that TEST_MYSQL_URL names."""
+    missing = [
+        program
+        for program in ("mariadbd", "mariadb-install-db", "openssl")
+        if not shutil.which(program)
+    ]
+    given = os.environ.get("TEST_MYSQL_URL")
+    if missing and not given:
+        pytest.skip(
+            f"install MariaDB ({', '.join(missing)} not found), or set TEST_MYSQL_URL to a server"
+        )
+    with _borrowed(str(given)) if missing else _throwaway() as database:
+        yield database
+
+
+@contextmanager
+def _throwaway() -> Iterator[TlsDatabase]:
+    # Its user must be able to read the folder, which pytest's own do not allow.
+    folder = Path(tempfile.mkdtemp(prefix="mariadb-"))
+    folder.chmod(0o755)
+    data = folder / "data"
+    data.mkdir()
+    user = []
+    if os.geteuid() == 0:
+        shutil.chown(data, "mysql")
+        user = ["--user=mysql"]
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+         "-subj", "/CN=database", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    key.chmod(0o644)
+    subprocess.run(
+        ["mariadb-install-db", "--no-defaults", *user, f"--datadir={data}", "--skip-test-db",
+         "--auth-root-authentication-method=normal"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    database, socket = TlsDatabase(free_port()), data / "socket"
+    server = subprocess.Popen(
+        ["mariadbd", "--no-defaults", *user, f"--datadir={data}", f"--socket={socket}",
+         "--bind-address=127.0.0.1", f"--port={database.port}", "--require-secure-transport=ON",
+         f"--ssl-cert={certificate}", f"--ssl-key={key}", "--innodb-flush-log-at-trx-commit=0"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        until(socket.exists, lambda: "the database does not start", START_SECONDS)
+        with closing(pymysql.connect(user="root", unix_socket=str(socket))) as root:
+            _let_the_master_in(root)
+        yield database
+    finally:
+        server.terminate()
+        server.wait(30)
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _borrowed(url: str) -> Iterator[TlsDatabase]:
+    """Use a server whose databases may be somebody's: only where ours are not there yet."""
+    at = sa.make_url(url)
+    database = TlsDatabase(at.port or 3306, at.host or "127.0.0.1")
+    with closing(database.connect(at.username or "root", at.password or "")) as root:
+        with root.cursor() as cursor:
+            cursor.execute("SHOW DATABASES")
+            if taken := {"sales", "mlflow"} & {name for (name,) in cursor.fetchall()}:
+                pytest.skip(f"the server of TEST_MYSQL_URL has databases named {sorted(taken)}")
+        _let_the_master_in(root)
+        try:
+            yield database
+        finally:
+            with root.cursor() as cursor:
+                for name in ("sales", "mlflow"):
+                    cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+                for user in ("sales", "mlflow", MASTER[0]):
+                    cursor.execute(f"DROP USER IF EXISTS '{user}'@'%'")
+
+
+def _let_the_master_in(root: Any) -> None:
+    with root.cursor() as cursor:
+        cursor.execute("CREATE USER %s@'%%' IDENTIFIED BY %s", MASTER)
+        cursor.execute("GRANT ALL ON *.* TO %s@'%%' WITH GRANT OPTION", MASTER[:1])
+
+
+@dataclass
+class Host:
+    """MLflow as systemd would run it, on the emulator's account and a real database."""
+
+    machine: Machine
+    account: Account
+    database: TlsDatabase
+    port: int
+    server: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        file = Path(self.machine.of_unit("EnvironmentFile"))
+        return {
+            **self.account.environment(),
+            **dict(line.split("=", 1) for line in file.read_text().splitlines()),
+            "HOME": str(self.machine.root),
+            # The endpoint that the emulator gives a database is no real one.
+            "DATABASE_HOST": self.database.host,
+            "DATABASE_PORT": str(self.database.port),
+        }
+
+    @property
+    def log(self) -> Path:
+        return Path(self.machine.of_unit("StandardOutput").removeprefix("append:"))
+
+    def start(self) -> None:
+        """Run what the unit says and wait until it answers; the first start makes 65 tables."""
+        with self.log.open("ab") as log:
+            self.server = subprocess.Popen(
+                self.machine.of_unit("ExecStart").split(),
+                env=self.environment, cwd=self.machine.root, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+        until(self.answers, self.log.read_text, START_SECONDS)
+
+    def answers(self) -> bool:
+        assert self.server is not None
+        assert self.server.poll() is None, self.log.read_text()
+        with suppress(httpx.TransportError):
+            return httpx.get(f"{self.url}/health").text == "OK"
+        return False
+
+    def kill(self) -> None:
+        if self.server is not None:
+            os.killpg(self.server.pid, signal.SIGKILL)
+            self.server.wait()
+            self.server = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def shared_url(self) -> str:
+        secrets = self.account.session().client("secretsmanager")
+        return secrets.get_secret_value(SecretId=SECRET)["SecretString"]
+
+
+@contextmanager
+def running_host(account: Account, database: TlsDatabase, folder: Path) -> Iterator[Host]:
+    """Set a machine up in a folder, in an empty account, and run what its unit says."""
+    account.reset()
+    session = account.session()
+    where = {"LocationConstraint": "eu-central-1"}
+    session.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=where)
+    session.client("secretsmanager").create_secret(Name=SECRET)
+    session.client("rds").create_db_instance(
+        DBInstanceIdentifier=DATABASE, DBInstanceClass="db.t4g.micro", Engine="mysql",
+        MasterUsername=MASTER[0], ManageMasterUserPassword=True, AllocatedStorage=20,
+    )  # fmt: skip
+    running = Host(Machine(folder, REAL), account, database, free_port())
+    _, done = running.machine.set_up(port=running.port)
+    assert 0 == done.returncode, done.stderr
+    running.start()
+    try:
+        yield running
+    finally:
+        running.kill()

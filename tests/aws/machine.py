@@ -1,0 +1,113 @@
+"""A machine that becomes the MLflow host: the real set-up script in a scratch folder as its root.
+
+What is not on this machine is stood in for: the commands of Amazon Linux.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from email import message_from_string
+from pathlib import Path
+from typing import Any
+
+from aws_cloud_infra.mlflow_host import user_data
+
+ENVIRONMENT = Path(sys.prefix)
+BUCKET, DATABASE, SECRET = "artifacts", "sales-forecast-production", "database-url"
+
+
+def composed(**changes: Any) -> str:
+    names = {"region": "eu-central-1", "bucket": BUCKET, "database": DATABASE, "secret": SECRET}
+    return user_data(**{**names, "log_group": "/sales-forecast/production/mlflow", **changes})
+
+
+def parts(text: str) -> dict[str, str]:
+    """Return the parts of user data by their type, as cloud-init takes them apart."""
+    message = message_from_string(text)
+    assert message.is_multipart()
+    assert [] == message.defects
+    return {
+        part.get_content_type(): part.get_payload(decode=True).decode()
+        for part in message.get_payload()
+    }
+
+
+STAND_INS = {
+    "rpm": '[ -e "$STATE/packages" ]',
+    "dnf": '[ ! -e "$STATE/no-network" ] && touch "$STATE/packages"',
+    "id": '[ -e "$STATE/user" ]',
+    "useradd": 'touch "$STATE/user"',
+    "python3.11": 'mkdir -p "$3/bin" && cp "$STATE/python" "$3/bin"',
+    "amazon-cloudwatch-agent-ctl": 'touch "$STATE/amazon-cloudwatch-agent"',
+    "systemctl": """case $1 in
+        is-active) [ -e "$STATE/$3" ] ;;
+        start) touch "$STATE/$2" ;;
+        restart) [ ! -e "$STATE/broken" ] && touch "$STATE/$2" ;;
+    esac""",
+}
+"""Commands of another machine; each also writes down that it was called."""
+
+
+@dataclass
+class Machine:
+    """A scratch folder in place of the host's root."""
+
+    root: Path
+    pip: str = 'echo "pip ${*:3}" >>"$CALLS"; [ ! -e "$STATE/no-index" ]'
+    """What stands in for the environment's Python, to be quick, where it is not the point."""
+
+    @property
+    def state(self) -> Path:
+        return self.root / "state"
+
+    def set_up(self, **changes: Any) -> tuple[list[str], subprocess.CompletedProcess[str]]:
+        """Run the script as cloud-init does; return the stand-ins' calls and how it ended."""
+        commands, calls = self.root / "commands", self.root / "calls"
+        commands.mkdir(parents=True, exist_ok=True)
+        self.state.mkdir(exist_ok=True)
+        calls.write_text("")
+        told = 'echo "${0##*/} $*" >>"$CALLS"'
+        for command, does in (
+            *((commands / name, f"{told}\n{does}") for name, does in STAND_INS.items()),
+            (self.state / "python", self.pip),
+        ):
+            command.write_text(f"#!/bin/bash\n{does}\n")
+            command.chmod(0o755)
+        script = self.root / "script"
+        script.write_text(parts(composed(**changes))["text/x-shellscript"])
+        done = subprocess.run(
+            ["bash", script],
+            env={
+                "PATH": f"{commands}:{os.environ['PATH']}", "STATE": str(self.state),
+                "CALLS": str(calls),
+                "ROOT": str(self.root), "PAUSE": "0", "PIP_NO_INDEX": "1",
+                "PIP_ROOT_USER_ACTION": "ignore",
+            },
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return calls.read_text().splitlines(), done
+
+    @property
+    def unit(self) -> Path:
+        return self.root / "etc/systemd/system/mlflow.service"
+
+    def of_unit(self, key: str) -> str:
+        (found,) = re.findall(rf"^{key}=(.*)$", self.unit.read_text(), re.MULTILINE)
+        return found
+
+    def files(self) -> dict[str, tuple[int, str]]:
+        """Return the text of all files of the host, and when they were written."""
+        return {
+            str(path.relative_to(self.root)): (path.stat().st_mtime_ns, path.read_text())
+            for folder in ("opt", "etc", "var")
+            for path in (self.root / folder).rglob("*")
+            if path.is_file() and "venv" not in path.parts
+        }
+
+
+REAL = f'exec {ENVIRONMENT}/bin/python "$@"'
+"""This environment, which has all that the host needs: pip finds nothing to do."""

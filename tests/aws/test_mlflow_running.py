@@ -1,0 +1,238 @@
+"""MLflow on its host, for real: on MySQL over TLS and S3, trained into and served from."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import httpx
+import pandas as pd
+import pymysql
+import pytest
+
+from aws_cloud_infra.mlflow_host import start
+from sales_forecast import registry
+from sales_forecast.sample import sample_rows
+from tests.aws.account import Account
+from tests.aws.host import MASTER, Host, running_host, tls_database
+from tests.aws.machine import BUCKET, DATABASE, SECRET
+from tests.service.conftest import PREDICT
+from tests.service.deployment import ROOT, Deployment
+from tests.service.test_server import eventually, url_in
+
+STORES = (3, 12, 30)
+
+
+@pytest.fixture(scope="module")
+def host(server: Account, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    with (
+        tls_database() as database,
+        running_host(server, database, tmp_path_factory.mktemp("host")) as running,
+    ):
+        yield running
+
+
+def test_a_run_with_an_artifact_is_logged_through_it_and_lands_in_the_bucket(host: Host) -> None:
+    assert registry
+    from mlflow import MlflowClient  # noqa: PLC0415 - takes seconds
+
+    client = MlflowClient(host.url)
+    run = client.create_run(client.create_experiment("sales"))
+    client.log_metric(run.info.run_id, "wape", 0.07)
+    client.log_text(run.info.run_id, "a model", "model.txt")
+    assert {"wape": 0.07} == client.get_run(run.info.run_id).data.metrics
+    s3 = host.account.session().client("s3")
+    (found,) = s3.list_objects_v2(Bucket=BUCKET)["Contents"]
+    assert re.fullmatch(r"artifacts/\d+/[0-9a-f]{32}/artifacts/model\.txt", found["Key"])
+    assert b"a model" == s3.get_object(Bucket=BUCKET, Key=found["Key"])["Body"].read()
+
+
+@pytest.mark.parametrize(
+    ("called", "status"),
+    [("127.0.0.1", 200), ("localhost:8080", 200), (socket.gethostname(), 200),
+     ("evil.example.com", 403), ("mlflow.evil.example.com:5000", 403)],
+)  # fmt: skip
+def test_only_its_own_names_are_answered(host: Host, called: str, status: int) -> None:
+    url = f"{host.url}/api/2.0/mlflow/experiments/get?experiment_id=0"
+    assert status == httpx.get(url, headers={"Host": called}).status_code
+
+
+def test_its_private_address_with_the_port_is_one_of_its_names(host: Host) -> None:
+    """As the service calls it. On this machine that is the address by which it reached MariaDB."""
+    arguments = _arguments_of(host)
+    names = arguments[arguments.index("--allowed-hosts") + 1].split(",")
+    assert {"127.0.0.1", f"127.0.0.1:{host.port}", f"{socket.gethostname()}:{host.port}"} <= {
+        *names
+    }
+    assert "*" not in names
+
+
+def _arguments_of(host: Host) -> list[str]:
+    assert host.server is not None
+    return Path(f"/proc/{host.server.pid}/cmdline").read_text().split("\0")
+
+
+def test_the_secret_opens_the_services_database_and_no_other(host: Host) -> None:
+    found = re.fullmatch(
+        rf"mysql\+pymysql://sales:([\w-]{{43}})@127\.0\.0\.1:{host.database.port}/sales"
+        r"\?ssl_check_hostname=false",
+        host.shared_url,
+    )
+    assert found
+    with closing(host.database.connect("sales", found[1])) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW DATABASES")
+            assert {"sales", "information_schema"} == {name for (name,) in cursor.fetchall()}
+        with connection.cursor() as cursor, pytest.raises(pymysql.OperationalError, match="1044"):
+            cursor.execute("USE mlflow")
+    for ssl in ({"ssl_disabled": True, "ssl": None},):
+        with pytest.raises(pymysql.OperationalError, match="1045"):
+            host.database.connect("sales", found[1], **ssl)
+
+
+def test_the_url_in_the_secret_works_as_the_services_database_url(host: Host) -> None:
+    from sales_forecast.database import Database  # noqa: PLC0415 - brings SQLAlchemy along
+
+    with closing(Database(host.shared_url)) as database:
+        database.ping()
+
+
+def test_no_password_is_in_the_log_or_in_what_other_users_can_see(host: Host) -> None:
+    assert host.server is not None
+    environment = Path(f"/proc/{host.server.pid}/environ").read_text()
+    (own,) = re.findall(
+        r"MLFLOW_BACKEND_STORE_URI=mysql\+pymysql://mlflow:([\w-]{43})@", environment
+    )
+    (shared,) = re.findall(r"sales:([\w-]{43})@", host.shared_url)
+    seen = host.log.read_text() + " ".join(_arguments_of(host))
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            seen += process.read_text()
+    assert [] == [password for password in (own, shared, MASTER[1]) if password in seen]
+
+
+@pytest.fixture
+def told(host: Host, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """This process is told what the host is."""
+    for name, value in host.environment.items():
+        monkeypatch.setenv(name, value)
+    return host
+
+
+def test_a_password_that_does_not_work_any_more_is_replaced(told: Host) -> None:
+    before = told.shared_url
+    with closing(told.database.connect(*MASTER)) as connection, connection.cursor() as cursor:
+        cursor.execute("DROP USER sales")
+    with closing(start.open_databases(DATABASE)) as databases:
+        start.share_sales(databases, SECRET)
+        after = told.shared_url
+        assert before != after
+        start.share_sales(databases, SECRET)
+    assert after == told.shared_url
+    told.database.connect("sales", re.findall(r":([\w-]{43})@", after)[0]).close()
+
+
+def test_somebodys_own_database_in_the_secret_is_left_alone(told: Host) -> None:
+    secrets = told.account.session().client("secretsmanager")
+    before = told.shared_url
+    own = "postgresql+psycopg://me:mine@db.example.com/sales"
+    secrets.put_secret_value(SecretId=SECRET, SecretString=own)
+    with closing(start.open_databases(DATABASE)) as databases:
+        start.share_sales(databases, SECRET)
+    assert own == told.shared_url
+    secrets.put_secret_value(SecretId=SECRET, SecretString=before)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"DATABASE": "not-there"}, {"SECRET_NAME": "not-there"}, {"DATABASE_PORT": "1"}],
+)
+def test_what_is_not_there_yet_ends_it_with_one_line(host: Host, changes: dict[str, str]) -> None:
+    done = subprocess.run(
+        host.machine.of_unit("ExecStart").split(),
+        env={**host.environment, **changes}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert 1 == done.returncode
+    assert done.stderr.startswith("MLflow cannot start yet: ")
+    assert 1 == len(done.stderr.splitlines())
+
+
+@pytest.fixture(scope="module")
+def trained_into(host: Host, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Load and train by the commands that people use. Gives the environment of the service."""
+    folder = tmp_path_factory.mktemp("training")
+    settings = {
+        "DATABASE_URL": host.shared_url,
+        "MLFLOW_TRACKING_URI": host.url,
+        "MODEL_URI": "models:/Sales-Forecasting@champion",
+    }
+    rows = sample_rows()
+    table = pd.DataFrame({
+        "Store": rows.store, "Date": rows.week, "Weekly_Sales": rows.sales, **rows.conditions
+    })  # fmt: skip
+    few = table[table["Store"].isin(STORES)]
+    few.astype({"Holiday_Flag": int}).to_csv(folder / "sales.csv", index=False)
+    for command in (["database_loader.py", "--csv", f"{folder}/sales.csv"], ["train.py"]):
+        done = subprocess.run(
+            [sys.executable, *command], cwd=ROOT, check=False,
+            env={**os.environ, **settings, "VAR_DIR": f"{folder}/trained"},
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert (0, "") == (done.returncode, done.stderr)
+    return {**settings, "VAR_DIR": f"{folder}/served"}
+
+
+def test_runs_and_models_are_in_the_database_and_their_files_in_the_bucket(
+    host: Host, trained_into: dict[str, str]
+) -> None:
+    with closing(host.database.connect(*MASTER)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM mlflow.registered_models ORDER BY name")
+        names = [name for (name,) in cursor.fetchall()]
+        cursor.execute("SELECT COUNT(DISTINCT store) FROM sales.weekly_sales")
+        ((stores,),) = cursor.fetchall()
+    keys = [
+        item["Key"].rsplit("/", 1)[-1]
+        for page in host.account.session().client("s3").get_paginator("list_objects_v2").paginate(
+            Bucket=BUCKET
+        )
+        for item in page["Contents"]
+    ]  # fmt: skip
+
+    assert names == [f"{kind}Sales-Forecasting" for kind in ("ARIMA-", "RF-", "", "XGB-")]
+    assert len(STORES) == stores
+    assert 1 == keys.count("manifest.json")
+    assert 3 == keys.count("MLmodel")
+
+
+def test_the_service_answers_from_what_it_finds_there(
+    host: Host, trained_into: dict[str, str], tmp_path: Path
+) -> None:
+    deployment = Deployment(tmp_path)
+    deployment.environment |= trained_into
+    with deployment.served() as (_, line), httpx.Client(base_url=url_in(line)) as client:
+        eventually(lambda: client.get("/ready").is_success)
+        prediction = client.post("/predict_sales", json={**PREDICT, "Store": STORES[0]}).json()
+        weeks = client.post("/forecast_sales", json={"store_id": STORES[0], "steps": 5})
+        model = client.get("/model").json()
+    deployment.database.close()
+
+    assert 5 == len(weeks.json())
+    assert prediction["models"].keys() == {"random_forest", "xgboost"}
+    assert "models" == model["kind"]
+    assert "models:/Sales-Forecasting@champion" == model["registry"]["model_uri"]
+    assert model["registry"]["problem"] is None
+
+
+def test_a_server_that_was_killed_starts_again_with_what_it_had(host: Host) -> None:
+    before = host.shared_url
+    host.kill()
+    host.start()
+    assert before == host.shared_url
+    url = f"{host.url}/api/2.0/mlflow/experiments/get-by-name?experiment_name=Default"
+    assert "Default" == httpx.get(url).json()["experiment"]["name"]

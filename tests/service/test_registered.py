@@ -1,0 +1,350 @@
+"""What an alias names is fetched from a real MLflow server, and survives that server."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import httpx
+import pytest
+from mlflow.tracking import MlflowClient
+
+from sales_forecast.bundle import read_bundle
+from sales_forecast.errors import RegistryError
+from sales_forecast.registry.client import Registry
+from sales_forecast.registry.record import record
+from sales_forecast.service.live import Live
+from sales_forecast.service.registered import RegisteredModel
+from tests import trained
+from tests.mlflow_server import MlflowServer, free_port
+from tests.service.deployment import ROOT, Deployment
+from tests.service.test_server import eventually, url_in
+
+NEVER = Event()
+URI = "models:/Sales-Forecasting@champion"
+VERSION = trained.candidate().manifest.version
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _environment_as_it_was() -> Iterator[None]:
+    """MLflow keeps the tracking address in the environment of the process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", "")
+        yield
+
+
+@pytest.fixture(scope="module")
+def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    server = MlflowServer(tmp_path_factory.mktemp("mlflow"))
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def registry(mlflow: MlflowServer, tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    """Version 1 holds the bundle, version 2 one of another name, version 3 no bundle at all."""
+    registry = Registry(mlflow.url, tmp_path_factory.mktemp("var"))
+    for version in (VERSION, "another"):
+        manifest = trained.candidate().manifest.model_copy(update={"version": version})
+        record(registry, replace(trained.candidate(), manifest=manifest, models=None), {})
+    client = MlflowClient(mlflow.url)
+    run = client.create_run("0")
+    client.log_text(run.info.run_id, "nothing", "bundle/notes.txt")
+    source = f"{run.info.artifact_uri}/bundle"
+    client.create_model_version("Sales-Forecasting", source, run.info.run_id)
+    return registry
+
+
+@pytest.fixture
+def champion(mlflow: MlflowServer, registry: Registry) -> str:
+    """The first version is the champion. Gives the URL."""
+    registry.point("champion", "1")
+    return mlflow.url
+
+
+def model(url: str, cache: Path, uri: str = URI) -> RegisteredModel:
+    return RegisteredModel(uri, url, cache)
+
+
+def a_minute_later(registered: RegisteredModel) -> None:
+    registered._next = 0.0
+
+
+def version_in(folder: Path) -> str:
+    return read_bundle(folder).manifest.version
+
+
+def problem_of(registered: RegisteredModel) -> str:
+    with pytest.raises(RegistryError) as refused:
+        registered.find(NEVER)
+    assert 1 == len(refused.value.message.splitlines())
+    return refused.value.message
+
+
+def test_the_bundle_arrives_whole_and_is_downloaded_once(champion: str, tmp_path: Path) -> None:
+    folder = model(champion, tmp_path).find(NEVER)
+
+    assert VERSION == version_in(folder)
+    assert {**trained.candidate().files} == {
+        name: (folder / name).read_bytes() for name in trained.candidate().files
+    }
+    written = (folder / "manifest.json").stat().st_mtime_ns
+    assert folder == model(champion, tmp_path).find(NEVER)
+    assert written == (folder / "manifest.json").stat().st_mtime_ns
+    assert [folder] == list(folder.parent.iterdir())
+
+
+def test_an_alias_that_moves_is_followed_within_a_minute(
+    champion: str, registry: Registry, tmp_path: Path
+) -> None:
+    registered = model(champion, tmp_path)
+    first = registered.find(NEVER)
+    registry.point("champion", "2")
+
+    assert first == registered.find(NEVER)
+    a_minute_later(registered)
+    assert "another" == version_in(registered.find(NEVER))
+
+
+def test_it_says_what_the_server_confirmed_and_when(champion: str, tmp_path: Path) -> None:
+    registered = model(champion, tmp_path)
+    assert {"model_uri": URI, "confirmed_at": None, "problem": None} == registered.describe()
+    registered.find(NEVER)
+
+    told = registered.describe()
+    assert None is told["problem"]
+    confirmed = datetime.fromisoformat(str(told["confirmed_at"]))
+    assert timedelta() <= datetime.now(UTC) - confirmed < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason"),
+    [
+        ("models:/Sales-Forecasting@nobody", "Registered model alias nobody not found."),
+        ("models:/No-Such-Model@champion", "Registered Model with name=No-Such-Model not found."),
+    ],
+)
+def test_a_name_that_names_nothing_is_told_in_the_words_of_mlflow(
+    champion: str, tmp_path: Path, uri: str, reason: str
+) -> None:
+    assert f"{uri} cannot be fetched: {reason}" == problem_of(model(champion, tmp_path, uri))
+
+
+def test_what_is_no_bundle_is_refused_and_leaves_nothing(
+    champion: str, registry: Registry, tmp_path: Path
+) -> None:
+    registry.point("champion", "3")
+
+    assert f"{URI} is no bundle: it has no manifest.json." == problem_of(model(champion, tmp_path))
+    assert [] == list((tmp_path / "Sales-Forecasting").iterdir())
+
+
+def test_a_start_without_server_and_cache_says_why(tmp_path: Path) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+
+    assert f"{URI} cannot be fetched: Connection refused." == problem_of(model(nobody, tmp_path))
+
+
+def test_what_is_kept_replaces_what_was_kept(
+    champion: str, registry: Registry, tmp_path: Path
+) -> None:
+    registered = model(champion, tmp_path)
+    first = registered.find(NEVER)
+    registered.keep(first)
+    registry.point("champion", "2")
+    a_minute_later(registered)
+    second = registered.find(NEVER)
+    registered.keep(second)
+
+    assert {second, second.parent / "champion"} == set(second.parent.iterdir())
+
+
+def test_a_stop_ends_a_fetch_before_its_next_file(champion: str, tmp_path: Path) -> None:
+    stop = Event()
+    stop.set()
+
+    with pytest.raises(RegistryError, match="not fetched, the service stops"):
+        model(champion, tmp_path).find(stop)
+    assert [] == list((tmp_path / "Sales-Forecasting").iterdir())
+
+
+def test_a_cache_that_cannot_be_written_costs_no_answer(
+    champion: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    registered = model(champion, tmp_path)
+    folder = registered.find(NEVER)
+    (tmp_path / "Sales-Forecasting" / "champion").mkdir()  # a link cannot replace a folder
+    registered.keep(folder)
+
+    assert "A restart without MLflow would find no model." in caplog.text
+
+
+@contextmanager
+def answering(pages: Mapping[str, tuple[int, bytes]]) -> Iterator[str]:
+    """Run a server that is not quite MLflow; `pages`: part of the path -> status and body."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = next(page for part, page in pages.items() if part in self.path)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+def alias(source: str) -> tuple[int, bytes]:
+    found = {"version": "1", "run_id": "r", "source": source}
+    return 200, json.dumps({"model_version": found}).encode()
+
+
+@pytest.mark.parametrize(
+    ("pages", "reason"),
+    [
+        ({"/": (502, b"<html>")}, "the tracking server answers 502 Bad Gateway."),
+        ({"/": (403, b"Invalid Host header")}, "the tracking server answers 403 Forbidden."),
+        ({"/": (200, b"<html>")}, "cannot be fetched: Expecting value"),
+        ({"/": (200, b"{}")}, "cannot be fetched: 'model_version'."),
+        ({"/": alias("s3://bucket/1")}, "lies at s3://bucket/1, not behind the tracking server."),
+        (
+            {
+                "alias": alias("mlflow-artifacts:/1"),
+                "path=1": (200, b'{"files": [{"path": "manifest.json", "file_size": 9}]}'),
+                "manifest.json": (200, b"cut"),
+            },
+            "of manifest.json, 3 of 9 bytes arrived.",
+        ),
+    ],
+)
+def test_a_server_that_is_not_what_it_should_be_is_told_in_one_line(
+    tmp_path: Path, pages: Mapping[str, tuple[int, bytes]], reason: str
+) -> None:
+    with answering(pages) as url:
+        assert reason in problem_of(model(url, tmp_path))
+    assert [] == [*tmp_path.rglob("manifest.json")]
+
+
+def test_nothing_of_mlflow_is_needed_to_fetch() -> None:
+    code = """
+import sys
+import sales_forecast.service.registered
+print([name for name in ("mlflow", "pandas", "requests") if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "[]" == done.stdout.strip()
+
+
+def test_a_bundle_that_proved_itself_is_kept(champion: str, tmp_path: Path) -> None:
+    deployment = Deployment(tmp_path)
+    deployment.load()
+    registered = model(champion, tmp_path / "fetched")
+    live = Live(registered, deployment.database, 60)
+    logging.getLogger("sales_forecast.service.live").setLevel(logging.WARNING)
+    live.refresh()
+    deployment.database.close()
+
+    kept = tmp_path / "fetched" / "Sales-Forecasting" / "champion"
+    assert live.predictor.version == version_in(kept)
+
+
+@dataclass(frozen=True)
+class Outage:
+    """The server is down, and this is what there was while it was up."""
+
+    asked: RegisteredModel
+    """It fetched version 2, which nobody ever called good, after version 1, which is."""
+    confirmed_at: str
+    deployment: Deployment
+    running: httpx.Client
+    model: dict[str, Any]
+    """What the running service said of its model."""
+
+
+# From here on there is no server any more: to start it again takes long.
+@pytest.fixture(scope="module")
+def outage(
+    mlflow: MlflowServer, registry: Registry, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Outage]:
+    registry.point("champion", "1")
+    deployment = Deployment(tmp_path_factory.mktemp("deployment"))
+    deployment.load()
+    deployment.environment |= {"MODEL_URI": URI, "MLFLOW_TRACKING_URI": mlflow.url}
+    asked = model(mlflow.url, tmp_path_factory.mktemp("cache"))
+    asked.keep(asked.find(NEVER))
+    with deployment.served() as (_, line), httpx.Client(base_url=url_in(line)) as client:
+        eventually(lambda: client.get("/ready").is_success)
+        registry.point("champion", "2")
+        a_minute_later(asked)
+        asked.find(NEVER)
+        confirmed = str(asked.describe()["confirmed_at"])
+        model_then = client.get("/model").json()
+        mlflow.kill()
+        yield Outage(asked, confirmed, deployment, client, model_then)
+    deployment.database.close()
+
+
+PROBLEM = f"{URI} cannot be fetched: Connection refused."
+
+
+def test_while_the_server_is_down_the_bundle_fetched_before_stays(
+    outage: Outage, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        a_minute_later(outage.asked)
+        assert "another" == version_in(outage.asked.find(NEVER))
+
+    expected = {"model_uri": URI, "confirmed_at": outage.confirmed_at, "problem": PROBLEM}
+    assert expected == outage.asked.describe()
+    stays = f"{PROBLEM} The bundle that was confirmed at {outage.confirmed_at} stays."
+    assert [stays] == caplog.messages
+
+
+def test_a_start_without_the_server_serves_what_last_proved_itself(outage: Outage) -> None:
+    started = model(outage.asked._server, outage.asked._cache.parent)
+
+    assert VERSION == version_in(started.find(NEVER))
+    assert PROBLEM == started.describe()["problem"]
+    assert str(started.describe()["confirmed_at"]) <= outage.confirmed_at
+
+
+def test_no_request_notices_that_the_server_is_down(outage: Outage) -> None:
+    assert outage.running.get("/ready").is_success
+    answer = outage.running.post("/forecast_sales", json={"store_id": 3, "steps": 1})
+    assert VERSION == answer.headers["X-Model-Version"]
+
+
+def test_a_service_that_starts_now_is_ready_and_says_since_when(outage: Outage) -> None:
+    with outage.deployment.served() as (_, line), httpx.Client(base_url=url_in(line)) as client:
+        eventually(lambda: client.get("/ready").is_success)
+        now = client.get("/model").json()
+
+    assert (VERSION, VERSION) == (outage.model["model_version"], now["model_version"])
+    assert (None, PROBLEM) == (outage.model["registry"]["problem"], now["registry"]["problem"])
+    then, since = (
+        datetime.fromisoformat(told["registry"]["confirmed_at"]) for told in (outage.model, now)
+    )
+    assert abs(since - then) < timedelta(minutes=1)
