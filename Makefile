@@ -44,8 +44,10 @@ bench: setup ## serving speed beside an echo endpoint and beside the common desi
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header pyproject.toml
-lock: setup ## resolve pyproject.toml anew; the serving lock keeps the versions of the other
+lock: setup ## resolve pyproject.toml anew; the images' locks keep the versions of the first
 	$(COMPILE) --upgrade --all-extras --output-file requirements/dev.txt
+	$(COMPILE) --upgrade --extra train --extra aws --constraints requirements/dev.txt \
+		--output-file requirements/train.txt
 	$(COMPILE) --upgrade --constraints requirements/dev.txt --output-file requirements/serve.txt
 
 clean: ## forget the environment and everything made here

@@ -7,51 +7,82 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
-import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from sales_forecast.errors import SalesForecastError, SettingsError
 from sales_forecast.service.app import create_app
 from sales_forecast.service.live import Live
+from sales_forecast.service.server import serve
 from sales_forecast.settings import Settings, load_settings
 
-_SECONDS_FOR_OPEN_REQUESTS = 10
 _WAITING_CONNECTIONS = 2048
+_STDOUT = 1
 
 
-def create() -> FastAPI:
+def create(started: Callable[[Settings, Live], object] = lambda *_: None) -> ASGIApp:
     """Return the application that the environment describes."""
     settings = load_settings()
-    return create_app(Live.from_settings(settings), _api_key(settings))
+    live = Live.from_settings(settings)
+    return create_app(
+        live,
+        settings.api_key.get_secret_value() if settings.api_key else None,
+        # Not through a buffer, which would be emptied in the middle of a line.
+        write_log=partial(os.write, _STDOUT) if settings.access_log else None,
+        counts=settings.prometheus_multiproc_dir,
+        threads=settings.threads,
+        started=partial(started, settings, live),
+    )
 
 
-class _Server(uvicorn.Server):
-    """Says where it listens, once it does."""
+@dataclass(frozen=True)
+class _Service:
+    """What each worker runs; the first that has started says so."""
 
-    def __init__(self, config: uvicorn.Config, live: Live, address: str, access: str) -> None:
-        super().__init__(config)
-        self._live = live
-        self._address = address
-        self._access = access
+    address: str
+    shared: Path | None
+    """A folder of all workers, where there are several."""
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and print one line."""
-        await super().startup(sockets)
-        if self.started:
-            where = f"Sales Forecasting on {self._address} (docs: /docs)."
-            print(where, self._model(), self._access, flush=True)
+    def __call__(self) -> ASGIApp:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+        return create(self._say)
 
-    def _model(self) -> str:
-        try:
-            predictor = self._live.predictor
-        except SalesForecastError as error:
-            return f"Not ready yet: {error.message}"
-        return f"Model {predictor.version}, sales known until {predictor.origin}."
+    def _say(self, settings: Settings, live: Live) -> None:
+        if self.shared is None or _is_first(self.shared):
+            where = f"Sales Forecasting on {self.address} (docs: /docs)."
+            print(where, _model(live), _access(settings), flush=True)
+
+
+def _is_first(folder: Path) -> bool:
+    try:
+        (folder / "started").touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _model(live: Live) -> str:
+    try:
+        predictor = live.predictor
+    except SalesForecastError as error:
+        return f"Not ready yet: {error.message}"
+    return f"Model {predictor.version}, sales known until {predictor.origin}."
+
+
+def _access(settings: Settings) -> str:
+    if settings.api_key is None:
+        return "Open to everyone who can reach it: API_KEY is not set."
+    return "Answers those who send the API key."
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -65,30 +96,23 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _access(settings: Settings) -> str:
-    if _api_key(settings) is None:
-        return "Open to everyone who can reach it: API_KEY is not set."
-    return "Answers those who send the API key."
-
-
-def _api_key(settings: Settings) -> str | None:
-    return settings.api_key.get_secret_value() if settings.api_key else None
-
-
 def _serve(settings: Settings, host: str, port: int) -> None:
-    live = Live.from_settings(settings)
-    with _listen(host, port) as listener:
-        config = uvicorn.Config(
-            create_app(live, _api_key(settings)),
-            access_log=False,
-            log_level="warning",
-            server_header=False,
-            ws="none",
-            timeout_graceful_shutdown=_SECONDS_FOR_OPEN_REQUESTS,
-        )
+    Live.from_settings(settings)  # what is wrong with them is said once, and not by each worker
+    with _listen(host, port) as listener, _shared_folder(settings.workers) as shared:
         bound = listener.getsockname()[1]  # port 0 lets the system choose
         address = f"http://{f'[{host}]' if ':' in host else host}:{bound}"
-        _Server(config, live, address, _access(settings)).run(sockets=[listener])
+        serve(listener, _Service(address, shared), settings.workers)
+
+
+@contextmanager
+def _shared_folder(workers: int) -> Iterator[Path | None]:
+    """Give several workers a folder to count in; where it is they learn from the environment."""
+    if workers == 1:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="sales-forecast-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield Path(folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,7 +127,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="instead of the setting PORT; 0: any free one",
     )
     chosen = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     # The server finishes open requests, then sends itself the signal once more.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from sales_forecast import metrics
 from sales_forecast.backtest import MANY_STEPS, ONE_STEP, RollingOrigin, backtest
@@ -49,7 +49,7 @@ def panel() -> Panel:
 class Client:
     """Asks the application in this process."""
 
-    app: FastAPI
+    app: ASGIApp
 
     def get(self, path: str) -> httpx.Response:
         return ask_app(self.app, "GET", path)

@@ -35,7 +35,7 @@ LOCAL = f"sqlite:///{WORKSPACE}/mlflow.db"
 REQUEST_RUNS = WORKSPACE / "requests.db"  # what the common design logs, made anew each time
 MLFLOW = ["-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{REQUEST_RUNS}"]
 UVICORN = ["-m", "uvicorn", "--factory", "--no-access-log", "--log-level=warning"]
-UVICORN += ["--no-server-header"]  # as `main.py` runs it
+UVICORN += ["--no-server-header", "--no-proxy-headers"]  # as `main.py` runs it
 ECHO = [*UVICORN, "benchmarks.echo_service:create"]
 COMMON = [*UVICORN, "benchmarks.common_service:create"]
 HOST = "127.0.0.1"
@@ -118,13 +118,16 @@ def serve(command: list[str], path: str, tracking_uri: str = LOCAL) -> Iterator[
     with socket.create_server((HOST, 0)) as listener:
         port = listener.getsockname()[1]
     begin = time.perf_counter()
-    with subprocess.Popen(
-        [sys.executable, *command, "--port", str(port)],
-        cwd=ROOT,
-        env=environment(tracking_uri),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    with (
+        (WORKSPACE / "server.log").open("wb") as log,  # the access log is part of the work
+        subprocess.Popen(
+            [sys.executable, *command, "--port", str(port)],
+            cwd=ROOT,
+            env=environment(tracking_uri),
+            stdout=log,
+            stderr=subprocess.DEVNULL,
+        ) as process,
+    ):
         try:
             while not answers(port, path):
                 if process.poll() is not None or time.perf_counter() - begin > PATIENCE_SECONDS:

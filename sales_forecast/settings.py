@@ -27,6 +27,14 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = None
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    access_log: bool = True
+    """Whether each request is a line on the standard output; a tenth of the speed."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """How many processes answer; each holds the model once."""
+    threads: Annotated[int, Field(ge=1, le=64)] = 1
+    """How many checks of one worker may wait for the database at the same time."""
+    prometheus_multiproc_dir: Path | None = None
+    """Where the workers count together; `main.py` names a folder to its own."""
     refresh_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
     """How often the service looks for new weeks and a new champion."""
     var_dir: Path = Path("var")

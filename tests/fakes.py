@@ -52,7 +52,11 @@ class FakePredictor:
         ]
 
     def describe(self) -> dict[str, object]:
-        return {"version": self.version, "warnings": list(self.warnings)}
+        return {
+            "version": self.version,
+            "trained_at": "2012-10-27T12:00:00+00:00",
+            "warnings": list(self.warnings),
+        }
 
     def _known(self, store: int, name: str) -> int:
         if store not in KNOWN_STORES:

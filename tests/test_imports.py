@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,8 +35,9 @@ ALLOWED = {
     "matplotlib": ("sales_forecast/report.py",),
     "sqlalchemy": ("sales_forecast/database.py", "sales_forecast/database_server.py"),
     "fastapi": ("sales_forecast/service/", "main.py"),
-    "starlette": ("sales_forecast/service/",),
-    "uvicorn": ("main.py",),
+    "starlette": ("sales_forecast/service/", "main.py"),
+    "uvicorn": ("sales_forecast/service/server.py",),
+    "prometheus_client": ("sales_forecast/service/prometheus.py",),
     "pydantic_settings": ("sales_forecast/settings.py", "aws_cloud_infra/settings.py"),
     "httpx": ("client.py",),
     "rich": ("train.py", "aws_cloud_infra/commands.py"),
@@ -76,7 +78,7 @@ def test_only_the_doors_print() -> None:
         and isinstance(node.func, ast.Name)
         and node.func.id == "print"
     }
-    assert printing <= {*DOORS, "aws_cloud_infra/commands.py"}
+    assert printing <= {*DOORS, "aws_cloud_infra/commands.py", "aws_cloud_infra/release.py"}
 
 
 def test_nobody_reads_the_environment_but_pydantic_for_the_settings() -> None:
@@ -89,7 +91,11 @@ def test_nobody_reads_the_environment_but_pydantic_for_the_settings() -> None:
     assert {
         # It only tells MLflow, before MLflow is there to be told, to report nothing.
         "sales_forecast/registry/__init__.py",
+        # The same for ONNX Runtime.
+        "sales_forecast/service/__init__.py",
         "aws_cloud_infra/settings.py",
+        # It only tells its workers, before they start, where to count together.
+        "main.py",
         # It is installed on the host alone, where the environment is all it is told.
         "aws_cloud_infra/mlflow_host/start.py",
     } == readers
@@ -115,6 +121,15 @@ def test_mlflow_reports_its_use_to_nobody() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert "True" == done.stdout.strip()
+
+
+def test_onnx_runtime_reports_its_use_to_nobody(tmp_path: Path) -> None:
+    """Else it leaves an identifier in the home folder, and sends it."""
+    code = "import main, onnxruntime"
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
+    assert [] == [file for file in tmp_path.rglob("*") if file.is_file()]
 
 
 def test_the_service_imports_no_training_library_no_pandas_and_no_mlflow() -> None:

@@ -295,8 +295,10 @@ MOMENTS = {
     "before: publish.record": (False, False),
     "before: sales_forecast.registry.record._log_child": (False, False),
     "after: publish.record": (False, False),
-    "before: publish.point": (False, True),
-    "after: publish.point": (True, True),
+    # The first link says that MLflow may not know the bundle yet, the second that it is champion.
+    "before: publish.point": (False, False),
+    "before: 2nd publish.point": (False, True),
+    "after: 2nd publish.point": (True, True),
 }
 KILLED = """
 import importlib, os, pickle, signal, sys
@@ -309,13 +311,19 @@ made = pickle.loads(Path(sys.argv[3]).read_bytes())
 publish.evaluate = lambda *_: made.tables
 publish.model_candidate = lambda *_: made
 when, place = moment.split(": ")
+left = 2 if "2nd " in place else 1
+place = place.removeprefix("2nd ")
 module_name, function_name = place.rsplit(".", 1)
 module = publish if module_name == "publish" else importlib.import_module(module_name)
 whole = getattr(module, function_name)
 
 def deadly(*arguments, **named):
-    if when == "after":
-        whole(*arguments, **named)
+    global left
+    left -= 1
+    if left or when == "after":
+        done = whole(*arguments, **named)
+        if left:
+            return done
     os.kill(os.getpid(), signal.SIGKILL)
 
 setattr(module, function_name, deadly)

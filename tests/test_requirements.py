@@ -17,8 +17,8 @@ def pins(lock: str) -> set[str]:
     return {re.split(r"\s+--hash", line)[0] for line in text.splitlines() if line.strip()}
 
 
-def test_there_is_a_lock_for_development_and_one_for_serving() -> None:
-    assert ["dev.txt", "serve.txt"] == LOCKS
+def test_there_is_a_lock_for_development_and_one_for_each_image() -> None:
+    assert ["dev.txt", "serve.txt", "train.txt"] == LOCKS
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -30,8 +30,10 @@ def test_every_package_is_pinned_with_a_hash_and_nothing_names_an_address(lock: 
 
 
 def test_serving_needs_a_part_of_the_same_versions_and_no_training_library() -> None:
-    serving = {pin.split(" ;")[0] for pin in pins("serve.txt")}
-    assert serving < {pin.split(" ;")[0] for pin in pins("dev.txt")}
+    serving, training, everything = (
+        {pin.split(" ;")[0] for pin in pins(f"{lock}.txt")} for lock in ("serve", "train", "dev")
+    )
+    assert serving < training < everything
     names = {pin.split("==")[0] for pin in serving}
     assert {"fastapi", "onnxruntime", "sqlalchemy", "pymysql"} <= names
     assert set() == names & {"pandas", "scikit-learn", "xgboost", "statsmodels", "mlflow", "scipy"}

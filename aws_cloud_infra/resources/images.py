@@ -13,7 +13,12 @@ from aws_cloud_infra.aws import as_tags, from_tags, read, remove
 from aws_cloud_infra.documents import canonical
 from aws_cloud_infra.resource import Found, Ids, Live, Permission, Resource, Settings
 
-_DAYS_FOR_UNTAGGED = 7
+DEPLOYABLE = ("serve-", "train-")
+"""What the tags of images start with that are deployed: the service, its jobs."""
+CANDIDATE = "candidate-"
+"""What the tag of an image starts with that is pushed, but not yet released."""
+_OLD = {"countType": "sinceImagePushed", "countUnit": "days", "countNumber": 7}
+_MANY = {"countType": "imageCountMoreThan", "countNumber": 15}
 _EXPECTED_GB = 2
 """What some ten images take, as layers that they share are stored once."""
 _DNS_SUFFIXES = {"aws-cn": "amazonaws.com.cn"}
@@ -29,8 +34,6 @@ def is_pushed(image_id: str) -> bool:
 @dataclass(frozen=True, eq=False)
 class Repository(Resource):
     """A repository: what is pushed under a tag stays what it is, and is scanned."""
-
-    keep_images: int = 30
 
     kind = "container repository"
     fixed = frozenset({"encryption"})
@@ -67,13 +70,19 @@ class Repository(Resource):
             "tag_mutability": "IMMUTABLE",
             "encryption": "AES256",
             "expiry": [
-                _rule(
-                    1, "untagged images", tagStatus="untagged", countType="sinceImagePushed",
-                    countUnit="days", countNumber=_DAYS_FOR_UNTAGGED,
+                _rule(1, "untagged images", _OLD, tagStatus="untagged"),
+                # AWS lets the first rule decide that an image's tags fit: the last one only sees
+                # candidates that are nothing more.
+                *(
+                    _rule(
+                        2 + index, f"the oldest {prefix}...", _MANY,
+                        tagStatus="tagged", tagPrefixList=[prefix],
+                    )
+                    for index, prefix in enumerate(DEPLOYABLE)
                 ),
                 _rule(
-                    2, "the oldest images", tagStatus="any", countType="imageCountMoreThan",
-                    countNumber=self.keep_images,
+                    2 + len(DEPLOYABLE), f"old {CANDIDATE}...", _OLD,
+                    tagStatus="tagged", tagPrefixList=[CANDIDATE],
                 ),
             ],
             "policy": {},
@@ -176,11 +185,11 @@ class Image(Found):
         )
 
 
-def _rule(priority: int, what: str, **selection: str | int) -> dict[str, Any]:
+def _rule(priority: int, what: str, count: Settings, **tags: str | list[str]) -> dict[str, Any]:
     return {
         "rulePriority": priority,
         "description": f"expire {what}",
-        "selection": selection,
+        "selection": {**tags, **count},
         "action": {"type": "expire"},
     }
 

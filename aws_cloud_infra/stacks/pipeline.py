@@ -1,59 +1,74 @@
 """The pipeline's login: one branch of one GitHub repository, without keys.
 
-Takes the resources of both stacks, gives a role that may manage them and push images.
+Takes the resources of both stacks, gives a role that may manage them and release images.
 """
 
 from __future__ import annotations
 
 from aws_cloud_infra import policy
 from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.documents import allow
+from aws_cloud_infra.documents import Document, allow
 from aws_cloud_infra.documents import policy as policy_document
 from aws_cloud_infra.resource import Resource
 from aws_cloud_infra.resources.identity import GITHUB, GithubIdentity, Role
 from aws_cloud_infra.resources.images import Repository
 from aws_cloud_infra.resources.policies import ManagedPolicy
+from aws_cloud_infra.resources.secrets import Secret
 
 
 def pipeline(
     aws: Aws,
     repository: Repository,
+    api_key: Secret,
     serving: tuple[Resource, ...],
     beside: tuple[Resource, ...],
 ) -> tuple[Resource, ...]:
-    """Return what lets one branch of one repository run both scripts and push images.
+    """Return what lets one branch of one repository run both scripts and release images.
 
     It may make and mend, but not destroy: whoever takes the pipeline over takes no data along.
+    The subject of GitHub's token names the environment of a job where it would name the branch, so
+    AWS is to look at both: an environment lets every branch in until somebody forbids it.
     """
     if not aws.settings.github_repository:
         return ()
-    branch = f"repo:{aws.settings.github_repository}:ref:refs/heads/{aws.settings.github_branch}"
+    github, branch = aws.settings.github_repository, f"refs/heads/{aws.settings.github_branch}"
+    # Since July 2026 new repositories have numbers in the subject: repo:owner@1/name@2:...
+    names = (github, "@*/".join(github.split("/")) + "@*")
+    subjects = [f"repo:{name}:environment:{aws.settings.environment}" for name in names]
     identity = GithubIdentity(aws, "GitHub")
     # IAM takes 10,240 letters inline and 6,144 in a policy: both stacks do not fit into one.
     manages_beside = ManagedPolicy(
         aws, f"{aws.prefix}-github", "What the pipeline may do beside the serving stack",
         tuple(policy.document(beside, destroy=False)["Statement"]),
     )  # fmt: skip
-    push = (
-        allow("ecr:GetAuthorizationToken", "*"),
-        allow(
-            ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload",
-             "ecr:DescribeImageScanFindings", "ecr:InitiateLayerUpload", "ecr:PutImage",
-             "ecr:UploadLayerPart"],
-            repository.arn,
-        ),
-    )  # fmt: skip
     manages = policy.document((*serving, identity, manages_beside), destroy=False)["Statement"]
     role = Role(
-        aws, f"{aws.prefix}-github", f"The pipeline of {branch}",
+        aws, f"{aws.prefix}-github", f"The pipeline of {github}, {branch}",
         policy_document({
             "Effect": "Allow",
             "Principal": {"Federated": identity.arn},
             "Action": "sts:AssumeRoleWithWebIdentity",
-            "Condition": {"StringEquals": {f"{GITHUB}:aud": "sts.amazonaws.com",
-                                           f"{GITHUB}:sub": branch}},
+            "Condition": {
+                "StringEquals": {f"{GITHUB}:aud": "sts.amazonaws.com",
+                                 f"{GITHUB}:repository": github, f"{GITHUB}:ref": branch},
+                "StringLike": {f"{GITHUB}:sub": subjects},
+            },
         }),
-        (*manages, *push),
+        (*manages, *may_release(repository, api_key)),
         attached=(manages_beside,),
     )  # fmt: skip
     return identity, manages_beside, role
+
+
+def may_release(repository: Repository, api_key: Secret) -> tuple[Document, ...]:
+    """Return what `docker push` and the verbs of `release.py` need, beside reading the stack."""
+    return (
+        allow("ecr:GetAuthorizationToken", "*"),
+        allow(
+            ["ecr:BatchCheckLayerAvailability", "ecr:BatchDeleteImage", "ecr:BatchGetImage",
+             "ecr:CompleteLayerUpload", "ecr:DescribeImageScanFindings", "ecr:DescribeImages",
+             "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"],
+            repository.arn,
+        ),
+        allow("secretsmanager:GetSecretValue", api_key.arn),
+    )  # fmt: skip

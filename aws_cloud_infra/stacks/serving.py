@@ -74,7 +74,7 @@ def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
         ),
         *jobs(aws, shared, runtime), topic, *watched, Dashboard(aws, aws.prefix, widgets),
     )  # fmt: skip
-    own += pipeline(aws, runtime.repository, own, (*shared.resources, *beside))
+    own += pipeline(aws, runtime.repository, api_key, own, (*shared.resources, *beside))
 
     def outputs(lives: Mapping[Resource, Live]) -> dict[str, str]:
         scheme = "https" if settings.certificate_arn else "http"

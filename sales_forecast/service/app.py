@@ -5,31 +5,58 @@ Takes a `Live`, gives an ASGI application. Reads no settings and opens nothing b
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
-from fastapi import FastAPI
-from starlette.concurrency import run_in_threadpool
+import anyio
+from anyio.to_thread import current_default_thread_limiter
+from anyio.to_thread import run_sync as run_in_thread
+from fastapi import FastAPI, Response
+from fastapi.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
+from sales_forecast.errors import SalesForecastError
 from sales_forecast.service import problems
 from sales_forecast.service.access import RequireApiKey
+from sales_forecast.service.access_log import AccessLog
+from sales_forecast.service.json_route import JsonRoute
 from sales_forecast.service.live import Live
+from sales_forecast.service.observe import Observe, Report
+from sales_forecast.service.prometheus import CONTENT_TYPE, Metrics
 from sales_forecast.service.routes import add_routes
+from sales_forecast.service.shortcut import Shortcut
 
 _SECONDS_FOR_A_FIRST_LOOK = 1.5
 """Loading takes less; a service that has nothing to load must still answer /health soon."""
+_SECONDS_FOR_A_CHECK = 2.0
+"""Whoever scrapes waits ten; a database that does not answer must not cost all metrics."""
 
 
-def create_app(live: Live, api_key: str | None = None) -> FastAPI:
+def create_app(
+    live: Live,
+    api_key: str | None = None,
+    *,
+    write_log: Callable[[bytes], object] | None = None,
+    counts: Path | None = None,
+    threads: int = 1,
+    started: Callable[[], object] = lambda: None,
+) -> ASGIApp:
     """Return the service. `live` is open as long as the application runs.
 
-    With an `api_key`, everything but `/health` and `/ready` wants it in `X-API-Key`.
+    With an `api_key`, everything but `/health` and `/ready` wants it in `X-API-Key`. `write_log`
+    is given the lines of the access log. `counts` is the folder in which several workers count
+    together. `threads` is how many checks that wait for the database run side by side. `started`
+    is called once requests can be answered.
     """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        current_default_thread_limiter().total_tokens = threads
         with live:
-            await run_in_threadpool(live.wait, _SECONDS_FOR_A_FIRST_LOOK)
+            await run_in_thread(live.wait, _SECONDS_FOR_A_FIRST_LOOK)
+            started()
             yield
 
     app = FastAPI(
@@ -45,6 +72,31 @@ def create_app(live: Live, api_key: str | None = None) -> FastAPI:
     )
     problems.install(app)
     add_routes(app, live)
-    if api_key is not None:
-        app.add_middleware(RequireApiKey, key=api_key)
-    return app
+    metrics = _add_metrics(app, live, counts)
+    reports: list[Report] = [metrics]
+    if write_log is not None:
+        reports.append(AccessLog(write_log))
+    short: ASGIApp = Shortcut(app)
+    return Observe(short if api_key is None else RequireApiKey(short, api_key), reports)
+
+
+def _add_metrics(app: FastAPI, live: Live, counts: Path | None) -> Metrics:
+    @app.get("/metrics", response_class=PlainTextResponse, tags=["operation"])
+    async def metrics() -> Response:
+        """Give what Prometheus collects."""
+        return Response(counted.text(ready=await _is_ready(live)), media_type=CONTENT_TYPE)
+
+    routes = [route for route in app.routes if isinstance(route, Route)]
+    answering = [route.path for route in routes if isinstance(route, JsonRoute)]
+    counted = Metrics(live, [route.path for route in routes], answering, counts)
+    return counted
+
+
+async def _is_ready(live: Live) -> bool:
+    with anyio.move_on_after(_SECONDS_FOR_A_CHECK):
+        try:
+            await run_in_thread(live.check, abandon_on_cancel=True)
+        except SalesForecastError:
+            return False
+        return True
+    return False

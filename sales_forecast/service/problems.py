@@ -69,9 +69,16 @@ def error_response(
     )
 
 
-async def _foreseen(_: Request, error: Exception) -> Response:
-    assert isinstance(error, SalesForecastError)  # noqa: S101 - registered for nothing else
-    return error_response(error.status, error.code, error.message, error.fields)
+def response_to(error: Exception) -> Response:
+    """Return what answers a failure; of one that nobody foresaw nothing is shown."""
+    if isinstance(error, SalesForecastError):
+        return error_response(error.status, error.code, error.message, error.fields)
+    message = "The service failed to answer; the reason is in its log."
+    return error_response(500, "internal_error", message, {})
+
+
+async def _failed(_: Request, error: Exception) -> Response:
+    return response_to(error)
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -83,13 +90,8 @@ async def _http(request: Request, error: Exception) -> Response:
     return error_response(error.status_code, code, message, fields, error.headers)
 
 
-async def _unforeseen(_: Request, _error: Exception) -> Response:
-    message = "The service failed to answer; the reason is in its log."
-    return error_response(500, "internal_error", message, {})
-
-
 def install(app: FastAPI) -> None:
     """Make `app` answer every failure in the one shape."""
-    app.add_exception_handler(SalesForecastError, _foreseen)
+    app.add_exception_handler(SalesForecastError, _failed)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unforeseen)
+    app.add_exception_handler(Exception, _failed)

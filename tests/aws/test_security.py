@@ -282,14 +282,24 @@ def test_the_pipeline_can_destroy_nothing(session) -> None:
     }  # fmt: skip
 
 
-def test_the_pipeline_logs_in_from_one_branch_of_one_repository_only(session) -> None:
+def test_the_pipeline_logs_in_from_one_branch_and_environment_of_one_repository_only(
+    session,
+) -> None:
     role = session.client("iam").get_role(RoleName=f"{PREFIX}-github")["Role"]
     (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+    github = "token.actions.githubusercontent.com"
     assert {
         "StringEquals": {
-            "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
-            "token.actions.githubusercontent.com:sub": "repo:acme/forecasts:ref:refs/heads/main",
-        }
+            f"{github}:aud": "sts.amazonaws.com",
+            f"{github}:repository": "acme/forecasts",
+            f"{github}:ref": "refs/heads/main",
+        },
+        "StringLike": {
+            f"{github}:sub": [
+                "repo:acme/forecasts:environment:production",
+                "repo:acme@*/forecasts@*:environment:production",
+            ]
+        },
     } == statement["Condition"]
 
 

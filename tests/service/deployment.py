@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ class Deployment:
 
     def __init__(self, folder: Path) -> None:
         self.link = folder / "champion"
+        self.printed: list[str] = []
         self.database = Database(f"sqlite:///{folder}/sales.db")
         self.environment = {
             **os.environ,
@@ -51,14 +53,26 @@ class Deployment:
         return version
 
     @contextmanager
-    def served(self) -> Iterator[tuple[subprocess.Popen[str], str]]:
-        """Run `main.py` on a free port; gives the process and its start-up line."""
+    def served(self, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+        """Run `main.py` on a free port; gives the process and its start-up line.
+
+        What it prints afterwards is in `printed`, whole when the context is over.
+        """
         command = [sys.executable, str(ROOT / "main.py"), "--port", "0"]
         with subprocess.Popen(
-            command, env=self.environment, stdout=subprocess.PIPE, cwd=ROOT, text=True
+            command,
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            text=True,
         ) as process:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            # Somebody must read: a full pipe would stop the service.
+            reader = threading.Thread(target=self.printed.extend, args=[process.stdout])
+            reader.start()
             try:
-                assert process.stdout is not None
-                yield process, process.stdout.readline()
+                yield process, first
             finally:
-                process.kill()
+                process.terminate() if environment.get("WORKERS") else process.kill()
+                reader.join()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+from typing import Any
 
+import httpx
 import pytest
 
 from sales_forecast.errors import DatabaseError
@@ -132,6 +136,7 @@ def test_ready_says_no_with_the_reason_while_the_database_does_not_answer(live: 
 def test_model_gives_its_description_and_what_was_refused(ask: Ask):
     assert ask("GET", "/model").json() == {
         "version": "fake-1",
+        "trained_at": "2012-10-27T12:00:00+00:00",
         "warnings": [],
         "registry": None,
         "refused": None,
@@ -181,3 +186,37 @@ def test_the_documentation_page_is_served(ask: Ask):
 
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/html")
+
+
+async def ask_twice_at_once(app: Any, path: str) -> list[httpx.Response]:
+    """Start an application as a server does, ask, stop it."""
+    events: asyncio.Queue[Any] = asyncio.Queue()
+    answers: asyncio.Queue[Any] = asyncio.Queue()
+    running = asyncio.create_task(app({"type": "lifespan"}, events.get, answers.put))
+    events.put_nowait({"type": "lifespan.startup"})
+    assert await answers.get() == {"type": "lifespan.startup.complete"}
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        both = await asyncio.gather(client.get(path), client.get(path))
+    events.put_nowait({"type": "lifespan.shutdown"})
+    await running
+    return both
+
+
+@pytest.mark.parametrize(("threads", "ready"), [(1, 0), (2, 2)])
+def test_as_many_checks_of_the_database_run_side_by_side_as_there_are_threads(
+    live: LiveStub, monkeypatch, threads, ready
+):
+    both = threading.Barrier(2, timeout=1)
+
+    def check() -> None:
+        try:
+            both.wait()
+        except threading.BrokenBarrierError as error:
+            raise DatabaseError("Nobody else came.") from error
+
+    monkeypatch.setattr(live, "check", check)
+
+    answers = asyncio.run(ask_twice_at_once(create_app(live, threads=threads), "/ready"))
+
+    assert ready == sum(answer.is_success for answer in answers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -22,6 +24,7 @@ from tests.service.conftest import FORECAST, PREDICT
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 30
 WEEKS_HELD_BACK = 4
+AT_ONCE = 1000
 
 
 def url_in(line: str) -> str:
@@ -95,21 +98,152 @@ def test_a_new_model_and_new_weeks_are_taken_up_without_failing_a_request(deploy
     assert set(seen) == {(200, "2012-09-28"), (200, "2012-10-26")}
 
 
-def test_a_request_under_way_is_answered_before_it_stops(deployment):
+@pytest.fixture
+def many_files():
+    """Let this process and its children open more files than most systems let at first."""
+    resource = pytest.importorskip("resource", reason="Windows has no such limit")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = max(before[0], min(before[1], 4 * AT_ONCE))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (enough, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def cut_anywhere(request: bytes, times: int) -> list[tuple[bytes, bytes]]:
+    """Return both parts of a request: nothing sent yet, some, all but one byte, all of it."""
+    return [
+        (request[: number % (len(request) + 1)], request[number % (len(request) + 1) :])
+        for number in range(times)
+    ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_thousand_requests_under_way_are_all_answered_before_it_stops(
+    deployment, many_files, workers
+):
     deployment.load()
     deployment.publish("")
-    body = b'{"store_id": 1, "steps": 1}'
+    body = b'{"store_id": 1, "steps": 52}'
     head = b"POST /forecast_sales HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+    statuses: Counter[bytes] = Counter()
 
-    with deployment.served() as (process, line):
-        port = int(url_in(line).rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as connection:
-            connection.sendall(head + body[:5])
-            httpx.get(f"{url_in(line)}/health")  # by now the first half has arrived
-            process.terminate()
-            connection.sendall(body[5:])
-            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+    with ExitStack() as connections, deployment.served(WORKERS=workers) as (process, line):
+        eventually(lambda: httpx.get(f"{url_in(line)}/ready").is_success)
+        address = "127.0.0.1", int(url_in(line).rpartition(":")[2])
+        under_way = []
+        for sent, rest in cut_anywhere(head + body, AT_ONCE):
+            connection = connections.enter_context(socket.create_connection(address, TIMEOUT))
+            connection.sendall(sent)
+            under_way.append((connection, rest))
+        process.terminate()
+        for connection, rest in under_way:
+            connection.sendall(rest)
+        for connection, _ in under_way:
+            with suppress(ConnectionError):
+                statuses[connection.recv(12)] += 1
         assert process.wait(TIMEOUT) == 0
+
+    assert statuses == {b"HTTP/1.1 200": AT_ONCE}
+    assert sum('"status":200' in line for line in deployment.printed) >= AT_ONCE
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_while_the_last_request_is_answered_nobody_else_is_let_in(deployment, workers):
+    request = b"POST /forecast_sales HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n1"
+
+    with deployment.served(WORKERS=workers) as (process, line):
+        address = "127.0.0.1", int(url_in(line).rpartition(":")[2])
+
+        def refuses() -> bool:
+            try:
+                socket.create_connection(address, TIMEOUT).close()
+            except ConnectionError:
+                return True
+            return False
+
+        with socket.create_connection(address, TIMEOUT) as last:
+            last.sendall(request[:-1])
+            httpx.get(f"{url_in(line)}/health")
+            process.terminate()
+            eventually(refuses)
+            last.sendall(request[-1:])
+            assert last.recv(12) == b"HTTP/1.1 422"
+        assert process.wait(TIMEOUT) == 0
+
+
+def number_of(url: str, name: str) -> float:
+    """Ask for the metrics on a new connection: any worker may answer."""
+    lines = httpx.get(f"{url}/metrics").text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+
+def test_workers_count_together_and_say_once_that_they_serve(deployment, tmp_path):
+    deployment.load()
+    version = deployment.publish("")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    counted = (
+        f'sales_forecast_predictions_total{{endpoint="/forecast_sales",model_version="{version}"}}'
+    )
+
+    with deployment.served(WORKERS="2", TMPDIR=str(temporary)) as (process, line):
+        url = url_in(line)
+        assert len(list(temporary.glob("sales-forecast-*"))) == 1
+        eventually(lambda: httpx.get(f"{url}/ready").is_success)
+        answered_by: Counter[str] = Counter()
+
+        def both_have_answered() -> bool:
+            answer = httpx.post(f"{url}/forecast_sales", json=FORECAST)
+            answered_by[answer.headers["X-Request-ID"].partition("-")[0]] += answer.is_success
+            return len(+answered_by) == 2
+
+        eventually(both_have_answered)
+        for _ in range(5):
+            assert number_of(url, counted) == answered_by.total()
+        process.terminate()
+        assert process.wait(TIMEOUT) == 0
+
+    assert not list(temporary.glob("sales-forecast-*"))
+    assert not [line for line in deployment.printed if not line.startswith("{")]
+    assert {json.loads(line)["status"] for line in deployment.printed} <= {200, 503}
+
+
+def test_a_worker_that_dies_is_replaced(deployment):
+    with deployment.served(WORKERS="2") as (process, line):
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        if not children.exists():
+            pytest.skip("which processes are its workers is read from Linux's /proc")
+        workers = [
+            pid
+            for pid in map(int, children.read_text().split())
+            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+        assert len(workers) == 2
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
+
+        def answers() -> bool:
+            with suppress(httpx.HTTPError):
+                return httpx.get(f"{url_in(line)}/health", timeout=1).is_success
+            return False
+
+        eventually(answers)
+        process.terminate()
+        assert process.wait(TIMEOUT) == 0
+
+
+@pytest.mark.parametrize(("setting", "lines"), [("true", 2), ("false", 0)])
+def test_the_access_log_is_on_the_standard_output_or_nowhere(deployment, setting, lines):
+    with deployment.served(ACCESS_LOG=setting) as (process, line):
+        for path in ("/health", "/nowhere"):
+            httpx.get(f"{url_in(line)}{path}")
+        process.terminate()
+        assert process.wait(TIMEOUT) == 0
+
+    assert len(deployment.printed) == lines
+    assert all(json.loads(line)["id"] for line in deployment.printed)
 
 
 def test_ctrl_c_is_no_failure(deployment):

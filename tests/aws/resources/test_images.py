@@ -93,6 +93,19 @@ def test_the_order_in_which_aws_tells_the_expiry_rules_does_not_matter(account: 
     assert {Action.KEEP} == {change.action for change in plan(resources)}
 
 
+def test_what_was_released_does_not_expire_as_a_candidate(account: Account) -> None:
+    """An image expires by the first rule that its tags fit, and a released one has both tags."""
+    repository, _ = registry(account.aws())
+    rules = repository.desired({})["expiry"]
+    ranks = {
+        prefix: rule["rulePriority"]
+        for rule in rules
+        for prefix in rule["selection"].get("tagPrefixList", ())
+    }
+    assert {"serve-", "train-", "candidate-"} == ranks.keys()
+    assert "candidate-" == max(ranks, key=ranks.__getitem__)
+
+
 def test_another_encryption_is_refused_not_changed(account: Account) -> None:
     aws = account.aws()
     aws.client("ecr").create_repository(
