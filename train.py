@@ -4,6 +4,7 @@ python train.py                 backtest, fit, log to MLflow, gate, promote, wri
 python train.py --if-changed    the same, unless the last training saw this very data
 python train.py publish         record what a training made while MLflow did not answer
 python train.py backtest --csv FILE --horizon 8 --windows 8 --step 4
+python train.py audit           prove that no prediction knows what came after its cutoff
 """
 
 from __future__ import annotations
@@ -53,18 +54,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     kept.set_defaults(run=publish)
     measure = commands.add_parser("backtest", help="measure models; no MLflow, nothing published")
-    measure.add_argument("--csv", type=Path, help="a sales file (default: the database)")
-    measure.add_argument("--layout", choices=LAYOUTS, default="stores")
+    examine = commands.add_parser("audit", help="prove that no model sees a later week")
+    for command in (measure, examine):
+        command.add_argument("--csv", type=Path, help="a sales file (default: the database)")
+        command.add_argument("--layout", choices=LAYOUTS, default="stores")
+        command.add_argument("--models", help="comma-separated; baselines are always in the table")
     for name, what in (
         ("horizon", "weeks predicted at each cutoff"),
         ("windows", "number of cutoffs"),
         ("step", "weeks between cutoffs"),
     ):
         measure.add_argument(f"--{name}", type=_count, required=True, help=what)
-    measure.add_argument("--models", help="comma-separated; baselines are always in the table")
     measure.add_argument("--predictions", type=Path, metavar="OUT.csv")
     measure.add_argument("--json", type=Path, metavar="OUT.json")
     measure.set_defaults(run=run_backtest)
+    examine.set_defaults(run=run_audit)
     return parser
 
 
@@ -147,6 +151,23 @@ def run_backtest(arguments: argparse.Namespace) -> int:
         }
         _write(arguments.json, json.dumps(content, indent=1) + "\n")
     return 0
+
+
+def run_audit(arguments: argparse.Namespace) -> int:
+    """Examine the backtest, the features and the models; show what leaks would have claimed."""
+    panel = _panel(arguments)
+    with _progress() as progress:
+        progress("importing the training libraries")
+        from sales_forecast import audit, leaks, training
+
+        checks = audit.audit(panel, training.choose(arguments.models), progress)
+        claims = leaks.claims(panel, audit.protocols(panel)[-1], progress)
+    for check in checks:
+        print(f"{'LEAK' if check.problems else 'ok'}: {check.examined}")
+    print(f"\nWhat leaks would have claimed for random_forest:\n{leaks.claims_table(claims)}")
+    problems = [problem for check in checks for problem in check.problems]
+    print(*problems, sep="\n", end="\n" if problems else "", file=sys.stderr)
+    return 1 if problems else 0
 
 
 def _panel(arguments: argparse.Namespace) -> Panel:

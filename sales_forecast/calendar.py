@@ -8,7 +8,7 @@ the weekdays, and a flag cannot say how many shopping days a week has left.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -47,6 +47,11 @@ def super_bowl(year: int) -> date:
     return nth_weekday(year, 2, SUNDAY, 2 if year >= _FIRST_SUPER_BOWL_ON_SECOND_SUNDAY else 1)
 
 
+def memorial_day(year: int) -> date:
+    """Return the last Monday of May."""
+    return nth_weekday(year, 6, MONDAY, 1) - timedelta(days=DAYS_PER_WEEK)
+
+
 def labor_day(year: int) -> date:
     """Return the first Monday of September."""
     return nth_weekday(year, 9, MONDAY, 1)
@@ -72,18 +77,28 @@ class EventWindow:
     last: int  # inclusive
 
 
-EVENT_WINDOWS = (
+# The days after an event are windows too: what was bought for it is not bought then.
+LARGE_EVENTS = (
     EventWindow("days_12_18_before_christmas", christmas, -18, -12),
     EventWindow("days_5_11_before_christmas", christmas, -11, -5),
     EventWindow("days_1_4_before_christmas", christmas, -4, -1),
     EventWindow("days_after_christmas", christmas, 0, 6),
     EventWindow("days_before_thanksgiving", thanksgiving, -4, 0),
     EventWindow("days_from_black_friday", thanksgiving, 1, 3),
-    EventWindow("days_before_easter", easter, -8, -1),
-    EventWindow("days_from_easter", easter, 0, 2),
-    EventWindow("days_before_super_bowl", super_bowl, -4, 0),
-    EventWindow("days_before_labor_day", labor_day, -4, 0),
 )
+"""Those that move a week by tens of percent."""
+SMALL_EVENTS = (
+    EventWindow("days_before_easter", easter, -7, 0),
+    EventWindow("days_after_easter", easter, 1, 4),
+    EventWindow("days_before_super_bowl", super_bowl, -4, 0),
+    EventWindow("days_after_super_bowl", super_bowl, 1, 4),
+    EventWindow("days_before_memorial_day", memorial_day, -4, 0),
+    EventWindow("days_after_memorial_day", memorial_day, 1, 4),
+    EventWindow("days_before_labor_day", labor_day, -4, 0),
+    EventWindow("days_after_labor_day", labor_day, 1, 4),
+)
+"""Those that move it by some percent."""
+EVENT_WINDOWS = (*LARGE_EVENTS, *SMALL_EVENTS)
 EVENT_NAMES = tuple(window.name for window in EVENT_WINDOWS)
 HOLIDAYS = (super_bowl, labor_day, thanksgiving, christmas)
 
@@ -115,18 +130,18 @@ def _anchors(event: Callable[[int], date], years: list[int]) -> Days:
     return np.array([event(year) for year in years], dtype="datetime64[D]")
 
 
-def event_days(periods: Days) -> Array:
+def event_days(periods: Days, windows: Sequence[EventWindow] = EVENT_WINDOWS) -> Array:
     """Count event days per week.
 
     `periods`: datetime64[D][n], the last day of each week.
-    Returns float64[n, len(EVENT_NAMES)], each 0..7.
+    Returns float64[n, len(windows)], each 0..7.
     """
     periods = np.asarray(periods, dtype="datetime64[D]")
     if periods.size == 0:
-        return np.zeros((0, len(EVENT_WINDOWS)))
+        return np.zeros((0, len(windows)))
     years = _years(periods)
     return np.stack(
-        [_days_inside(periods, _anchors(w.anchor, years), w.first, w.last) for w in EVENT_WINDOWS],
+        [_days_inside(periods, _anchors(w.anchor, years), w.first, w.last) for w in windows],
         axis=1,
     )
 

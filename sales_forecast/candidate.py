@@ -32,6 +32,7 @@ from sales_forecast.manifest import (
     Kind,
     Manifest,
     StoredPanel,
+    StoredProfile,
     TrainingWindow,
 )
 from sales_forecast.panel import CONDITIONS, SEASON_LENGTH, Panel
@@ -69,7 +70,7 @@ def model_candidate(panel: Panel, source: str, tables: Tables, progress: Progres
         tables,
         kind="models",
         feature_names=FEATURE_NAMES,
-        profile_weights=tuple(models.arima.profile.weights.tolist()),
+        calendar=StoredProfile.of(models.arima.profile),
         theta=models.arima.theta,
         version_of=[onnx, repr(models.arima.theta).encode(), *table_files.values()],
         golden=_golden(panel, models),
@@ -96,16 +97,17 @@ def read_tables(folder: Path) -> Tables:
     """Read the backtest tables of a bundle; only those that it has."""
     files = {name: folder / _table_file(name) for name in PROTOCOLS}
     return {
-        name: pd.read_csv(file, parse_dates=["cutoff", "ds"], dtype={"unique_id": str}).astype(
-            {"cutoff": "datetime64[s]", "ds": "datetime64[s]"}
-        )
+        name: pd.read_csv(
+            file, compression="gzip", parse_dates=["cutoff", "ds"], dtype={"unique_id": str}
+        ).astype({"cutoff": "datetime64[s]", "ds": "datetime64[s]"})
         for name, file in files.items()
         if file.exists()
     }
 
 
 def _table_file(protocol: str) -> str:
-    return f"backtest_{protocol}.csv.gz"
+    # Not .gz: servers call that an encoding of the transfer, and clients undo it on the way.
+    return f"backtest_{protocol}.csv.gzip"
 
 
 def _table_files(tables: Tables) -> dict[str, bytes]:
@@ -124,7 +126,7 @@ def _manifest(
     kind: Kind,
     note: str = "",
     feature_names: Sequence[str] = (),
-    profile_weights: Sequence[float] = (),
+    calendar: StoredProfile | None = None,
     theta: Mapping[str, float] | None = None,
     golden: Golden | None = None,
     version_of: Sequence[bytes] = (),
@@ -146,7 +148,7 @@ def _manifest(
             source=source,
         ),
         feature_names=tuple(feature_names),
-        profile_weights=tuple(profile_weights),
+        calendar=calendar,
         theta=theta or {},
         condition_ranges=_condition_ranges(panel),
         intervals=_intervals(tables, SERVED[kind]),

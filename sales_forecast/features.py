@@ -80,7 +80,7 @@ class History:
     def __init__(self, panel: Panel, profile: CalendarProfile) -> None:
         self.panel = panel
         self.profile = profile
-        self.adjusted = log_sales(panel.y) - profile.at(panel.periods)
+        self.adjusted = log_sales(panel.y) - profile.at(panel.series, panel.periods)
         self.growth = np.full_like(self.adjusted, np.nan)
         change = self.adjusted[:, SEASON_LENGTH:] - self.adjusted[:, :-SEASON_LENGTH]
         self.growth[:, SEASON_LENGTH:] = np.clip(change, -LARGEST_CHANGE, LARGEST_CHANGE)
@@ -141,8 +141,13 @@ class History:
         """Return the log sales expected if nothing but the calendar changed since the reference."""
         week = self.reference_week(series, origin, target)
         level = np.where(week >= 0, self.adjusted[series, np.maximum(week, 0)], np.nan)
+        return level + self.calendar(series, target)
+
+    def calendar(self, series: Index, target: Index) -> Array:
+        """Return float64[n]: the calendar part of log sales."""
         weeks, back = np.unique(target, return_inverse=True)
-        return level + self.profile.at(self.weeks(weeks))[back]
+        parts = self.profile.at(self.panel.series, self.weeks(weeks))
+        return parts[series, back]
 
     def reference_conditions(self, series: Index, origin: Index, target: Index) -> Array:
         """Return float64[n, n_conditions] of the reference week, NaN where unknown."""

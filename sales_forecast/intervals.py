@@ -43,16 +43,14 @@ class IntervalFactors:
 def interval_factors(step: npt.NDArray[np.int64], ratio: Array, horizon: int) -> IntervalFactors:
     """Return the factors for steps 1..horizon from residuals of forecasts.
 
-    `step`: int64[n], `ratio`: float64[n], sales over prediction, not below 0. A step with
-    fewer than `MIN_RESIDUALS` residuals takes those of all steps before it too; NaN where
-    that is still too few.
+    `step`: int64[n], `ratio`: float64[n], sales over prediction, not below 0. A step takes the
+    residuals of all steps up to it: its own are those of a few windows, and the widest of many
+    small samples would be too wide. NaN where they are fewer than `MIN_RESIDUALS`.
     """
     lower = np.full(horizon, np.nan)
     upper = np.full(horizon, np.nan)
     for position in range(horizon):
-        chosen = ratio[step == position + 1]
-        if len(chosen) < MIN_RESIDUALS:
-            chosen = ratio[step <= position + 1]
+        chosen = ratio[step <= position + 1]
         if len(chosen) >= MIN_RESIDUALS:
             lower[position], upper[position] = np.quantile(chosen, _LEVELS)
     # The prediction itself lies inside, and more steps never mean more certainty.

@@ -7,15 +7,17 @@ read or write files.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from sales_forecast.gaussian import Hyperparameters
 from sales_forecast.intervals import IntervalFactors
 from sales_forecast.panel import DAYS_PER_PERIOD, Array, Panel
-from sales_forecast.profile import CalendarProfile
+from sales_forecast.profile import CalendarProfile, PooledProcess
 
 Kind = Literal["models", "baseline"]
 Numbers = tuple[float | None, ...]
@@ -87,6 +89,38 @@ class StoredPanel(_Value):
         )
 
 
+class StoredProfile(_Value):
+    """A calendar profile as plain numbers."""
+
+    chain_process: Mapping[str, float]
+    store_process: Mapping[str, float]
+    last_week: date
+    chain: tuple[float, ...]
+    """The weight of each week, the last one being `last_week`."""
+    stores: Mapping[str, tuple[float, ...]]
+
+    @classmethod
+    def of(cls, profile: CalendarProfile) -> StoredProfile:
+        """Take it from a profile."""
+        return cls(
+            chain_process=asdict(profile.process.chain),
+            store_process=asdict(profile.process.store),
+            last_week=date.fromisoformat(str(profile.periods[-1])),
+            chain=tuple(profile.chain.tolist()),
+            stores={name: tuple(weights.tolist()) for name, weights in profile.stores.items()},
+        )
+
+    def profile(self) -> CalendarProfile:
+        """Give it as a profile."""
+        last = np.datetime64(self.last_week)
+        process = PooledProcess(
+            Hyperparameters(**self.chain_process), Hyperparameters(**self.store_process), last
+        )
+        back = np.arange(len(self.chain))[::-1] * np.timedelta64(DAYS_PER_PERIOD, "D")
+        stores = {name: np.array(weights) for name, weights in self.stores.items()}
+        return CalendarProfile(process, last - back, np.array(self.chain), stores)
+
+
 class GoldenRow(_Value):
     """One question and the answers of the models as they were trained, in units of sales."""
 
@@ -115,7 +149,7 @@ class Golden(_Value):
 class Manifest(_Value):
     """Everything about a bundle but the trees themselves."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     version: str
     kind: Kind
     """`models`: Random Forest, XGBoost and ARIMA; `baseline`: seasonal naive x growth."""
@@ -124,7 +158,8 @@ class Manifest(_Value):
     git_commit: str | None
     training: TrainingWindow
     feature_names: tuple[str, ...]
-    profile_weights: tuple[float, ...]
+    calendar: StoredProfile | None
+    """What the models were fitted beside; None for the baseline."""
     theta: Mapping[str, float]
     condition_ranges: Mapping[str, tuple[float, float]]
     intervals: Mapping[str, Factors]
@@ -135,11 +170,6 @@ class Manifest(_Value):
     """Protocol -> model -> series -> WMAE."""
     golden: Golden | None
     checksums: Mapping[str, str] = {}
-
-    @property
-    def profile(self) -> CalendarProfile:
-        """The calendar profile that the models were fitted beside."""
-        return CalendarProfile(np.array(self.profile_weights))
 
 
 def _numbers(values: Array) -> Numbers:

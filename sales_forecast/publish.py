@@ -21,7 +21,7 @@ from sales_forecast.candidate import (
     read_tables,
 )
 from sales_forecast.database import SAMPLE
-from sales_forecast.errors import NotEnoughData, NothingToPublish, RegistryError
+from sales_forecast.errors import BundleRefused, NotEnoughData, NothingToPublish, RegistryError
 from sales_forecast.gate import Tables, Verdict, judge
 from sales_forecast.manifest import Kind
 from sales_forecast.panel import Panel
@@ -139,11 +139,17 @@ class _Champion:
 
 
 def _champion(registry: Registry, source: str) -> _Champion | None:
-    """Return what the present champion is judged by; one trained on the sample is none."""
+    """Return what the present champion is judged by; one trained on the sample is none.
+
+    Nor is one that this code cannot read.
+    """
     folder = registry.fetch(BUNDLE_MODEL, CHAMPION)
     if folder is None:
         return None
-    manifest = read_manifest(folder)
+    try:
+        manifest = read_manifest(folder)
+    except BundleRefused:
+        return None  # nobody can serve it either: it was damaged, or written by older code
     if manifest.training.source == SAMPLE and source != SAMPLE:
         return None
     return _Champion(read_tables(folder), manifest.kind)

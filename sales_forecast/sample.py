@@ -13,7 +13,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sales_forecast.calendar import EVENT_NAMES, event_days, holiday_flags, season_harmonics
+from sales_forecast.calendar import (
+    EventWindow,
+    christmas,
+    easter,
+    event_days,
+    holiday_flags,
+    labor_day,
+    season_harmonics,
+    super_bowl,
+    thanksgiving,
+)
 from sales_forecast.panel import DAYS_PER_PERIOD, Array, Days
 from sales_forecast.rows import SalesRows
 
@@ -25,18 +35,18 @@ FIRST_WEEK, LAST_WEEK = np.datetime64("2010-02-05"), np.datetime64("2012-10-26")
 _WEEKS_PER_YEAR = 365.25 / 7
 _SMALLEST, _LARGEST = 260_000.0, 2_050_000.0  # dollars a week
 
-# Log sales that one day of an event adds to its week.
+# Log sales that one day of an event adds to its week; windows of its own, not the models'.
 _EVENT_EFFECTS = {
-    "days_12_18_before_christmas": 0.030,
-    "days_5_11_before_christmas": 0.060,
-    "days_1_4_before_christmas": 0.115,
-    "days_after_christmas": -0.010,
-    "days_before_thanksgiving": 0.060,
-    "days_from_black_friday": 0.090,
-    "days_before_easter": 0.013,
-    "days_from_easter": -0.015,
-    "days_before_super_bowl": 0.010,
-    "days_before_labor_day": 0.008,
+    EventWindow("early advent", christmas, -18, -12): 0.030,
+    EventWindow("advent", christmas, -11, -5): 0.060,
+    EventWindow("last days", christmas, -4, -1): 0.115,
+    EventWindow("after christmas", christmas, 0, 6): -0.010,
+    EventWindow("thanksgiving", thanksgiving, -4, 0): 0.060,
+    EventWindow("black friday", thanksgiving, 1, 3): 0.090,
+    EventWindow("before easter", easter, -8, -1): 0.013,
+    EventWindow("easter", easter, 0, 2): -0.015,
+    EventWindow("super bowl", super_bowl, -4, 0): 0.010,
+    EventWindow("labor day", labor_day, -4, 0): 0.008,
 }
 # Wages and benefits come at the start and in the middle of a month: from a day of the month on,
 # what a day adds. Steps and not waves, so that no model is handed the very terms it fits.
@@ -109,12 +119,12 @@ def _level(n_weeks: int, rng: np.random.Generator) -> Array:
 def _calendar_effect(weeks: Days, rng: np.random.Generator) -> Array:
     """Return what the dates do, [n_stores, n_weeks]; each store feels them a little differently."""
     season = _SEASON + rng.normal(0.0, 0.012, (N_STORES, len(_SEASON)))
-    events = np.array([_EVENT_EFFECTS[name] for name in EVENT_NAMES])
+    events = np.array([*_EVENT_EFFECTS.values()])
     events = events * rng.normal(1.0, 0.2, (N_STORES, len(events)))
     payday = rng.normal(1.0, 0.25, (N_STORES, 1))
     return (
         season @ season_harmonics(weeks, len(_SEASON) // 2).T
-        + events @ event_days(weeks).T
+        + events @ event_days(weeks, tuple(_EVENT_EFFECTS)).T
         + payday * _payday_effect(weeks)
     )
 

@@ -13,7 +13,9 @@ import numpy.typing as npt
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from sales_forecast.gaussian import Hyperparameters
 from sales_forecast.panel import CONDITIONS, Array, Panel
+from sales_forecast.profile import CalendarProfile, PooledProcess
 from sales_forecast.sample import sample_rows
 
 FIRST_WEEK = "2010-02-05"  # of the sample, a Friday
@@ -47,6 +49,12 @@ def sample_panel(n_series: int = 3, n_weeks: int = 143) -> Panel:
     past = some.until(some.periods[n_weeks - 1])
     copies = {name: values.copy() for name, values in past.conditions.items()}
     return replace(past, y=past.y.copy(), conditions=copies)
+
+
+def without_calendar() -> CalendarProfile:
+    """A profile by which dates make no difference."""
+    process = PooledProcess(*(Hyperparameters(*np.ones(11)),) * 2, weeks(FIRST_WEEK, 1)[0])
+    return CalendarProfile(process, weeks(FIRST_WEEK, 1), np.zeros(1), {})
 
 
 def with_sales(panel: Panel, series: int, first: int, stop: int | None, sales: float) -> Panel:

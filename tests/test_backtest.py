@@ -23,12 +23,15 @@ from sales_forecast.backtest import (
     with_mean,
 )
 from sales_forecast.errors import NotEnoughData
-from sales_forecast.forecasters.arima import ARIMA
+from sales_forecast.forecasters.averages import AVERAGES
 from sales_forecast.forecasters.base import FutureConditions
+from sales_forecast.forecasters.ets import ETS
 from sales_forecast.forecasters.naive import BASELINES, LAST_VALUE
+from sales_forecast.forecasters.ridge import RIDGE
 from sales_forecast.forecasters.trees import RANDOM_FOREST, XGBOOST
 from sales_forecast.panel import CONDITIONS, Array, Panel
 from sales_forecast.sources import read_sales
+from sales_forecast.training import ALL_FORECASTERS
 from tests.builders import one_thread, panel_of, sample_panel, table_of, with_sales
 
 
@@ -346,8 +349,10 @@ def real_scores(walmart_csv: Path) -> Mapping[str, Mapping[str, float]]:
     """WMAE of both protocols on the real store file, all in one go: they take the longest."""
     panel = read_sales(walmart_csv).to_panel()
     with one_thread():
-        one_step = backtest(panel, [*BASELINES, RANDOM_FOREST, XGBOOST], ONE_STEP)
-        many_steps = backtest(panel, [*BASELINES, ARIMA], MANY_STEPS)
+        one_step = backtest(
+            panel, [*BASELINES, *AVERAGES, RANDOM_FOREST, XGBOOST, RIDGE, ETS], ONE_STEP
+        )
+        many_steps = backtest(panel, ALL_FORECASTERS, MANY_STEPS)
     one_step = with_mean(one_step, "rf_xgb_mean", ["random_forest", "xgboost"])
     tables = {"one_step": one_step, "many_steps": many_steps}
     assert [45 * 39, 45 * 64] == [len(table) for table in tables.values()]
@@ -379,8 +384,12 @@ def test_arima_stays_below_58_000_on_real_sales(real_scores):
     assert real_scores["many_steps"]["arima"] <= 58_000
 
 
+def test_the_ensemble_stays_below_40_000_on_real_sales(real_scores):
+    assert real_scores["many_steps"]["ensemble"] <= 40_000
+
+
 def test_every_model_beats_every_baseline_on_real_sales(real_scores):
-    baselines = {baseline.name for baseline in BASELINES}
+    baselines = {baseline.name for baseline in (*BASELINES, *AVERAGES)}
     for found in real_scores.values():
         models = found.keys() - baselines
         for model, baseline in itertools.product(models, baselines):

@@ -25,9 +25,18 @@ from sales_forecast.bundle import (
 )
 from sales_forecast.errors import BundleRefused, SettingsError
 from sales_forecast.features import FEATURE_NAMES
+from sales_forecast.gaussian import Hyperparameters
 from sales_forecast.intervals import IntervalFactors
-from sales_forecast.manifest import Factors, Manifest, StoredPanel, TrainingWindow
+from sales_forecast.manifest import (
+    Factors,
+    Manifest,
+    StoredPanel,
+    StoredProfile,
+    TrainingWindow,
+)
 from sales_forecast.panel import Panel
+from sales_forecast.profile import PooledProcess
+from tests.builders import sample_panel, weeks
 
 ROOT = Path(__file__).parents[1]
 FILES = {TREES: b"two trees", "backtest_one_step.csv.gz": b"a table"}
@@ -38,6 +47,11 @@ PANEL = Panel(
     series=("1", "22"),
     conditions={"CPI": np.array([[211.0, np.nan, 212.0], [np.nan, 130.1234567, 131.0]])},
 )
+PROFILE = PooledProcess(
+    Hyperparameters(*np.linspace(0.1, 0.3, 11)),
+    Hyperparameters(*np.linspace(0.2, 0.4, 11)),
+    WEEKS[-1],
+).calendar(sample_panel(2))
 
 
 def manifest(**changes: object) -> Manifest:
@@ -54,7 +68,7 @@ def manifest(**changes: object) -> Manifest:
             source="sales.csv",
         ),
         "feature_names": FEATURE_NAMES,
-        "profile_weights": (0.25, -0.5),
+        "calendar": StoredProfile.of(PROFILE),
         "theta": {"1": -0.4},
         "condition_ranges": {"CPI": (130.1234567, 212.0)},
         "intervals": {
@@ -100,7 +114,12 @@ def test_a_bundle_reads_back_as_it_was_written(folder: Path) -> None:
     assert manifest() == bundle.manifest.model_copy(update={"checksums": {}})
     assert FILES[TREES] == bundle.trees
     assert {MANIFEST, *FILES} == {file.name for file in folder.iterdir()}
-    assert [0.25, -0.5] == bundle.manifest.profile.weights.tolist()
+    read = bundle.manifest.calendar
+    assert read is not None
+    ends = weeks("2012-11-02", 60)
+    np.testing.assert_array_equal(
+        PROFILE.at(("1", "2", "new"), ends), read.profile().at(("1", "2", "new"), ends)
+    )
 
 
 def test_other_users_may_read_a_bundle(folder: Path) -> None:
@@ -273,7 +292,7 @@ def test_no_bundle_at_all_is_refused_with_the_remedy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "where"),
     [
-        ({"format": 2}, "format: Input should be 1"),
+        ({"format": 1}, "format: Input should be 2"),
         ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
         ({"theta": {"1": "much"}}, "theta.1: Input should be a valid number"),
         ({"kind": "magic"}, "kind: Input should be 'models' or 'baseline'"),

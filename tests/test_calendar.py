@@ -19,10 +19,14 @@ SPOKEN = {
     "days_after_christmas": (calendar.christmas, range(7)),
     "days_before_thanksgiving": (calendar.thanksgiving, range(-4, 1)),
     "days_from_black_friday": (calendar.thanksgiving, range(1, 4)),
-    "days_before_easter": (calendar.easter, range(-8, 0)),
-    "days_from_easter": (calendar.easter, range(3)),
+    "days_before_easter": (calendar.easter, range(-7, 1)),
+    "days_after_easter": (calendar.easter, range(1, 5)),
     "days_before_super_bowl": (calendar.super_bowl, range(-4, 1)),
+    "days_after_super_bowl": (calendar.super_bowl, range(1, 5)),
+    "days_before_memorial_day": (calendar.memorial_day, range(-4, 1)),
+    "days_after_memorial_day": (calendar.memorial_day, range(1, 5)),
     "days_before_labor_day": (calendar.labor_day, range(-4, 1)),
+    "days_after_labor_day": (calendar.labor_day, range(1, 5)),
 }
 FLAGGED_WEEKS = [
     "2010-02-12", "2010-09-10", "2010-11-26", "2010-12-31",
@@ -171,14 +175,16 @@ def test_a_week_that_would_end_after_the_last_date_there_is_overflows():
         ("2010-11-19", {}),
         ("2010-11-26", {"days_before_thanksgiving": 5, "days_from_black_friday": 1}),
         ("2010-03-26", {}),
-        ("2010-04-02", {"days_before_easter": 7}),
-        ("2010-04-09", {"days_before_easter": 1, "days_from_easter": 3}),
-        ("2011-04-22", {"days_before_easter": 7}),
-        ("2012-04-06", {"days_before_easter": 7}),
+        ("2010-04-02", {"days_before_easter": 6}),
+        ("2010-04-09", {"days_before_easter": 2, "days_after_easter": 4}),
+        ("2011-04-22", {"days_before_easter": 6}),
+        ("2012-04-06", {"days_before_easter": 6}),
         ("2010-02-05", {"days_before_super_bowl": 3}),
-        ("2010-02-12", {"days_before_super_bowl": 2}),
+        ("2010-02-12", {"days_before_super_bowl": 2, "days_after_super_bowl": 4}),
+        ("2010-05-28", {"days_before_memorial_day": 2}),
+        ("2010-06-04", {"days_before_memorial_day": 3, "days_after_memorial_day": 4}),
         ("2010-09-03", {"days_before_labor_day": 2}),
-        ("2010-09-10", {"days_before_labor_day": 3}),
+        ("2010-09-10", {"days_before_labor_day": 3, "days_after_labor_day": 4}),
         ("2012-07-06", {}),
         # A week that ends on a Sunday.
         (
@@ -228,7 +234,8 @@ def test_weeks_thousands_of_years_apart_are_counted_at_once():
 
 def test_no_weeks_have_no_event_days():
     none = np.array([], dtype="datetime64[D]")
-    assert (0, 10) == calendar.event_days(none).shape
+    assert (0, 14) == calendar.event_days(none).shape
+    assert (0, 6) == calendar.event_days(none, calendar.LARGE_EVENTS).shape
     assert (0,) == calendar.holiday_flags(none).shape
 
 

@@ -24,9 +24,11 @@ ROOT = Path(__file__).parents[1]
 
 
 def other_weight(bundle: Bundle) -> Bundle:
-    first, *others = bundle.manifest.profile_weights
-    weights = (first + 0.01, *others)
-    return replace(bundle, manifest=bundle.manifest.model_copy(update={"profile_weights": weights}))
+    calendar = bundle.manifest.calendar
+    assert calendar is not None
+    chain = tuple(1.1 * weight for weight in calendar.chain)
+    changed = calendar.model_copy(update={"chain": chain})
+    return replace(bundle, manifest=bundle.manifest.model_copy(update={"calendar": changed}))
 
 
 def other_theta(bundle: Bundle) -> Bundle:

@@ -15,9 +15,10 @@ from sales_forecast.features import (
     condition_changes,
     features,
 )
+from sales_forecast.forecasters.pooled import fit_profile
 from sales_forecast.panel import CONDITIONS, Panel
-from sales_forecast.profile import CalendarProfile, fit_profile
 from sales_forecast.sample import sample_rows
+from tests.builders import without_calendar
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +98,9 @@ def test_a_feature_of_a_long_history_is_that_of_the_history_at_its_origin(panel:
 def test_growth_is_the_mean_log_ratio_to_the_year_before_without_the_calendar(
     panel: Panel,
 ) -> None:
-    nothing = CalendarProfile(np.zeros_like(fit_profile(panel).weights))
-    X = features(History(panel, nothing), np.array([2]), np.array([120]), np.array([123]))
+    X = features(
+        History(panel, without_calendar()), np.array([2]), np.array([120]), np.array([123])
+    )
     ratios = np.log(panel.y[2, 113:121] / panel.y[2, 61:69])
     assert named(X, "growth_8")[0] == pytest.approx(ratios.mean(), rel=1e-5)
     chain = np.log(panel.y[:, 120] / panel.y[:, 68]).mean()

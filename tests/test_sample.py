@@ -12,8 +12,9 @@ from threadpoolctl import threadpool_limits
 from benchmarks.common_design import CommonArima, CommonTrees
 from sales_forecast.forecasters.base import FittedForecaster, Forecaster, FutureConditions
 from sales_forecast.forecasters.naive import GROWTH, LAST_VALUE, SEASONAL_NAIVE
+from sales_forecast.forecasters.pooled import fit_profile
 from sales_forecast.panel import CONDITIONS, Array, Panel
-from sales_forecast.profile import CalendarProfile, fit_profile
+from sales_forecast.profile import CalendarProfile
 from sales_forecast.sample import sample_rows
 
 YEAR = 52
@@ -210,10 +211,12 @@ class FittedCalendarAware:
         self, history: Panel, horizon: int, conditions: FutureConditions | None = None
     ) -> Array:
         del conditions
-        adjusted = np.log(history.y) - self.profile.at(history.periods)
+        names = history.series
+        adjusted = np.log(history.y) - self.profile.at(names, history.periods)
         growth = (adjusted[:, -8:] - adjusted[:, -8 - YEAR : -YEAR]).mean(axis=1)
         last_year = adjusted[:, -YEAR : horizon - YEAR]
-        return np.exp(last_year + growth[:, None] + self.profile.at(history.after(horizon)))
+        calendar = self.profile.at(names, history.after(horizon))
+        return np.exp(last_year + growth[:, None] + calendar)
 
 
 def wmae(

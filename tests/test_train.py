@@ -299,7 +299,7 @@ def test_a_backtest_without_a_file_measures_the_database(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--models", "oracle"], "--models: unknown oracle. Known: arima, naive,"),
+        (["--models", "oracle"], "--models: unknown oracle. Known: arima, ensemble, ets,"),
         (["--windows", "100"], "need more than 202 weeks of sales; there are 143. Reduce"),
         (["--windows", "66", "--models", "arima"], "ARIMA needs a store with at least 65 weeks"),
         (["--predictions", "no/such/folder/out.csv"], "no/such/folder/out.csv cannot be written"),

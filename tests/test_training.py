@@ -13,7 +13,11 @@ from sales_forecast.training import choose, evaluate, fit_models, score_models
 from tests import trained
 
 BASELINE_NAMES = ["naive", "seasonal_naive", "seasonal_naive_growth"]
-MODEL_NAMES = ["random_forest", "xgboost", "arima", "rf_xgb_mean"]
+OTHER_NAMES = [
+    "moving_average", "seasonal_average", "ridge", "ets", "random_forest", "xgboost", "arima",
+    "pooled", "ensemble",
+]  # fmt: skip
+MODEL_NAMES = [*OTHER_NAMES, "rf_xgb_mean"]
 
 
 def names(models: str | None) -> list[str]:
@@ -32,10 +36,11 @@ def predicted(table: pd.DataFrame) -> list[str]:
 @pytest.mark.parametrize(
     ("asked", "models"),
     [
-        (None, ["random_forest", "xgboost", "arima"]),
+        (None, OTHER_NAMES),
         ("arima", ["arima"]),
         ("arima, random_forest", ["random_forest", "arima"]),
         ("rf_xgb_mean", ["random_forest", "xgboost"]),
+        ("ensemble,pooled , ets,moving_average", ["moving_average", "ets", "pooled", "ensemble"]),
         ("naive", []),
     ],
 )
@@ -51,8 +56,9 @@ def test_unknown_models_are_named_beside_the_known_ones(asked: str) -> None:
         choose(asked)
 
     assert refused.value.message == (
-        "--models: unknown deep, prophet. Known: arima, naive, random_forest, rf_xgb_mean, "
-        "seasonal_naive, seasonal_naive_growth, xgboost."
+        "--models: unknown deep, prophet. Known: arima, ensemble, ets, moving_average, naive, "
+        "pooled, random_forest, rf_xgb_mean, ridge, seasonal_average, seasonal_naive, "
+        "seasonal_naive_growth, xgboost."
     )
 
 

@@ -1,8 +1,8 @@
-"""ARIMA per store: (0,1,1)(0,1,0)[52] on log sales without their calendar part.
+"""ARIMA per store: (0,1,1) on log sales without their calendar part.
 
 Takes panels, gives sales. statsmodels estimates one moving average parameter a store; the
 forecast itself is `smoothing.forecast`, which the service runs too. The order is a choice
-from principle, exponential smoothing of growth: two years of it do not hold more.
+from principle, exponential smoothing of the level: what is left has no season to difference.
 """
 
 from __future__ import annotations
@@ -18,32 +18,33 @@ from threadpoolctl import threadpool_limits
 from sales_forecast.features import History
 from sales_forecast.forecasters import smoothing
 from sales_forecast.forecasters.base import FutureConditions, too_short
+from sales_forecast.forecasters.pooled import fit_profile
 from sales_forecast.panel import SEASON_LENGTH, Array, Panel
-from sales_forecast.profile import CalendarProfile, fit_profile
+from sales_forecast.profile import CalendarProfile
 
 _ORDER = (0, 1, 1)
-_MIN_GROWTH_WEEKS = 13
-MIN_WEEKS = SEASON_LENGTH + _MIN_GROWTH_WEEKS
+MIN_WEEKS = SEASON_LENGTH + 13
+"""A year for the calendar, and a quarter in which it does not repeat itself exactly."""
 
 
-def _theta(growth: Array) -> float:
+def _theta(values: Array) -> float:
     """Estimate theta of one series without gaps, by maximum likelihood."""
-    if (np.diff(growth) == 0).all():
+    if (np.diff(values) == 0).all():
         return 0.0  # nothing moves: statsmodels would divide by that
     with warnings.catch_warnings():
         # A short series can end on the border of what is invertible: that is an answer too.
         warnings.simplefilter("ignore")
-        model = statsmodels_arima.ARIMA(growth, order=_ORDER, trend="n")
+        model = statsmodels_arima.ARIMA(values, order=_ORDER, trend="n")
         return float(model.fit(method="innovations_mle").params[0])
 
 
-def _without_gaps(growth: Array) -> Array:
+def without_gaps(values: Array) -> Array:
     """Return one series from its first known value on, each gap filled with the value before."""
-    known = ~np.isnan(growth)
+    known = ~np.isnan(values)
     if not known.any():
-        return growth[:0]
-    filled_from = np.maximum.accumulate(np.where(known, np.arange(len(growth)), -1))
-    return growth[filled_from[int(np.argmax(known)) :]]
+        return values[:0]
+    filled_from = np.maximum.accumulate(np.where(known, np.arange(len(values)), -1))
+    return values[filled_from[int(np.argmax(known)) :]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,7 @@ class FittedArima:
 
 @dataclass(frozen=True)
 class ArimaForecaster:
-    """ARIMA(0,1,1)(0,1,0)[52], fitted to each store on its own."""
+    """ARIMA(0,1,1) on what the calendar leaves over, fitted to each store on its own."""
 
     name: str = "arima"
 
@@ -73,13 +74,13 @@ class ArimaForecaster:
         A store too short for an estimate gets none; `smoothing` then takes the median.
         """
         profile = fit_profile(panel)
-        growth = [_without_gaps(row) for row in History(panel, profile).growth]
+        adjusted = [without_gaps(row) for row in History(panel, profile).adjusted]
         # The series are short: on busy cores, threads of the linear algebra cost tenfold.
         with threadpool_limits(limits=1):
             theta = {
                 name: _theta(row)
-                for name, row in zip(panel.series, growth, strict=True)
-                if len(row) >= _MIN_GROWTH_WEEKS
+                for name, row in zip(panel.series, adjusted, strict=True)
+                if len(row) >= MIN_WEEKS
             }
         if not theta:
             raise too_short(panel, "ARIMA", MIN_WEEKS)

@@ -38,15 +38,16 @@ def _naive(y: Array, horizon: int) -> Array:
 
 def _seasonal_naive(y: Array, horizon: int) -> Array:
     """A week sells what it sold 52 weeks ago; where that is unknown, what the last week sold."""
-    return _or_last_value(_same_week_last_year(y, horizon), y)
+    return or_last_value(_same_week_last_year(y, horizon), y)
 
 
 def _seasonal_naive_growth(y: Array, horizon: int) -> Array:
     """A week sells what it sold 52 weeks ago, times the growth of the last 8 weeks."""
-    return _or_last_value(_same_week_last_year(y, horizon) * _growth(y)[:, None], y)
+    return or_last_value(_same_week_last_year(y, horizon) * _growth(y)[:, None], y)
 
 
-def _or_last_value(reference: Array, y: Array) -> Array:
+def or_last_value(reference: Array, y: Array) -> Array:
+    """Return a reference, and the last known value of a series where it is NaN."""
     return np.where(np.isnan(reference), _last_value(y)[:, None], reference)
 
 

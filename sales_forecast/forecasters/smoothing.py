@@ -1,9 +1,8 @@
 """Forecasting with a fitted ARIMA(0,1,1): numpy only, so that the service can run it.
 
-Takes yearly growth (the calendar-adjusted seasonal difference of log sales) and one moving
-average parameter a store, gives the level at which that growth will go on. It is the one
-implementation that backtest and service use; `arima` estimates the parameters, and a test
-holds this against statsmodels' own forecast.
+Takes log sales without their calendar part and one moving average parameter a store, gives the
+level at which they will go on. It is the one implementation that backtest and service use;
+`arima` estimates the parameters, and a test holds this against statsmodels' own forecast.
 """
 
 from __future__ import annotations
@@ -16,25 +15,25 @@ from sales_forecast.features import History
 from sales_forecast.panel import Array
 
 
-def growth_level(growth: Array, theta: Array) -> Array:
-    """Return float64[n_series]: the ARIMA(0,1,1) forecast of growth, equal for every step.
+def level(values: Array, theta: Array) -> Array:
+    """Return float64[n_series]: the ARIMA(0,1,1) forecast of series, equal for every step.
 
-    `growth`: float64[n_series, n_periods], NaN where unknown (a gap leaves the level as it
-    was). `theta`: float64[n_series], |theta| < 1. A series without known growth gives 0.
+    `values`: float64[n_series, n_periods], NaN where unknown (a gap leaves the level as it
+    was). `theta`: float64[n_series], |theta| < 1. A series of which nothing is known gives NaN.
     Source: the innovations algorithm for an MA(1) process (Brockwell and Davis, Time Series:
-    Theory and Methods, section 5.2), on the first difference of growth.
+    Theory and Methods, section 5.2), on the first differences.
     """
-    last = np.full(len(growth), np.nan)
-    expected = np.zeros(len(growth))  # of the next difference
+    last = np.full(len(values), np.nan)
+    expected = np.zeros(len(values))  # of the next difference
     variance = 1 + theta**2  # of its error, in units of the innovations
-    for value in growth.T:
+    for value in values.T:
         known = ~np.isnan(value)
         moved = known & ~np.isnan(last)
         surprise = np.where(moved, value - last - expected, 0.0)
         expected = np.where(moved, theta / variance * surprise, expected)
         variance = np.where(moved, 1 + theta**2 - theta**2 / variance, variance)
         last = np.where(known, value, last)
-    return np.where(np.isnan(last), 0.0, last + expected)
+    return last + expected
 
 
 def forecast(history: History, theta: Mapping[str, float], horizon: int) -> Array:
@@ -42,8 +41,8 @@ def forecast(history: History, theta: Mapping[str, float], horizon: int) -> Arra
 
     `theta`: series -> parameter, at least one; a series without gets the median of all.
     """
-    log_reference = history.log_reference(*history.ahead(horizon))
+    series, _, target = history.ahead(horizon)
     typical = float(np.median(list(theta.values())))
     thetas = np.array([theta.get(name, typical) for name in history.panel.series])
-    level = growth_level(history.growth, thetas)
-    return np.exp(log_reference.reshape(-1, horizon) + level[:, None])
+    calendar = history.calendar(series, target).reshape(-1, horizon)
+    return np.exp(calendar + level(history.adjusted, thetas)[:, None])

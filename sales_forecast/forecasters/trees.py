@@ -18,8 +18,9 @@ from xgboost import XGBRegressor
 
 from sales_forecast.features import LARGEST_CHANGE, History, Index, features
 from sales_forecast.forecasters.base import FutureConditions, too_short
+from sales_forecast.forecasters.pooled import fit_profile
 from sales_forecast.panel import CONDITIONS, SEASON_LENGTH, Array, Panel
-from sales_forecast.profile import CalendarProfile, fit_profile, log_sales
+from sales_forecast.profile import CalendarProfile, log_sales
 
 # Every step 1..52 can be asked; these are enough for the trees to learn how step matters.
 _TRAINING_STEPS = (1, 2, 4, 8, 13, 26, 39, 52)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
@@ -17,28 +16,26 @@ from pydantic import BaseModel
 
 from sales_forecast.features import History
 from sales_forecast.forecasters import smoothing
-from sales_forecast.manifest import StoredPanel
-from sales_forecast.profile import CalendarProfile
+from sales_forecast.manifest import StoredPanel, StoredProfile
 
 
 class FittedArimaFile(BaseModel):
     """What the JSON file holds."""
 
     theta: dict[str, float]
-    profile_weights: list[float]
+    calendar: StoredProfile
     history: StoredPanel
 
 
 class ArimaModel(PythonModel):
-    """ARIMA(0,1,1)(0,1,0)[52] of every store."""
+    """ARIMA(0,1,1) of every store, on what the calendar leaves over."""
 
     def load_context(self, context: Any) -> None:
         """Read the fitted parameters."""
         text = Path(context.artifacts["arima"]).read_text()
         fitted = FittedArimaFile.model_validate_json(text)
         self._panel = fitted.history.panel()
-        profile = CalendarProfile(np.array(fitted.profile_weights))
-        self._history = History(self._panel, profile)
+        self._history = History(self._panel, fitted.calendar.profile())
         self._theta = fitted.theta
 
     def predict(

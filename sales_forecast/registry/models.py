@@ -19,7 +19,7 @@ from mlflow.models import ModelSignature, infer_signature
 
 from sales_forecast.features import FEATURE_NAMES
 from sales_forecast.forecasters.trees import training_set
-from sales_forecast.manifest import StoredPanel
+from sales_forecast.manifest import StoredPanel, StoredProfile
 from sales_forecast.registry import arima
 from sales_forecast.training import Models
 
@@ -83,7 +83,7 @@ def _logged_arima(models: Models, folder: Path) -> LoggedModel:
     file.write_text(
         arima.FittedArimaFile(
             theta=dict(models.arima.theta),
-            profile_weights=models.arima.profile.weights.tolist(),
+            calendar=StoredProfile.of(models.arima.profile),
             history=StoredPanel.of(models.panel),
         ).model_dump_json()
     )
@@ -92,7 +92,7 @@ def _logged_arima(models: Models, folder: Path) -> LoggedModel:
     return LoggedModel(
         "arima",
         "ARIMA-Sales-Forecasting",
-        {"order": "(0,1,1)(0,1,0)[52]", "estimator": "innovations_mle"},
+        {"order": "(0,1,1)", "mean": "calendar profile", "estimator": "innovations_mle"},
         mlflow.pyfunc,
         {
             "python_model": str(Path(arima.__file__)),

@@ -67,13 +67,13 @@ class ModelEngine:
     def __init__(self, bundle: Bundle, panel: Panel) -> None:
         """Prepare every question that a store and a week can make. Raises BundleRefused."""
         manifest = bundle.manifest
-        if manifest.feature_names != FEATURE_NAMES:
+        if manifest.feature_names != FEATURE_NAMES or manifest.calendar is None:
             raise BundleRefused(
                 f"bundle {manifest.version} was made for other features than this version of the "
                 "code builds. Run `python train.py` again."
             )
         self._session = _session(bundle.trees)
-        self._history = History(panel, manifest.profile)
+        self._history = History(panel, manifest.calendar.profile())
         self._theta = manifest.theta
         self._last = panel.n_periods - 1
         # Week 0 has no week before it; its row is that of week 1 and never asked for.

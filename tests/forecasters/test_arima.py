@@ -9,20 +9,20 @@ from sales_forecast.errors import NotEnoughData
 from sales_forecast.features import History
 from sales_forecast.forecasters import smoothing
 from sales_forecast.forecasters.arima import ARIMA
-from sales_forecast.profile import fit_profile
+from sales_forecast.forecasters.pooled import fit_profile
 from tests.builders import panel_of, sample_panel, with_sales
 from tests.forecasters.oracles import statsmodels_fit
 
 
-def test_a_store_is_forecast_as_statsmodels_would_forecast_its_growth():
+def test_a_store_is_forecast_as_statsmodels_would_forecast_what_the_calendar_leaves_over():
     panel = sample_panel(3)
     fitted = ARIMA.fit(panel)
     history = History(panel, fit_profile(panel))
-    moved = history.profile.at(panel.after(8)) - history.profile.at(panel.periods[-52:-44])
+    calendar = history.profile.at(panel.series, panel.after(8))
     for row, store in enumerate(panel.series):
-        theirs = statsmodels_fit(history.growth[row, 52:])
+        theirs = statsmodels_fit(history.adjusted[row])
         assert pytest.approx(theirs.params[0], rel=1e-9) == fitted.theta[store]
-        expected = panel.y[row, -52:-44] * np.exp(moved + theirs.forecast(8))
+        expected = np.exp(calendar[row] + theirs.forecast(8))
         np.testing.assert_allclose(fitted.predict(panel, 8)[row], expected, rtol=1e-6)
 
 
@@ -47,13 +47,13 @@ def test_a_store_of_65_weeks_gets_a_parameter():
     assert {"1", "2", "3", "4"} == ARIMA.fit(panel).theta.keys()
 
 
-def test_a_gap_is_estimated_over_as_if_growth_had_stood_still():
+def test_a_gap_is_estimated_over_as_if_the_store_had_stood_still():
     panel = with_sales(sample_panel(1), series=0, first=110, stop=115, sales=np.nan)
     fitted = ARIMA.fit(panel)
-    growth = History(panel, fitted.profile).growth[0, 52:]
-    assert 5 == np.isnan(growth).sum()
-    growth[110 - 52 : 115 - 52] = growth[109 - 52]
-    assert pytest.approx(statsmodels_fit(growth).params[0], rel=1e-9) == fitted.theta["1"]
+    adjusted = History(panel, fitted.profile).adjusted[0]
+    assert 5 == np.isnan(adjusted).sum()
+    adjusted[110:115] = adjusted[109]
+    assert pytest.approx(statsmodels_fit(adjusted).params[0], rel=1e-9) == fitted.theta["1"]
 
 
 def test_conditions_do_not_matter():
@@ -73,4 +73,4 @@ def test_a_panel_without_any_store_of_65_weeks_is_refused():
 
 def test_sales_that_never_move_are_forecast_as_they_are():
     panel = panel_of(np.full((1, 143), 1000.0))
-    np.testing.assert_allclose(ARIMA.fit(panel).predict(panel, 4), np.full((1, 4), 1000.0))
+    np.testing.assert_allclose(ARIMA.fit(panel).predict(panel, 4), 1000.0, rtol=1e-6)

@@ -10,14 +10,15 @@ import pytest
 
 from sales_forecast.backtest import RollingOrigin, backtest
 from sales_forecast.errors import NotEnoughData
-from sales_forecast.forecasters.arima import ARIMA
+from sales_forecast.forecasters.averages import AVERAGES
 from sales_forecast.forecasters.naive import BASELINES
-from sales_forecast.forecasters.trees import RANDOM_FOREST, XGBOOST
+from sales_forecast.forecasters.pooled import POOLED
 from sales_forecast.panel import Panel
 from sales_forecast.training import ALL_FORECASTERS
 from tests.builders import one_thread, panel_of, sample_panel, with_sales
 
-LEARNING = (RANDOM_FOREST, XGBOOST, ARIMA)
+RULES = (*BASELINES, *AVERAGES)
+LEARNING = [one for one in ALL_FORECASTERS if one not in RULES]
 BEYOND_A_YEAR = 60
 every_forecaster = pytest.mark.parametrize("forecaster", ALL_FORECASTERS, ids=lambda f: f.name)
 
@@ -171,7 +172,7 @@ def test_a_store_that_never_sold_more_than_nothing_has_no_modelled_forecast(fore
     assert [False, True, False] == np.isnan(forecast).all(axis=1).tolist()
 
 
-@pytest.mark.parametrize("baseline", BASELINES, ids=lambda f: f.name)
+@pytest.mark.parametrize("baseline", RULES, ids=lambda f: f.name)
 def test_a_store_that_never_sold_more_than_nothing_is_expected_to_go_on_so(baseline):
     panel = with_sales(sample_panel(3), 1, 0, None, 0.0)
     assert not baseline.fit(panel).predict(panel, 4)[1].any()
@@ -189,7 +190,7 @@ def test_a_damaged_store_does_not_disturb_the_scale_of_the_others(forecaster):
 # Too little
 
 
-@pytest.mark.parametrize("baseline", BASELINES, ids=lambda f: f.name)
+@pytest.mark.parametrize("baseline", RULES, ids=lambda f: f.name)
 def test_a_baseline_answers_from_a_single_week(baseline):
     panel = panel_of([[7.0], [9.0]])
     forecast = baseline.fit(panel).predict(panel, 53)
@@ -197,12 +198,13 @@ def test_a_baseline_answers_from_a_single_week(baseline):
 
 
 @pytest.mark.parametrize("forecaster", LEARNING, ids=lambda f: f.name)
-def test_65_weeks_are_enough_and_64_are_refused_with_both_numbers(forecaster):
-    forecast = forecaster.fit(sample_panel(3, n_weeks=65)).predict(sample_panel(3, n_weeks=65), 8)
-    assert np.isfinite(forecast).all()
+def test_so_many_weeks_are_enough_and_one_less_is_refused_with_both_numbers(forecaster):
+    needed = {POOLED.name: 52}.get(forecaster.name, 65)
+    panel = sample_panel(3, n_weeks=needed)
+    assert np.isfinite(forecaster.fit(panel).predict(panel, 8)).all()
     with pytest.raises(NotEnoughData) as refused:
-        forecaster.fit(sample_panel(3, n_weeks=64))
-    assert {"weeks": 64, "needed": 65} == refused.value.fields
-    assert "at least 65 weeks of sales" in refused.value.message
-    assert "the longest has 64" in refused.value.message
+        forecaster.fit(sample_panel(3, n_weeks=needed - 1))
+    assert {"weeks": needed - 1, "needed": needed} == refused.value.fields
+    assert f"at least {needed} weeks of sales" in refused.value.message
+    assert f"the longest has {needed - 1}" in refused.value.message
     assert refused.value.message.endswith("Load more history.")

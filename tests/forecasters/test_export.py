@@ -12,8 +12,8 @@ import pytest
 
 from sales_forecast.features import FEATURE_NAMES
 from sales_forecast.forecasters.export import trees_to_onnx
+from sales_forecast.forecasters.pooled import fit_profile
 from sales_forecast.forecasters.trees import RANDOM_FOREST, XGBOOST, Regressor, training_set
-from sales_forecast.profile import fit_profile
 from tests.builders import one_thread, sample_panel
 
 
@@ -77,7 +77,7 @@ def test_the_graph_has_one_input_and_one_output_a_model(exported):
     assert ["random_forest", "xgboost"] == [node.name for node in model.graph.output]
     [rows, columns] = model.graph.input[0].type.tensor_type.shape.dim
     assert not rows.HasField("dim_value")
-    assert 28 == len(FEATURE_NAMES) == columns.dim_value
+    assert 32 == len(FEATURE_NAMES) == columns.dim_value
 
 
 def test_equal_trees_make_equal_bytes(exported):
@@ -85,5 +85,5 @@ def test_equal_trees_make_equal_bytes(exported):
 
 
 def test_a_row_of_another_width_is_refused(exported):
-    with pytest.raises(Exception, match="Got: 27 Expected: 28"):
+    with pytest.raises(Exception, match="Got: 31 Expected: 32"):
         run(exported.graph, exported.rows[:, 1:])

@@ -1,4 +1,4 @@
-"""Smoothing of growth: the ARIMA(0,1,1) forecast, held against two other ways to compute it."""
+"""Smoothing of levels: the ARIMA(0,1,1) forecast, held against two other ways to compute it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sales_forecast.features import History
-from sales_forecast.forecasters.smoothing import forecast, growth_level
-from sales_forecast.profile import fit_profile
+from sales_forecast.forecasters.pooled import fit_profile
+from sales_forecast.forecasters.smoothing import forecast, level
 from tests.builders import log_growth, sample_panel, with_sales
 from tests.forecasters.oracles import best_linear_forecast, statsmodels_fit
 
@@ -17,7 +17,7 @@ from tests.forecasters.oracles import best_linear_forecast, statsmodels_fit
 def test_the_level_is_the_best_linear_forecast(theta, n_weeks):
     growth = log_growth(4, n_weeks)
     expected = [best_linear_forecast(row, theta) for row in growth]
-    found = growth_level(growth, np.full(4, theta))
+    found = level(growth, np.full(4, theta))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
@@ -25,15 +25,15 @@ def test_the_level_is_the_best_linear_forecast(theta, n_weeks):
 def test_the_level_is_the_forecast_of_statsmodels_at_every_step(seed):
     growth = 0.5 + log_growth(1, 78, seed)
     fitted = statsmodels_fit(growth[0])
-    level = growth_level(growth, fitted.params[:1])
-    np.testing.assert_allclose(fitted.forecast(8), np.repeat(level, 8), rtol=1e-6)
+    found = level(growth, fitted.params[:1])
+    np.testing.assert_allclose(fitted.forecast(8), np.repeat(found, 8), rtol=1e-6)
 
 
 def test_each_series_has_its_own_parameter():
     growth = log_growth(3, 40)
     thetas = np.array([-0.9, -0.5, 0.2])
-    alone = [growth_level(growth[[row]], thetas[[row]])[0] for row in range(3)]
-    np.testing.assert_array_equal(alone, growth_level(growth, thetas))
+    alone = [level(growth[[row]], thetas[[row]])[0] for row in range(3)]
+    np.testing.assert_array_equal(alone, level(growth, thetas))
 
 
 def test_a_gap_leaves_the_level_as_it_was():
@@ -43,11 +43,9 @@ def test_a_gap_leaves_the_level_as_it_was():
     gaps[0, [0, 1, 20, 21, 22, 45, 58, 59]] = np.nan
     without_them = gaps[:, ~np.isnan(gaps[0])]
     assert (1, 52) == without_them.shape
+    np.testing.assert_allclose(level(gaps, theta), level(without_them, theta), rtol=1e-12)
     np.testing.assert_allclose(
-        growth_level(gaps, theta), growth_level(without_them, theta), rtol=1e-12
-    )
-    np.testing.assert_allclose(
-        best_linear_forecast(without_them[0], -0.6), growth_level(gaps, theta)[0], rtol=1e-9
+        best_linear_forecast(without_them[0], -0.6), level(gaps, theta)[0], rtol=1e-9
     )
 
 
@@ -56,44 +54,32 @@ def test_gaps_of_one_series_do_not_touch_another():
     gaps = growth.copy()
     gaps[0, 10:30] = np.nan
     theta = np.full(2, -0.6)
-    assert growth_level(growth, theta)[1] == growth_level(gaps, theta)[1]
+    assert level(growth, theta)[1] == level(gaps, theta)[1]
 
 
-def test_unknown_growth_is_none():
+def test_of_a_series_without_any_value_nothing_is_expected():
     unknown = np.full((2, 30), np.nan)
-    assert [0.0, 0.0] == growth_level(unknown, np.full(2, -0.6)).tolist()
-    assert [0.0] == growth_level(np.empty((1, 0)), np.array([-0.6])).tolist()
+    assert np.isnan(level(unknown, np.full(2, -0.6))).all()
+    assert np.isnan(level(np.empty((1, 0)), np.array([-0.6]))).all()
 
 
-@pytest.mark.parametrize(("theta", "level"), [(0.0, 0.3), (-1.0, 0.2)])
-def test_theta_goes_from_the_last_growth_to_the_mean_of_all(theta, level):
-    growth = np.array([[0.1, 0.2, 0.3]])
-    np.testing.assert_allclose(growth_level(growth, np.array([theta])), [level], rtol=1e-12)
+@pytest.mark.parametrize(("theta", "expected"), [(0.0, 0.3), (-1.0, 0.2)])
+def test_theta_goes_from_the_last_value_to_the_mean_of_all(theta, expected):
+    values = np.array([[0.1, 0.2, 0.3]])
+    np.testing.assert_allclose(level(values, np.array([theta])), [expected], rtol=1e-12)
 
 
 # Sales
 
 
-def test_a_forecast_is_last_years_week_moved_by_the_calendar_and_the_level_of_growth():
+def test_a_forecast_is_the_level_moved_by_the_calendar():
     panel = sample_panel(2)
     history = History(panel, fit_profile(panel))
-    theta = {"1": -0.6, "2": -0.8}
-    profile = history.profile
-    level = growth_level(history.growth, np.array([-0.6, -0.8]))
-    weeks = panel.after(52)
-    moved = profile.at(weeks) - profile.at(panel.periods[-52:])
-    expected = panel.y[:, -52:] * np.exp(moved + level[:, None])
-    np.testing.assert_allclose(forecast(history, theta, 52), expected, rtol=1e-9)
-
-
-def test_beyond_a_year_the_same_reference_serves_again():
-    panel = sample_panel(2)
-    history = History(panel, fit_profile(panel))
+    levels = level(history.adjusted, np.array([-0.6, -0.8]))
+    calendar = history.profile.at(panel.series, panel.after(60))
+    expected = np.exp(levels[:, None] + calendar)
     found = forecast(history, {"1": -0.6, "2": -0.8}, 60)
-    calendar = np.exp(history.profile.at(panel.after(60)))
-    np.testing.assert_allclose(
-        found[:, 52:] / calendar[52:], found[:, :8] / calendar[:8], rtol=1e-9
-    )
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_a_store_without_a_parameter_takes_the_median_of_the_others():
@@ -105,9 +91,10 @@ def test_a_store_without_a_parameter_takes_the_median_of_the_others():
     )
 
 
-def test_a_store_too_new_for_growth_goes_on_as_it_is():
+def test_a_store_of_one_week_goes_on_as_it_is():
     panel = with_sales(sample_panel(2), series=0, first=0, stop=142, sales=np.nan)
     history = History(panel, fit_profile(panel))
-    calendar = np.exp(history.profile.at(np.append(panel.periods[-1], panel.after(3))))
+    ends = np.append(panel.periods[-1], panel.after(3))
+    calendar = np.exp(history.profile.at(panel.series, ends))[0]
     expected = panel.y[0, -1] * calendar[1:] / calendar[0]
     np.testing.assert_allclose(forecast(history, {"2": -0.6}, 3)[0], expected, rtol=1e-9)

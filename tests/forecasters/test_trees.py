@@ -10,6 +10,7 @@ import pytest
 
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.features import FEATURE_NAMES, History
+from sales_forecast.forecasters.pooled import fit_profile
 from sales_forecast.forecasters.trees import (
     RANDOM_FOREST,
     TREES,
@@ -20,11 +21,10 @@ from sales_forecast.forecasters.trees import (
     training_set,
 )
 from sales_forecast.panel import CONDITIONS
-from sales_forecast.profile import CalendarProfile, fit_profile
-from tests.builders import one_thread, panel_of, sample_panel, with_sales
+from tests.builders import one_thread, panel_of, sample_panel, with_sales, without_calendar
 
 STEPS = (1, 2, 4, 8, 13, 26, 39, 52)
-NO_CALENDAR = CalendarProfile(np.zeros_like(fit_profile(panel_of(np.ones(3))).weights))
+NO_CALENDAR = without_calendar()
 both_trees = pytest.mark.parametrize("forecaster", TREES, ids=lambda f: f.name)
 
 
@@ -88,9 +88,9 @@ def test_what_the_calendar_explains_is_not_learned():
     panel = sample_panel(2)
     profile = fit_profile(panel)
     series, _, target = training_rows(panel)
-    effect = profile.at(panel.periods)
+    effect = profile.at(panel.series, panel.periods)
     change = np.log(panel.y[series, target] / panel.y[series, target - 52])
-    expected = change - (effect[target] - effect[target - 52])
+    expected = change - (effect[series, target] - effect[series, target - 52])
     np.testing.assert_allclose(training_set(panel, profile).y, expected, rtol=0, atol=1e-12)
 
 
@@ -140,7 +140,8 @@ def test_a_prediction_is_last_years_week_moved_by_the_calendar_and_the_change():
     regressor = Mean()
     regressor.change = 0.1
     weeks = panel.after(10)
-    moved = profile.at(weeks) - profile.at(panel.periods[-52:-42])
+    names = panel.series
+    moved = profile.at(names, weeks) - profile.at(names, panel.periods[-52:-42])
     expected = panel.y[:, -52:-42] * np.exp(moved + 0.1)
     found = FittedTrees(regressor, profile).predict(panel, 10)
     np.testing.assert_allclose(found, expected, rtol=1e-9)

@@ -250,8 +250,11 @@ def test_a_graph_that_is_none_is_refused(candidate: Candidate, panel: Panel) -> 
 def test_golden_rows_catch_a_changed_parameter(candidate: Candidate) -> None:
     verify(Bundle(candidate.manifest, candidate.files[TREES]))
     theta = {name: value * 0.5 for name, value in candidate.manifest.theta.items()}
-    weights = (0.05, *candidate.manifest.profile_weights[1:])
-    for change in ({"theta": theta}, {"profile_weights": weights}):
+    calendar = candidate.manifest.calendar
+    assert calendar is not None
+    chain = tuple(1.1 * weight for weight in calendar.chain)
+    changed = calendar.model_copy(update={"chain": chain})
+    for change in ({"theta": theta}, {"calendar": changed}):
         tampered = candidate.manifest.model_copy(update=change)
         with pytest.raises(BundleRefused, match="fails its golden rows"):
             verify(Bundle(tampered, candidate.files[TREES]))

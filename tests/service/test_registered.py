@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -105,6 +104,15 @@ def test_the_bundle_arrives_whole_and_is_downloaded_once(champion: str, tmp_path
     assert folder == model(champion, tmp_path).find(NEVER)
     assert written == (folder / "manifest.json").stat().st_mtime_ns
     assert [folder] == list(folder.parent.iterdir())
+
+
+def test_training_fetches_from_a_server_byte_for_byte_what_was_recorded(
+    champion: str, registry: Registry
+) -> None:
+    folder = registry.fetch("Sales-Forecasting", "champion")
+    assert folder is not None
+    found = {name: (folder / name).read_bytes() for name in trained.candidate().files}
+    assert {**trained.candidate().files} == found
 
 
 def test_an_alias_that_moves_is_followed_within_a_minute(
@@ -263,7 +271,6 @@ def test_a_bundle_that_proved_itself_is_kept(champion: str, tmp_path: Path) -> N
     deployment.load()
     registered = model(champion, tmp_path / "fetched")
     live = Live(registered, deployment.database, 60)
-    logging.getLogger("sales_forecast.service.live").setLevel(logging.WARNING)
     live.refresh()
     deployment.database.close()
 

@@ -1,0 +1,139 @@
+"""The pooled Gaussian process: the chain's log sales, and each store's deviation from them.
+
+Takes panels, gives sales. The stores share one set of hyperparameters, because two years of one
+store say too little; they maximise the marginal likelihood under a weak prior. No conditions:
+within a store they say hardly anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy import linalg, optimize
+from threadpoolctl import threadpool_limits
+
+from sales_forecast.forecasters.base import FutureConditions, too_short
+from sales_forecast.gaussian import Hyperparameters, Weeks, components, observed
+from sales_forecast.panel import SEASON_LENGTH, Array, Panel
+from sales_forecast.profile import CalendarProfile, PooledProcess, Split
+
+# Where the search starts and what it is drawn to: standard deviations of log sales, and years.
+# From what retail is like: a holiday moves a week by some tens of percent, a month by some percent.
+_CHAIN = Hyperparameters(
+    trend=0.01**2, fast_drift=0.02**2, fast_length=0.05, slow_drift=0.03**2, slow_length=1.0,
+    season=0.1**2, season_length=0.7, month=0.02**2, large_events=0.05**2, small_events=0.02**2,
+    noise=0.01**2,
+)  # fmt: skip
+_STORE = Hyperparameters(
+    trend=0.05**2, fast_drift=0.03**2, fast_length=0.05, slow_drift=0.06**2, slow_length=1.0,
+    season=0.06**2, season_length=0.7, month=0.01**2, large_events=0.02**2, small_events=0.01**2,
+    noise=0.02**2,
+)  # fmt: skip
+_PRIOR_SPREAD = 0.7
+"""The standard deviation of the logarithm of each."""
+_MOST_STEPS = 60
+_REMEMBERED = 4
+
+
+@dataclass(frozen=True, eq=False)
+class _Scatter:
+    """Series that are known in the same weeks: all that the likelihood needs of them."""
+
+    weeks: Weeks
+    products: Array
+    """float64[n, n]: the sum over series of values times values."""
+    n_series: int
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def fit_process(panel: Panel) -> PooledProcess:
+    """Estimate both processes from all of a panel, which several models ask for in turn."""
+    pivot = panel.periods[-1]
+    split = Split.of(panel)
+    known = ~np.isnan(split.chain)
+    chain = split.chain[known]
+    alike = [
+        _Scatter(Weeks.of(panel.periods[week], pivot), values.T @ values, len(values))
+        for series, week in split.alike()
+        for values in [split.deviations[np.ix_(series, week)]]
+    ]
+    with threadpool_limits(limits=1):  # small matrices: on busy cores threads cost tenfold
+        weeks = Weeks.of(panel.periods[known], pivot)
+        of_chain = _fit(_CHAIN, [_Scatter(weeks, np.outer(chain, chain), 1)])
+        return PooledProcess(of_chain, _fit(_STORE, alike), pivot)
+
+
+def fit_profile(panel: Panel) -> CalendarProfile:
+    """Return the calendar part of log sales, as far as a panel tells."""
+    return fit_process(panel).calendar(panel)
+
+
+def _fit(prior: Hyperparameters, scatters: Iterable[_Scatter]) -> Hyperparameters:
+    """Return the hyperparameters of highest posterior density."""
+    middle = prior.logs()
+
+    def loss(logs: Array) -> tuple[float, Array]:
+        away = (logs - middle) / _PRIOR_SPREAD
+        value, slope = 0.5 * float(away @ away), away / _PRIOR_SPREAD
+        for scatter in scatters:
+            misfit, its_slope = _misfit(Hyperparameters.from_logs(logs), scatter)
+            value, slope = value + misfit, slope + its_slope
+        return value, slope
+
+    options = {"maxiter": _MOST_STEPS}
+    found = optimize.minimize(loss, middle, jac=True, method="L-BFGS-B", options=options)
+    return Hyperparameters.from_logs(found.x)
+
+
+def _misfit(of: Hyperparameters, scatter: _Scatter) -> tuple[float, Array]:
+    """Return minus the log likelihood, but for a constant, and its slope in the logarithms."""
+    n = len(scatter.products)
+    lower = np.linalg.cholesky(observed(of, scatter.weeks))
+    inverse = linalg.cho_solve((lower, True), np.eye(n))
+    log_det = 2 * np.log(np.diag(lower)).sum()
+    value = 0.5 * ((inverse * scatter.products).sum() + scatter.n_series * log_det)
+    outer = 0.5 * (scatter.n_series * inverse - inverse @ scatter.products @ inverse)
+    parts = components(of, scatter.weeks, scatter.weeks)
+    apart = np.abs(scatter.weeks.years[:, None] - scatter.weeks.years)
+    turns = (np.sin(np.pi * apart) / of.season_length) ** 2
+    slopes = {
+        **parts,
+        "fast_length": parts["fast_drift"] * apart / of.fast_length,
+        "slow_length": parts["slow_drift"] * apart / of.slow_length,
+        "season_length": parts["season"] * 4 * turns,
+        "noise": of.noise * np.eye(n),
+    }
+    return float(value), np.array([(outer * slopes[name]).sum() for name in of.names()])
+
+
+@dataclass(frozen=True, eq=False)
+class FittedPooled:
+    """Both processes, fitted."""
+
+    process: PooledProcess
+
+    def predict(
+        self, history: Panel, horizon: int, conditions: FutureConditions | None = None
+    ) -> Array:
+        """See `base.FittedForecaster.predict`. Conditions are not used."""
+        del conditions
+        return np.exp(self.process.ahead(history, horizon))
+
+
+@dataclass(frozen=True)
+class PooledForecaster:
+    """A Gaussian process for the chain and one for each store's deviation from it."""
+
+    name: str = "pooled"
+
+    def fit(self, panel: Panel) -> FittedPooled:
+        """Estimate the hyperparameters. Raises NotEnoughData where no store has a year."""
+        if not ((panel.y > 0).sum(axis=1) >= SEASON_LENGTH).any():
+            raise too_short(panel, "The pooled process", SEASON_LENGTH)
+        return FittedPooled(fit_process(panel))
+
+
+POOLED = PooledForecaster()

@@ -1,0 +1,126 @@
+"""The pooled process: fitted to what it is most likely to be, and asked honestly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import optimize, stats
+
+from sales_forecast.errors import NotEnoughData
+from sales_forecast.forecasters import pooled
+from sales_forecast.forecasters.pooled import POOLED, fit_process
+from sales_forecast.gaussian import Hyperparameters, Weeks, observed
+from tests.builders import panel_of, sample_panel, weeks, with_sales
+
+PERIODS = weeks("2010-02-05", 60)
+WEEKS = Weeks.of(PERIODS, PERIODS[-1])
+
+
+def scatter(values: np.ndarray) -> pooled._Scatter:
+    return pooled._Scatter(WEEKS, values.T @ values, len(values))
+
+
+def test_the_misfit_is_minus_the_log_likelihood_of_the_normal_distribution():
+    values = np.random.default_rng(0).normal(0, 0.1, (3, 60))
+    of = pooled._STORE
+    normal = stats.multivariate_normal(np.zeros(60), observed(of, WEEKS))
+    constant = 0.5 * 60 * 3 * np.log(2 * np.pi)
+    misfit, _ = pooled._misfit(of, scatter(values))
+    assert pytest.approx(-normal.logpdf(values).sum() - constant, rel=1e-9) == misfit
+
+
+def test_its_slope_is_that_of_small_steps():
+    values = np.random.default_rng(0).normal(0, 0.1, (3, 60))
+    logs = pooled._STORE.logs() + 0.1
+    given = scatter(values)
+
+    def misfit(at: np.ndarray) -> float:
+        return pooled._misfit(Hyperparameters.from_logs(at), given)[0]
+
+    slope = pooled._misfit(Hyperparameters.from_logs(logs), given)[1]
+    np.testing.assert_allclose(
+        slope, optimize.approx_fprime(logs, misfit, 1e-6), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_noise_is_told_from_drift():
+    rng = np.random.default_rng(0)
+    noisy = pooled._fit(pooled._STORE, [scatter(rng.normal(0, 0.05, (20, 60)))])
+    drifting = pooled._fit(
+        pooled._STORE, [scatter(np.cumsum(rng.normal(0, 0.02, (20, 60)), axis=1))]
+    )
+    # A drift of two days is noise to one who sees weeks.
+    assert 0.04 < np.sqrt(noisy.noise + noisy.fast_drift) < 0.06
+    assert noisy.slow_drift < 0.2 * drifting.slow_drift
+
+
+def test_a_prediction_is_the_exponential_of_what_the_process_expects():
+    panel = sample_panel(3)
+    fitted = POOLED.fit(panel)
+    past = panel.until(panel.periods[120])
+    np.testing.assert_array_equal(fitted.predict(past, 8), np.exp(fitted.process.ahead(past, 8)))
+
+
+def test_a_fit_is_the_same_whoever_asks_and_however_often():
+    panel = sample_panel(3)
+    first = fit_process(panel)
+    assert first is fit_process(panel)
+    fit_process.cache_clear()
+    assert (first.chain, first.store) == (fit_process(panel).chain, fit_process(panel).store)
+
+
+def test_it_beats_last_years_week_on_what_it_has_not_seen():
+    panel = sample_panel(9)
+    past = panel.until(panel.periods[-9])
+    errors = np.abs(POOLED.fit(past).predict(past, 8) - panel.y[:, -8:])
+    last_year = np.abs(panel.y[:, -60:-52] - panel.y[:, -8:])
+    assert errors.mean() < 0.7 * last_year.mean()
+
+
+def test_gaps_new_stores_and_days_without_sales_are_no_obstacle():
+    panel = with_sales(sample_panel(4), series=0, first=30, stop=50, sales=np.nan)
+    panel = with_sales(panel, series=1, first=0, stop=120, sales=np.nan)
+    panel = with_sales(panel, series=2, first=70, stop=72, sales=0.0)
+    predicted = POOLED.fit(panel).predict(panel, 8)
+    np.testing.assert_allclose(
+        predicted, POOLED.fit(sample_panel(4)).predict(sample_panel(4), 8), rtol=0.2
+    )
+
+
+def test_a_store_scaled_is_a_forecast_scaled():
+    panel = sample_panel(3)
+    scale = np.array([[100.0], [1.0], [0.01]])
+    larger = replace(panel, y=panel.y * scale)
+    np.testing.assert_allclose(
+        POOLED.fit(larger).predict(larger, 4),
+        scale * POOLED.fit(panel).predict(panel, 4),
+        rtol=1e-3,
+    )
+
+
+def test_conditions_do_not_matter():
+    panel = sample_panel(2)
+    fitted = POOLED.fit(panel)
+    storm = {name: np.full((2, 4), 1e6) for name in panel.conditions}
+    np.testing.assert_array_equal(fitted.predict(panel, 4), fitted.predict(panel, 4, storm))
+
+
+def test_sales_that_never_move_are_forecast_as_they_are():
+    panel = panel_of(np.full((2, 143), 1000.0))
+    np.testing.assert_allclose(POOLED.fit(panel).predict(panel, 4), 1000.0, rtol=1e-3)
+
+
+def test_a_panel_without_any_store_of_a_year_is_refused():
+    panel = with_sales(sample_panel(1), series=0, first=0, stop=143 - 51, sales=np.nan)
+    with pytest.raises(NotEnoughData, match="at least 52 weeks of sales"):
+        POOLED.fit(panel)
+
+
+def test_an_accident_of_one_week_moves_the_next_ones_little():
+    panel = sample_panel(5)
+    fitted = POOLED.fit(panel)
+    accident = with_sales(panel, series=0, first=140, stop=141, sales=1.0)
+    moved = fitted.predict(accident, 4) / fitted.predict(panel, 4)
+    assert (np.abs(moved - 1) < 0.15).all()

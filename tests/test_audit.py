@@ -1,0 +1,437 @@
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import train
+from benchmarks.common_design import CommonTrees
+from sales_forecast import audit, features, leaks, perturb
+from sales_forecast.backtest import MANY_STEPS, ONE_STEP, RollingOrigin, backtest
+from sales_forecast.errors import NotEnoughData
+from sales_forecast.forecasters.base import Forecaster
+from sales_forecast.forecasters.naive import BASELINES, LAST_VALUE
+from sales_forecast.metrics import wmae
+from sales_forecast.panel import Array, Panel
+from tests.builders import one_thread, sample_panel
+
+DOOR = Path(train.__file__)
+FIRST = np.datetime64("2012-01-27")  # of both protocols, on the sample
+LAST = np.datetime64("2012-10-19")
+
+
+def problems(checks: list[audit.Check]) -> list[str]:
+    return [problem for check in checks for problem in check.problems]
+
+
+@dataclass(frozen=True, eq=False)
+class Says:
+    """A forecaster that learns nothing and says what a rule says."""
+
+    rule: Callable[[Panel, int, object], Array]
+    name: str = "planted"
+
+    def fit(self, panel: Panel) -> Says:
+        return self
+
+    def predict(self, history: Panel, horizon: int, conditions: object = None) -> Array:
+        return self.rule(history, horizon, conditions)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedTo:
+    """A forecaster that says the mean of all that it was fitted to."""
+
+    whole: Panel
+    name: str = "fitted_to_everything"
+    level: Array = field(default_factory=lambda: np.zeros(0))
+
+    def fit(self, panel: Panel) -> FittedTo:
+        return replace(self, level=np.nanmean(self.whole.y, axis=1))
+
+    def predict(self, history: Panel, horizon: int, conditions: object = None) -> Array:
+        return np.repeat(self.level[:, None], horizon, axis=1)
+
+
+def next_sales(panel: Panel) -> Says:
+    """Last week's sales, and a hundredth of those of the last week to be predicted."""
+
+    def rule(history: Panel, horizon: int, conditions: object) -> Array:
+        later = np.nan_to_num(panel.y[:, history.n_periods + horizon - 1])
+        return LAST_VALUE.predict(history, horizon) + 0.01 * later[:, None]
+
+    return Says(rule)
+
+
+# What is honest
+
+
+def test_baselines_are_honest_and_every_check_says_what_it_examined():
+    checks = audit.audit(sample_panel(4), BASELINES)
+
+    assert [] == problems(checks)
+    given, lags, one_step, many_steps, _ = (check.examined for check in checks)
+    count = len(features.FEATURE_NAMES) + 1
+    steps = sum(min(52, 142 - origin) for origin in range(64, 142, 4))
+    assert given == (
+        "no later sales are given to fit and predict: 1 week(s) ahead, 39 cutoffs, 1 week(s) of "
+        "conditions; 8 week(s) ahead, 8 cutoffs, 0 week(s) of conditions"
+    )
+    assert lags == (
+        f"no feature has a lag shorter than its step: {count} features, 20 origins, "
+        f"steps 1 .. 52, {4 * steps * count:,} numbers, largest movement 0.00%"
+    )
+    assert one_step == (
+        "1 week(s) ahead, sales and later conditions replaced after 2012-01-27 and 2012-10-19: "
+        "3 models, 12 predictions, largest movement 0.00%"
+    )
+    assert many_steps == (
+        "8 week(s) ahead, sales and conditions replaced after 2012-01-27: "
+        "3 models, 48 predictions, largest movement 0.00%"
+    )
+
+
+def test_an_audit_leaves_the_panel_as_it_was():
+    panel = sample_panel(3)
+    audit.audit(panel, BASELINES)
+    assert sample_panel(3).fingerprint == panel.fingerprint
+
+
+def test_a_panel_is_restored_after_an_error_too():
+    panel = sample_panel(3)
+    with pytest.raises(RuntimeError), perturb.scrambled(panel, 100):
+        raise RuntimeError
+    assert sample_panel(3).fingerprint == panel.fingerprint
+
+
+def test_a_single_store_with_gaps_can_be_audited():
+    panel = sample_panel(1)
+    panel.y[0, [5, 70, 71]] = np.nan
+    assert [] == problems(audit.audit(panel, BASELINES))
+
+
+def test_too_few_weeks_are_refused_with_both_numbers():
+    with pytest.raises(NotEnoughData, match="at least 76 weeks of sales; there are 75"):
+        audit.audit(sample_panel(2, 75), BASELINES)
+
+
+def test_the_least_number_of_weeks_is_enough():
+    assert [] == problems(audit.audit(sample_panel(2, 76), BASELINES))
+
+
+def test_everything_after_a_week_is_replaced_half_wild_half_missing_and_nothing_before():
+    panel, original = sample_panel(4), sample_panel(4)
+    with perturb.scrambled(panel, 100, inputs=1):
+        assert (original.y[:, :100] == panel.y[:, :100]).all()
+        assert (original.y[:, 100:] != panel.y[:, 100:]).all()
+        assert [2, 2] == np.isnan(panel.y[:, 100:102]).sum(axis=0).tolist()
+        for name, values in panel.conditions.items():
+            assert (original.conditions[name][:, :101] == values[:, :101]).all()
+            assert (original.conditions[name][:, 101:] != values[:, 101:]).all()
+
+
+def test_the_halves_can_be_exchanged():
+    panel = sample_panel(2)
+    missing = []
+    for half in (0, 1):
+        with perturb.scrambled(panel, 142, half=half):
+            missing.append(np.isnan(panel.y[:, 142]).tolist())
+    assert [[False, True], [True, False]] == missing
+
+
+# Planted leaks: models
+
+
+def test_a_model_that_holds_the_whole_panel_and_peeks_is_named_with_its_cutoff():
+    panel = sample_panel(3)
+    found = problems(audit.audit(panel, [LAST_VALUE, next_sales(panel)]))
+
+    assert 3 == len(found)
+    for problem, cutoff in zip(found, (FIRST, LAST, FIRST), strict=True):
+        assert problem.startswith(f"planted at cutoff {cutoff} moved by up to ")
+        assert "when only later weeks changed: store " in problem
+
+
+def test_a_model_that_looks_behind_the_view_it_is_given_is_named():
+    def rule(history: Panel, horizon: int, conditions: object) -> Array:
+        whole = history.y.base
+        return np.nan_to_num(whole[:, history.n_periods :][:, :horizon]) + 1
+
+    found = problems(audit.audit(sample_panel(3), [Says(rule)]))
+    assert 3 == sum(problem.startswith("planted at cutoff ") for problem in found)
+
+
+def test_a_model_fitted_to_later_rows_is_named():
+    panel = sample_panel(3)
+    found = problems(audit.audit(panel, [FittedTo(panel)]))
+    assert 3 == sum(problem.startswith("fitted_to_everything at cutoff ") for problem in found)
+
+
+def test_a_model_that_knows_which_stores_will_be_open_is_named():
+    panel = sample_panel(4)
+
+    def rule(history: Panel, horizon: int, conditions: object) -> Array:
+        closed = np.isnan(panel.y[:, history.n_periods :]).any()
+        return LAST_VALUE.predict(history, horizon) * (0.5 if closed else 1.0)
+
+    found = problems(audit.audit(panel, [Says(rule)]))
+    assert 3 == sum("moved by up to 50.00%" in problem for problem in found)
+
+
+def test_a_prediction_that_vanishes_has_moved():
+    panel = sample_panel(4)
+
+    def rule(history: Panel, horizon: int, conditions: object) -> Array:
+        closed = np.isnan(panel.y[:, history.n_periods :]).any()
+        said = LAST_VALUE.predict(history, horizon)
+        said[2] *= np.nan if closed else 1.0
+        return said
+
+    _, found = perturb.moved(panel, [Says(rule)], FIRST, 8)
+    assert [("3", True, np.inf)] == [(m.series, bool(np.isnan(m.after)), m.share) for m in found]
+
+
+def test_the_smallest_movement_there_is_counts():
+    panel = sample_panel(2)
+
+    def rule(history: Panel, horizon: int, conditions: object) -> Array:
+        said = LAST_VALUE.predict(history, horizon)
+        same = (panel.y == sample_panel(2).y).all()
+        return said if same else np.nextafter(said, np.inf)
+
+    _, found = perturb.moved(panel, [Says(rule)], FIRST, 8)
+    assert ["planted"] == [movement.model for movement in found]
+
+
+def test_conditions_of_the_target_week_are_an_input_one_week_ahead():
+    def rule(history: Panel, horizon: int, conditions: object) -> Array:
+        warm = conditions["Temperature"] if conditions else np.zeros((history.n_series, horizon))
+        return LAST_VALUE.predict(history, horizon) + warm
+
+    assert [] == problems(audit.audit(sample_panel(3), [Says(rule)]))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "weeks_ahead", "moved"),
+    [(ONE_STEP, 1, False), (ONE_STEP, 2, True), (MANY_STEPS, 1, True), (MANY_STEPS, 8, True)],
+)
+def test_later_conditions_taken_elsewhere_are_none(protocol, weeks_ahead, moved):
+    panel = sample_panel(3)
+
+    def rule(history: Panel, horizon: int, conditions: object) -> Array:
+        week = history.n_periods - 1 + weeks_ahead
+        prices = np.nan_to_num(panel.conditions["Fuel_Price"][:, week])
+        return LAST_VALUE.predict(history, horizon) + prices[:, None]
+
+    _, found = perturb.moved(panel, [Says(rule)], FIRST, protocol.horizon)
+    assert moved == bool(found)
+
+
+# Planted leaks: the backtest
+
+
+@dataclass(frozen=True, eq=False)
+class FittedLater:
+    """Fits a forecaster to three weeks more than it is given."""
+
+    panel: Panel
+    base: Forecaster
+    name: str
+
+    def fit(self, panel: Panel) -> object:
+        return self.base.fit(self.panel.until(self.panel.periods[panel.n_periods + 2]))
+
+
+def test_a_backtest_that_fits_on_later_rows_is_named(monkeypatch):
+    def leaky(panel, forecasters, split):
+        return backtest(panel, [FittedLater(panel, f, f.name) for f in forecasters], split)
+
+    monkeypatch.setattr(audit, "backtest", leaky)
+    found = problems(audit.audit(sample_panel(2), BASELINES))
+
+    assert (
+        "The backtest at cutoff 2012-01-27, 1 week(s) ahead, gives a model 3 week(s) of sales "
+        "after the cutoff."
+    ) == found[0]
+    # One week ahead, three fits and three windows until each is in the past; then two and one.
+    assert 3 * 3 + 2 * 1 == len(found)
+
+
+def test_a_backtest_that_gives_later_conditions_is_named(monkeypatch):
+    def leaky(panel, forecasters, split):
+        told = [leaks.LaterConditions(panel, f, f.name) for f in forecasters]
+        return backtest(panel, told, split)
+
+    monkeypatch.setattr(audit, "backtest", leaky)
+    found = problems(audit.audit(sample_panel(2), BASELINES))
+
+    assert 8 == len(found)
+    assert (
+        "The backtest at cutoff 2012-01-27, 8 week(s) ahead, gives a model the conditions of "
+        "8 later week(s) instead of 0."
+    ) == found[0]
+
+
+# Planted leaks: features
+
+
+def test_a_reference_that_is_half_a_year_old_at_every_step_is_named(monkeypatch):
+    monkeypatch.setattr(features, "_year_ago", lambda origin, target: target - 26)
+    (check,) = [c for c in [audit.feature_lags(sample_panel(2))] if c.problems]
+
+    named = {problem.split()[1] for problem in check.problems}
+    assert {"log_reference", "reference_position", "cpi_change"} <= named
+    assert not {name for name in named if "growth" in name or name == "step"}
+
+
+def test_a_rolling_mean_that_ends_a_week_late_is_named(monkeypatch):
+    honest = features._RollingMean.__call__
+    monkeypatch.setattr(
+        features._RollingMean,
+        "__call__",
+        lambda self, row, end, weeks: honest(self, row, end + 1, weeks),
+    )
+    check = audit.feature_lags(sample_panel(2))
+
+    named = {problem.split()[1] for problem in check.problems}
+    assert {"growth_1", "growth_26", "chain_growth_4"} <= named
+    assert "log_reference" not in named
+    assert check.problems[0].startswith("Feature growth_1 reads weeks after its origin: of store ")
+
+
+# The audit itself
+
+
+def test_an_audit_that_replaces_nothing_says_that_it_is_blind(monkeypatch):
+    panel = sample_panel(2)
+    monkeypatch.setattr(perturb, "_arrays", lambda panel: {})
+    assert ["The audit does not see a model that knows last week's sales."] == problems(
+        audit.audit(panel, BASELINES)
+    )
+
+
+def test_every_leak_of_the_table_is_seen_and_random_forest_without_it_is_honest():
+    panel = sample_panel(6)
+    cheats = leaks.leaks_of(panel)
+    with one_thread():
+        compared, found = perturb.moved(panel, [*cheats, cheats[1].base], FIRST, 8)
+
+    assert 4 * 6 * 8 // 2 == compared
+    assert [cheat.name for cheat in cheats] == [movement.model for movement in found]
+
+
+# What leaks would have claimed
+
+
+def test_a_random_split_claims_less_error_than_there_is():
+    panel, split = sample_panel(12), RollingOrigin(8, 8, 4)
+    with one_thread():
+        random, short, later = leaks.claims(panel, split)
+        table = backtest(panel, [leaks.RANDOM_FOREST], split)
+
+    honest = table["random_forest"].to_numpy()
+    expected = wmae(table["y"].to_numpy(), honest, table["holiday"].to_numpy())
+    assert short.honest_wmae == later.honest_wmae == pytest.approx(expected, rel=1e-12)
+    assert 12 * 64 == short.predictions == later.predictions
+    assert 0.15 < random.predictions / short.predictions < 0.25
+    assert random.claimed_wmae < 0.95 * random.honest_wmae
+    assert random.claimed_wape < 0.95 * random.honest_wape
+
+
+def test_the_weeks_that_a_random_split_judges_are_not_learned(monkeypatch):
+    panel = sample_panel(3)
+    random = leaks.RandomSplit(panel, leaks.RANDOM_FOREST)
+    with one_thread():
+        honest = random.fit(panel).predict(panel, 4)
+    learned = leaks.training_set
+
+    def other_targets(whole, profile):
+        rows = learned(whole, profile)
+        series, _, target = leaks.training_rows(whole)
+        rows.y[random.held_out[series, target]] = 1e6
+        return rows
+
+    monkeypatch.setattr(leaks, "training_set", other_targets)
+    with one_thread():
+        assert (honest == random.fit(panel).predict(panel, 4)).all()
+
+
+def test_short_lags_are_those_of_a_forecast_one_week_ahead():
+    panel = sample_panel(3)
+    short = leaks.ShortLags(panel, LAST_VALUE).fit(panel)
+    said = short.predict(panel.until(panel.periods[99]), 4)
+    assert panel.y[:, 99:103].tolist() == said.tolist()
+
+
+def test_the_common_design_would_claim_a_quarter_less_error_with_short_lags():
+    panel = sample_panel(8)
+    common = CommonTrees()
+    table = backtest(panel, [common, leaks.ShortLags(panel, common)], MANY_STEPS)
+    y, holiday = table["y"].to_numpy(), table["holiday"].to_numpy()
+    honest, claimed = (
+        wmae(y, table[name].to_numpy(), holiday) for name in (common.name, "last week's sales")
+    )
+    assert claimed < 0.75 * honest
+
+
+def test_the_table_of_claims_is_aligned():
+    lines = leaks.claims_table(
+        [leaks.Claim("rows split at random", 597, 21692.1, 26405.1, 0.0203, 0.0242)]
+    ).splitlines()
+    assert 1 == len({len(line) for line in lines})
+    assert (
+        "| rows split at random        |  597 |       21,692 |  26,405 |        2.03% |  2.42% |"
+        == lines[-1]
+    )
+
+
+# The command
+
+
+@pytest.fixture(scope="module")
+def sales_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    panel = sample_panel(3)
+    file = tmp_path_factory.mktemp("audit") / "sales.csv"
+    with file.open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["Store", "Date", "Weekly_Sales", *panel.conditions])
+        for row, store in enumerate(panel.series):
+            for week, day in enumerate(panel.periods):
+                flag, *others = (values[row, week] for values in panel.conditions.values())
+                writer.writerow([store, day, panel.y[row, week], int(flag), *others])
+    return file
+
+
+def test_the_audit_of_all_models_on_the_sample_finds_nothing(sales_csv: Path):
+    done = subprocess.run(
+        [sys.executable, DOOR, "audit", "--csv", sales_csv],
+        cwd=DOOR.parent,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = done.stdout.splitlines()
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert ["ok"] * 5 == [line.split(":")[0] for line in lines[:5]]
+    assert 3 == sum("largest movement 0.00%" in line for line in lines)
+    assert "What leaks would have claimed for random_forest:" in lines
+    assert 5 == sum(line.startswith("| ") for line in lines)
+
+
+def test_a_leak_exits_with_1_and_sentences_on_standard_error(sales_csv: Path, monkeypatch, capfd):
+    monkeypatch.setattr(features, "_year_ago", lambda origin, target: target - 26)
+    assert 1 == train.main(["audit", "--csv", str(sales_csv), "--models", "naive"])
+
+    out, err = capfd.readouterr()
+    assert out.splitlines()[1].startswith("LEAK: no feature has a lag shorter than its step: ")
+    assert err.startswith("Feature reference_position reads weeks after its origin: of store ")
+    assert all(line.startswith("Feature ") for line in err.splitlines())

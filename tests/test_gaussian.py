@@ -1,0 +1,114 @@
+"""A process over weeks, held against the textbook: conditioning on everything at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sales_forecast import calendar
+from sales_forecast.gaussian import (
+    Hyperparameters,
+    Seen,
+    Weeks,
+    calendar_covariance,
+    components,
+    covariance,
+    observed,
+)
+from tests.builders import weeks
+
+OF = Hyperparameters(
+    trend=0.01, fast_drift=0.02, fast_length=0.1, slow_drift=0.03, slow_length=1.0, season=0.04,
+    season_length=0.7, month=0.005, large_events=0.01, small_events=0.002, noise=0.01,
+)  # fmt: skip
+PIVOT = np.datetime64("2011-12-30", "D")
+PAST, AHEAD = weeks("2010-02-05", 100), weeks("2012-01-06", 10)
+
+
+def of(periods: np.ndarray) -> Weeks:
+    return Weeks.of(periods, PIVOT)
+
+
+def drawn(n: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.linalg.cholesky(observed(OF, of(PAST))) @ rng.normal(size=(len(PAST), n))
+
+
+def test_what_is_expected_is_what_the_textbook_conditions_on_all_values_at_once():
+    values = 0.5 * drawn(3)  # so that nothing is further off than three standard deviations
+    expected = covariance(OF, of(AHEAD), of(PAST)) @ np.linalg.solve(observed(OF, of(PAST)), values)
+    seen = Seen.values(OF, of(PAST), values)
+    np.testing.assert_allclose(seen.expected(of(AHEAD)), expected, rtol=0, atol=1e-9)
+
+
+def test_the_spread_is_that_of_the_textbook_and_grows_with_distance():
+    between = covariance(OF, of(AHEAD), of(PAST))
+    known = between @ np.linalg.solve(observed(OF, of(PAST)), between.T)
+    variance = np.diag(observed(OF, of(AHEAD))) - np.diag(known)
+    spread = Seen.values(OF, of(PAST), drawn(1)).spread(of(AHEAD))
+    np.testing.assert_allclose(spread, np.sqrt(variance), rtol=1e-9)
+    far = Seen.values(OF, of(PAST), drawn(1)).spread(of(AHEAD + np.timedelta64(7 * 104, "D")))
+    assert (far > spread).all()
+
+
+def test_a_surprise_is_the_error_of_what_was_expected_a_week_before_and_of_nothing_later():
+    values = drawn(2)
+    surprises = Seen.values(OF, of(PAST), values).surprises
+    for week in (1, 20, 99):
+        before = Seen.values(OF, of(PAST[:week]), values[:week])
+        now = of(PAST[week : week + 1])
+        error = (values[week] - before.expected(now)[0]) / before.spread(now)[0]
+        np.testing.assert_allclose(surprises[week], np.clip(error, -3, 3), rtol=1e-5)
+    changed = values.copy()
+    changed[60:] = 99.0
+    np.testing.assert_array_equal(surprises[:60], Seen.values(OF, of(PAST), changed).surprises[:60])
+
+
+@pytest.mark.parametrize("size", [5.0, 1e6])
+def test_an_accident_counts_as_three_standard_deviations_whatever_its_size(size):
+    values = np.zeros((100, 1))
+    values[90] = size
+    seen = Seen.values(OF, of(PAST), values)
+    assert 3.0 == seen.surprises[90, 0]
+    assert abs(seen.expected(of(AHEAD))[0, 0]) < 0.3
+
+
+def test_series_do_not_touch_each_other():
+    values = drawn(3)
+    together = Seen.values(OF, of(PAST), values).expected(of(AHEAD))
+    alone = [Seen.values(OF, of(PAST), values[:, [row]]).expected(of(AHEAD)) for row in range(3)]
+    np.testing.assert_allclose(together, np.hstack(alone), rtol=0, atol=1e-12)
+
+
+def test_a_season_repeats_with_the_date_and_events_with_their_days():
+    parts = components(OF, of(PAST), of(PAST))
+    # 2010-12-24 and 2011-12-23 are a year less a day apart, 2010-06-25 half a year.
+    first, second, half = (int((np.datetime64(day) - PAST[0]).astype(int) // 7) for day in (
+        "2010-12-24", "2011-12-23", "2010-06-25"
+    ))  # fmt: skip
+    assert parts["season"][first, second] > 0.99 * OF.season
+    assert parts["season"][first, half] < 0.05 * OF.season
+    days = calendar.event_days(PAST, calendar.LARGE_EVENTS)
+    assert (
+        pytest.approx(OF.large_events * days[first] @ days[second])
+        == (parts["large_events"][first, second])
+    )
+
+
+def test_the_calendar_is_what_dates_make_and_the_rest_with_a_level_is_everything():
+    parts = components(OF, of(AHEAD), of(PAST))
+    dates = sum(parts[name] for name in ("season", "month", "large_events", "small_events"))
+    np.testing.assert_allclose(calendar_covariance(OF, of(AHEAD), of(PAST)), dates)
+    everything = covariance(OF, of(AHEAD), of(PAST))
+    np.testing.assert_allclose(everything, sum(parts.values()) + 0.01)
+
+
+def test_hyperparameters_keep_their_order_as_logarithms():
+    assert Hyperparameters.names()[0] == "trend"
+    logs = OF.logs()
+    assert len(logs) == len(Hyperparameters.names()) == 11
+    again = Hyperparameters.from_logs(logs)
+    np.testing.assert_allclose(again.logs(), logs, rtol=1e-12)
+    assert replace(OF, noise=1.0).logs()[-1] == 0.0
