@@ -22,7 +22,7 @@ from sales_forecast.forecasters.once import Once
 from sales_forecast.forecasters.pooled import fit_profile
 from sales_forecast.forecasters.trees import (
     RANDOM_FOREST,
-    FittedTrees,
+    FittedRegressor,
     TreeForecaster,
     training_rows,
     training_set,
@@ -46,7 +46,7 @@ class RandomSplit:
         """bool[n_series, n_periods]: a fifth of all weeks, which no fit sees."""
         return np.random.default_rng(0).random(self.panel.y.shape) < _HELD_OUT
 
-    def fit(self, panel: Panel) -> FittedTrees:
+    def fit(self, panel: Panel) -> FittedRegressor:
         """Fit to the rows of all weeks that are not held out, whatever `panel` ends with."""
         del panel
         whole = self.panel.until(self.panel.periods[-1])
@@ -58,7 +58,7 @@ class RandomSplit:
         regressor = self.base.make()
         regressor.fit(of.X[learned], of.y[learned])
         regressor.set_params(n_jobs=1)
-        return FittedTrees(regressor, profile)
+        return FittedRegressor(regressor, profile)
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,7 +29,7 @@ from sales_forecast.forecasters.ensemble import ENSEMBLE, ENSEMBLE_MEMBERS
 from sales_forecast.forecasters.ets import ETS
 from sales_forecast.forecasters.naive import BASELINES
 from sales_forecast.forecasters.ridge import RIDGE
-from sales_forecast.forecasters.trees import RANDOM_FOREST, TREES, XGBOOST, FittedTrees
+from sales_forecast.forecasters.trees import RANDOM_FOREST, TREES, XGBOOST, FittedRegressor
 from sales_forecast.gate import MANY_STEPS_NAME, MEAN_MODEL, ONE_STEP_NAME, Tables
 from sales_forecast.panel import Panel
 
@@ -44,8 +44,8 @@ MIN_WEEKS = max(trees.MIN_WEEKS, arima.MIN_WEEKS)
 class Models:
     """The three models, fitted on all weeks."""
 
-    random_forest: FittedTrees
-    xgboost: FittedTrees
+    random_forest: FittedRegressor
+    xgboost: FittedRegressor
     arima: FittedArima
     panel: Panel
     """All that they were fitted to."""

@@ -17,7 +17,7 @@ from sales_forecast.candidate import baseline_candidate
 from sales_forecast.errors import RegistryError
 from sales_forecast.features import FEATURE_NAMES, History
 from sales_forecast.forecasters import smoothing
-from sales_forecast.forecasters.trees import FittedTrees, training_set
+from sales_forecast.forecasters.trees import FittedRegressor, training_set
 from sales_forecast.registry.arima import ArimaModel
 from sales_forecast.registry.client import BUNDLE_MODEL, Registry
 from sales_forecast.registry.record import record
@@ -58,7 +58,7 @@ def fitted() -> Models:
     return models
 
 
-def trees(name: str) -> FittedTrees:
+def trees(name: str) -> FittedRegressor:
     return {"RF": fitted().random_forest, "XGB": fitted().xgboost}[name]
 
 

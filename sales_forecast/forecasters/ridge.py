@@ -15,7 +15,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from sales_forecast.forecasters.pooled import fit_profile
-from sales_forecast.forecasters.trees import FittedTrees, training_set
+from sales_forecast.forecasters.trees import FittedRegressor, training_set
 from sales_forecast.panel import Panel
 
 # In log sales: a week strays by some 5%, one standard deviation of a feature moves it by some 1%.
@@ -29,7 +29,7 @@ class RidgeForecaster:
 
     name: str = "ridge"
 
-    def fit(self, panel: Panel) -> FittedTrees:
+    def fit(self, panel: Panel) -> FittedRegressor:
         """Learn from all of `panel`. Raises NotEnoughData as the trees do."""
         profile = fit_profile(panel)
         rows = training_set(panel, profile)
@@ -38,7 +38,7 @@ class RidgeForecaster:
         penalty = Ridge(alpha=rows_a_week * (_NOISE / _EFFECT) ** 2)
         model = make_pipeline(MinMaxScaler(clip=True), StandardScaler(), penalty)
         with threadpool_limits(limits=1):  # a small matrix: on busy cores threads cost tenfold
-            return FittedTrees(model.fit(rows.X, rows.y), profile)
+            return FittedRegressor(model.fit(rows.X, rows.y), profile)
 
 
 RIDGE = RidgeForecaster()

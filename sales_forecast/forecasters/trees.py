@@ -102,15 +102,15 @@ def training_set(panel: Panel, profile: CalendarProfile) -> TrainingSet:
     change = sold - history.log_reference(series, origin, target)
     usable = ~np.isnan(change)
     if panel.n_periods < MIN_WEEKS or not usable.any():
-        raise too_short(panel, "A tree model", MIN_WEEKS)
+        raise too_short(panel, "A regression", MIN_WEEKS)
     conditions = history.observed_conditions(series, target)
     X = features(history, series, origin, target, conditions)
     return TrainingSet(X[usable], np.clip(change[usable], -LARGEST_CHANGE, LARGEST_CHANGE))
 
 
 @dataclass(frozen=True)
-class FittedTrees:
-    """One fitted tree model and the calendar profile that it was fitted beside."""
+class FittedRegressor:
+    """One regressor, fitted to the training set, and the calendar profile that it stands on."""
 
     regressor: Regressor
     profile: CalendarProfile
@@ -139,7 +139,7 @@ class TreeForecaster:
     name: str
     make: Callable[[], Regressor]
 
-    def fit(self, panel: Panel) -> FittedTrees:
+    def fit(self, panel: Panel) -> FittedRegressor:
         """Learn from all of `panel`. Raises NotEnoughData below `MIN_WEEKS` weeks."""
         profile = fit_profile(panel)
         rows = training_set(panel, profile)
@@ -147,7 +147,7 @@ class TreeForecaster:
         regressor.fit(rows.X, rows.y)
         # Threads add the trees up in any order; one of them gives equal bits each time.
         regressor.set_params(n_jobs=1)
-        return FittedTrees(regressor, profile)
+        return FittedRegressor(regressor, profile)
 
 
 RANDOM_FOREST = TreeForecaster("random_forest", _random_forest)

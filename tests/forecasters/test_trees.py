@@ -15,7 +15,7 @@ from sales_forecast.forecasters.trees import (
     RANDOM_FOREST,
     TREES,
     XGBOOST,
-    FittedTrees,
+    FittedRegressor,
     TreeForecaster,
     training_rows,
     training_set,
@@ -126,7 +126,7 @@ def test_too_few_weeks_are_refused_with_both_numbers():
     with pytest.raises(NotEnoughData) as refused:
         XGBOOST.fit(sample_panel(2, n_weeks=40))
     assert (
-        "A tree model needs a store with at least 65 weeks of sales, to learn from yearly change;"
+        "A regression needs a store with at least 65 weeks of sales, to learn from yearly change;"
         " the longest has 40. Load more history."
     ) == refused.value.message
 
@@ -143,7 +143,7 @@ def test_a_prediction_is_last_years_week_moved_by_the_calendar_and_the_change():
     names = panel.series
     moved = profile.at(names, weeks) - profile.at(names, panel.periods[-52:-42])
     expected = panel.y[:, -52:-42] * np.exp(moved + 0.1)
-    found = FittedTrees(regressor, profile).predict(panel, 10)
+    found = FittedRegressor(regressor, profile).predict(panel, 10)
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
