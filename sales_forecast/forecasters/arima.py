@@ -8,8 +8,9 @@ from principle, exponential smoothing of the level: what is left has no season t
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from statsmodels.tsa.arima import model as statsmodels_arima
@@ -21,6 +22,8 @@ from sales_forecast.forecasters.base import FutureConditions, too_short
 from sales_forecast.forecasters.pooled import fit_profile
 from sales_forecast.panel import SEASON_LENGTH, Array, Panel
 from sales_forecast.profile import CalendarProfile
+
+T = TypeVar("T")
 
 _ORDER = (0, 1, 1)
 MIN_WEEKS = SEASON_LENGTH + 13
@@ -38,13 +41,33 @@ def _theta(values: Array) -> float:
         return float(model.fit(method="innovations_mle").params[0])
 
 
-def without_gaps(values: Array) -> Array:
+def _without_gaps(values: Array) -> Array:
     """Return one series from its first known value on, each gap filled with the value before."""
     known = ~np.isnan(values)
     if not known.any():
         return values[:0]
     filled_from = np.maximum.accumulate(np.where(known, np.arange(len(values)), -1))
     return values[filled_from[int(np.argmax(known)) :]]
+
+
+def by_store(
+    panel: Panel, profile: CalendarProfile, estimate: Callable[[Array], T], model: str
+) -> dict[str, T]:
+    """Estimate something of each store on its own, from what the calendar leaves over.
+
+    A store too short for an estimate gets none. Raises NotEnoughData where no store has enough.
+    """
+    adjusted = [_without_gaps(row) for row in History(panel, profile).adjusted]
+    # The series are short: on busy cores, threads of the linear algebra cost tenfold.
+    with threadpool_limits(limits=1):
+        found = {
+            name: estimate(row)
+            for name, row in zip(panel.series, adjusted, strict=True)
+            if len(row) >= MIN_WEEKS
+        }
+    if not found:
+        raise too_short(panel, model, MIN_WEEKS)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,17 +97,7 @@ class ArimaForecaster:
         A store too short for an estimate gets none; `smoothing` then takes the median.
         """
         profile = fit_profile(panel)
-        adjusted = [without_gaps(row) for row in History(panel, profile).adjusted]
-        # The series are short: on busy cores, threads of the linear algebra cost tenfold.
-        with threadpool_limits(limits=1):
-            theta = {
-                name: _theta(row)
-                for name, row in zip(panel.series, adjusted, strict=True)
-                if len(row) >= MIN_WEEKS
-            }
-        if not theta:
-            raise too_short(panel, "ARIMA", MIN_WEEKS)
-        return FittedArima(theta, profile)
+        return FittedArima(by_store(panel, profile, _theta, "ARIMA"), profile)
 
 
 ARIMA = ArimaForecaster()

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from statsmodels.tsa import holtwinters
-from threadpoolctl import threadpool_limits
 
 from sales_forecast.features import History
-from sales_forecast.forecasters.arima import MIN_WEEKS, without_gaps
-from sales_forecast.forecasters.base import FutureConditions, too_short
+from sales_forecast.forecasters.arima import by_store
+from sales_forecast.forecasters.base import FutureConditions
 from sales_forecast.forecasters.pooled import fit_profile
 from sales_forecast.panel import Array, Panel
 from sales_forecast.profile import CalendarProfile
@@ -87,16 +86,7 @@ class EtsForecaster:
         A store too short for an estimate gets none; the median then answers for it.
         """
         profile = fit_profile(panel)
-        adjusted = [without_gaps(row) for row in History(panel, profile).adjusted]
-        with threadpool_limits(limits=1):  # short series: on busy cores threads cost tenfold
-            parameters = {
-                name: _parameters(row)
-                for name, row in zip(panel.series, adjusted, strict=True)
-                if len(row) >= MIN_WEEKS
-            }
-        if not parameters:
-            raise too_short(panel, "ETS", MIN_WEEKS)
-        return FittedEts(parameters, profile)
+        return FittedEts(by_store(panel, profile, _parameters, "ETS"), profile)
 
 
 ETS = EtsForecaster()
