@@ -109,10 +109,18 @@ class SalesForecastClient:
         answer: dict[str, Any] = self._ask("POST", "/predict_sales", body)
         return answer
 
-    def forecast_sales(self, store_id: int, steps: int) -> list[dict[str, Any]]:
-        """Forecast the `steps` weeks after the last known one."""
+    def forecast_sales(
+        self, store_id: int, steps: int, model: str | None = None, level: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Forecast the `steps` weeks after the last known one.
+
+        `model` is "arima" or "best", `level` of the interval 80 or 95 percent; by default the
+        former of each.
+        """
         body = {"store_id": store_id, "steps": steps}
-        weeks: list[dict[str, Any]] = self._ask("POST", "/forecast_sales", body)
+        asked = {"model": model, "level": level}
+        query = {name: str(value) for name, value in asked.items() if value is not None}
+        weeks: list[dict[str, Any]] = self._ask("POST", "/forecast_sales", body, query)
         return weeks
 
     def health(self) -> dict[str, Any]:
@@ -130,11 +138,13 @@ class SalesForecastClient:
         answer: dict[str, Any] = self._ask("GET", "/model")
         return answer
 
-    def _ask(self, method: str, path: str, body: object = None) -> Any:
+    def _ask(
+        self, method: str, path: str, body: object = None, query: Mapping[str, str] | None = None
+    ) -> Any:
         for attempt in range(1, self._attempts + 1):
             last = attempt == self._attempts
             try:
-                response = self._http.request(method, path, json=body)
+                response = self._http.request(method, path, json=body, params=query)
             except httpx.TransportError as error:
                 if last or not isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
                     raise self._unreachable(error) from error
@@ -198,6 +208,9 @@ def _parser() -> argparse.ArgumentParser:
         for name, value in example.items():
             flag = f"--{name.replace('_', '-')}"
             command.add_argument(flag, type=type(value), required=True, help=f"such as {value}")
+    unset = argparse.SUPPRESS
+    forecast.add_argument("--model", default=unset, help="arima (the default) or best")
+    forecast.add_argument("--level", default=unset, type=int, help="80 (the default) or 95 percent")
     return parser
 
 
@@ -208,7 +221,9 @@ def _predict(client: SalesForecastClient, question: Mapping[str, Any]) -> None:
 
 
 def _forecast(client: SalesForecastClient, question: Mapping[str, Any]) -> None:
-    weeks = client.forecast_sales(question["store"], question["steps"])
+    weeks = client.forecast_sales(
+        question["store"], question["steps"], question.get("model"), question.get("level")
+    )
     print(f"forecast_sales  {json.dumps(question)}")
     print(f"{'Date':<12}{'Sales':>16}{'lower':>16}{'upper':>16}")
     for week in weeks:

@@ -77,7 +77,8 @@ def test_predict_sales_answers_the_mean_of_both_models(client):
     assert 200 == response.status_code
     answer = response.json()
     assert {
-        "prediction", "week_ending", "interval_80", "models", "model_version", "warnings",
+        "prediction", "week_ending", "interval_80", "interval_95", "models", "model_version",
+        "warnings",
     } == set(answer)  # fmt: skip
     mean = (answer["models"]["random_forest"] + answer["models"]["xgboost"]) / 2
     assert answer["prediction"] == pytest.approx(mean, abs=0.011)
@@ -107,6 +108,14 @@ def test_forecast_sales_answers_one_item_a_week_from_the_first_unknown_one(clien
     assert model["model_version"] == response.headers["X-Model-Version"]
 
 
+def test_the_best_forecast_has_the_same_shape_and_names_its_model(client):
+    response = client.post("/forecast_sales?model=best", FORECAST)
+    assert 200 == response.status_code
+    assert all({"Date", "Sales", "lower", "upper"} == set(week) for week in response.json())
+    best = client.get("/model").json()["answered_by"]["best"]
+    assert best == response.headers["X-Model"]
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "field"),
     [
@@ -122,6 +131,7 @@ def test_forecast_sales_answers_one_item_a_week_from_the_first_unknown_one(clien
         ("/forecast_sales", {**FORECAST, "steps": 0}, 422, "steps"),
         ("/forecast_sales", {**FORECAST, "steps": 53}, 422, "steps"),
         ("/forecast_sales", {"steps": 5}, 422, "store_id"),
+        ("/forecast_sales?model=worst", FORECAST, 422, "model"),
     ],
 )
 def test_wrong_input_is_refused_in_the_one_shape_and_names_the_field(

@@ -16,11 +16,14 @@ import pandas as pd
 
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.forecasters.base import FittedForecaster, Forecaster
-from sales_forecast.intervals import IntervalFactors, interval_factors
+from sales_forecast.forecasters.once import fit_once
+from sales_forecast.intervals import LEVELS, Intervals
 from sales_forecast.metrics import Scores, score
 from sales_forecast.panel import Array, Days, Panel
 
-REFIT_WEEKS = 13
+REFIT_WEEKS = 4
+"""As often as one trains at least: every month."""
+_INTERVAL_ENDINGS = tuple(f"_{end}_{level}" for level in LEVELS for end in ("lo", "hi"))
 KEY_COLUMNS = ["unique_id", "cutoff", "ds", "step", "y", "holiday"]
 Progress = Callable[[str], None]
 
@@ -101,7 +104,7 @@ def backtest(
         if cutoff >= refit_at:
             for forecaster in forecasters:
                 progress(f"window {number} of {len(cutoffs)}: fitting {forecaster.name}")
-                fitted[forecaster.name] = forecaster.fit(history)
+                fitted[forecaster.name] = fit_once(forecaster, history)
             refit_at = cutoff + np.timedelta64(7 * REFIT_WEEKS, "D")
         progress(f"window {number} of {len(cutoffs)}: predicting")
         conditions = _conditions(panel, history, split.horizon) if split.horizon == 1 else None
@@ -157,7 +160,7 @@ def models_in(table: pd.DataFrame) -> list[str]:
     return [
         name
         for name in table.columns
-        if name not in KEY_COLUMNS and not name.endswith(("_lo_80", "_hi_80"))
+        if name not in KEY_COLUMNS and not name.endswith(_INTERVAL_ENDINGS)
     ]
 
 
@@ -167,31 +170,40 @@ def with_mean(table: pd.DataFrame, name: str, of: Sequence[str]) -> pd.DataFrame
 
 
 def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with `<model>_lo_80` and `<model>_hi_80` beside every model.
+    """Return the table with `<model>_lo_80`, `_hi_80`, `_lo_95` and `_hi_95` beside every model.
 
     The interval of a window comes from the residuals of weeks that had ended by its cutoff;
     the first windows, which have too few of them, get NaN.
     """
-    horizon = int(table["step"].max())
-    position = table["step"].to_numpy() - 1
+    series, step = table["unique_id"].to_numpy(), table["step"].to_numpy()
+    horizon = int(step.max())
+    windows = [
+        (rows, table[table["ds"] <= cutoff])
+        for cutoff, rows in table.groupby("cutoff").indices.items()
+    ]
     columns: dict[str, Array] = {}
     for model in models_in(table):
         prediction = table[model].to_numpy()
-        lower, upper = np.full(len(table), np.nan), np.full(len(table), np.nan)
-        for cutoff, rows in table.groupby("cutoff").indices.items():
-            factors = residual_factors(table[table["ds"] <= cutoff], model, horizon)
-            lower[rows] = prediction[rows] * factors.lower[position[rows]]
-            upper[rows] = prediction[rows] * factors.upper[position[rows]]
-        columns |= {f"{model}_lo_80": lower, f"{model}_hi_80": upper}
+        ends = {f"{model}{ending}": np.full(len(table), np.nan) for ending in _INTERVAL_ENDINGS}
+        for rows, ended in windows:
+            intervals = measured_intervals(ended, model, horizon)
+            for level in LEVELS:
+                lower, upper = intervals.of(level, series[rows], step[rows])
+                ends[f"{model}_lo_{level}"][rows] = prediction[rows] * lower
+                ends[f"{model}_hi_{level}"][rows] = prediction[rows] * upper
+        columns |= ends
     return table.assign(**columns)
 
 
-def residual_factors(table: pd.DataFrame, model: str, horizon: int) -> IntervalFactors:
-    """Return the interval factors that the residuals of one model in a table give."""
-    prediction = table[model].to_numpy()
-    sound = prediction > 0
-    ratio = np.maximum(table["y"].to_numpy()[sound] / prediction[sound], 0.0)
-    return interval_factors(table["step"].to_numpy()[sound], ratio, horizon)
+def measured_intervals(table: pd.DataFrame, model: str, horizon: int) -> Intervals:
+    """Return the intervals that the residuals of one model in a table give."""
+    return Intervals.measured(
+        table["unique_id"].to_numpy(),
+        table["step"].to_numpy(),
+        table["y"].to_numpy(),
+        table[model].to_numpy(),
+        horizon,
+    )
 
 
 def scores(table: pd.DataFrame) -> dict[str, Scores]:
@@ -202,8 +214,13 @@ def scores(table: pd.DataFrame) -> dict[str, Scores]:
             y,
             table[model].to_numpy(),
             holiday,
-            table[f"{model}_lo_80"].to_numpy(),
-            table[f"{model}_hi_80"].to_numpy(),
+            {
+                level: (
+                    table[f"{model}_lo_{level}"].to_numpy(),
+                    table[f"{model}_hi_{level}"].to_numpy(),
+                )
+                for level in LEVELS
+            },
         )
         for model in models_in(table)
     }

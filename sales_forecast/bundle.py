@@ -121,7 +121,9 @@ def read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BundleRefused(f"{folder / MANIFEST}: {where}: {first['msg']}") from None
+        raise BundleRefused(
+            f"{folder / MANIFEST}: {where}: {first['msg']}. Run `python train.py` again."
+        ) from None
 
 
 def trained_on(panel: Panel, folders: Sequence[Path]) -> Manifest | None:

@@ -1,8 +1,8 @@
 """A candidate: fitted models packed as a bundle that has proved itself.
 
 Takes a panel, its backtest tables and fitted models, gives manifest and files: parameters,
-measured intervals, scores, condition ranges and golden rows. Must not know MLflow, nor
-where a bundle is kept.
+measured intervals, scores and condition ranges. Must not know MLflow, nor where a bundle is
+kept.
 """
 
 from __future__ import annotations
@@ -18,30 +18,27 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sales_forecast.backtest import Progress, models_in, residual_factors, scores
+from sales_forecast.backtest import Progress, measured_intervals, models_in, scores
 from sales_forecast.bundle import TREES, Bundle, read_bundle
 from sales_forecast.features import FEATURE_NAMES
 from sales_forecast.forecasters.export import trees_to_onnx
-from sales_forecast.gate import MANY_STEPS_NAME, ONE_STEP_NAME, SERVED, Tables
-from sales_forecast.intervals import IntervalFactors
+from sales_forecast.gate import FORECASTS, ONE_STEP_NAME, SERVED, Tables, best_forecast
+from sales_forecast.golden import golden_rows
+from sales_forecast.intervals import Intervals
 from sales_forecast.manifest import (
-    Factors,
+    FORMAT,
+    AnsweredBy,
     Golden,
-    GoldenForecast,
-    GoldenRow,
     Kind,
     Manifest,
-    StoredPanel,
+    StoredIntervals,
     StoredProfile,
     TrainingWindow,
 )
-from sales_forecast.panel import CONDITIONS, SEASON_LENGTH, Panel
+from sales_forecast.panel import CONDITIONS, Panel
 from sales_forecast.service.golden import verify
 from sales_forecast.training import PROTOCOLS, Models, fit_models
 
-_ENDPOINTS = {ONE_STEP_NAME: "predict_sales", MANY_STEPS_NAME: "forecast_sales"}
-_GOLDEN_STEPS = (1, 5, 30, 60)
-_GOLDEN_SERIES = 3
 _GIT_TIMEOUT_SECONDS = 10
 
 
@@ -59,8 +56,9 @@ class Candidate:
 
 
 def model_candidate(panel: Panel, source: str, tables: Tables, progress: Progress) -> Candidate:
-    """Fit and pack the three models. Raises NotEnoughData."""
+    """Fit and pack the models. Raises NotEnoughData."""
     models = fit_models(panel, progress)
+    answered_by = _answered_by(tables, "models")
     progress("exporting the trees to ONNX")
     onnx = trees_to_onnx(models.random_forest.regressor, models.xgboost.regressor)
     table_files = _table_files(tables)
@@ -69,11 +67,12 @@ def model_candidate(panel: Panel, source: str, tables: Tables, progress: Progres
         source,
         tables,
         kind="models",
+        answered_by=answered_by,
         feature_names=FEATURE_NAMES,
         calendar=StoredProfile.of(models.arima.profile),
         theta=models.arima.theta,
         version_of=[onnx, repr(models.arima.theta).encode(), *table_files.values()],
-        golden=_golden(panel, models),
+        golden=golden_rows(panel, models, answered_by),
     )
     progress("checking the golden rows")
     verify(Bundle(manifest, onnx))
@@ -82,7 +81,8 @@ def model_candidate(panel: Panel, source: str, tables: Tables, progress: Progres
 
 def baseline_candidate(panel: Panel, source: str, tables: Tables, note: str) -> Candidate:
     """Pack the growth baseline: no parameters, only its scores and intervals."""
-    manifest = _manifest(panel, source, tables, kind="baseline", note=note)
+    answered_by = _answered_by(tables, "baseline")
+    manifest = _manifest(panel, source, tables, kind="baseline", answered_by=answered_by, note=note)
     return Candidate(manifest, _table_files(tables), tables, None)
 
 
@@ -124,6 +124,7 @@ def _manifest(
     tables: Tables,
     *,
     kind: Kind,
+    answered_by: AnsweredBy,
     note: str = "",
     feature_names: Sequence[str] = (),
     calendar: StoredProfile | None = None,
@@ -131,7 +132,8 @@ def _manifest(
     golden: Golden | None = None,
     version_of: Sequence[bytes] = (),
 ) -> Manifest:
-    digest = hashlib.sha256(f"{kind}\n{note}\n{panel.fingerprint}".encode())
+    # With the format: a folder that older code wrote of the same data is another bundle.
+    digest = hashlib.sha256(f"{FORMAT}\n{kind}\n{note}\n{panel.fingerprint}".encode())
     for part in version_of:
         digest.update(part)
     return Manifest(
@@ -150,8 +152,9 @@ def _manifest(
         feature_names=tuple(feature_names),
         calendar=calendar,
         theta=theta or {},
+        answered_by=answered_by,
         condition_ranges=_condition_ranges(panel),
-        intervals=_intervals(tables, SERVED[kind]),
+        intervals=_intervals(tables, answered_by),
         scores={
             protocol: {name: score.as_dict() for name, score in scores(table).items()}
             for protocol, table in tables.items()
@@ -177,64 +180,26 @@ def _condition_ranges(panel: Panel) -> dict[str, tuple[float, float]]:
     }
 
 
-def _intervals(tables: Tables, served: Mapping[str, str]) -> dict[str, Factors]:
-    """Measure both endpoints' intervals on the residuals of both protocols together."""
-    intervals = {}
-    for protocol, endpoint in _ENDPOINTS.items():
-        factors = IntervalFactors(np.array([np.nan]), np.array([np.nan]))
-        measured = [table for table in tables.values() if served[protocol] in table.columns]
-        if measured:
-            together = pd.concat(measured, ignore_index=True)
-            horizon = int(together["step"].max())
-            factors = residual_factors(together, served[protocol], horizon)
-        intervals[endpoint] = Factors.of(factors)
-    return intervals
-
-
-def _golden(panel: Panel, models: Models) -> Golden:
-    """Ask the trained models, small history in hand, what the bundle must answer later."""
-    sold = np.where(panel.y > 0, panel.y, 0.0)
-    # A store that sold nothing before the last two weeks has no answers to write down.
-    usable = np.flatnonzero(sold[:, :-2].any(axis=1))
-    by_size = usable[np.argsort(sold[usable].sum(axis=1))]
-    picks = np.linspace(0, len(usable) - 1, min(_GOLDEN_SERIES, len(usable))).astype(int)
-    history = panel.select([panel.series[row] for row in np.sort(by_size[picks])])
-    before = history.until(history.periods[-2])
-    weeks = models.arima.predict(history, SEASON_LENGTH)
-    return Golden(
-        history=StoredPanel.of(history),
-        rows=(
-            *_golden_rows(models, before, (1,)),
-            *_golden_rows(models, history, _GOLDEN_STEPS),
-        ),
-        forecasts=tuple(
-            GoldenForecast(series=series, sales=tuple(sales.tolist()))
-            for series, sales in zip(history.series, weeks, strict=True)
-        ),
+def _answered_by(tables: Tables, kind: Kind) -> AnsweredBy:
+    return AnsweredBy(
+        predict_sales=SERVED[kind][ONE_STEP_NAME],
+        forecast_sales=FORECASTS[kind][0],
+        best=best_forecast(tables, kind),
     )
 
 
-def _golden_rows(models: Models, history: Panel, steps: Sequence[int]) -> list[GoldenRow]:
-    horizon = max(steps)
-    latest = np.nan_to_num([history.conditions[name][:, -1] for name in CONDITIONS])
-    conditions = {
-        name: np.repeat(values[:, None], horizon, axis=1)
-        for name, values in zip(CONDITIONS, latest, strict=True)
-    }
-    random_forest = models.random_forest.predict(history, horizon, conditions)
-    xgboost = models.xgboost.predict(history, horizon, conditions)
-    weeks = history.after(horizon)
-    return [
-        GoldenRow(
-            series=series,
-            week_ending=weeks[step - 1].item(),
-            conditions=tuple(latest[:, row].tolist()),
-            random_forest=random_forest[row, step - 1],
-            xgboost=xgboost[row, step - 1],
-        )
-        for row, series in enumerate(history.series)
-        for step in steps
-    ]
+def _intervals(tables: Tables, answered_by: AnsweredBy) -> dict[str, StoredIntervals]:
+    models = dict.fromkeys(answered_by.model_dump().values())
+    return {model: StoredIntervals.of(_measured_intervals(tables, model)) for model in models}
+
+
+def _measured_intervals(tables: Tables, model: str) -> Intervals:
+    """Measure a model's intervals on its residuals in all protocols together."""
+    measured = [table for table in tables.values() if model in table.columns]
+    if not measured:
+        return Intervals.none()
+    together = pd.concat(measured, ignore_index=True)
+    return measured_intervals(together, model, int(together["step"].max()))
 
 
 def _git_commit() -> str | None:

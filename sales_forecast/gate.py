@@ -1,25 +1,31 @@
 """The gate: a candidate is served only if it is better than what costs nothing.
 
 Takes backtest tables (protocol -> long table), gives a verdict with every number it rests
-on. A pure function: it decides, and does not act.
+on, and which model forecasts best. Pure functions: they decide, and do not act.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import pandas as pd
 
 from sales_forecast import metrics
-from sales_forecast.manifest import Kind
+from sales_forecast.manifest import ForecastModel, Kind
 
 ONE_STEP_NAME, MANY_STEPS_NAME = "one_step", "many_steps"
-BASELINE_MODEL = "seasonal_naive_growth"
+BASELINE_MODEL: Final = "seasonal_naive_growth"
 MEAN_MODEL = "rf_xgb_mean"
+FORECASTS: Mapping[Kind, tuple[ForecastModel, ...]] = {
+    "models": ("arima", "pooled"),
+    "baseline": (BASELINE_MODEL,),
+}
+"""Kind of bundle -> the models that may answer for many steps: the first, or the best if asked."""
 SERVED: Mapping[Kind, Mapping[str, str]] = {
-    "models": {ONE_STEP_NAME: MEAN_MODEL, MANY_STEPS_NAME: "arima"},
-    "baseline": {ONE_STEP_NAME: BASELINE_MODEL, MANY_STEPS_NAME: BASELINE_MODEL},
+    "models": {ONE_STEP_NAME: MEAN_MODEL, MANY_STEPS_NAME: FORECASTS["models"][0]},
+    "baseline": {ONE_STEP_NAME: BASELINE_MODEL, MANY_STEPS_NAME: FORECASTS["baseline"][0]},
 }
 """Kind of bundle -> protocol -> the model that answers that protocol's questions."""
 
@@ -120,3 +126,15 @@ def judge(tables: Tables, champion: Tables | None = None, kind: Kind = "models")
     if champion is not None:
         checks += _against_champion(tables, champion, SERVED[kind])
     return Verdict(tuple(checks))
+
+
+def best_forecast(tables: Tables, kind: Kind = "models") -> ForecastModel:
+    """Return the model of `FORECASTS` with the lowest WMAE over many steps.
+
+    The first of them where another is only as good, or where not all were judged.
+    """
+    models = FORECASTS[kind]
+    table = tables.get(MANY_STEPS_NAME)
+    if table is None or not set(models) <= set(table.columns):
+        return models[0]
+    return min(models, key=lambda model: _errors(table, model)["WMAE"])

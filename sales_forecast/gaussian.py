@@ -122,35 +122,33 @@ def observed(of: Hyperparameters, weeks: Weeks) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A process that has seen values of some weeks in their order.
+    """A process that has seen values of some weeks.
 
     Attributes:
         of: its hyperparameters.
         weeks: the n weeks.
         lower: float64[n, n], the Cholesky factor of their covariance.
-        surprises: float64[n, k], how far each value was from what was expected of it before, in
-            standard deviations and cut at three; one column a series.
+        believed: float64[n, k], the values, those far from all others drawn in; one column a
+            series.
     """
 
     of: Hyperparameters
     weeks: Weeks
     lower: Array
-    surprises: Array
+    believed: Array
 
     @classmethod
     def values(cls, of: Hyperparameters, weeks: Weeks, values: Array) -> Seen:
-        """Let it see values, float64[n, k] without gaps. No surprise depends on a later value."""
-        lower = np.asarray(np.linalg.cholesky(observed(of, weeks)), dtype=np.float64)
-        surprises = np.zeros_like(values)
-        for week, value in enumerate(values):
-            error = (value - lower[week, :week] @ surprises[:week]) / lower[week, week]
-            surprises[week] = np.clip(error, -_FURTHEST, _FURTHEST)
-        return cls(of, weeks, lower, surprises)
+        """Let it see values, float64[n, k] without gaps."""
+        both = observed(of, weeks)
+        lower = np.asarray(np.linalg.cholesky(both), dtype=np.float64)
+        return cls(of, weeks, lower, _winsorised(values, _drawn_in_order(values, lower), both))
 
     @property
     def weights(self) -> Array:
         """How the values weigh in what is expected of others, float64[n, k]."""
-        return np.asarray(np.linalg.solve(self.lower.T, self.surprises), dtype=np.float64)
+        half = np.linalg.solve(self.lower, self.believed)
+        return np.asarray(np.linalg.solve(self.lower.T, half), dtype=np.float64)
 
     def expected(self, asked: Weeks) -> Array:
         """Return float64[m, k]: what is expected of other weeks, all values known."""
@@ -162,3 +160,26 @@ class Seen:
         known = np.linalg.solve(self.lower, covariance(self.of, self.weeks, asked))
         before = np.diag(observed(self.of, asked))
         return np.sqrt(np.maximum(before - (known**2).sum(axis=0), _JITTER))
+
+
+def _drawn_in_order(values: Array, lower: Array) -> Array:
+    """Return the values, each drawn in to where those before it let one expect it."""
+    surprises = np.zeros_like(values)
+    for week, value in enumerate(values):
+        error = (value - lower[week, :week] @ surprises[:week]) / lower[week, week]
+        surprises[week] = np.clip(error, -_FURTHEST, _FURTHEST)
+    drawn: Array = lower @ surprises
+    return drawn
+
+
+def _winsorised(values: Array, sound: Array, covariance: Array) -> Array:
+    """Return the values, each drawn in to where `sound` ones of all other weeks let one expect it.
+
+    An accident is drawn in to its neighbours, but a lasting change of level, which those after it
+    confirm, is not. Source of the leave-one-out errors: Rasmussen and Williams, section 5.4.2.
+    """
+    inverse = np.linalg.inv(covariance)
+    variance = 1 / np.diag(inverse)[:, None]
+    others_say = sound - variance * (inverse @ sound)
+    furthest = _FURTHEST * np.sqrt(variance)
+    return np.clip(values, others_say - furthest, others_say + furthest)

@@ -1,12 +1,15 @@
-"""80% intervals from residuals: how far off forecasts of the same step have been.
+"""Intervals of 80% and 95% from residuals: how far off forecasts of the same step have been.
 
 Takes the relative errors of past forecasts, gives two factors per step that a prediction is
-multiplied with. Knows no model: what was measured is what is promised.
+multiplied with. Series are grouped by size, because small ones stray further: the shape of the
+errors is measured on all of them, its width in each group. Knows no model: what was measured is
+what is promised.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +17,17 @@ import numpy.typing as npt
 
 from sales_forecast.panel import Array
 
-_LEVELS = (0.1, 0.9)
-MIN_RESIDUALS = 30
-"""Fewer say nothing about a tenth."""
+Names = Sequence[str] | npt.NDArray[np.object_]
+LEVELS = (80, 95)
+"""Percent of sales that an interval is to hold."""
+_N_GROUPS = 3
+_TAIL_RESIDUALS = 2
+"""Fewer beyond an end say nothing about where it is."""
+
+
+def min_residuals(level: int) -> int:
+    """Return how many residuals an interval needs: 30 for 80%, 80 for 95%."""
+    return max(30, math.ceil(_TAIL_RESIDUALS * 200 / (100 - level)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,20 +51,85 @@ class IntervalFactors:
         return lower, upper
 
 
-def interval_factors(step: npt.NDArray[np.int64], ratio: Array, horizon: int) -> IntervalFactors:
+def interval_factors(
+    step: npt.NDArray[np.int64], ratio: Array, horizon: int, level: int
+) -> IntervalFactors:
     """Return the factors for steps 1..horizon from residuals of forecasts.
 
-    `step`: int64[n], `ratio`: float64[n], sales over prediction, not below 0. A step takes the
-    residuals of all steps up to it: its own are those of a few windows, and the widest of many
-    small samples would be too wide. NaN where they are fewer than `MIN_RESIDUALS`.
+    `step`: int64[n], `ratio`: float64[n], sales over prediction. A step takes the residuals of
+    all steps up to it: its own are those of a few windows, and the widest of many small samples
+    would be too wide. NaN where they are fewer than `min_residuals`.
     """
     lower = np.full(horizon, np.nan)
     upper = np.full(horizon, np.nan)
+    tail = (1 - level / 100) / 2
     for position in range(horizon):
         chosen = ratio[step <= position + 1]
-        if len(chosen) >= MIN_RESIDUALS:
-            lower[position], upper[position] = np.quantile(chosen, _LEVELS)
+        if len(chosen) >= min_residuals(level):
+            lower[position], upper[position] = np.quantile(chosen, (tail, 1 - tail))
     # The prediction itself lies inside, and more steps never mean more certainty.
     return IntervalFactors(
-        np.fmin.accumulate(np.minimum(lower, 1.0)), np.fmax.accumulate(np.maximum(upper, 1.0))
+        np.fmin.accumulate(np.clip(lower, 0.0, 1.0)), np.fmax.accumulate(np.maximum(upper, 1.0))
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Intervals:
+    """What was measured of the errors of one model.
+
+    Attributes:
+        factors: level -> factors of a series that strays as far as most do.
+        widths: series -> how far those of its size stray, 1 being what most do.
+    """
+
+    factors: Mapping[int, IntervalFactors]
+    widths: Mapping[str, float]
+
+    @classmethod
+    def none(cls) -> Intervals:
+        """Return what is known where nothing was measured."""
+        unknown = IntervalFactors(np.array([np.nan]), np.array([np.nan]))
+        return cls(dict.fromkeys(LEVELS, unknown), {})
+
+    @classmethod
+    def measured(
+        cls,
+        series: Names,
+        step: npt.NDArray[np.int64],
+        y: Array,
+        prediction: Array,
+        horizon: int,
+    ) -> Intervals:
+        """Measure them on forecasts whose weeks are known: `y` and `prediction`, float64[n]."""
+        sound = prediction > 0
+        names, rows = np.unique(np.asarray(series)[sound], return_inverse=True)
+        ratio = np.maximum(y[sound] / prediction[sound], 0.0)
+        widths = _widths(rows, len(names), y[sound], ratio)
+        standard = 1 + (ratio - 1) / widths[rows]
+        return cls(
+            {level: interval_factors(step[sound], standard, horizon, level) for level in LEVELS},
+            dict(zip(names.tolist(), widths.tolist(), strict=True)),
+        )
+
+    def of(self, level: int, series: Names, step: npt.NDArray[np.int64]) -> tuple[Array, Array]:
+        """Return both factors, float64[n] each, of n series and steps; no lower one is below 0."""
+        steps, back = np.unique(step, return_inverse=True)
+        lower, upper = np.array([self.factors[level].at(int(one)) for one in steps])[back].T
+        width = np.array([self.widths.get(name, 1.0) for name in series])
+        return np.maximum(1 - width * (1 - lower), 0.0), 1 + width * (upper - 1)
+
+
+def _widths(rows: npt.NDArray[np.intp], n_series: int, y: Array, ratio: Array) -> Array:
+    """Return float64[n_series]: the typical error of the third that a series belongs to.
+
+    1 is that of all; a third of too few residuals is taken for 1.
+    """
+    widths = np.ones(n_series)
+    off = np.abs(ratio - 1)
+    typical = float(np.median(off)) if len(off) else 0.0
+    size = np.bincount(rows, y, n_series) / np.maximum(np.bincount(rows, minlength=n_series), 1)
+    for group in np.array_split(np.argsort(size), _N_GROUPS):
+        own = off[np.isin(rows, group)]
+        if typical > 0 and len(own) >= min_residuals(LEVELS[0]) and np.median(own) > 0:
+            widths[group] = np.median(own) / typical
+    return widths

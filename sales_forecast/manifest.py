@@ -9,17 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date, datetime
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from sales_forecast.gaussian import Hyperparameters
-from sales_forecast.intervals import IntervalFactors
+from sales_forecast.intervals import IntervalFactors, Intervals
 from sales_forecast.panel import DAYS_PER_PERIOD, Array, Panel
 from sales_forecast.profile import CalendarProfile, PooledProcess
 
+FORMAT: Final = 3
 Kind = Literal["models", "baseline"]
+ForecastModel = Literal["arima", "pooled", "seasonal_naive_growth"]
+ForecastChoice = Literal["arima", "best"]
+"""What a caller can ask for: ARIMA, or what the gate found best."""
+IntervalLevel = Literal[80, 95]
 Numbers = tuple[float | None, ...]
 
 
@@ -37,6 +42,20 @@ class TrainingWindow(_Value):
     source: str
 
 
+class AnsweredBy(_Value):
+    """Which model answers each endpoint."""
+
+    predict_sales: str
+    forecast_sales: ForecastModel
+    best: ForecastModel
+    """Answers `/forecast_sales?model=best`."""
+
+    @property
+    def forecasts(self) -> Mapping[ForecastChoice, ForecastModel]:
+        """What can be asked of `/forecast_sales`, and the model that answers."""
+        return {"arima": self.forecast_sales, "best": self.best}
+
+
 class Factors(_Value):
     """Interval factors of one model, for steps 1..n."""
 
@@ -51,6 +70,25 @@ class Factors(_Value):
     def arrays(self) -> IntervalFactors:
         """Give them as arrays."""
         return IntervalFactors(_array(self.lower), _array(self.upper))
+
+
+class StoredIntervals(_Value):
+    """What was measured of the errors of one model, as plain numbers."""
+
+    factors: Mapping[int, Factors]
+    widths: Mapping[str, float]
+
+    @classmethod
+    def of(cls, intervals: Intervals) -> StoredIntervals:
+        """Take them from arrays."""
+        factors = {level: Factors.of(each) for level, each in intervals.factors.items()}
+        return cls(factors=factors, widths=intervals.widths)
+
+    def intervals(self) -> Intervals:
+        """Give them as arrays."""
+        return Intervals(
+            {level: each.arrays() for level, each in self.factors.items()}, self.widths
+        )
 
 
 class StoredPanel(_Value):
@@ -132,9 +170,10 @@ class GoldenRow(_Value):
 
 
 class GoldenForecast(_Value):
-    """The ARIMA forecast of one series as it was trained, in units of sales."""
+    """What the forecast of one series was when it was trained, in units of sales."""
 
     series: str
+    choice: ForecastChoice
     sales: tuple[float, ...]
 
 
@@ -149,10 +188,10 @@ class Golden(_Value):
 class Manifest(_Value):
     """Everything about a bundle but the trees themselves."""
 
-    format: Literal[2] = 2
+    format: Literal[3] = FORMAT
     version: str
     kind: Kind
-    """`models`: Random Forest, XGBoost and ARIMA; `baseline`: seasonal naive x growth."""
+    """`models`: those that were trained; `baseline`: seasonal naive x growth."""
     note: str = ""
     trained_at: datetime
     git_commit: str | None
@@ -161,9 +200,10 @@ class Manifest(_Value):
     calendar: StoredProfile | None
     """What the models were fitted beside; None for the baseline."""
     theta: Mapping[str, float]
+    answered_by: AnsweredBy
     condition_ranges: Mapping[str, tuple[float, float]]
-    intervals: Mapping[str, Factors]
-    """Per served answer: `predict_sales` and `forecast_sales`."""
+    intervals: Mapping[str, StoredIntervals]
+    """Per model that answers."""
     scores: Mapping[str, Mapping[str, Mapping[str, float]]]
     """Protocol -> model -> metric -> value."""
     scores_by_series: Mapping[str, Mapping[str, Mapping[str, float]]]

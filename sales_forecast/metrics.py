@@ -6,6 +6,7 @@ stores that differ eightfold in size, even the last value reaches 0.94.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -58,14 +59,20 @@ class Scores:
     mae: float
     mae_holiday: float
     coverage_80: float
+    coverage_95: float
 
     def as_dict(self) -> dict[str, float]:
         """Return name -> value, NaN left out: such a number does not exist."""
         return {name: value for name, value in asdict(self).items() if value == value}  # noqa: PLR0124
 
 
-def score(y: Array, prediction: Array, holiday: Array, lower: Array, upper: Array) -> Scores:
-    """Return all errors of one model. Every argument float64[n]; intervals may be NaN."""
+def score(
+    y: Array, prediction: Array, holiday: Array, intervals: Mapping[int, tuple[Array, Array]]
+) -> Scores:
+    """Return all errors of one model.
+
+    Every array float64[n]; `intervals`: level -> lower and upper ends, which may be NaN.
+    """
     flagged = holiday > 0
     return Scores(
         wmae=wmae(y, prediction, holiday),
@@ -73,5 +80,6 @@ def score(y: Array, prediction: Array, holiday: Array, lower: Array, upper: Arra
         rmse=rmse(y, prediction),
         mae=mae(y, prediction),
         mae_holiday=mae(y[flagged], prediction[flagged]),
-        coverage_80=coverage(y, lower, upper),
+        coverage_80=coverage(y, *intervals[80]),
+        coverage_95=coverage(y, *intervals[95]),
     )

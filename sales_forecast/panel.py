@@ -28,6 +28,8 @@ CONDITIONS = ("Holiday_Flag", "Temperature", "Fuel_Price", "CPI", "Unemployment"
 class Panel:
     """Weekly sales of many series, and the conditions observed in the same weeks.
 
+    Panels of equal data are equal, so that work on one can be remembered for the other.
+
     Attributes:
         y: float64[n_series, n_periods], sales; NaN where there is no row.
         periods: datetime64[D][n_periods], the day that ends each week, one week apart.
@@ -48,6 +50,12 @@ class Panel:
         steps = np.diff(self.periods).astype(int)
         if (steps != DAYS_PER_PERIOD).any():
             raise ValueError("periods must be exactly one week apart")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Panel) and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
 
     @property
     def n_series(self) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 
 from sales_forecast.backtest import RollingOrigin, backtest
 from sales_forecast.forecasters.base import Forecaster
+from sales_forecast.forecasters.once import forget
 from sales_forecast.panel import Array, Panel
 
 
@@ -97,6 +98,7 @@ def moved(
     window = RollingOrigin(horizon, windows=1, step=panel.n_periods - horizon - end + 1)
     keys = ["unique_id", "ds"]
     honest = backtest(panel, forecasters, window).set_index(keys)
+    forget()
     with scrambled(panel, end, inputs=1 if horizon == 1 else 0, half=half):
         other = backtest(panel, forecasters, window).set_index(keys)
         # Weeks whose sales are missing now are predicted, but not in the table.

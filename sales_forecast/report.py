@@ -18,7 +18,7 @@ from matplotlib.ticker import FuncFormatter
 from sales_forecast.gate import BASELINE_MODEL, SERVED, Tables
 
 Scores = Mapping[str, Mapping[str, float]]
-_COLUMNS = ("model", "WMAE", "to growth", "WAPE", "RMSE", "MAE on holidays", "in 80% interval")
+_COLUMNS = ("model", "WMAE", "to growth", "WAPE", "RMSE", "MAE on holidays", "in 80%", "in 95%")
 _PANELS = 4
 
 
@@ -37,6 +37,7 @@ def score_table(scores: Scores) -> str:
                 f"{errors['rmse']:,.0f}",
                 _or_dash(errors.get("mae_holiday", missing), "{:,.0f}"),
                 _or_dash(100 * errors.get("coverage_80", missing), "{:.0f}%"),
+                _or_dash(100 * errors.get("coverage_95", missing), "{:.0f}%"),
             )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]

@@ -25,7 +25,7 @@ from sales_forecast.forecasters import arima, trees
 from sales_forecast.forecasters.arima import ARIMA, FittedArima
 from sales_forecast.forecasters.averages import AVERAGES
 from sales_forecast.forecasters.base import Forecaster
-from sales_forecast.forecasters.ensemble import ENSEMBLE, ENSEMBLE_MEMBERS
+from sales_forecast.forecasters.ensemble import ENSEMBLE, MEMBERS
 from sales_forecast.forecasters.ets import ETS
 from sales_forecast.forecasters.naive import BASELINES
 from sales_forecast.forecasters.ridge import RIDGE
@@ -34,7 +34,7 @@ from sales_forecast.gate import MANY_STEPS_NAME, MEAN_MODEL, ONE_STEP_NAME, Tabl
 from sales_forecast.panel import Panel
 
 ALL_FORECASTERS: tuple[Forecaster, ...] = (
-    *BASELINES, *AVERAGES, RIDGE, ETS, *ENSEMBLE_MEMBERS, ENSEMBLE,
+    *BASELINES, *AVERAGES, RIDGE, ETS, *MEMBERS, ENSEMBLE,
 )  # fmt: skip
 PROTOCOLS: Mapping[str, RollingOrigin] = {ONE_STEP_NAME: ONE_STEP, MANY_STEPS_NAME: MANY_STEPS}
 MIN_WEEKS = max(trees.MIN_WEEKS, arima.MIN_WEEKS)

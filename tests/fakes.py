@@ -6,7 +6,7 @@ fails for reasons of the service alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Self
 
 from sales_forecast.calendar import week_ending
 from sales_forecast.errors import BundleRefused, NotReady, UnknownStore
+from sales_forecast.manifest import ForecastChoice, ForecastModel, IntervalLevel
 from sales_forecast.service.live import Live
 from sales_forecast.service.predictor import Answer, WeekForecast
 
@@ -24,7 +25,7 @@ ORIGIN = date(2012, 10, 26)
 
 @dataclass(frozen=True)
 class FakePredictor:
-    """Store n sells n * 1000 dollars, and the Random Forest is 100 above XGBoost."""
+    """Store n sells n * 1000 dollars; Random Forest is 100 above XGBoost, pooled 10 above ARIMA."""
 
     version: str = "fake-1"
     origin: date = ORIGIN
@@ -39,15 +40,31 @@ class FakePredictor:
             prediction=sales,
             week_ending=week_ending(day),
             interval_80=(sales - 50, sales + 50),
+            interval_95=(sales - 90, sales + 90),
             random_forest=None if self.baseline else sales + 50,
             xgboost=None if self.baseline else sales - 50,
             warnings=self.warnings + hot,
         )
 
-    def forecast(self, store: int, steps: int) -> Sequence[WeekForecast]:
+    @property
+    def forecasting(self) -> Mapping[ForecastChoice, ForecastModel]:
+        if self.baseline:
+            return {"arima": "seasonal_naive_growth", "best": "seasonal_naive_growth"}
+        return {"arima": "arima", "best": "pooled"}
+
+    def forecast(
+        self, store: int, steps: int, choice: ForecastChoice = "arima", level: IntervalLevel = 80
+    ) -> Sequence[WeekForecast]:
+        wide = 0.0 if level == 80 else 40.0
         sales = 1000.0 * self._known(store, "store_id")
+        sales += 10 * (self.forecasting[choice] == "pooled")
         return [
-            WeekForecast(self.origin + timedelta(weeks=week), sales + week, sales, sales + 2 * week)
+            WeekForecast(
+                self.origin + timedelta(weeks=week),
+                sales + week,
+                sales - wide,
+                sales + 2 * week + wide,
+            )
             for week in range(1, steps + 1)
         ]
 

@@ -16,8 +16,8 @@ from sales_forecast.backtest import (
     ONE_STEP,
     RollingOrigin,
     backtest,
+    measured_intervals,
     models_in,
-    residual_factors,
     scores,
     with_intervals,
     with_mean,
@@ -35,7 +35,7 @@ from sales_forecast.training import ALL_FORECASTERS
 from tests.builders import one_thread, panel_of, sample_panel, table_of, with_sales
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Spy:
     """Predicts the number of weeks it was fitted on, and remembers what it was shown."""
 
@@ -170,17 +170,24 @@ def test_one_week_ahead_the_conditions_of_that_week_are_given():
             np.testing.assert_array_equal(panel.conditions[name][:, week : week + 1], values)
 
 
-def test_models_are_fitted_anew_every_13_weeks():
+def test_models_are_fitted_anew_every_4_weeks():
     panel, spy = panel_of(np.ones(60)), Spy()
-    table = backtest(panel, [spy], RollingOrigin(horizon=1, windows=30, step=1))
-    assert [30, 43, 56] == [fitted.n_periods for fitted in spy.fitted]
-    assert [30.0] * 13 + [43.0] * 13 + [56.0] * 4 == table["spy"].tolist()
+    table = backtest(panel, [spy], RollingOrigin(horizon=1, windows=10, step=1))
+    assert [50, 54, 58] == [fitted.n_periods for fitted in spy.fitted]
+    assert [50.0] * 4 + [54.0] * 4 + [58.0] * 2 == table["spy"].tolist()
 
 
-def test_models_are_fitted_anew_at_the_first_cutoff_that_is_13_weeks_later():
+def test_models_are_fitted_anew_at_the_first_cutoff_that_is_4_weeks_later():
     panel, spy = panel_of(np.ones(60)), Spy()
-    backtest(panel, [spy], RollingOrigin(horizon=1, windows=6, step=5))
-    assert [30, 45] == [fitted.n_periods for fitted in spy.fitted]
+    backtest(panel, [spy], RollingOrigin(horizon=1, windows=6, step=3))
+    assert [42, 48, 54] == [fitted.n_periods for fitted in spy.fitted]
+
+
+def test_two_protocols_with_the_same_cutoffs_fit_a_model_once():
+    panel, spy = panel_of(np.ones(60)), Spy()
+    for split in (RollingOrigin(1, 8, 1), RollingOrigin(5, 1, 4)):
+        backtest(panel, [spy], split)
+    assert [52, 56] == [fitted.n_periods for fitted in spy.fitted]
 
 
 def test_progress_is_told_in_sentences():
@@ -287,12 +294,13 @@ def test_an_interval_is_measured_on_nothing_but_weeks_that_had_ended_by_the_cuto
     table = with_intervals(sample_table())
     for row in table.iloc[::37].itertuples():
         ended = table[table["ds"] <= row.cutoff]
-        factors = residual_factors(ended, "seasonal_naive", horizon=4)
-        lower, upper = factors.lower[row.step - 1], factors.upper[row.step - 1]
-        np.testing.assert_array_equal(
-            [row.seasonal_naive * lower, row.seasonal_naive * upper],
-            [row.seasonal_naive_lo_80, row.seasonal_naive_hi_80],
-        )
+        intervals = measured_intervals(ended, "seasonal_naive", horizon=4)
+        for level in (80, 95):
+            factors = intervals.of(level, [row.unique_id], np.array([row.step]))
+            np.testing.assert_array_equal(
+                [row.seasonal_naive * factor.item() for factor in factors],
+                [getattr(row, f"seasonal_naive_{end}_{level}") for end in ("lo", "hi")],
+            )
 
 
 def test_later_sales_change_no_interval_of_an_earlier_window():
@@ -309,10 +317,16 @@ def test_later_sales_change_no_interval_of_an_earlier_window():
     assert not with_intervals(table)[ends].equals(with_intervals(changed)[ends])
 
 
+def ends(table: pd.DataFrame) -> tuple[float, float]:
+    """The 80% factors of one step that a table of one store gives."""
+    lower, upper = measured_intervals(table, "m", 1).of(80, ["1"], np.array([1]))
+    return lower.item(), upper.item()
+
+
 def test_residuals_are_sales_over_prediction():
     y = np.linspace(50.0, 150.0, 101)
-    factors = residual_factors(table_of(y, {"m": np.full(101, 100.0)}), "m", horizon=1)
-    assert (pytest.approx(0.6), pytest.approx(1.4)) == factors.at(1)
+    table = table_of(y, {"m": np.full(101, 100.0)})
+    assert (pytest.approx(0.6), pytest.approx(1.4)) == ends(table)
 
 
 def test_returns_count_as_sales_of_nothing_and_predictions_of_nothing_do_not_count():
@@ -320,8 +334,7 @@ def test_returns_count_as_sales_of_nothing_and_predictions_of_nothing_do_not_cou
         [np.full(20, -10.0), np.full(20, 200.0), np.full(30, 1e9), np.full(30, -1e9)]
     )
     prediction = np.concatenate([np.full(40, 100.0), np.zeros(30), np.full(30, -1.0)])
-    factors = residual_factors(table_of(y, {"m": prediction}), "m", horizon=1)
-    assert (0.0, 2.0) == factors.at(1)
+    assert (0.0, 2.0) == ends(table_of(y, {"m": prediction}))
 
 
 # Scores

@@ -26,10 +26,12 @@ from sales_forecast.bundle import (
 from sales_forecast.errors import BundleRefused, SettingsError
 from sales_forecast.features import FEATURE_NAMES
 from sales_forecast.gaussian import Hyperparameters
-from sales_forecast.intervals import IntervalFactors
+from sales_forecast.intervals import IntervalFactors, Intervals
 from sales_forecast.manifest import (
+    AnsweredBy,
     Factors,
     Manifest,
+    StoredIntervals,
     StoredPanel,
     StoredProfile,
     TrainingWindow,
@@ -54,6 +56,10 @@ PROFILE = PooledProcess(
 ).calendar(sample_panel(2))
 
 
+def stored(factors: Factors) -> StoredIntervals:
+    return StoredIntervals(factors={80: factors, 95: factors}, widths={"1": 0.8, "22": 1.5})
+
+
 def manifest(**changes: object) -> Manifest:
     given: dict[str, object] = {
         "version": "2012-10-26-0123abcd",
@@ -71,9 +77,13 @@ def manifest(**changes: object) -> Manifest:
         "calendar": StoredProfile.of(PROFILE),
         "theta": {"1": -0.4},
         "condition_ranges": {"CPI": (130.1234567, 212.0)},
+        "answered_by": AnsweredBy(
+            predict_sales="rf_xgb_mean", forecast_sales="arima", best="pooled"
+        ),
         "intervals": {
-            "predict_sales": Factors(lower=(0.9,), upper=(1.1,)),
-            "forecast_sales": Factors(lower=(0.9, None), upper=(1.1, None)),
+            "rf_xgb_mean": stored(Factors(lower=(0.9,), upper=(1.1,))),
+            "arima": stored(Factors(lower=(0.9, None), upper=(1.1, None))),
+            "pooled": stored(Factors(lower=(0.8, None), upper=(1.2, None))),
         },
         "scores": {"one_step": {"naive": {"wmae": 12.5}}},
         "scores_by_series": {"one_step": {"naive": {"1": 10.0, "22": 15.0}}},
@@ -136,12 +146,18 @@ def test_a_panel_with_gaps_comes_back_bit_by_bit() -> None:
     assert "NaN" not in text
 
 
-def test_factors_that_were_not_measured_come_back_as_not_measured() -> None:
-    factors = IntervalFactors(np.array([0.9, np.nan]), np.array([1.1, np.nan]))
-    back = Factors.model_validate_json(Factors.of(factors).model_dump_json()).arrays()
+def test_intervals_come_back_as_they_were_also_those_that_were_not_measured() -> None:
+    measured = IntervalFactors(np.array([0.9, 0.1 + 0.2]), np.array([1.1, 1.3]))
+    unknown = IntervalFactors(np.array([0.9, np.nan]), np.array([1.1, np.nan]))
+    intervals = Intervals({80: measured, 95: unknown}, {"1": 0.7, "22": 1.4})
+    text = StoredIntervals.of(intervals).model_dump_json()
+    back = StoredIntervals.model_validate_json(text).intervals()
 
-    np.testing.assert_array_equal(factors.lower, back.lower)
-    np.testing.assert_array_equal(factors.upper, back.upper)
+    assert intervals.widths == back.widths
+    assert [80, 95] == list(back.factors)
+    for level, factors in intervals.factors.items():
+        np.testing.assert_array_equal(factors.lower, back.factors[level].lower)
+        np.testing.assert_array_equal(factors.upper, back.factors[level].upper)
 
 
 def test_a_bundle_that_is_there_already_is_kept(folder: Path) -> None:
@@ -292,10 +308,14 @@ def test_no_bundle_at_all_is_refused_with_the_remedy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "where"),
     [
-        ({"format": 1}, "format: Input should be 2"),
+        ({"format": 2}, "format: Input should be 3. Run `python train.py` again."),
         ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
         ({"theta": {"1": "much"}}, "theta.1: Input should be a valid number"),
         ({"kind": "magic"}, "kind: Input should be 'models' or 'baseline'"),
+        (
+            {"answered_by": {"predict_sales": "x", "forecast_sales": "arima", "best": "magic"}},
+            "answered_by.best: Input should be 'arima', 'pooled' or 'seasonal_naive_growth'",
+        ),
     ],
 )
 def test_a_manifest_of_another_form_is_refused_where_it_differs(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from sales_forecast.bundle import Bundle, read_bundle, write_bundle
-from sales_forecast.candidate import baseline_candidate, model_candidate, read_tables
+from sales_forecast.candidate import Candidate, baseline_candidate, model_candidate, read_tables
 from sales_forecast.errors import BundleRefused, NotEnoughData
 from sales_forecast.features import FEATURE_NAMES
 from sales_forecast.service.golden import verify
@@ -21,6 +22,15 @@ from sales_forecast.training import evaluate
 from tests import trained
 
 ROOT = Path(__file__).parents[1]
+
+
+@cache
+def best_of(model: str) -> Candidate:
+    """The candidate, had this model missed nothing over many steps."""
+    many = trained.tables()["many_steps"]
+    tables = {**trained.tables(), "many_steps": many.assign(**{model: many["y"]})}
+    with threadpool_limits(1):
+        return model_candidate(trained.panel(), trained.SOURCE, tables, trained.silent)
 
 
 def other_weight(bundle: Bundle) -> Bundle:
@@ -34,6 +44,19 @@ def other_weight(bundle: Bundle) -> Bundle:
 def other_theta(bundle: Bundle) -> Bundle:
     theta = dict.fromkeys(bundle.manifest.theta, 0.5)
     return replace(bundle, manifest=bundle.manifest.model_copy(update={"theta": theta}))
+
+
+def other_process(bundle: Bundle) -> Bundle:
+    calendar = bundle.manifest.calendar
+    assert calendar is not None
+    drift = {"fast_drift": 2 * calendar.store_process["fast_drift"]}  # in no calendar
+    changed = calendar.model_copy(update={"store_process": {**calendar.store_process, **drift}})
+    return replace(bundle, manifest=bundle.manifest.model_copy(update={"calendar": changed}))
+
+
+def other_best(bundle: Bundle) -> Bundle:
+    answered_by = bundle.manifest.answered_by.model_copy(update={"best": "arima"})
+    return replace(bundle, manifest=bundle.manifest.model_copy(update={"answered_by": answered_by}))
 
 
 def other_order(bundle: Bundle) -> Bundle:
@@ -65,7 +88,10 @@ def test_a_fresh_candidate_answers_its_golden_rows() -> None:
     assert {1, 5, 30, 60, 0} == {
         (row.week_ending - trained.panel().last).days // 7 for row in golden.rows
     }
-    assert [52, 52, 52] == [len(forecast.sales) for forecast in golden.forecasts]
+    assert ["arima", "arima", "arima", "best", "best", "best"] == [
+        forecast.choice for forecast in golden.forecasts
+    ]
+    assert {52} == {len(forecast.sales) for forecast in golden.forecasts}
 
 
 @pytest.mark.parametrize(
@@ -73,6 +99,8 @@ def test_a_fresh_candidate_answers_its_golden_rows() -> None:
     [
         (other_weight, "fails its golden rows: random_forest, store"),
         (other_theta, "fails its golden rows: arima, store"),
+        (other_process, "fails its golden rows: pooled, store"),
+        (other_best, "fails its golden rows: arima, store"),
         (other_leaves, "fails its golden rows: random_forest, store"),
         (other_order, "other features"),
         (cut_trees, "trees"),
@@ -82,7 +110,7 @@ def test_a_candidate_that_was_tampered_with_is_refused(
     tamper: Callable[[Bundle], Bundle], says: str
 ) -> None:
     with pytest.raises(BundleRefused, match=says):
-        verify(tamper(trained.bundle()))
+        verify(tamper(trained.bundle(best_of("pooled"))))
 
 
 def test_a_golden_row_without_an_answer_is_refused() -> None:
@@ -103,6 +131,14 @@ def test_equal_data_gives_an_equal_version() -> None:
     assert trained.candidate().manifest.version == again.manifest.version
     assert trained.candidate().files == again.files
     assert again.manifest.version.startswith("2012-10-26-")
+
+
+def test_another_format_gives_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a training over a folder that older code wrote would keep what nobody can read."""
+    now = baseline_candidate(trained.first_weeks(40), "x", {}, "").manifest.version
+    monkeypatch.setattr("sales_forecast.candidate.FORMAT", 2)
+
+    assert now != baseline_candidate(trained.first_weeks(40), "x", {}, "").manifest.version
 
 
 def test_other_data_gives_another_version() -> None:
@@ -179,14 +215,31 @@ def test_scores_are_those_of_the_tables_for_every_series_too() -> None:
             assert pytest.approx(wmae(table, model)) == manifest.scores[protocol][model]["wmae"]
 
 
-def test_intervals_of_both_endpoints_enclose_the_prediction() -> None:
-    intervals = trained.candidate().manifest.intervals
+@pytest.mark.parametrize("best", ["pooled", "arima"])
+def test_the_manifest_says_which_model_gives_each_answer(best: str) -> None:
+    assert {
+        "predict_sales": "rf_xgb_mean", "forecast_sales": "arima", "best": best,
+    } == best_of(best).manifest.answered_by.model_dump()  # fmt: skip
 
-    assert {"predict_sales", "forecast_sales"} == set(intervals)
-    for factors in (each.arrays() for each in intervals.values()):
-        assert 8 == len(factors.lower) == len(factors.upper)
-        assert (factors.lower < 1).all()
-        assert (factors.upper > 1).all()
+
+def test_a_baseline_gives_every_answer_itself() -> None:
+    manifest = baseline_candidate(trained.panel(), "x", trained.tables(), "").manifest
+
+    assert {"seasonal_naive_growth"} == set(manifest.answered_by.model_dump().values())
+    assert {"seasonal_naive_growth"} == set(manifest.intervals)
+
+
+def test_intervals_of_every_model_that_answers_enclose_the_prediction() -> None:
+    manifest = trained.candidate().manifest
+    intervals = manifest.intervals
+
+    assert {"rf_xgb_mean", "arima", manifest.answered_by.best} == set(intervals)
+    for measured in (each.intervals() for each in intervals.values()):
+        assert set(trained.panel().series) == set(measured.widths)
+        for factors in measured.factors.values():
+            assert 8 == len(factors.lower) == len(factors.upper)
+            assert (factors.lower < 1).all()
+            assert (factors.upper > 1).all()
 
 
 def test_the_tables_travel_with_the_bundle(tmp_path: Path) -> None:
@@ -234,6 +287,7 @@ def test_models_that_no_window_could_judge_still_answer_and_promise_no_interval(
     predictor = Predictor(trained.bundle(candidate), trained.first_weeks(65))
 
     assert {} == candidate.manifest.scores
+    assert "arima" == candidate.manifest.answered_by.best
     assert {(None, None)} == {
         (week.lower, week.upper) for week in predictor.forecast(int(trained.STORES[0]), 3)
     }

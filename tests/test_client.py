@@ -83,6 +83,19 @@ def test_a_forecast_is_a_list_of_weeks(client):
     ]
 
 
+def test_a_forecast_can_be_that_of_the_best_model(client):
+    (week,) = client.forecast_sales(2, 1, model="best")
+
+    assert week["Sales"] == 2011.0
+    assert client.forecast_sales(2, 1, model="arima") == client.forecast_sales(2, 1)
+
+
+def test_a_forecast_can_have_an_interval_of_another_level(client):
+    (week,) = client.forecast_sales(2, 1, level=95)
+
+    assert (week["lower"], week["upper"]) == (1960.0, 2042.0)
+
+
 def test_health_ready_and_model_are_there(client):
     assert client.health() == {"status": "ok"}
     assert client.ready()["model_version"] == "fake-1"
@@ -221,6 +234,23 @@ def test_forecast_prints_one_line_a_week(run, url):
 
     assert code == 0
     assert out.count("\n") == 2 + 52
+
+
+def test_forecast_asks_for_the_model_that_the_flag_says(run, url):
+    code, out, _ = run("--url", url, "forecast", "--store", "3", "--steps", "1", "--model", "best")
+
+    assert code == 0
+    assert 'forecast_sales  {"store": 3, "steps": 1, "model": "best"}' in out
+    assert "2012-11-02          3,011.00" in out
+
+
+def test_a_model_that_there_is_not_is_refused_by_the_service(run, url):
+    flags = "forecast --store 3 --steps 1 --model pooled"
+
+    code, _, err = run("--url", url, *flags.split())
+
+    assert code == 1
+    assert err == "client.py: model must be 'arima' or 'best', not \"pooled\".\n"
 
 
 def test_a_refusal_is_one_line_and_a_failure(run, url):

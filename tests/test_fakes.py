@@ -20,6 +20,7 @@ def test_the_predictor_answers_by_its_formulas():
 
     assert (answer.random_forest + answer.xgboost) / 2 == answer.prediction == 3000.0
     assert [week.sales for week in fake.forecast(3, 2)] == [3001.0, 3002.0]
+    assert [week.sales for week in fake.forecast(3, 2, "best")] == [3011.0, 3012.0]
     assert [week.week_ending for week in fake.forecast(3, 2)] == [
         date(2012, 11, 2),
         date(2012, 11, 9),

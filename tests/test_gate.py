@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import pytest
 
-from sales_forecast.gate import Check, Tables, Verdict, judge
+from sales_forecast.gate import Check, Tables, Verdict, best_forecast, judge
 from tests.builders import table_of
 
 SOLD = [100.0, 100.0, 100.0, 100.0]
@@ -225,3 +226,51 @@ def test_judging_changes_no_table():
 
 def test_a_check_against_an_error_of_zero_can_be_said():
     assert "x: 1 is not below 0" == str(Check("x", 1.0, 0.0))
+
+
+# The best forecast
+
+
+def forecasts(arima: Sequence[float], pooled: Sequence[float], **table: Any) -> Tables:
+    sold = SOLD[: len(arima)]
+    models = {"seasonal_naive_growth": sold, "arima": arima, "pooled": pooled}
+    return {"many_steps": table_of(sold, models, **table)}
+
+
+@pytest.mark.parametrize(
+    ("arima", "pooled", "best"),
+    [
+        ([105, 105], [104, 104], "pooled"),
+        ([104, 104], [105, 105], "arima"),
+        ([105, 105], [95, 105], "arima"),
+        # Off by 10 and 0 or by 6 and 6: the mean error decides, and not its square.
+        ([110, 100], [106, 106], "arima"),
+    ],
+)
+def test_the_best_forecast_is_that_of_the_lowest_error_and_arima_where_both_are_equal(
+    arima, pooled, best
+):
+    assert best == best_forecast(forecasts(arima, pooled))
+
+
+def test_the_best_forecast_is_judged_with_holiday_weeks_counted_five_times():
+    models = [100, 100, 100, 105], [103, 103, 103, 101]
+
+    assert "arima" == best_forecast(forecasts(*models))
+    assert "pooled" == best_forecast(forecasts(*models, holiday=[0, 0, 0, 1]))
+
+
+@pytest.mark.parametrize("missing", ["arima", "pooled"])
+def test_where_a_model_was_not_judged_arima_is_the_best_forecast(missing):
+    table = forecasts([105] * 4, [104] * 4)["many_steps"].drop(columns=missing)
+
+    assert "arima" == best_forecast({"many_steps": table})
+    assert "arima" == best_forecast({"one_step": forecasts([105], [104])["many_steps"]})
+    assert "arima" == best_forecast({})
+
+
+def test_of_a_bundle_of_the_baseline_the_baseline_is_the_best_forecast():
+    better = forecasts([105] * 4, [104] * 4)
+
+    assert "seasonal_naive_growth" == best_forecast(better, "baseline")
+    assert "seasonal_naive_growth" == best_forecast({}, "baseline")

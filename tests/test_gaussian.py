@@ -53,26 +53,38 @@ def test_the_spread_is_that_of_the_textbook_and_grows_with_distance():
     assert (far > spread).all()
 
 
-def test_a_surprise_is_the_error_of_what_was_expected_a_week_before_and_of_nothing_later():
-    values = drawn(2)
-    surprises = Seen.values(OF, of(PAST), values).surprises
-    for week in (1, 20, 99):
-        before = Seen.values(OF, of(PAST[:week]), values[:week])
-        now = of(PAST[week : week + 1])
-        error = (values[week] - before.expected(now)[0]) / before.spread(now)[0]
-        np.testing.assert_allclose(surprises[week], np.clip(error, -3, 3), rtol=1e-5)
-    changed = values.copy()
-    changed[60:] = 99.0
-    np.testing.assert_array_equal(surprises[:60], Seen.values(OF, of(PAST), changed).surprises[:60])
+def left_out(week: int, values: np.ndarray) -> tuple[float, float]:
+    """What all other values let one expect of a week, and its standard deviation."""
+    others = np.delete(np.arange(len(PAST)), week)
+    seen = Seen.values(OF, of(PAST[others]), values[others])
+    now = of(PAST[week : week + 1])
+    return seen.expected(now)[0, 0], seen.spread(now)[0]
 
 
 @pytest.mark.parametrize("size", [5.0, 1e6])
 def test_an_accident_counts_as_three_standard_deviations_whatever_its_size(size):
-    values = np.zeros((100, 1))
-    values[90] = size
-    seen = Seen.values(OF, of(PAST), values)
-    assert 3.0 == seen.surprises[90, 0]
-    assert abs(seen.expected(of(AHEAD))[0, 0]) < 0.3
+    values = 0.5 * drawn(1)
+    expected, spread = left_out(40, values)
+    hit = values.copy()
+    hit[40] = size
+    seen = Seen.values(OF, of(PAST), hit)
+    # In its order, it is drawn in too, so its neighbours hardly feel it.
+    assert pytest.approx(expected + 3 * spread, abs=0.2 * spread) == seen.believed[40, 0]
+    np.testing.assert_array_equal(np.delete(values, 40), np.delete(seen.believed, 40))
+
+
+def test_a_lasting_change_of_level_is_believed_once_later_values_confirm_it():
+    values = 0.2 * drawn(1)
+    values[60:] += 1.0
+    believed = Seen.values(OF, of(PAST), values).believed
+    assert np.abs(believed - values)[62:].max() < 0.05
+    until = Seen.values(OF, of(PAST[:61]), values[:61])  # before anything confirms it
+    assert values[60, 0] - until.believed[60, 0] > 0.3
+
+
+def test_values_that_surprise_nobody_are_believed_as_they_are():
+    values = 0.5 * drawn(3)
+    np.testing.assert_array_equal(values, Seen.values(OF, of(PAST), values).believed)
 
 
 def test_series_do_not_touch_each_other():

@@ -7,7 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from sales_forecast.intervals import MIN_RESIDUALS, IntervalFactors, interval_factors
+from sales_forecast.intervals import (
+    LEVELS,
+    IntervalFactors,
+    Intervals,
+    interval_factors,
+    min_residuals,
+)
 
 EVEN = np.linspace(0.5, 1.5, 101)  # its tenths are 0.6 and 1.4
 
@@ -17,26 +23,29 @@ def steps(step: int, ratios: np.ndarray) -> np.ndarray:
 
 
 def test_the_ends_are_the_first_and_the_last_tenth_of_the_residuals():
-    factors = interval_factors(steps(1, EVEN), EVEN, horizon=1)
+    factors = interval_factors(steps(1, EVEN), EVEN, horizon=1, level=80)
     np.testing.assert_allclose([0.6], factors.lower, rtol=1e-12)
     np.testing.assert_allclose([1.4], factors.upper, rtol=1e-12)
 
 
-def test_the_interval_covers_eight_tenths_of_the_residuals_it_was_measured_on():
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_interval_covers_its_share_of_the_residuals_it_was_measured_on(level):
     ratio = np.random.default_rng(0).lognormal(0.0, 0.1, 1000)
-    lower, upper = interval_factors(steps(1, ratio), ratio, horizon=1).at(1)
-    assert 800 == ((lower <= ratio) & (ratio <= upper)).sum()
+    lower, upper = interval_factors(steps(1, ratio), ratio, 1, level).at(1)
+    assert 10 * level == ((lower <= ratio) & (ratio <= upper)).sum()
 
 
-def test_too_few_residuals_promise_nothing():
-    few, enough = EVEN[: MIN_RESIDUALS - 1], EVEN[:MIN_RESIDUALS]
-    assert np.isnan(interval_factors(steps(1, few), few, horizon=2).lower).all()
-    assert np.isnan(interval_factors(steps(1, few), few, horizon=2).upper).all()
-    assert not np.isnan(interval_factors(steps(1, enough), enough, horizon=2).lower).any()
+@pytest.mark.parametrize(("level", "needed"), [(80, 30), (95, 80)])
+def test_too_few_residuals_promise_nothing(level, needed):
+    assert needed == min_residuals(level)
+    few, enough = EVEN[: needed - 1], EVEN[:needed]
+    assert np.isnan(interval_factors(steps(1, few), few, 2, level).lower).all()
+    assert np.isnan(interval_factors(steps(1, few), few, 2, level).upper).all()
+    assert not np.isnan(interval_factors(steps(1, enough), enough, 2, level).lower).any()
 
 
 def test_no_residuals_at_all_promise_nothing():
-    factors = interval_factors(np.array([], dtype=np.int64), np.array([]), horizon=3)
+    factors = interval_factors(np.array([], dtype=np.int64), np.array([]), horizon=3, level=80)
     assert np.isnan([*factors.lower, *factors.upper]).all()
     assert all(math.isnan(end) for end in factors.at(8))
 
@@ -45,7 +54,10 @@ def test_no_residuals_at_all_promise_nothing():
 def test_a_step_takes_the_residuals_of_all_steps_up_to_it(n):
     wide = np.concatenate([np.full(n // 2, 0.2), np.full(n // 2, 1.8)])  # of step 2
     factors = interval_factors(
-        np.concatenate([steps(1, EVEN), steps(2, wide)]), np.concatenate([EVEN, wide]), horizon=2
+        np.concatenate([steps(1, EVEN), steps(2, wide)]),
+        np.concatenate([EVEN, wide]),
+        horizon=2,
+        level=80,
     )
     tenths = np.quantile(np.concatenate([EVEN, wide]), [0.1, 0.9])
     np.testing.assert_allclose([0.6, tenths[0]], factors.lower, rtol=1e-12)
@@ -54,7 +66,7 @@ def test_a_step_takes_the_residuals_of_all_steps_up_to_it(n):
 
 def test_a_step_never_takes_residuals_of_later_steps():
     later = np.concatenate([steps(1, EVEN[:10]), steps(2, EVEN)])
-    factors = interval_factors(later, np.concatenate([EVEN[:10], EVEN]), horizon=2)
+    factors = interval_factors(later, np.concatenate([EVEN[:10], EVEN]), horizon=2, level=80)
     assert [True, False] == np.isnan(factors.lower).tolist()
     together = np.concatenate([EVEN[:10], EVEN])
     np.testing.assert_allclose(np.quantile(together, 0.1), factors.lower[1], rtol=1e-12)
@@ -64,7 +76,7 @@ def test_a_later_step_is_never_narrower():
     rng = np.random.default_rng(1)
     step = np.repeat(np.arange(1, 9), 40)
     ratio = rng.lognormal(0.0, np.where(step == 1, 0.5, 0.05))
-    factors = interval_factors(step, ratio, horizon=8)
+    factors = interval_factors(step, ratio, horizon=8, level=80)
     assert (np.diff(factors.lower) <= 0).all()
     assert (np.diff(factors.upper) >= 0).all()
     assert factors.lower[0] == factors.lower[7]  # step 1 was the worst
@@ -73,7 +85,7 @@ def test_a_later_step_is_never_narrower():
 @pytest.mark.parametrize("bias", [0.5, 2.0])
 def test_the_prediction_itself_lies_inside_even_if_it_was_always_too_high_or_too_low(bias):
     ratio = bias * np.linspace(0.9, 1.1, 50)
-    lower, upper = interval_factors(steps(1, ratio), ratio, horizon=1).at(1)
+    lower, upper = interval_factors(steps(1, ratio), ratio, horizon=1, level=80).at(1)
     assert lower <= 1.0 <= upper
     assert 1.0 in (lower, upper)
 
@@ -95,3 +107,56 @@ def test_sales_of_nothing_stay_possible_at_every_step():
     lower, upper = IntervalFactors(np.array([0.0]), np.array([1.2])).at(52)
     assert 0.0 == lower
     assert 1.2 < upper < math.inf
+
+
+# Series
+
+
+def forecasts(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Forecasts of nine series, the three smallest of which stray four times as far."""
+    rng = np.random.default_rng(2)
+    size = np.tile([1e3, 1e3, 1e3, 5e4, 5e4, 5e4, 9e5, 9e5, 9e5], n)
+    off = np.where(size < 5e3, 0.2, 0.05) * rng.normal(size=len(size))
+    series = np.tile([f"s{number}" for number in range(9)], n).astype(object)
+    return series, np.ones(len(size), dtype=np.int64), size * (1 + off), size
+
+
+def test_small_series_that_stray_further_get_wider_intervals_and_all_are_covered():
+    series, step, y, prediction = forecasts(400)
+    intervals = Intervals.measured(series, step, y, prediction, horizon=1)
+    for level in LEVELS:
+        lower, upper = intervals.of(level, series, step)
+        inside = (lower * prediction <= y) & (y <= upper * prediction)
+        for group in (["s0", "s1", "s2"], ["s3", "s4", "s5"], ["s6", "s7", "s8"]):
+            assert pytest.approx(level / 100, abs=0.03) == inside[np.isin(series, group)].mean()
+    (small, large), _ = intervals.of(80, ["s0", "s8"], np.array([1, 1]))
+    assert pytest.approx(4, rel=0.1) == (1 - small) / (1 - large)
+
+
+def test_the_larger_level_is_the_wider_interval():
+    intervals = Intervals.measured(*forecasts(40), horizon=1)
+    one = np.array([1])
+    (lower_80,), (upper_80,) = intervals.of(80, ["s1"], one)
+    (lower_95,), (upper_95,) = intervals.of(95, ["s1"], one)
+    assert lower_95 < lower_80 < 1 < upper_80 < upper_95
+
+
+def test_a_series_that_was_never_measured_strays_as_most_do():
+    intervals = Intervals({80: IntervalFactors(np.array([0.9]), np.array([1.2]))}, {"s": 2.0})
+    lower, upper = intervals.of(80, ["new", "s"], np.array([1, 1]))
+    np.testing.assert_allclose(lower, [0.9, 0.8])
+    np.testing.assert_allclose(upper, [1.2, 1.4])
+
+
+def test_no_end_is_negative_however_wide():
+    intervals = Intervals({95: IntervalFactors(np.array([0.4]), np.array([3.0]))}, {"s": 5.0})
+    assert [0.0] == intervals.of(95, ["s"], np.array([1]))[0].tolist()
+
+
+def test_nothing_measured_promises_nothing():
+    none = Intervals.measured(
+        np.array([], dtype=object), np.array([], dtype=np.int64), np.array([]), np.array([]), 2
+    )
+    for intervals in (none, Intervals.none()):
+        for level in LEVELS:
+            assert np.isnan(intervals.of(level, ["s"], np.array([1]))).all()

@@ -75,14 +75,18 @@ def test_score_has_all_of_them():
         "mae": 12.5,
         "mae_holiday": 30.0,
         "coverage_80": 2 / 3,
+        "coverage_95": 1.0,
     }
-    assert expected == metrics.score(Y, PREDICTION, HOLIDAY, LOWER, UPPER).as_dict()
+    wide = (LOWER - 100, UPPER + 100)
+    assert (
+        expected == metrics.score(Y, PREDICTION, HOLIDAY, {80: (LOWER, UPPER), 95: wide}).as_dict()
+    )
 
 
-@pytest.mark.parametrize("name", ["mae_holiday", "coverage_80"])
+@pytest.mark.parametrize("name", ["mae_holiday", "coverage_80", "coverage_95"])
 def test_a_score_that_does_not_exist_is_left_out(name):
     none = np.full(4, np.nan)
-    scores = metrics.score(Y, PREDICTION, np.zeros(4), none, none)
+    scores = metrics.score(Y, PREDICTION, np.zeros(4), {80: (none, none), 95: (none, none)})
     assert math.isnan(getattr(scores, name))
     assert {"wmae", "wape", "rmse", "mae"} == scores.as_dict().keys()
 

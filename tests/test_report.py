@@ -17,7 +17,7 @@ from tests.builders import sample_panel, with_sales
 
 GROWTH = {
     "wmae": 55_840.4, "wape": 0.0447, "rmse": 76_757.0, "mae": 46_000.0,
-    "mae_holiday": 80_186.0, "coverage_80": 0.789,
+    "mae_holiday": 80_186.0, "coverage_80": 0.789, "coverage_95": 0.944,
 }  # fmt: skip
 
 
@@ -27,16 +27,16 @@ GROWTH = {
 def test_the_score_table_is_markdown_with_the_baseline_as_measure():
     better = {"wmae": 44_672.3, "wape": 0.0399, "rmse": 9.0, "mae": 9.0}
     expected = """\
-| model                 |   WMAE | to growth |  WAPE |   RMSE | MAE on holidays | in 80% interval |
-| --------------------- | -----: | --------: | ----: | -----: | --------------: | --------------: |
-| seasonal_naive_growth | 55,840 |     +0.0% | 4.47% | 76,757 |          80,186 |             79% |
-| rf_xgb_mean           | 44,672 |    -20.0% | 3.99% |      9 |               - |               - |"""  # noqa: E501
+| model                 |   WMAE | to growth |  WAPE |   RMSE | MAE on holidays | in 80% | in 95% |
+| --------------------- | -----: | --------: | ----: | -----: | --------------: | -----: | -----: |
+| seasonal_naive_growth | 55,840 |     +0.0% | 4.47% | 76,757 |          80,186 |    79% |    94% |
+| rf_xgb_mean           | 44,672 |    -20.0% | 3.99% |      9 |               - |      - |      - |"""  # noqa: E501
     assert expected == score_table({"seasonal_naive_growth": GROWTH, "rf_xgb_mean": better})
 
 
 def test_a_score_that_is_not_a_number_is_a_dash():
     scores = {"seasonal_naive_growth": GROWTH | {"coverage_80": float("nan")}}
-    assert score_table(scores).endswith("|          80,186 |               - |")
+    assert score_table(scores).endswith("|          80,186 |      - |    94% |")
 
 
 # The pictures
@@ -102,6 +102,6 @@ def test_a_picture_leaves_its_tables_as_they_are():
 def test_a_score_that_does_not_exist_is_a_dash():
     perfect = {"wmae": 0.0, "rmse": 0.0, "mae": 0.0}
     last = score_table({"seasonal_naive_growth": perfect}).splitlines()[-1]
-    assert ["seasonal_naive_growth", "0", "-", "-", "0", "-", "-"] == [
+    assert ["seasonal_naive_growth", "0", "-", "-", "0", "-", "-", "-"] == [
         cell.strip() for cell in last.strip("|").split("|")
     ]

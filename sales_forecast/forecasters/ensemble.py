@@ -23,7 +23,7 @@ from sales_forecast.errors import NotEnoughData
 from sales_forecast.features import LARGEST_CHANGE
 from sales_forecast.forecasters.arima import ARIMA
 from sales_forecast.forecasters.base import FittedForecaster, Forecaster, FutureConditions
-from sales_forecast.forecasters.once import Once
+from sales_forecast.forecasters.once import fit_once
 from sales_forecast.forecasters.pooled import POOLED
 from sales_forecast.forecasters.trees import TREES
 from sales_forecast.panel import Array, Panel
@@ -60,7 +60,7 @@ class EnsembleForecaster:
 
     def fit(self, panel: Panel) -> FittedEnsemble:
         """Fit and weigh the members; equal weights where no inner window can be judged."""
-        members = {member.name: member.fit(panel) for member in self.members}
+        members = {member.name: fit_once(member, panel) for member in self.members}
         weights = stacked(self._inner_errors(panel))
         return FittedEnsemble(members, dict(zip(members, weights.tolist(), strict=True)))
 
@@ -72,7 +72,7 @@ class EnsembleForecaster:
             return none
         try:
             start = panel.until(panel.periods[first - 1])
-            members = [member.fit(start) for member in self.members]
+            members = [fit_once(member, start) for member in self.members]
         except NotEnoughData:
             return none
         windows = []
@@ -102,5 +102,4 @@ def stacked(errors: Array) -> Array:
 
 
 MEMBERS: tuple[Forecaster, ...] = (*TREES, ARIMA, POOLED)
-ENSEMBLE_MEMBERS = tuple(Once(member) for member in MEMBERS)
-ENSEMBLE = EnsembleForecaster(ENSEMBLE_MEMBERS)
+ENSEMBLE = EnsembleForecaster(MEMBERS)

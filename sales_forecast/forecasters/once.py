@@ -1,56 +1,42 @@
-"""A forecaster that remembers: who asks the same again is given the same, without the work.
+"""Fits that are remembered: who asks for the same again is given the same, without the work.
 
-Takes a forecaster, gives one. A backtest fits every model, and the ensemble asks for the same
-models on the same panel; only the identical panel counts as the same, so nothing is compared.
+Both protocols of a training fit every model at the same cutoffs, the ensemble fits its members
+there and at earlier ones, and all models stand on one pooled process: most fits are asked for
+again. Panels of equal data count as the same. Must not know any model.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import lru_cache
+from typing import ParamSpec, TypeVar, cast
 
-from sales_forecast.forecasters.base import FittedForecaster, Forecaster, FutureConditions
-from sales_forecast.panel import Array, Panel
+from sales_forecast.forecasters.base import FittedForecaster, Forecaster
+from sales_forecast.panel import Panel
 
-_REMEMBERED = 16
-"""Fits: the members of the ensemble, on all weeks and on the weeks before its inner windows."""
+P = ParamSpec("P")
+T = TypeVar("T")
 
-
-class FittedOnce:
-    """A fitted model that remembers its last answer."""
-
-    def __init__(self, fitted: FittedForecaster) -> None:
-        self.fitted = fitted
-        self._asked: tuple[Panel, int, FutureConditions | None] | None = None
-        self._answer: Array
-
-    def predict(
-        self, history: Panel, horizon: int, conditions: FutureConditions | None = None
-    ) -> Array:
-        """See `base.FittedForecaster.predict`. Every answer is the caller's own."""
-        asked = (history, horizon, conditions)
-        if self._asked is None or any(a is not b for a, b in zip(asked, self._asked, strict=True)):
-            self._answer = self.fitted.predict(*asked)
-            self._asked = asked
-        return self._answer.copy()
+_REMEMBERED = 512
+"""More than a training asks for: some twenty cutoffs, at each every model that learns."""
+_FORGET: list[Callable[[], None]] = []
 
 
-@dataclass(frozen=True, eq=False)
-class Once:
-    """A forecaster that fits itself once to each of the last panels."""
+def once(fit: Callable[P, T]) -> Callable[P, T]:
+    """Make a function remember its last answers; its arguments must be hashable."""
+    remembered = lru_cache(maxsize=_REMEMBERED)(fit)
+    _FORGET.append(remembered.cache_clear)
 
-    forecaster: Forecaster
-
-    @property
-    def name(self) -> str:
-        """The name of the forecaster."""
-        return self.forecaster.name
-
-    def fit(self, panel: Panel) -> FittedOnce:
-        """See `base.Forecaster.fit`."""
-        return _fit(self, panel)
+    return cast("Callable[P, T]", remembered)
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def _fit(once: Once, panel: Panel) -> FittedOnce:
-    return FittedOnce(once.forecaster.fit(panel))
+def forget() -> None:
+    """Forget every answer, for someone who has to see the work done again."""
+    for clear in _FORGET:
+        clear()
+
+
+@once
+def fit_once(forecaster: Forecaster, panel: Panel) -> FittedForecaster:
+    """Fit a forecaster to a panel, or return what that gave before."""
+    return forecaster.fit(panel)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from scipy import linalg, optimize
 from threadpoolctl import threadpool_limits
 
 from sales_forecast.forecasters.base import FutureConditions, too_short
+from sales_forecast.forecasters.once import once
 from sales_forecast.gaussian import Hyperparameters, Weeks, components, observed
 from sales_forecast.panel import SEASON_LENGTH, Array, Panel
 from sales_forecast.profile import CalendarProfile, PooledProcess, Split
@@ -35,7 +35,6 @@ _STORE = Hyperparameters(
 _PRIOR_SPREAD = 0.7
 """The standard deviation of the logarithm of each."""
 _MOST_STEPS = 60
-_REMEMBERED = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +47,9 @@ class _Scatter:
     n_series: int
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@once
 def fit_process(panel: Panel) -> PooledProcess:
-    """Estimate both processes from all of a panel, which several models ask for in turn."""
+    """Estimate both processes from all of a panel."""
     pivot = panel.periods[-1]
     split = Split.of(panel)
     known = ~np.isnan(split.chain)
@@ -66,6 +65,7 @@ def fit_process(panel: Panel) -> PooledProcess:
         return PooledProcess(of_chain, _fit(_STORE, alike), pivot)
 
 
+@once
 def fit_profile(panel: Panel) -> CalendarProfile:
     """Return the calendar part of log sales, as far as a panel tells."""
     return fit_process(panel).calendar(panel)

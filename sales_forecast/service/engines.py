@@ -9,7 +9,7 @@ Must not know stores by number, dates, warnings or HTTP.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,8 +44,8 @@ class Engine(Protocol):
         """Estimate week `week` >= 1, as known the week before or at the end of the history."""
         ...
 
-    def forecasts(self) -> Array:
-        """Return float64[n_series, MAX_STEPS]: the weeks after the history."""
+    def forecasts(self) -> Mapping[str, Array]:
+        """Return model -> float64[n_series, MAX_STEPS]: the weeks after the history."""
         ...
 
 
@@ -62,7 +62,7 @@ class _Questions:
 
 
 class ModelEngine:
-    """Random Forest and XGBoost for one week, ARIMA for the weeks ahead."""
+    """Random Forest and XGBoost for one week, ARIMA or the pooled process for the weeks ahead."""
 
     def __init__(self, bundle: Bundle, panel: Panel) -> None:
         """Prepare every question that a store and a week can make. Raises BundleRefused."""
@@ -75,6 +75,7 @@ class ModelEngine:
         self._session = _session(bundle.trees)
         self._history = History(panel, manifest.calendar.profile())
         self._theta = manifest.theta
+        self._forecasting = set(manifest.answered_by.forecasts.values())
         self._last = panel.n_periods - 1
         # Week 0 has no week before it; its row is that of week 1 and never asked for.
         self._n_weeks = panel.n_periods + MAX_STEPS
@@ -113,9 +114,16 @@ class ModelEngine:
             questions.year_ago_known[position],
         )
 
-    def forecasts(self) -> Array:
+    def forecasts(self) -> Mapping[str, Array]:
         """See `Engine.forecasts`."""
+        models = {"arima": self._arima, "pooled": self._pooled}
+        return {model: models[model]() for model in self._forecasting}
+
+    def _arima(self) -> Array:
         return smoothing.forecast(self._history, self._theta, MAX_STEPS)
+
+    def _pooled(self) -> Array:
+        return np.exp(self._history.profile.process.ahead(self._history.panel, MAX_STEPS))
 
 
 def _session(trees: bytes) -> onnxruntime.InferenceSession:
@@ -146,6 +154,6 @@ class BaselineEngine:
         beyond = max(week - self._n_periods, 0) // SEASON_LENGTH
         return Estimate(float(self._table[row, week - beyond * SEASON_LENGTH]))
 
-    def forecasts(self) -> Array:
+    def forecasts(self) -> Mapping[str, Array]:
         """See `Engine.forecasts`."""
-        return self._ahead
+        return {GROWTH.name: self._ahead}

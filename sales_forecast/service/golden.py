@@ -2,7 +2,7 @@
 
 Takes a bundle, asks it the questions whose answers were written down at its training, and
 raises if it answers otherwise. The whole path of a request is on trial: features, calendar,
-trees and ARIMA, on a small history that travels with the bundle.
+trees and forecasts, on a small history that travels with the bundle.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ def verify(bundle: Bundle) -> None:
         where = f"store {row.series}, week ending {row.week_ending}"
         _compare(bundle, f"random_forest, {where}", row.random_forest, answer.random_forest)
         _compare(bundle, f"xgboost, {where}", row.xgboost, answer.xgboost)
-    for series in golden.forecasts:
-        weeks = predictor.forecast(int(series.series), len(series.sales))
-        for sales, week in zip(series.sales, weeks, strict=True):
-            where = f"store {series.series}, week ending {week.week_ending}"
-            _compare(bundle, f"arima, {where}", sales, week.sales)
+    for forecast in golden.forecasts:
+        weeks = predictor.forecast(int(forecast.series), len(forecast.sales), forecast.choice)
+        whose = f"{predictor.forecasting[forecast.choice]}, store {forecast.series}"
+        for sales, week in zip(forecast.sales, weeks, strict=True):
+            _compare(bundle, f"{whose}, week ending {week.week_ending}", sales, week.sales)
 
 
 def _compare(bundle: Bundle, where: str, expected: float, actual: float | None) -> None:

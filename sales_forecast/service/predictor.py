@@ -11,12 +11,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import islice
+
+import numpy as np
 
 from sales_forecast import calendar
 from sales_forecast.bundle import Bundle
 from sales_forecast.errors import InvalidRequest, NotReady, UnknownStore
-from sales_forecast.intervals import IntervalFactors
-from sales_forecast.panel import CONDITIONS, DAYS_PER_PERIOD, Panel
+from sales_forecast.intervals import LEVELS, Intervals
+from sales_forecast.manifest import ForecastChoice, IntervalLevel
+from sales_forecast.panel import CONDITIONS, DAYS_PER_PERIOD, Array, Panel
 from sales_forecast.service.engines import MAX_STEPS, BaselineEngine, Engine, ModelEngine
 
 
@@ -28,6 +32,7 @@ class Answer:
     week_ending: date
     interval_80: tuple[float, float] | None
     """None where too few forecasts have been measured to say anything."""
+    interval_95: tuple[float, float] | None
     random_forest: float | None
     """None, as `xgboost`, while the growth baseline is what is served."""
     xgboost: float | None
@@ -50,6 +55,7 @@ class Predictor:
     Attributes:
         version: the version of the bundle.
         origin: the last known week.
+        forecasting: what `forecast` can be asked for, and the model that answers.
         warnings: what callers must know of every answer.
     """
 
@@ -69,6 +75,7 @@ class Predictor:
         self.version = manifest.version
         self.origin = panel.last
         self.warnings = (manifest.note,) if manifest.note else ()
+        self.forecasting = manifest.answered_by.forecasts
         self._manifest = manifest
         self._rows = {int(name): panel.positions[name] for name in known}
         self._first = panel.first
@@ -78,11 +85,21 @@ class Predictor:
             for position, name in enumerate(CONDITIONS)
             if name in manifest.condition_ranges
         ]
-        self._factors = manifest.intervals["predict_sales"].arrays()
-        self._known_bounds = _bounds(self._factors)
+        self._series = panel.series
+        self._intervals = manifest.intervals[manifest.answered_by.predict_sales].intervals()
+        self._bounds = {level: _bounds(self._intervals, level, panel.series) for level in LEVELS}
         models = manifest.kind == "models"
         self._engine: Engine = ModelEngine(bundle, panel) if models else BaselineEngine(panel)
-        self._forecasts = self._all_forecasts(panel)
+        forecasts = {
+            (model, level): self._weeks_ahead(panel, model, sales, level)
+            for model, sales in self._engine.forecasts().items()
+            for level in LEVELS
+        }
+        self._forecasts = {
+            (choice, level): forecasts[model, level]
+            for choice, model in self.forecasting.items()
+            for level in LEVELS
+        }
 
     def predict(self, store: int, day: date, conditions: Sequence[float]) -> Answer:
         """Answer for the week that contains `day`.
@@ -122,21 +139,25 @@ class Predictor:
         return Answer(
             prediction=round(estimate.prediction, 2),
             week_ending=week_ending,
-            interval_80=_interval(estimate.prediction, self._bounds_at(step)),
+            interval_80=_interval(estimate.prediction, self._bounds_at(80, row, step)),
+            interval_95=_interval(estimate.prediction, self._bounds_at(95, row, step)),
             random_forest=_cents(estimate.random_forest),
             xgboost=_cents(estimate.xgboost),
             warnings=tuple(warnings),
         )
 
-    def forecast(self, store: int, steps: int) -> Sequence[WeekForecast]:
-        """Return the `steps` weeks (1..52) after the last known one.
+    def forecast(
+        self, store: int, steps: int, choice: ForecastChoice = "arima", level: IntervalLevel = 80
+    ) -> Sequence[WeekForecast]:
+        """Return the `steps` weeks (1..52) after the last known one, by the model of a choice.
 
-        Raises UnknownStore, InvalidRequest.
+        `level`: percent of sales that the intervals are to hold. Raises UnknownStore,
+        InvalidRequest.
         """
         row = self._row(store, "store_id")
         if not 1 <= steps <= MAX_STEPS:
             raise InvalidRequest(f"steps must be 1 to {MAX_STEPS}, not {steps}.", {"steps": steps})
-        weeks = self._forecasts[row]
+        weeks = self._forecasts[choice, level][row]
         if math.isnan(weeks[0].sales):
             raise InvalidRequest(f"Store {store} has no known sales.", {"store_id": store})
         return weeks[:steps]
@@ -158,12 +179,16 @@ class Predictor:
                 "source": training.source,
             },
             "forecast_origin": str(self.origin),
+            "answered_by": manifest.answered_by.model_dump(),
             "scores": manifest.scores,
             "warnings": list(self.warnings),
         }
 
-    def _bounds_at(self, step: int) -> tuple[float, float]:
-        return self._known_bounds[step - 1] if step <= MAX_STEPS else self._factors.at(step)
+    def _bounds_at(self, level: int, row: int, step: int) -> tuple[float, float]:
+        if step <= MAX_STEPS:
+            return self._bounds[level][row][step - 1]
+        lower, upper = self._intervals.of(level, self._series[row : row + 1], np.array([step]))
+        return lower.item(), upper.item()
 
     def _row(self, store: int, field: str = "Store") -> int:
         row = self._rows.get(store)
@@ -190,20 +215,28 @@ class Predictor:
             if not low <= conditions[position] <= high
         ]
 
-    def _all_forecasts(self, panel: Panel) -> list[tuple[WeekForecast, ...]]:
-        bounds = _bounds(self._manifest.intervals["forecast_sales"].arrays())
+    def _weeks_ahead(
+        self, panel: Panel, model: str, sales: Array, level: int
+    ) -> list[tuple[WeekForecast, ...]]:
+        bounds = _bounds(self._manifest.intervals[model].intervals(), level, panel.series)
         weeks = [week.item() for week in panel.after(MAX_STEPS)]
         return [
             tuple(
                 WeekForecast(week, round(value, 2), *(_interval(value, bound) or (None, None)))
-                for week, value, bound in zip(weeks, row.tolist(), bounds, strict=True)
+                for week, value, bound in zip(weeks, values, of_series, strict=True)
             )
-            for row in self._engine.forecasts()
+            for values, of_series in zip(sales.tolist(), bounds, strict=True)
         ]
 
 
-def _bounds(factors: IntervalFactors) -> list[tuple[float, float]]:
-    return [factors.at(step) for step in range(1, MAX_STEPS + 1)]
+def _bounds(
+    intervals: Intervals, level: int, series: Sequence[str]
+) -> list[list[tuple[float, float]]]:
+    """Return both factors of every series and every step 1..MAX_STEPS."""
+    names = [name for name in series for _ in range(MAX_STEPS)]
+    steps = np.tile(np.arange(1, MAX_STEPS + 1), len(series))
+    pairs = zip(*(ends.tolist() for ends in intervals.of(level, names, steps)), strict=True)
+    return [list(islice(pairs, MAX_STEPS)) for _ in series]
 
 
 def _cents(value: float | None) -> float | None:

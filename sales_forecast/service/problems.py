@@ -27,18 +27,23 @@ def _brief(text: str) -> str:
     return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 3] + "..."
 
 
-def _sentence(detail: ErrorDetails, known: str) -> str:
+def _sentence(detail: ErrorDetails, known: str, part: str) -> str:
     kind, value = detail["type"], detail["input"]
     if kind == "missing":
         return "is required"
     if kind == "extra_forbidden":
-        return f"is not a field of this request, which are {known}"
+        return f"is not a field of this {part} (known: {known or 'none'})"
     wish = detail["msg"].replace("Input should be", "must be")
     return f"{wish}, not {_brief(json.dumps(value))}"
 
 
-def from_validation(error: ValidationError, model: type[BaseModel]) -> SalesForecastError:
-    """Translate what pydantic refused: InvalidJson, or InvalidRequest that names each field."""
+def from_validation(
+    error: ValidationError, model: type[BaseModel], part: str = "request"
+) -> SalesForecastError:
+    """Translate what pydantic refused: InvalidJson, or InvalidRequest that names each field.
+
+    `part`: what `model` is the form of.
+    """
     details = error.errors(include_url=False, include_context=False)
     first = details[0]
     if first["type"] == "json_invalid":
@@ -46,7 +51,7 @@ def from_validation(error: ValidationError, model: type[BaseModel]) -> SalesFore
         return InvalidJson(f"The body is not JSON in UTF-8: {reason}.", {"body": reason})
     known = ", ".join(field.alias or name for name, field in model.model_fields.items())
     fields = {
-        _brief(str(detail["loc"][0])) if detail["loc"] else "body": _sentence(detail, known)
+        _brief(str(detail["loc"][0])) if detail["loc"] else "body": _sentence(detail, known, part)
         for detail in details[:_MOST_FIELDS]
     }
     message = ". ".join(f"{name} {problem}" for name, problem in fields.items())

@@ -1,4 +1,4 @@
-"""The endpoints: each takes a validated body, asks the live predictor, gives bytes.
+"""The endpoints: each takes what was validated, asks the live predictor, gives bytes.
 
 The two POST endpoints run in tens of microseconds inside the event loop and touch no disk, no
 database and no lock. Their answers are declared as pydantic models for the documentation and
@@ -8,12 +8,14 @@ written as JSON directly. Must not catch errors: `problems` gives them their one
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Query, Response
 from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 
+from sales_forecast.manifest import ForecastChoice, ForecastModel, IntervalLevel
 from sales_forecast.service.json_route import JsonRoute
 from sales_forecast.service.live import Live
 from sales_forecast.service.schemas import (
@@ -26,6 +28,15 @@ from sales_forecast.service.schemas import (
     Ready,
 )
 
+_Choice = Annotated[
+    ForecastChoice,
+    Query(description="`best` is the model of the lowest WMAE over many steps; `/model` names it."),
+]
+_Level = Annotated[
+    Literal["80", "95"],
+    Query(description="Percent of sales that lie between `lower` and `upper`."),
+]
+_LEVELS: Mapping[str, IntervalLevel] = {"80": 80, "95": 95}
 _NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {"model": ErrorResponse, "description": "No verified model, or no history, yet"}
 }
@@ -41,6 +52,11 @@ _FORECAST_HEADERS = {
     "X-Forecast-Origin": {
         "schema": {"type": "string", "format": "date"},
         "description": "The last known week, which the forecast starts after",
+        "required": True,
+    },
+    "X-Model": {
+        "schema": {"type": "string", "enum": [*get_args(ForecastModel)]},
+        "description": "The model that answered",
         "required": True,
     },
     "X-Warnings": {
@@ -67,6 +83,7 @@ def add_routes(app: FastAPI, live: Live) -> None:
                 "prediction": answer.prediction,
                 "week_ending": answer.week_ending,
                 "interval_80": answer.interval_80,
+                "interval_95": answer.interval_95,
                 "models": {
                     "random_forest": answer.random_forest,
                     "xgboost": answer.xgboost,
@@ -76,13 +93,16 @@ def add_routes(app: FastAPI, live: Live) -> None:
             }
         )
 
-    async def forecast_sales(request: ForecastRequest) -> Response:
+    async def forecast_sales(
+        request: ForecastRequest, model: _Choice = "arima", level: _Level = "80"
+    ) -> Response:
         """Forecast the sales of one store in the weeks after the last known one."""
         predictor = live.predictor
-        weeks = predictor.forecast(request.store_id, request.steps)
+        weeks = predictor.forecast(request.store_id, request.steps, model, _LEVELS[level])
         headers = {
             "X-Model-Version": predictor.version,
             "X-Forecast-Origin": predictor.origin.isoformat(),
+            "X-Model": predictor.forecasting[model],
         }
         if predictor.warnings:
             headers["X-Warnings"] = json.dumps(predictor.warnings)  # ASCII, as headers must be

@@ -110,13 +110,16 @@ class PredictResponse(BaseModel):
     interval_80: tuple[float, float] | None = Field(
         description="Holds the true value 8 times in 10; null where too little was measured."
     )
+    interval_95: tuple[float, float] | None = Field(
+        description="The same, 19 times in 20; it takes more forecasts to be measured."
+    )
     models: ModelAnswers
     model_version: str
     warnings: list[str] = Field(description="Reasons to trust the answer less; mostly empty.")
 
 
 class ForecastWeek(BaseModel):
-    """Sales of one store in one week, in US dollars, with an 80% interval."""
+    """Sales of one store in one week, in US dollars, with an interval of the level asked for."""
 
     date: Annotated[date, Field(alias="Date", description="The Friday that ends the week.")]
     sales: float = Field(alias="Sales")

@@ -1,68 +1,53 @@
-"""Remembered fits and answers: the same work is done once, and anything else anew."""
+"""Remembered fits: the same work is done once, and anything else anew."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from sales_forecast.forecasters.once import Once
+from sales_forecast.forecasters.once import fit_once, forget, once
 from tests.builders import panel_of
 
 
 @dataclass(eq=False)
 class Counter:
-    """Predicts how often it was asked, and counts its fits."""
+    """Counts its fits."""
 
     name: str = "counter"
     fits: int = 0
-    answers: int = 0
-    conditions: list = field(default_factory=list)
 
     def fit(self, panel):
         self.fits += 1
-        return self
-
-    def predict(self, history, horizon, conditions=None):
-        self.answers += 1
-        self.conditions.append(conditions)
-        return np.full((history.n_series, horizon), float(self.answers))
+        return object()
 
 
-def test_it_has_the_name_of_the_forecaster():
-    assert "counter" == Once(Counter()).name
-
-
-def test_a_panel_is_fitted_once_and_another_of_equal_sales_anew():
+def test_panels_of_equal_sales_are_fitted_once_and_others_anew():
     counter = Counter()
-    once, panel = Once(counter), panel_of(np.ones(5))
-    assert once.fit(panel) is once.fit(panel)
+    first = fit_once(counter, panel_of(np.ones(5)))
+    assert first is fit_once(counter, panel_of(np.ones(5)))
     assert 1 == counter.fits
-    once.fit(panel_of(np.ones(5)))
-    assert 2 == counter.fits
+    fit_once(counter, panel_of(np.ones(6)))
+    fit_once(counter, panel_of(np.array([1.0, 1.0, 2.0, 1.0, 1.0])))
+    assert 3 == counter.fits
 
 
 def test_two_forecasters_do_not_share_a_fit():
     one, other, panel = Counter(), Counter(), panel_of(np.ones(5))
-    assert Once(one).fit(panel) is not Once(other).fit(panel)
+    assert fit_once(one, panel) is not fit_once(other, panel)
     assert (1, 1) == (one.fits, other.fits)
 
 
-def test_the_last_question_is_answered_from_memory_and_any_other_anew():
-    panel, known = panel_of(np.ones(5)), {"Temperature": np.ones((1, 2))}
-    counter = Counter()
-    fitted = Once(counter).fit(panel)
-    asked = [
-        (panel, 2), (panel, 2), (panel, 3), (panel, 2, known), (panel, 2, known),
-        (panel, 2, dict(known)), (panel_of(np.ones(5)), 2),
-    ]  # fmt: skip
-    answers = [fitted.predict(*one)[0, 0] for one in asked]
-    assert [1, 1, 2, 3, 3, 4, 5] == answers
-    assert [None, None, known, known, None] == counter.conditions
+def test_what_was_forgotten_is_done_again():
+    counter, panel = Counter(), panel_of(np.ones(5))
+    before = fit_once(counter, panel)
+    forget()
+    assert before is not fit_once(counter, panel)
+    assert 2 == counter.fits
 
 
-def test_an_answer_that_is_changed_changes_no_later_one():
-    panel = panel_of(np.ones(5))
-    fitted = Once(Counter()).fit(panel)
-    fitted.predict(panel, 2)[:] = 0.0
-    assert [[1.0, 1.0]] == fitted.predict(panel, 2).tolist()
+def test_any_function_of_what_can_be_hashed_can_remember():
+    asked = []
+    answer = once(lambda number: asked.append(number) or 2 * number)
+    assert [4, 4, 6] == [answer(2), answer(2), answer(3)]
+    assert [2, 3] == asked

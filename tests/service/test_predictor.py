@@ -13,6 +13,8 @@ from sales_forecast.bundle import TREES, Bundle
 from sales_forecast.candidate import Candidate, baseline_candidate, model_candidate
 from sales_forecast.errors import BundleRefused, InvalidRequest, NotReady, UnknownStore
 from sales_forecast.forecasters.naive import GROWTH
+from sales_forecast.forecasters.pooled import POOLED
+from sales_forecast.manifest import Factors, StoredIntervals
 from sales_forecast.panel import CONDITIONS, Panel
 from sales_forecast.sample import sample_rows
 from sales_forecast.service.golden import verify
@@ -40,6 +42,22 @@ def candidate(panel: Panel) -> Candidate:
 @pytest.fixture(scope="module")
 def predictor(candidate: Candidate, panel: Panel) -> Predictor:
     return Predictor(Bundle(candidate.manifest, candidate.files[TREES]), panel)
+
+
+def served_best(candidate: Candidate, best: str, **changes: object) -> Bundle:
+    """The bundle, had the gate chosen this model."""
+    answered_by = candidate.manifest.answered_by.model_copy(update={"best": best})
+    update = {"answered_by": answered_by, **changes}
+    return Bundle(candidate.manifest.model_copy(update=update), candidate.files[TREES])
+
+
+def measured(lower: float, upper: float, **widths: float) -> StoredIntervals:
+    """Intervals of 80% between two factors, and of 95% between their squares, at all 52 steps."""
+    factors = {
+        level: Factors(lower=(lower**power,) * 52, upper=(upper**power,) * 52)
+        for level, power in ((80, 1), (95, 2))
+    }
+    return StoredIntervals(factors=factors, widths=widths)
 
 
 def offline(
@@ -88,6 +106,35 @@ def test_forecasts_are_those_of_the_fitted_arima(
         ends = [panel.last + timedelta(weeks=step) for step in range(1, 53)]
         assert ends == [week.week_ending for week in weeks]
     assert list(predictor.forecast(1, 5)) == list(predictor.forecast(1, 52)[:5])
+
+
+def test_the_best_forecast_is_that_of_the_fitted_model_with_its_own_intervals(
+    candidate: Candidate, panel: Panel
+) -> None:
+    intervals = {**candidate.manifest.intervals, "pooled": measured(0.9, 1.2)}
+    bundle = served_best(candidate, "pooled", intervals=intervals)
+    for until in (panel, panel.until(panel.periods[-9])):
+        predictor = Predictor(bundle, until)
+        expected = POOLED.fit(panel).predict(until, 52)
+        for row, store in enumerate(STORES):
+            weeks = predictor.forecast(int(store), 52, "best")
+            np.testing.assert_allclose([week.sales for week in weeks], expected[row], atol=0.01)
+            bounds = [(week.lower, week.upper) for week in weeks]
+            np.testing.assert_allclose(bounds, expected[row][:, None] * [0.9, 1.2], atol=0.02)
+            wider = [
+                (week.lower, week.upper) for week in predictor.forecast(int(store), 52, "best", 95)
+            ]
+            np.testing.assert_allclose(wider, expected[row][:, None] * [0.81, 1.44], atol=0.02)
+    assert {"arima": "arima", "best": "pooled"} == predictor.forecasting
+    assert "pooled" == predictor.describe()["answered_by"]["best"]
+
+
+def test_where_arima_is_best_both_questions_have_one_answer(
+    candidate: Candidate, panel: Panel, predictor: Predictor
+) -> None:
+    assert "arima" == candidate.manifest.answered_by.best
+    for store in STORES:
+        assert predictor.forecast(int(store), 52) == predictor.forecast(int(store), 52, "best")
 
 
 def test_a_past_week_is_answered_as_it_would_have_been_the_week_before(
@@ -190,11 +237,14 @@ def test_a_store_without_any_positive_sales_is_refused_not_guessed(
 ) -> None:
     y = panel.y.copy()
     y[panel.positions["5"]] = np.nan
-    predictor = Predictor(Bundle(candidate.manifest, candidate.files[TREES]), replace(panel, y=y))
+    intervals = dict.fromkeys(("rf_xgb_mean", "arima", "pooled"), measured(1, 1))
+    bundle = served_best(candidate, "pooled", intervals=intervals)
+    predictor = Predictor(bundle, replace(panel, y=y))
     with pytest.raises(InvalidRequest, match="Store 5 has no known sales"):
         predictor.predict(5, date(2012, 11, 3), USUAL)
-    with pytest.raises(InvalidRequest, match="Store 5 has no known sales"):
-        predictor.forecast(5, 5)
+    for choice in ("arima", "best"):
+        with pytest.raises(InvalidRequest, match="Store 5 has no known sales"):
+            predictor.forecast(5, 5, choice)
     assert predictor.predict(1, date(2012, 11, 3), USUAL).prediction > 0
 
 
@@ -220,6 +270,24 @@ def test_intervals_hold_the_prediction_and_widen_with_the_step(panel: Panel) -> 
     assert (note,) == answer.warnings == predictor.warnings
 
 
+def test_a_series_that_strays_further_gets_a_wider_interval(
+    candidate: Candidate, panel: Panel
+) -> None:
+    model = measured(0.9, 1.2, **{"1": 2.0})
+    intervals = dict.fromkeys(("rf_xgb_mean", "arima", "pooled"), model)
+    predictor = Predictor(served_best(candidate, "pooled", intervals=intervals), panel)
+    day = panel.last + timedelta(weeks=1)
+    for store, narrow, wide in ((1, (0.8, 1.4), (0.62, 1.88)), (2, (0.9, 1.2), (0.81, 1.44))):
+        for steps in (1, 80):
+            answer = predictor.predict(store, day if steps == 1 else day.replace(year=2015), USUAL)
+            ends = np.array([answer.interval_80, answer.interval_95]) / answer.prediction
+            if steps == 1:
+                np.testing.assert_allclose(ends, [narrow, wide], atol=1e-6)
+            assert ends[1, 0] < ends[0, 0] < 1 < ends[0, 1] < ends[1, 1]
+        weeks = predictor.forecast(store, 52)
+        assert pytest.approx(narrow[0], abs=1e-6) == weeks[0].lower / weeks[0].sales
+
+
 def test_the_baseline_answers_last_year_times_growth(panel: Panel) -> None:
     candidate = baseline_candidate(panel, "test", {}, "note")
     predictor = Predictor(Bundle(candidate.manifest, b""), panel)
@@ -231,7 +299,10 @@ def test_the_baseline_answers_last_year_times_growth(panel: Panel) -> None:
     past = panel.until(panel.periods[-5])
     answer = predictor.predict(9, past.last + timedelta(weeks=1), USUAL)
     assert round(float(GROWTH.predict(past, 1)[3, 0]), 2) == answer.prediction
-    assert ahead[0, :5].round(2).tolist() == [week.sales for week in predictor.forecast(1, 5)]
+    for choice in ("arima", "best"):
+        weeks = predictor.forecast(1, 5, choice)
+        assert ahead[0, :5].round(2).tolist() == [week.sales for week in weeks]
+        assert "seasonal_naive_growth" == predictor.forecasting[choice]
     verify(Bundle(candidate.manifest, b""))
 
 

@@ -104,7 +104,7 @@ def test_a_mistyped_field_is_refused_beside_the_names_there_are(ask: Ask):
 
     assert response.status_code == 422
     assert error_of(response)["message"] == (
-        "step is not a field of this request, which are store_id, steps."
+        "step is not a field of this request (known: store_id, steps)."
     )
 
 
@@ -113,6 +113,77 @@ def test_a_field_given_twice_is_refused_because_nobody_knows_which_was_meant(ask
 
     assert response.status_code == 422
     assert error_of(response)["fields"] == {"store_id": "given more than once"}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("pooled", '"pooled"'),
+        ("Best", '"Best"'),
+        ("best%20", '"best "'),
+        ("best;model=arima", '"best;model=arima"'),
+        ("", '""'),
+        ("%00", r'"\u0000"'),
+        ("%ff", r'"\ufffd"'),
+        ("x" * 20_000, '"' + "x" * 56 + "..."),
+    ],
+    ids=lambda value: value[:20],
+)
+def test_another_model_is_refused_beside_those_there_are(ask: Ask, value, shown):
+    response = ask("POST", f"/forecast_sales?model={value}", FORECAST)
+
+    assert response.status_code == 422
+    assert error_of(response) == {
+        "code": "invalid_request",
+        "message": f"model must be 'arima' or 'best', not {shown}.",
+        "fields": {"model": f"must be 'arima' or 'best', not {shown}"},
+    }
+
+
+@pytest.mark.parametrize("value", ["90", "0.95", "095", "95%25", ""])
+def test_another_level_is_refused_beside_those_there_are(ask: Ask, value):
+    response = ask("POST", f"/forecast_sales?level={value}", FORECAST)
+
+    assert response.status_code == 422
+    assert error_of(response)["message"].startswith("level must be '80' or '95', not ")
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "name", "known"),
+    [
+        ("/forecast_sales", "models=best", "models", "model, level"),
+        ("/forecast_sales", "model=best&steps=5", "steps", "model, level"),
+        ("/forecast_sales", "MODEL=best", "MODEL", "model, level"),
+        ("/predict_sales", "model=best", "model", "none"),
+    ],
+)
+def test_a_parameter_that_there_is_not_is_refused_beside_those_there_are(
+    ask: Ask, path, query, name, known
+):
+    response = ask("POST", f"{path}?{query}", EXAMPLES[path])
+
+    assert response.status_code == 422
+    problem = f"is not a field of this query (known: {known})"
+    assert error_of(response)["message"] == f"{name} {problem}."
+    assert error_of(response)["fields"] == {name: problem}
+
+
+@pytest.mark.parametrize("query", ["model=best&model=arima", "model=best&model=best"])
+def test_a_parameter_given_twice_is_refused(ask: Ask, query):
+    response = ask("POST", f"/forecast_sales?{query}", FORECAST)
+
+    assert response.status_code == 422
+    assert error_of(response)["fields"] == {"model": "given more than once"}
+
+
+def test_thousands_of_unknown_parameters_get_a_short_answer(ask: Ask):
+    query = "&".join(f"{'x' * 200}{number}=1" for number in range(300))
+
+    response = ask("POST", f"/forecast_sales?{query}", FORECAST)
+
+    assert response.status_code == 422
+    assert len(response.content) < 5_000
+    assert "And 290 more." in error_of(response)["message"]
 
 
 def test_a_field_whose_name_is_written_with_escapes_is_still_that_field(ask: Ask):

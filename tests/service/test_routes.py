@@ -26,6 +26,7 @@ def test_a_prediction_has_the_mean_its_interval_both_models_and_the_version(ask:
         "prediction": 1000.0,
         "week_ending": "2012-11-09",
         "interval_80": [950.0, 1050.0],
+        "interval_95": [910.0, 1090.0],
         "models": {"random_forest": 1050.0, "xgboost": 950.0},
         "model_version": "fake-1",
         "warnings": [],
@@ -79,7 +80,53 @@ def test_a_forecast_starts_with_the_first_week_after_the_last_known_one(ask: Ask
     ]
     assert response.headers["X-Model-Version"] == "fake-1"
     assert response.headers["X-Forecast-Origin"] == "2012-10-26"
+    assert response.headers["X-Model"] == "arima"
     assert "X-Warnings" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("query", "model", "sales"),
+    [
+        ("", "arima", 2001.0),
+        ("?", "arima", 2001.0),
+        ("?model=arima", "arima", 2001.0),
+        ("?model=best", "pooled", 2011.0),
+        ("?%6dodel=%62est", "pooled", 2011.0),
+        ("?model=best&", "pooled", 2011.0),
+    ],
+)
+def test_the_query_says_whose_forecast_is_wanted_and_a_header_whose_it_is(
+    ask: Ask, query, model, sales
+):
+    response = ask("POST", f"/forecast_sales{query}", {"store_id": 2, "steps": 1})
+
+    assert response.status_code == 200
+    assert response.headers["X-Model"] == model
+    assert response.json()[0]["Sales"] == sales
+
+
+@pytest.mark.parametrize(
+    ("query", "ends"),
+    [
+        ("", (2000.0, 2002.0)),
+        ("?level=80", (2000.0, 2002.0)),
+        ("?level=95", (1960.0, 2042.0)),
+        ("?level=95&model=best", (1970.0, 2052.0)),
+    ],
+)
+def test_the_query_says_how_much_the_interval_is_to_hold(ask: Ask, query, ends):
+    (week,) = ask("POST", f"/forecast_sales{query}", {"store_id": 2, "steps": 1}).json()
+
+    assert ends == (week["lower"], week["upper"])
+
+
+@pytest.mark.parametrize("query", ["", "?model=arima", "?model=best"])
+def test_while_the_baseline_is_served_every_forecast_is_its_own(query):
+    app = create_app(LiveStub(FakePredictor(baseline=True)))
+
+    response = ask_app(app, "POST", f"/forecast_sales{query}", FORECAST)
+
+    assert response.headers["X-Model"] == "seasonal_naive_growth"
 
 
 @pytest.mark.parametrize("steps", [1, 52])
@@ -179,6 +226,20 @@ def test_the_documentation_has_both_examples_and_every_declared_error(ask: Ask):
         fields = schemas[name]["properties"]
         assert {field: fields[field]["examples"][0] for field in fields} == example
         assert schemas[name]["additionalProperties"] is False
+
+
+def test_the_documentation_has_model_and_level_and_no_other_parameter(ask: Ask):
+    paths = ask("GET", "/openapi.json").json()["paths"]
+
+    choice, level = paths["/forecast_sales"]["post"]["parameters"]
+    assert (level["name"], level["in"], level["required"]) == ("level", "query", False)
+    assert (level["schema"]["enum"], level["schema"]["default"]) == (["80", "95"], "80")
+    assert (choice["name"], choice["in"], choice["required"]) == ("model", "query", False)
+    assert choice["schema"]["enum"] == ["arima", "best"]
+    assert choice["schema"]["default"] == "arima"
+    assert "parameters" not in paths["/predict_sales"]["post"]
+    headers = paths["/forecast_sales"]["post"]["responses"]["200"]["headers"]
+    assert headers["X-Model"]["schema"]["enum"] == ["arima", "pooled", "seasonal_naive_growth"]
 
 
 def test_the_documentation_page_is_served(ask: Ask):
