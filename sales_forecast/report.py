@@ -73,7 +73,8 @@ def forecast_plot(tables: Tables, protocol: str) -> bytes:
         _draw(ax, table[table["unique_id"] == series], series, model)
     for ax in axes[len(picks) :]:
         ax.remove()
-    axes[0].legend(loc="upper left", frameon=False, fontsize=8)
+    lines, labels = axes[0].get_legend_handles_labels()
+    figure.legend(lines, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     steps = int(table["step"].max())
     kind = "one week ahead" if steps == 1 else f"one to {steps} weeks ahead"
     figure.suptitle(f"Sales a week, and what {model} had forecast {kind}", fontsize=12)

@@ -110,8 +110,7 @@ def _level(n_weeks: int, rng: np.random.Generator) -> Array:
     sizes = np.linspace(_SMALLEST**0.5, _LARGEST**0.5, N_STORES) ** 2
     years = np.arange(n_weeks) / _WEEKS_PER_YEAR
     chain = 0.015 * years + _walk(0.002, (1, n_weeks), rng)
-    drift = rng.normal(0.0, 0.005, (N_STORES, 1)) * years
-    store = drift + _walk(0.006, (N_STORES, n_weeks), rng)
+    store = _walk(0.005, (N_STORES, n_weeks), rng)
     level: Array = np.log(rng.permutation(sizes))[:, None] + chain + store
     return level
 
