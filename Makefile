@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: run setup load train test check format bench lock clean
+.PHONY: run setup load train test check format bench notebook lock clean
 
 run: load ## load sales, train if anything changed, serve on http://127.0.0.1:8000
 	$(BIN)/python train.py --if-changed || test -e $${VAR_DIR:-var}/champion/manifest.json
@@ -42,10 +42,14 @@ format: setup ## mend what can be mended
 bench: setup ## serving speed beside an echo endpoint and beside the common design
 	$(BIN)/python benchmarks/serving.py
 
+notebook: setup ## run the notebook anew and keep its outputs
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.notebook
+
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header pyproject.toml
 lock: setup ## resolve pyproject.toml anew; the images' locks keep the versions of the first
-	$(COMPILE) --upgrade --all-extras --output-file requirements/dev.txt
+	$(COMPILE) --upgrade --extra train --extra client --extra aws --extra dev \
+		--output-file requirements/dev.txt
 	$(COMPILE) --upgrade --extra train --extra aws --constraints requirements/dev.txt \
 		--output-file requirements/train.txt
 	$(COMPILE) --upgrade --constraints requirements/dev.txt --output-file requirements/serve.txt

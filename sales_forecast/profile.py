@@ -101,6 +101,14 @@ class PooledProcess:
         expected[np.isnan(split.deviations).all(axis=1)] = np.nan
         return expected
 
+    def spread(self, history: Panel, horizon: int) -> Array:
+        """Return float64[n_series, horizon]: the standard deviation of log sales around `ahead`."""
+        asked = self.weeks(history.after(horizon))
+        variance = np.zeros((history.n_series, horizon))
+        for seen, series in self.seen(history, Split.of(history)):
+            variance[series] += seen.spread(asked) ** 2
+        return np.sqrt(variance)
+
     def calendar(self, panel: Panel) -> CalendarProfile:
         """Return what dates alone make of log sales, as far as a panel tells."""
         n = panel.n_periods

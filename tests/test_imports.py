@@ -28,6 +28,7 @@ ALLOWED = {
     "xgboost": ("sales_forecast/forecasters/trees.py",),
     "statsmodels": ("sales_forecast/forecasters/arima.py", "sales_forecast/forecasters/ets.py"),
     "scipy": ("sales_forecast/forecasters/pooled.py", "sales_forecast/forecasters/ensemble.py"),
+    "torch": ("sales_forecast/forecasters/lstm.py",),
     "threadpoolctl": ("sales_forecast/forecasters/",),
     "onnx": ("sales_forecast/forecasters/export.py",),
     "skl2onnx": ("sales_forecast/forecasters/export.py",),

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg, optimize
+from scipy import linalg, optimize, stats
 from threadpoolctl import threadpool_limits
 
 from sales_forecast.forecasters.base import FutureConditions, too_short
@@ -121,6 +121,15 @@ class FittedPooled:
         """See `base.FittedForecaster.predict`. Conditions are not used."""
         del conditions
         return np.exp(self.process.ahead(history, horizon))
+
+    def intervals(self, history: Panel, horizon: int, level: int) -> tuple[Array, Array]:
+        """Return both ends of what the process itself believes, float64[n_series, horizon] each.
+
+        `level`: percent of sales between them, by the normal distribution of log sales.
+        """
+        expected = self.process.ahead(history, horizon)
+        reach = stats.norm.ppf(0.5 + level / 200) * self.process.spread(history, horizon)
+        return np.exp(expected - reach), np.exp(expected + reach)
 
 
 @dataclass(frozen=True)
