@@ -35,6 +35,8 @@ _STORE = Hyperparameters(
 _PRIOR_SPREAD = 0.7
 """The standard deviation of the logarithm of each."""
 _MOST_STEPS = 60
+_NOWHERE = 1e12
+"""Worse than anything: a search that leaps there steps back."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +80,17 @@ def _fit(prior: Hyperparameters, scatters: Iterable[_Scatter]) -> Hyperparameter
     def loss(logs: Array) -> tuple[float, Array]:
         away = (logs - middle) / _PRIOR_SPREAD
         value, slope = 0.5 * float(away @ away), away / _PRIOR_SPREAD
-        for scatter in scatters:
-            misfit, its_slope = _misfit(Hyperparameters.from_logs(logs), scatter)
-            value, slope = value + misfit, slope + its_slope
+        try:
+            for scatter in scatters:
+                misfit, its_slope = _misfit(Hyperparameters.from_logs(logs), scatter)
+                value, slope = value + misfit, slope + its_slope
+        except (np.linalg.LinAlgError, ValueError):  # no covariance in so many digits
+            return _NOWHERE, np.zeros_like(logs)
         return value, slope
 
     options = {"maxiter": _MOST_STEPS}
-    found = optimize.minimize(loss, middle, jac=True, method="L-BFGS-B", options=options)
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = optimize.minimize(loss, middle, jac=True, method="L-BFGS-B", options=options)
     return Hyperparameters.from_logs(found.x)
 
 

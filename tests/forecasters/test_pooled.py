@@ -96,6 +96,32 @@ def test_its_own_intervals_hold_the_prediction_widen_with_the_step_and_hold_most
     assert width[-1] > width[0]
 
 
+def ramps(rng: np.random.Generator) -> np.ndarray:
+    """Stores that grow or shrink by powers of ten."""
+    slopes = rng.normal(0, 8, (4, 1))
+    return np.exp(slopes * np.linspace(-1, 1, 67) + 0.01 * rng.normal(size=(4, 67)))
+
+
+def leaps(rng: np.random.Generator) -> np.ndarray:
+    """Stores that leap once, by a factor of twenty thousand, and hardly move else."""
+    up = np.sign(rng.normal(size=(6, 1))) * (np.arange(67) > rng.integers(10, 60))
+    return np.exp(10 * up + 0.001 * rng.normal(size=(6, 67)))
+
+
+def waves(rng: np.random.Generator) -> np.ndarray:
+    """Stores of one wave of their own height."""
+    return np.exp(6 * np.sin(np.arange(67) / rng.uniform(3, 20)) * rng.normal(size=(5, 1)))
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("wild", [ramps, leaps, waves])
+def test_sales_that_no_store_ever_had_are_forecast_too(wild, seed):
+    panel = panel_of(wild(np.random.default_rng(seed)))
+    predicted = POOLED.fit(panel).predict(panel, 3)
+    assert np.isfinite(predicted).all()
+    assert (predicted > 0).all()
+
+
 def test_gaps_new_stores_and_days_without_sales_are_no_obstacle():
     panel = with_sales(sample_panel(4), series=0, first=30, stop=50, sales=np.nan)
     panel = with_sales(panel, series=1, first=0, stop=120, sales=np.nan)
