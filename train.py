@@ -72,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
         measure.add_argument(f"--{name}", type=_count, required=True, help=what)
     measure.add_argument("--predictions", type=Path, metavar="OUT.csv")
     measure.add_argument("--json", type=Path, metavar="OUT.json")
+    measure.add_argument(
+        "--segments", action="store_true", help="also score steps, holidays and sizes apart"
+    )
     measure.set_defaults(run=run_backtest)
     examine.set_defaults(run=run_audit)
     search.add_argument("--models", help="comma-separated (default: random_forest,xgboost)")
@@ -157,13 +160,16 @@ def run_backtest(arguments: argparse.Namespace) -> int:
     panel = _panel(arguments)
     with _progress() as progress:
         progress("importing the training libraries")
-        from sales_forecast import backtest, report, training
+        from sales_forecast import backtest, report, segments, training
 
         split = backtest.RollingOrigin(arguments.horizon, arguments.windows, arguments.step)
         forecasters = training.choose(arguments.models)
         table = training.score_models(panel, forecasters, split, progress)
     scores = {name: score.as_dict() for name, score in backtest.scores(table).items()}
     print(f"{split.describe(panel)}\n{report.score_table(scores)}")
+    if arguments.segments:
+        for parts in segments.segment_scores(table).values():
+            print(f"\n{report.segment_table(parts)}")
     if arguments.predictions:
         # The columns are a contract with whoever reads the file, and know 80% alone.
         wide = [name for name in table.columns if name.endswith(("_lo_95", "_hi_95"))]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from sales_forecast.gate import BASELINE_MODEL, SERVED, Tables
+from sales_forecast.metrics import Scores as Errors
 
 Scores = Mapping[str, Mapping[str, float]]
 _COLUMNS = ("model", "WMAE", "to growth", "WAPE", "RMSE", "MAE on holidays", "in 80%", "in 95%")
@@ -26,7 +27,7 @@ def score_table(scores: Scores) -> str:
     """Return a Markdown table, one line a model, with its WMAE relative to the growth baseline."""
     missing = float("nan")
     growth = scores.get(BASELINE_MODEL, {}).get("wmae", missing) or missing
-    rows = [_COLUMNS]
+    rows: list[tuple[str, ...]] = [_COLUMNS]
     for model, errors in scores.items():
         rows.append(
             (
@@ -40,7 +41,24 @@ def score_table(scores: Scores) -> str:
                 _or_dash(100 * errors.get("coverage_95", missing), "{:.0f}%"),
             )
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+    return _markdown(rows)
+
+
+def segment_table(parts: Mapping[str, Mapping[str, Errors]]) -> str:
+    """Return a Markdown table of WAPE, one line a model and one column a part.
+
+    `parts`: label of a part -> model -> scores.
+    """
+    models = next(iter(parts.values()))
+    rows: list[tuple[str, ...]] = [("WAPE of model", *parts)]
+    for model in models:
+        values = [100 * found[model].wape for found in parts.values()]
+        rows.append((model, *(_or_dash(value, "{:.2f}%") for value in values)))
+    return _markdown(rows)
+
+
+def _markdown(rows: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [_line(row, widths) for row in rows]
     rule = [
         f"{'-' * (width - 1)}:" if column else "-" * width for column, width in enumerate(widths)

@@ -247,6 +247,15 @@ def test_predictions_have_the_columns_of_the_contract_and_one_row_a_series_and_w
     assert ["out.csv"] == [file.name for file in tmp_path.iterdir()]
 
 
+def test_segments_are_printed_below_the_scores_where_they_are_asked_for(measure: Measure) -> None:
+    _, without, _ = measure()
+    code, printed, _ = measure("--segments")
+
+    assert 0 == code
+    assert printed.startswith(without.rstrip())
+    assert 3 == printed.count("| WAPE of model") - without.count("| WAPE of model")
+
+
 def test_predictions_hold_what_was_sold_and_no_forecast_of_the_future(
     measure: Measure, tmp_path: Path, sales_csv: Path
 ) -> None:
