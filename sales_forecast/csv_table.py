@@ -7,7 +7,9 @@ so that whoever converts the cells can say where a bad one is. Must not interpre
 from __future__ import annotations
 
 import csv
+import gzip
 import io
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +58,8 @@ class Table:
 def read_table(file: Path, columns: Sequence[str]) -> Table:
     """Read a comma separated UTF-8 file with a header: exactly `columns`, in any order.
 
-    Any line end is taken, blank lines are skipped. Raises DataRefused, naming the place.
+    Any line end is taken, blank lines are skipped, and a file whose name ends on `.gz` is
+    unpacked. Raises DataRefused, naming the place.
     """
     records = _records(file, _text(file))
     line, header = next(records, (1, []))
@@ -78,8 +81,12 @@ def read_table(file: Path, columns: Sequence[str]) -> Table:
 def _text(file: Path) -> str:
     try:
         raw = file.read_bytes()
+        if file.suffix == ".gz":
+            raw = gzip.decompress(raw)
     except IsADirectoryError:
         raise DataRefused(file, "this is a folder; name a file in it") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataRefused(file, f"is no whole gzip file: {error}") from None
     except OSError as error:
         raise DataRefused(file, f"cannot be read: {error.strerror}") from error
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):

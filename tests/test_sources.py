@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import math
 from collections.abc import Callable
 from datetime import date
@@ -54,6 +55,31 @@ def refusal(file: Path) -> Callable[[str | bytes], DataRefused]:
         return caught.value
 
     return refuse
+
+
+def test_a_packed_file_gives_the_rows_of_the_file(file: Path) -> None:
+    file.write_text(content())
+    packed = file.with_name("sales.csv.gz")
+    packed.write_bytes(gzip.compress(content().encode()))
+    assert read_sales(file).to_panel() == read_sales(packed).to_panel()
+
+
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        (content().encode(), "Not a gzipped file"),
+        (gzip.compress(content().encode())[:-20], "ended before"),
+        (gzip.compress(content().encode())[:-8] + bytes(8), "CRC check failed"),
+        (gzip.compress(content().encode())[:20] + b"\xff" * 200, "while decompressing"),
+        (b"", "the file is empty"),
+    ],
+    ids=["not packed", "cut", "of another sum", "damaged", "empty"],
+)
+def test_a_packed_file_that_is_not_whole_is_refused(file: Path, written, problem) -> None:
+    packed = file.with_name("sales.csv.gz")
+    packed.write_bytes(written)
+    with pytest.raises(DataRefused, match=problem):
+        read_sales(packed)
 
 
 def test_a_file_becomes_rows_in_its_own_order(file: Path) -> None:
