@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import train
-from benchmarks.common_design import CommonTrees
 from sales_forecast import audit, features, leaks, perturb
 from sales_forecast.backtest import MANY_STEPS, ONE_STEP, RollingOrigin, backtest
 from sales_forecast.errors import NotEnoughData
@@ -368,18 +367,6 @@ def test_short_lags_are_those_of_a_forecast_one_week_ahead():
     short = leaks.ShortLags(panel, LAST_VALUE).fit(panel)
     said = short.predict(panel.until(panel.periods[99]), 4)
     assert panel.y[:, 99:103].tolist() == said.tolist()
-
-
-def test_the_common_design_would_claim_a_third_less_error_with_short_lags():
-    panel = sample_panel(8)
-    common = CommonTrees()
-    half_a_year = RollingOrigin(horizon=26, windows=1, step=1)
-    table = backtest(panel, [common, leaks.ShortLags(panel, common)], half_a_year)
-    y, holiday = table["y"].to_numpy(), table["holiday"].to_numpy()
-    honest, claimed = (
-        wmae(y, table[name].to_numpy(), holiday) for name in (common.name, "last week's sales")
-    )
-    assert claimed < 0.67 * honest
 
 
 def test_the_table_of_claims_is_aligned():

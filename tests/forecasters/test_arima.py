@@ -21,7 +21,9 @@ def test_a_store_is_forecast_as_statsmodels_would_forecast_what_the_calendar_lea
     calendar = history.profile.at(panel.series, panel.after(8))
     for row, store in enumerate(panel.series):
         theirs = statsmodels_fit(history.adjusted[row])
-        assert pytest.approx(theirs.params[0], rel=1e-9) == fitted.theta[store]
+        assert (
+            pytest.approx(theirs.params[0], abs=1e-5) == fitted.theta[store]
+        )  # where the search ends
         expected = np.exp(calendar[row] + theirs.forecast(8))
         np.testing.assert_allclose(fitted.predict(panel, 8)[row], expected, rtol=1e-6)
 
@@ -53,7 +55,7 @@ def test_a_gap_is_estimated_over_as_if_the_store_had_stood_still():
     adjusted = History(panel, fitted.profile).adjusted[0]
     assert 5 == np.isnan(adjusted).sum()
     adjusted[110:115] = adjusted[109]
-    assert pytest.approx(statsmodels_fit(adjusted).params[0], rel=1e-9) == fitted.theta["1"]
+    assert pytest.approx(statsmodels_fit(adjusted).params[0], abs=1e-5) == fitted.theta["1"]
 
 
 def test_conditions_do_not_matter():
