@@ -20,7 +20,7 @@ from sales_forecast.panel import Array
 Names = Sequence[str] | npt.NDArray[np.object_]
 LEVELS = (80, 95)
 """Percent of sales that an interval is to hold."""
-_N_GROUPS = 3
+SIZES = ("smallest third", "middle third", "largest third")
 _TAIL_RESIDUALS = 2
 """Fewer beyond an end say nothing about where it is."""
 
@@ -104,7 +104,7 @@ class Intervals:
         sound = prediction > 0
         names, rows = np.unique(np.asarray(series)[sound], return_inverse=True)
         ratio = np.maximum(y[sound] / prediction[sound], 0.0)
-        widths = _widths(rows, len(names), y[sound], ratio)
+        widths = _widths(rows, size_thirds(rows, y[sound]), ratio)
         standard = 1 + (ratio - 1) / widths[rows]
         return cls(
             {level: interval_factors(step[sound], standard, horizon, level) for level in LEVELS},
@@ -119,17 +119,27 @@ class Intervals:
         return np.maximum(1 - width * (1 - lower), 0.0), 1 + width * (upper - 1)
 
 
-def _widths(rows: npt.NDArray[np.intp], n_series: int, y: Array, ratio: Array) -> Array:
+def size_thirds(rows: npt.NDArray[np.intp], y: Array) -> npt.NDArray[np.intp]:
+    """Return intp[n_series]: which of `SIZES` each series has, by its mean sales.
+
+    `rows`: intp[n], the number of the series that sold `y`, float64[n]; each number occurs.
+    """
+    mean = np.bincount(rows, y) / np.bincount(rows)
+    rank = np.argsort(np.argsort(mean, kind="stable"))
+    thirds: npt.NDArray[np.intp] = rank * len(SIZES) // len(rank) if len(rank) else rank
+    return thirds
+
+
+def _widths(rows: npt.NDArray[np.intp], thirds: npt.NDArray[np.intp], ratio: Array) -> Array:
     """Return float64[n_series]: the typical error of the third that a series belongs to.
 
     1 is that of all; a third of too few residuals is taken for 1.
     """
-    widths = np.ones(n_series)
+    widths = np.ones(len(thirds))
     off = np.abs(ratio - 1)
     typical = float(np.median(off)) if len(off) else 0.0
-    size = np.bincount(rows, y, n_series) / np.maximum(np.bincount(rows, minlength=n_series), 1)
-    for group in np.array_split(np.argsort(size), _N_GROUPS):
-        own = off[np.isin(rows, group)]
+    for third in range(len(SIZES)):
+        own = off[thirds[rows] == third]
         if typical > 0 and len(own) >= min_residuals(LEVELS[0]) and np.median(own) > 0:
-            widths[group] = np.median(own) / typical
+            widths[thirds == third] = np.median(own) / typical
     return widths

@@ -8,7 +8,7 @@ import them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,6 +23,7 @@ from sales_forecast.forecasters.pooled import fit_profile
 from sales_forecast.forecasters.trees import (
     RANDOM_FOREST,
     FittedRegressor,
+    TrainingSet,
     TreeForecaster,
     training_rows,
     training_set,
@@ -55,10 +56,8 @@ class RandomSplit:
         usable = ~np.isnan(History(whole, profile).log_reference(*rows))
         learned = ~self.held_out[rows[0], rows[2]][usable]
         of = training_set(whole, profile)
-        regressor = self.base.make()
-        regressor.fit(of.X[learned], of.y[learned])
-        regressor.set_params(n_jobs=1)
-        return FittedRegressor(regressor, profile)
+        some = TrainingSet(of.X[learned], of.y[learned])
+        return FittedRegressor(self.base.learn(some), profile)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,22 +68,13 @@ class ShortLags:
     base: Forecaster
     name: str = "last week's sales"
 
-    def fit(self, panel: Panel) -> _FittedShortLags:
+    def fit(self, panel: Panel) -> _FittedLeak:
         """Fit as the model does."""
-        return _FittedShortLags(self.panel, fit_once(self.base, panel))
+        return _FittedLeak(fit_once(self.base, panel), self._ahead)
 
-
-@dataclass(frozen=True, eq=False)
-class _FittedShortLags:
-    panel: Panel
-    fitted: FittedForecaster
-
-    def predict(
-        self, history: Panel, horizon: int, conditions: FutureConditions | None = None
-    ) -> Array:
-        del conditions
+    def _ahead(self, fitted: FittedForecaster, history: Panel, horizon: int) -> Array:
         weeks = self.panel.periods[history.n_periods - 1 :][:horizon]
-        return np.hstack([self.fitted.predict(self.panel.until(week), 1) for week in weeks])
+        return np.hstack([fitted.predict(self.panel.until(week), 1) for week in weeks])
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,23 +85,28 @@ class LaterConditions:
     base: Forecaster
     name: str = "later weather and prices"
 
-    def fit(self, panel: Panel) -> _FittedLaterConditions:
+    def fit(self, panel: Panel) -> _FittedLeak:
         """Fit as the model does."""
-        return _FittedLaterConditions(self.panel, fit_once(self.base, panel))
+        return _FittedLeak(fit_once(self.base, panel), self._ahead)
+
+    def _ahead(self, fitted: FittedForecaster, history: Panel, horizon: int) -> Array:
+        ahead = slice(history.n_periods, history.n_periods + horizon)
+        observed = {name: values[:, ahead] for name, values in self.panel.conditions.items()}
+        return fitted.predict(history, horizon, observed)
 
 
 @dataclass(frozen=True, eq=False)
-class _FittedLaterConditions:
-    panel: Panel
+class _FittedLeak:
+    """A model that was fitted honestly, and a way to ask it that is not honest."""
+
     fitted: FittedForecaster
+    ahead: Callable[[FittedForecaster, Panel, int], Array]
 
     def predict(
         self, history: Panel, horizon: int, conditions: FutureConditions | None = None
     ) -> Array:
         del conditions
-        ahead = slice(history.n_periods, history.n_periods + horizon)
-        observed = {name: values[:, ahead] for name, values in self.panel.conditions.items()}
-        return self.fitted.predict(history, horizon, observed)
+        return self.ahead(self.fitted, history, horizon)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from sales_forecast.backtest import scores
+from sales_forecast.intervals import SIZES, size_thirds
 from sales_forecast.metrics import Scores
-
-SIZES = ("smallest third", "middle third", "largest third")
 
 Segmented = Mapping[str, Mapping[str, Mapping[str, Scores]]]
 """Segment -> label of a part -> model -> scores."""
@@ -35,21 +33,14 @@ def segment_scores(table: pd.DataFrame) -> Segmented:
 def _labels(table: pd.DataFrame) -> Mapping[str, pd.Categorical]:
     """Return the part that each row belongs to, in the order in which parts are shown."""
     step, holiday = table["step"].to_numpy(), table["holiday"].to_numpy() > 0
-    weeks = np.array(["holiday weeks", "other weeks"])
+    weeks, sizes = np.array(["holiday weeks", "other weeks"]), np.array(SIZES)
+    _, series = np.unique(table["unique_id"].to_numpy(), return_inverse=True)
+    third = size_thirds(series, table["y"].to_numpy())[series]
     return {
         "step": pd.Categorical(
             [f"{number} ahead" for number in step],
             categories=[f"{number} ahead" for number in range(1, int(step.max()) + 1)],
         ),
         "week": pd.Categorical(weeks[(~holiday).astype(int)], categories=weeks),
-        "size": pd.Categorical(np.array(SIZES)[_thirds(table)], categories=np.array(SIZES)),
+        "size": pd.Categorical(sizes[third], categories=sizes),
     }
-
-
-def _thirds(table: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """Return int64[n]: the third of the series, by mean sales, that a row belongs to."""
-    names, rows = np.unique(table["unique_id"].to_numpy(), return_inverse=True)
-    mean = np.bincount(rows, table["y"].to_numpy()) / np.bincount(rows)
-    rank = np.argsort(np.argsort(mean, kind="stable"), kind="stable")
-    thirds: npt.NDArray[np.int64] = (rank * len(SIZES) // len(names))[rows]
-    return thirds

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -62,6 +64,19 @@ def with_sales(panel: Panel, series: int, first: int, stop: int | None, sales: f
     y = panel.y.copy()
     y[series, first:stop] = sales
     return replace(panel, y=y)
+
+
+def sales_file(folder: Path, panel: Panel) -> Path:
+    """The sales of a panel as a file of the layout of stores."""
+    file = folder / "sales.csv"
+    with file.open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["Store", "Date", "Weekly_Sales", *panel.conditions])
+        for row, store in enumerate(panel.series):
+            for week, day in enumerate(panel.periods):
+                flag, *others = (values[row, week] for values in panel.conditions.values())
+                writer.writerow([store, day, panel.y[row, week], int(flag), *others])
+    return file
 
 
 def table_of(

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import os
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from sales_forecast.forecasters.base import Forecaster
 from sales_forecast.forecasters.naive import BASELINES, LAST_VALUE
 from sales_forecast.metrics import wmae
 from sales_forecast.panel import Array, Panel
-from tests.builders import one_thread, sample_panel
+from tests.builders import one_thread, sales_file, sample_panel
 
 DOOR = Path(train.__file__)
 FIRST = np.datetime64("2012-01-27")  # of both protocols, on the sample
@@ -385,16 +384,7 @@ def test_the_table_of_claims_is_aligned():
 
 @pytest.fixture(scope="module")
 def sales_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    panel = sample_panel(3)
-    file = tmp_path_factory.mktemp("audit") / "sales.csv"
-    with file.open("w", newline="") as out:
-        writer = csv.writer(out)
-        writer.writerow(["Store", "Date", "Weekly_Sales", *panel.conditions])
-        for row, store in enumerate(panel.series):
-            for week, day in enumerate(panel.periods):
-                flag, *others = (values[row, week] for values in panel.conditions.values())
-                writer.writerow([store, day, panel.y[row, week], int(flag), *others])
-    return file
+    return sales_file(tmp_path_factory.mktemp("audit"), sample_panel(3))
 
 
 def test_the_audit_of_all_models_on_the_sample_finds_nothing(sales_csv: Path):

@@ -8,8 +8,9 @@ import pytest
 
 from sales_forecast.backtest import RollingOrigin, backtest, scores, with_intervals
 from sales_forecast.forecasters.naive import BASELINES
+from sales_forecast.intervals import SIZES
 from sales_forecast.report import segment_table
-from sales_forecast.segments import SIZES, segment_scores
+from sales_forecast.segments import segment_scores
 from tests.builders import sample_panel, table_of
 
 

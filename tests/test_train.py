@@ -21,6 +21,7 @@ from sales_forecast.rows import SalesRows
 from sales_forecast.sample import sample_rows
 from sales_forecast.service.golden import verify
 from tests import trained
+from tests.builders import sales_file
 
 DOOR = Path(train.__file__)
 KEYS = ["unique_id", "cutoff", "ds", "step", "y"]
@@ -92,16 +93,7 @@ def first(place: Place) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def sales_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("csv") / "sales.csv"
-    table = rows()
-    with file.open("w", newline="") as out:
-        writer = csv.writer(out)
-        writer.writerow(["Store", "Date", "Weekly_Sales", *table.conditions])
-        for number in range(len(table.store)):
-            values = [table.conditions[name][number] for name in table.conditions]
-            values[0] = int(values[0])
-            writer.writerow([table.store[number], table.week[number], table.sales[number], *values])
-    return file
+    return sales_file(tmp_path_factory.mktemp("csv"), rows().to_panel())
 
 
 def test_a_training_prints_both_tables_the_gate_and_the_new_champion(

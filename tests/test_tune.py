@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -20,7 +19,7 @@ from sales_forecast.forecasters.trees import RANDOM_FOREST, TREES, XGBOOST, Tree
 from sales_forecast.metrics import wmae
 from sales_forecast.panel import Panel
 from sales_forecast.trials import Found
-from tests.builders import one_thread, sample_panel
+from tests.builders import one_thread, sales_file, sample_panel
 
 SMALL = replace(
     XGBOOST,
@@ -251,16 +250,7 @@ def test_sales_of_reported_weeks_move_nothing():
 
 @pytest.fixture(scope="module")
 def sales_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    panel = sample_panel(2)
-    file = tmp_path_factory.mktemp("tune") / "sales.csv"
-    with file.open("w", newline="") as out:
-        writer = csv.writer(out)
-        writer.writerow(["Store", "Date", "Weekly_Sales", *panel.conditions])
-        for row, store in enumerate(panel.series):
-            for week, day in enumerate(panel.periods):
-                flag, *others = (values[row, week] for values in panel.conditions.values())
-                writer.writerow([store, day, panel.y[row, week], int(flag), *others])
-    return file
+    return sales_file(tmp_path_factory.mktemp("tune"), sample_panel(2))
 
 
 def test_the_command_prints_windows_trials_and_what_to_commit(sales_csv, capfd):

@@ -131,17 +131,20 @@ class TreeForecaster:
         """Return a regressor that has learned nothing yet."""
         return self.estimator(**self.parameters)
 
-    def fit(self, panel: Panel) -> FittedRegressor:
-        """Learn from all of `panel`. Raises NotEnoughData below `MIN_WEEKS` weeks."""
-        profile = fit_profile(panel)
-        rows = training_set(panel, profile)
+    def learn(self, rows: TrainingSet) -> Regressor:
+        """Return a regressor that has learned from rows."""
         regressor = self.make()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a tree is drawn few rows, where there are few
             regressor.fit(rows.X, rows.y)
         # Threads add the trees up in any order; one of them gives equal bits each time.
         regressor.set_params(n_jobs=1)
-        return FittedRegressor(regressor, profile)
+        return regressor
+
+    def fit(self, panel: Panel) -> FittedRegressor:
+        """Learn from all of `panel`. Raises NotEnoughData below `MIN_WEEKS` weeks."""
+        profile = fit_profile(panel)
+        return FittedRegressor(self.learn(training_set(panel, profile)), profile)
 
 
 # Chosen by `train.py tune --csv FILE --until 2011-10-28` on the public store sales; docs/tuning.md
