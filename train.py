@@ -2,6 +2,7 @@
 
 python train.py                 backtest, fit, log to MLflow, gate, promote, write the bundle
 python train.py --if-changed    the same, unless the last training saw this very data
+python train.py --engine dask --scheduler tcp://host:8786    the same on a Dask cluster
 python train.py publish         record what a training made while MLflow did not answer
 python train.py backtest --csv FILE --horizon 8 --windows 8 --step 4
 python train.py audit           prove that no prediction knows what came after its cutoff
@@ -16,14 +17,14 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from datetime import date
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
+from sales_forecast.arguments import count, day, seed
 from sales_forecast.bundle import CHALLENGER, CHAMPION, trained_on
 from sales_forecast.database import Database
 from sales_forecast.errors import SalesForecastError, SettingsError
@@ -37,9 +38,15 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code: 0 done, 1 refused or failed, 2 wrong usage."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if (arguments.engine == "dask") != (arguments.scheduler is not None):
+        parser.error("--engine dask and --scheduler ADDRESS need each other")
+    if arguments.scheduler and arguments.run not in {train, run_backtest}:
+        parser.error("--engine dask is for training and backtest alone")
     try:
-        return int(arguments.run(arguments))
+        with _engine(arguments.scheduler):
+            return int(arguments.run(arguments))
     except SalesForecastError as error:
         print(error.message, file=sys.stderr)
         return 1
@@ -50,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--if-changed", action="store_true", help="do nothing if the data is the one trained on"
     )
-    parser.set_defaults(run=train)
+    parser.set_defaults(run=train, engine="local", scheduler=None)
     commands = parser.add_subparsers(title="commands")
     kept = commands.add_parser(
         "publish", help="publish what a training made and could not record in MLflow"
@@ -69,41 +76,31 @@ def _parser() -> argparse.ArgumentParser:
         ("windows", "number of cutoffs"),
         ("step", "weeks between cutoffs"),
     ):
-        measure.add_argument(f"--{name}", type=_count, required=True, help=what)
+        measure.add_argument(f"--{name}", type=count, required=True, help=what)
     measure.add_argument("--predictions", type=Path, metavar="OUT.csv")
     measure.add_argument("--json", type=Path, metavar="OUT.json")
     measure.add_argument(
         "--segments", action="store_true", help="also score steps, holidays and sizes apart"
     )
+    for command in (parser, measure):
+        # Without a default of its own: a command's would overwrite what was given before it.
+        command.add_argument("--engine", choices=("local", "dask"), default=argparse.SUPPRESS)
+        command.add_argument(
+            "--scheduler",
+            metavar="ADDRESS",
+            default=argparse.SUPPRESS,
+            help="of an existing Dask cluster, tcp://host:8786 say",
+        )
     measure.set_defaults(run=run_backtest)
     examine.set_defaults(run=run_audit)
     search.add_argument("--models", help="comma-separated (default: random_forest,xgboost)")
     search.add_argument(
-        "--until", type=_day, metavar="YYYY-MM-DD", help="default: all weeks that are not reported"
+        "--until", type=day, metavar="YYYY-MM-DD", help="default: all weeks that are not reported"
     )
-    search.add_argument("--trials", type=_count, default=30, help="the defaults are the first")
-    search.add_argument("--seed", type=_seed, default=0, help="of what is drawn")
+    search.add_argument("--trials", type=count, default=30, help="the defaults are the first")
+    search.add_argument("--seed", type=seed, default=0, help="of what is drawn")
     search.set_defaults(run=run_tune)
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
-    return int(text)
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0 to {2**32 - 1}")
-    return int(text)
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text} is not a day like 2011-10-28") from error
 
 
 @contextmanager
@@ -111,6 +108,15 @@ def _progress() -> Iterator[Callable[[str], None]]:
     """Show what is being done on a terminal, and nothing elsewhere."""
     with Console(stderr=True).status("starting") as status:
         yield lambda text: status.update(escape(text))
+
+
+def _engine(scheduler: str | None) -> AbstractContextManager[None]:
+    """Return what the work is done with: this machine, or the cluster of a scheduler."""
+    if scheduler is None:
+        return nullcontext()
+    from sales_forecast.cluster import connected
+
+    return connected(scheduler)
 
 
 def train(arguments: argparse.Namespace) -> int:

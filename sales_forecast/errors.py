@@ -6,6 +6,7 @@ SalesForecastError
 ├── NotEnoughData          too few weeks for what was asked
 ├── DatabaseError          the database does not answer, or not as it should
 ├── RegistryError          MLflow does not answer, or not as it should
+├── EngineError            the processes or the cluster that should work do not
 ├── NothingToPublish       no training left anything that MLflow does not know
 ├── BundleRefused          a model bundle that is damaged or fails its own golden rows
 ├── InvalidRequest (422)   a field of a request that cannot be answered
@@ -17,7 +18,7 @@ SalesForecastError
 
 Every error has a `code` (stable, for programs), a message (what, the numbers, what to do)
 and `fields` (what the message is about, by name). Foreign exceptions are translated at the
-boundary where they arise: sources, database, registry, bundle.
+boundary where they arise: sources, database, registry, bundle, engine, cluster.
 """
 
 from __future__ import annotations
@@ -77,6 +78,12 @@ class RegistryError(SalesForecastError):
     """MLflow does not answer, or does not hold what was asked for."""
 
     code = "registry_unavailable"
+
+
+class EngineError(SalesForecastError):
+    """The processes or the cluster that should do the work cannot be reached, or failed."""
+
+    code = "engine_unavailable"
 
 
 class NothingToPublish(SalesForecastError):

@@ -14,8 +14,8 @@ from typing import TypeVar
 
 import numpy as np
 from statsmodels.tsa.arima import model as statsmodels_arima
-from threadpoolctl import threadpool_limits
 
+from sales_forecast import engine
 from sales_forecast.features import History
 from sales_forecast.forecasters import smoothing
 from sales_forecast.forecasters.base import FutureConditions, too_short
@@ -61,14 +61,9 @@ def by_store(
 
     A store too short for an estimate gets none. Raises NotEnoughData where no store has enough.
     """
-    adjusted = [_without_gaps(row) for row in History(panel, profile).adjusted]
-    # The series are short: on busy cores, threads of the linear algebra cost tenfold.
-    with threadpool_limits(limits=1):
-        found = {
-            name: estimate(row)
-            for name, row in zip(panel.series, adjusted, strict=True)
-            if len(row) >= MIN_WEEKS
-        }
+    adjusted = zip(panel.series, map(_without_gaps, History(panel, profile).adjusted), strict=True)
+    long = {name: row for name, row in adjusted if len(row) >= MIN_WEEKS}
+    found = dict(zip(long, engine.current().map(estimate, [*long.values()]), strict=True))
     if not found:
         raise too_short(panel, model, MIN_WEEKS)
     return found

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from sklearn.ensemble import RandomForestRegressor
 from xgboost import XGBRegressor
 
+from sales_forecast import engine
 from sales_forecast.features import LARGEST_CHANGE, History, Index, features
 from sales_forecast.forecasters.base import FutureConditions, too_short
 from sales_forecast.forecasters.pooled import fit_profile
@@ -46,19 +47,19 @@ class Regressor(Protocol):
         ...
 
 
-def training_rows(panel: Panel) -> tuple[Index, Index, Index]:
+def training_rows(panel: Panel, part: slice = slice(None)) -> tuple[Index, Index, Index]:
     """Return (series, origin, target) of every row that a panel can teach, three int64[n].
 
-    A row needs a year of history at its origin, and a known target.
+    A row needs a year of history at its origin, and a known target. `part`: of which series.
     """
-    known = panel.y > 0
+    known = panel.y[part] > 0
     rows = []
     for step in _TRAINING_STEPS:
         series, target = np.nonzero(known[:, SEASON_LENGTH + step :])
         target = target + SEASON_LENGTH + step
         rows.append(np.stack([series, target - step, target]))
     series, origin, target = np.concatenate(rows, axis=1)
-    return series, origin, target
+    return series + (part.start or 0), origin, target
 
 
 @dataclass(frozen=True)
@@ -72,13 +73,18 @@ class TrainingSet:
 
 def training_set(panel: Panel, profile: CalendarProfile) -> TrainingSet:
     """Build the training set of a panel. Raises NotEnoughData below `MIN_WEEKS` weeks."""
-    history = History(panel, profile)
-    series, origin, target = training_rows(panel)
-    sold = log_sales(panel.y)[series, target]
-    change = sold - history.log_reference(series, origin, target)
-    usable = ~np.isnan(change)
-    if panel.n_periods < MIN_WEEKS or not usable.any():
+    rows = training_part(History(panel, profile))
+    if not len(rows.y):
         raise too_short(panel, "A regression", MIN_WEEKS)
+    return rows
+
+
+def training_part(history: History, part: slice = slice(None)) -> TrainingSet:
+    """Build the training set of some series of a panel: no rows below `MIN_WEEKS` weeks."""
+    series, origin, target = training_rows(history.panel, part)
+    sold = log_sales(history.panel.y)[series, target]
+    change = sold - history.log_reference(series, origin, target)
+    usable = ~np.isnan(change) & (history.panel.n_periods >= MIN_WEEKS)
     conditions = history.observed_conditions(series, target)
     X = features(history, series, origin, target, conditions)
     return TrainingSet(X[usable], np.clip(change[usable], -LARGEST_CHANGE, LARGEST_CHANGE))
@@ -144,7 +150,12 @@ class TreeForecaster:
     def fit(self, panel: Panel) -> FittedRegressor:
         """Learn from all of `panel`. Raises NotEnoughData below `MIN_WEEKS` weeks."""
         profile = fit_profile(panel)
-        return FittedRegressor(self.learn(training_set(panel, profile)), profile)
+        regressor = engine.current().boost(
+            self.make(), partial(History, panel, profile), training_part, panel.n_series
+        )
+        if regressor is None:
+            regressor = self.learn(training_set(panel, profile))
+        return FittedRegressor(regressor, profile)
 
 
 # Chosen by `train.py tune --csv FILE --until 2011-10-28` on the public store sales; docs/tuning.md
