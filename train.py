@@ -70,7 +70,11 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--csv", type=Path, help="a sales file (default: the database)")
         command.add_argument("--layout", choices=LAYOUTS, default="stores")
     for command in (measure, examine):
-        command.add_argument("--models", help="comma-separated; baselines are always in the table")
+        command.add_argument(
+            "--models",
+            help="comma-separated; baselines are always in the table, lightgbm and catboost only "
+            "if named here",
+        )
     for name, what in (
         ("horizon", "weeks predicted at each cutoff"),
         ("windows", "number of cutoffs"),
@@ -93,7 +97,9 @@ def _parser() -> argparse.ArgumentParser:
         )
     measure.set_defaults(run=run_backtest)
     examine.set_defaults(run=run_audit)
-    search.add_argument("--models", help="comma-separated (default: random_forest,xgboost)")
+    search.add_argument(
+        "--models", help="comma-separated (default: random_forest,xgboost; also lightgbm,catboost)"
+    )
     search.add_argument(
         "--until", type=day, metavar="YYYY-MM-DD", help="default: all weeks that are not reported"
     )

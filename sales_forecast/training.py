@@ -25,7 +25,8 @@ from sales_forecast.forecasters import arima, trees
 from sales_forecast.forecasters.arima import ARIMA, FittedArima
 from sales_forecast.forecasters.averages import AVERAGES
 from sales_forecast.forecasters.base import Forecaster
-from sales_forecast.forecasters.ensemble import ENSEMBLE, MEMBERS
+from sales_forecast.forecasters.boosting import BOOSTED
+from sales_forecast.forecasters.ensemble import MEMBERS, EnsembleForecaster
 from sales_forecast.forecasters.ets import ETS
 from sales_forecast.forecasters.naive import BASELINES
 from sales_forecast.forecasters.ridge import RIDGE
@@ -33,9 +34,14 @@ from sales_forecast.forecasters.trees import RANDOM_FOREST, TREES, XGBOOST, Fitt
 from sales_forecast.gate import MANY_STEPS_NAME, MEAN_MODEL, ONE_STEP_NAME, Tables
 from sales_forecast.panel import Panel
 
-ALL_FORECASTERS: tuple[Forecaster, ...] = (
-    *BASELINES, *AVERAGES, RIDGE, ETS, *MEMBERS, ENSEMBLE,
-)  # fmt: skip
+
+def with_members(*more: Forecaster) -> tuple[Forecaster, ...]:
+    """Return all forecasters of a training, and `more` as further members of the ensemble."""
+    members = (*MEMBERS, *more)
+    return (*BASELINES, *AVERAGES, RIDGE, ETS, *members, EnsembleForecaster(members))
+
+
+ALL_FORECASTERS = with_members()
 PROTOCOLS: Mapping[str, RollingOrigin] = {ONE_STEP_NAME: ONE_STEP, MANY_STEPS_NAME: MANY_STEPS}
 MIN_WEEKS = max(trees.MIN_WEEKS, arima.MIN_WEEKS)
 
@@ -63,21 +69,26 @@ def score_models(
 
 
 def choose(names: str | None) -> tuple[Forecaster, ...]:
-    """Return the baselines and the forecasters of a comma-separated list; all for None.
+    """Return the baselines and the forecasters of a comma-separated list.
 
-    The mean of both trees stands for both. Raises SettingsError naming what is unknown.
+    None stands for all that a training judges; LightGBM and CatBoost are to be named, and are
+    then members of the ensemble, if that is named too. The mean of both trees stands for both.
+    Raises SettingsError naming what is unknown, or is not installed.
     """
     if names is None:
         return ALL_FORECASTERS
     wanted = {name.strip() for name in names.split(",")}
-    known = {forecaster.name for forecaster in ALL_FORECASTERS} | {MEAN_MODEL}
+    known = {forecaster.name for forecaster in with_members(*BOOSTED)} | {MEAN_MODEL}
     if unknown := sorted(wanted - known):
         raise SettingsError(
             f"--models: unknown {', '.join(unknown)}. Known: {', '.join(sorted(known))}."
         )
     if MEAN_MODEL in wanted:
         wanted |= {forecaster.name for forecaster in TREES}
-    return tuple(f for f in ALL_FORECASTERS if f in BASELINES or f.name in wanted)
+    boosted = [forecaster for forecaster in BOOSTED if forecaster.name in wanted]
+    for forecaster in boosted:
+        forecaster.make()  # what is not installed is refused now, not in the midst of the work
+    return tuple(f for f in with_members(*boosted) if f in BASELINES or f.name in wanted)
 
 
 def evaluate(panel: Panel, progress: Progress) -> Tables:

@@ -16,6 +16,7 @@ from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 from sales_forecast.backtest import MANY_STEPS, ONE_STEP, Progress, RollingOrigin, backtest
 from sales_forecast.errors import NotEnoughData, SettingsError
+from sales_forecast.forecasters.boosting import BOOSTED
 from sales_forecast.forecasters.trees import MIN_WEEKS, TREES, Parameters, TreeForecaster
 from sales_forecast.metrics import HOLIDAY_WEIGHT
 from sales_forecast.panel import Array, Panel
@@ -32,17 +33,22 @@ _FINAL_SHARE = 1 / 3
 
 
 def choose(names: str | None) -> tuple[TreeForecaster, ...]:
-    """Return the trees of a comma-separated list; all for None.
+    """Return the trees of a comma-separated list; Random Forest and XGBoost for None.
 
-    Raises SettingsError naming what is unknown.
+    Raises SettingsError naming what is unknown, or is not installed.
     """
-    known = {forecaster.name: forecaster for forecaster in TREES}
-    wanted = [*known] if names is None else [name.strip() for name in names.split(",")]
+    if names is None:
+        return (*TREES,)
+    known = {forecaster.name: forecaster for forecaster in (*TREES, *BOOSTED)}
+    wanted = [name.strip() for name in names.split(",")]
     if unknown := sorted(set(wanted) - set(known)):
         raise SettingsError(
             f"--models: {', '.join(unknown)} cannot be tuned. Known: {', '.join(known)}."
         )
-    return tuple(known[name] for name in dict.fromkeys(wanted))
+    chosen = tuple(known[name] for name in dict.fromkeys(wanted))
+    for forecaster in chosen:
+        forecaster.make()  # what is not installed is refused now, not in the midst of the work
+    return chosen
 
 
 def searchable(panel: Panel, until: date | None = None) -> Panel:

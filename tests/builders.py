@@ -7,19 +7,34 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import joblib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pytest
 from threadpoolctl import threadpool_limits
 
+from sales_forecast.forecasters.boosting import BOOSTED
 from sales_forecast.gaussian import Hyperparameters
 from sales_forecast.panel import CONDITIONS, Array, Panel
 from sales_forecast.profile import CalendarProfile, PooledProcess
 from sales_forecast.sample import sample_rows
 
+BOOSTED_IF_INSTALLED = [
+    pytest.param(
+        forecaster,
+        id=forecaster.name,
+        marks=pytest.mark.skipif(
+            find_spec(forecaster.name) is None,
+            reason=f"{forecaster.name} is not installed: it is in the extra `boosting`",
+        ),
+    )
+    for forecaster in BOOSTED
+]
+"""LightGBM and CatBoost as parameters of a test, skipped where their library is missing."""
 FIRST_WEEK = "2010-02-05"  # of the sample, a Friday
 
 

@@ -30,6 +30,8 @@ ALLOWED = {
     "joblib": ("sales_forecast/engine.py", "sales_forecast/cluster.py"),
     "dask": ("sales_forecast/cluster.py",),
     "distributed": ("sales_forecast/cluster.py",),
+    "lightgbm": ("sales_forecast/forecasters/boosting.py",),
+    "catboost": ("sales_forecast/forecasters/boosting.py",),
     "statsmodels": ("sales_forecast/forecasters/arima.py", "sales_forecast/forecasters/ets.py"),
     "scipy": ("sales_forecast/forecasters/pooled.py", "sales_forecast/forecasters/ensemble.py"),
     "torch": ("sales_forecast/forecasters/lstm.py",),

@@ -37,3 +37,13 @@ def test_serving_needs_a_part_of_the_same_versions_and_no_training_library() -> 
     names = {pin.split("==")[0] for pin in serving}
     assert {"fastapi", "onnxruntime", "sqlalchemy", "pymysql"} <= names
     assert set() == names & {"pandas", "scikit-learn", "xgboost", "statsmodels", "mlflow", "scipy"}
+
+
+def test_what_only_those_who_name_it_need_is_in_no_image() -> None:
+    named = {"catboost", "lightgbm", "torch"}
+    images, everything = (
+        {pin.split("==")[0] for lock in locks for pin in pins(lock)}
+        for locks in (["serve.txt", "train.txt"], ["dev.txt"])
+    )
+    assert set() == named & images
+    assert {"catboost", "lightgbm"} == named & everything

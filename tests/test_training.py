@@ -56,9 +56,9 @@ def test_unknown_models_are_named_beside_the_known_ones(asked: str) -> None:
         choose(asked)
 
     assert refused.value.message == (
-        "--models: unknown deep, prophet. Known: arima, ensemble, ets, moving_average, naive, "
-        "pooled, random_forest, rf_xgb_mean, ridge, seasonal_average, seasonal_naive, "
-        "seasonal_naive_growth, xgboost."
+        "--models: unknown deep, prophet. Known: arima, catboost, ensemble, ets, lightgbm, "
+        "moving_average, naive, pooled, random_forest, rf_xgb_mean, ridge, seasonal_average, "
+        "seasonal_naive, seasonal_naive_growth, xgboost."
     )
 
 

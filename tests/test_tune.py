@@ -15,6 +15,7 @@ import train
 from sales_forecast import tune
 from sales_forecast.backtest import MANY_STEPS, ONE_STEP, RollingOrigin, backtest
 from sales_forecast.errors import NotEnoughData, SettingsError
+from sales_forecast.forecasters.boosting import BOOSTED
 from sales_forecast.forecasters.trees import RANDOM_FOREST, TREES, XGBOOST, TreeForecaster
 from sales_forecast.metrics import wmae
 from sales_forecast.panel import Panel
@@ -101,7 +102,7 @@ def test_windows_are_told_with_their_dates_and_holidays():
 # What is tried
 
 
-@pytest.mark.parametrize("forecaster", TREES, ids=lambda forecaster: forecaster.name)
+@pytest.mark.parametrize("forecaster", [*TREES, *BOOSTED], ids=lambda forecaster: forecaster.name)
 def test_the_defaults_are_the_first_of_as_many_different_trials_as_were_asked_for(forecaster):
     trials = tune.draw(forecaster, 30, seed=0)
 
@@ -136,7 +137,7 @@ def test_models_are_chosen_by_name():
     with pytest.raises(SettingsError) as refused:
         tune.choose("xgboost,ridge,arima")
     assert refused.value.message == (
-        "--models: arima, ridge cannot be tuned. Known: random_forest, xgboost."
+        "--models: arima, ridge cannot be tuned. Known: random_forest, xgboost, lightgbm, catboost."
     )
 
 

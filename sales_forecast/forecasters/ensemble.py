@@ -102,4 +102,4 @@ def stacked(errors: Array) -> Array:
 
 
 MEMBERS: tuple[Forecaster, ...] = (*TREES, ARIMA, POOLED)
-ENSEMBLE = EnsembleForecaster(MEMBERS)
+"""Of a training; who asks for more models has more of them."""

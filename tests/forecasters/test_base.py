@@ -15,12 +15,12 @@ from sales_forecast.forecasters.naive import BASELINES
 from sales_forecast.forecasters.pooled import POOLED
 from sales_forecast.panel import Panel
 from sales_forecast.training import ALL_FORECASTERS
-from tests.builders import one_thread, panel_of, sample_panel, with_sales
+from tests.builders import BOOSTED_IF_INSTALLED, one_thread, panel_of, sample_panel, with_sales
 
 RULES = (*BASELINES, *AVERAGES)
-LEARNING = [one for one in ALL_FORECASTERS if one not in RULES]
+LEARNING = [*(one for one in ALL_FORECASTERS if one not in RULES), *BOOSTED_IF_INSTALLED]
 BEYOND_A_YEAR = 60
-every_forecaster = pytest.mark.parametrize("forecaster", ALL_FORECASTERS, ids=lambda f: f.name)
+every_forecaster = pytest.mark.parametrize("forecaster", [*RULES, *LEARNING], ids=lambda f: f.name)
 
 
 @pytest.fixture(autouse=True)

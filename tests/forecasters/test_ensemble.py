@@ -9,7 +9,7 @@ import pytest
 
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.forecasters.ensemble import (
-    ENSEMBLE,
+    MEMBERS,
     EnsembleForecaster,
     FittedEnsemble,
     stacked,
@@ -78,7 +78,8 @@ def test_a_member_that_was_right_gets_all_the_weight():
 
 
 def test_the_four_members_have_weights_by_name_and_differ_from_panel_to_panel():
-    one, other = (ENSEMBLE.fit(sample_panel(3, n_weeks=n)).weights for n in (100, 143))
+    ensemble = EnsembleForecaster(MEMBERS)
+    one, other = (ensemble.fit(sample_panel(3, n_weeks=n)).weights for n in (100, 143))
     assert ["random_forest", "xgboost", "arima", "pooled"] == [*one] == [*other]
     assert one != other
     for weights in (one, other):
@@ -136,7 +137,7 @@ def test_where_the_weeks_before_the_inner_windows_are_too_few_all_weigh_the_same
 
 def test_a_panel_too_short_for_a_member_is_refused():
     with pytest.raises(NotEnoughData, match="at least 65 weeks of sales"):
-        ENSEMBLE.fit(sample_panel(2, n_weeks=64))
+        EnsembleForecaster(MEMBERS).fit(sample_panel(2, n_weeks=64))
 
 
 # The mean

@@ -21,11 +21,20 @@ from sales_forecast.forecasters.trees import (
     training_set,
 )
 from sales_forecast.panel import CONDITIONS
-from tests.builders import one_thread, panel_of, sample_panel, with_sales, without_calendar
+from tests.builders import (
+    BOOSTED_IF_INSTALLED,
+    one_thread,
+    panel_of,
+    sample_panel,
+    with_sales,
+    without_calendar,
+)
 
 STEPS = (1, 2, 4, 8, 13, 26, 39, 52)
 NO_CALENDAR = without_calendar()
-both_trees = pytest.mark.parametrize("forecaster", TREES, ids=lambda f: f.name)
+every_tree = pytest.mark.parametrize(
+    "forecaster", [*TREES, *BOOSTED_IF_INSTALLED], ids=lambda f: f.name
+)
 
 
 class Mean:
@@ -153,7 +162,13 @@ def test_a_fit_is_to_the_training_set_of_the_panel():
     assert taught.y.mean() == MEAN.fit(panel).regressor.change
 
 
-@both_trees
+@every_tree
+def test_sales_that_never_change_are_expected_to_go_on_so(forecaster):
+    panel = panel_of(np.full((2, 143), 100.0))
+    np.testing.assert_allclose(forecaster.fit(panel).predict(panel, 4), 100.0, rtol=1e-6)
+
+
+@every_tree
 def test_growth_goes_on_beyond_everything_that_was_seen(forecaster):
     # 30% a year: the next week has to be above all before it.
     panel = panel_of([100 * np.exp(0.3 * np.arange(143) / 52), np.full(143, 100.0)])
@@ -163,7 +178,7 @@ def test_growth_goes_on_beyond_everything_that_was_seen(forecaster):
     assert 95 < standing < 105
 
 
-@both_trees
+@every_tree
 def test_a_store_of_another_size_is_forecast_in_its_own_size(forecaster):
     panel = sample_panel(3)
     scale = np.array([[100.0], [1.0], [0.01]])
@@ -175,7 +190,7 @@ def test_a_store_of_another_size_is_forecast_in_its_own_size(forecaster):
     )
 
 
-@both_trees
+@every_tree
 def test_without_conditions_what_can_be_expected_at_the_origin_is_taken(forecaster):
     panel = sample_panel(3)
     fitted = forecaster.fit(panel)
@@ -186,7 +201,7 @@ def test_without_conditions_what_can_be_expected_at_the_origin_is_taken(forecast
     np.testing.assert_array_equal(fitted.predict(panel, 4), fitted.predict(panel, 4, given))
 
 
-@both_trees
+@every_tree
 def test_conditions_that_are_given_are_used(forecaster):
     panel = sample_panel(3)
     fitted = forecaster.fit(panel)
