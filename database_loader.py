@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sales_forecast.arguments import add_layout
 from sales_forecast.database import SAMPLE, Database, LoadReport
 from sales_forecast.errors import SalesForecastError
 from sales_forecast.gaps import Gap, gaps
@@ -21,7 +22,7 @@ from sales_forecast.panel import Panel
 from sales_forecast.rows import SalesRows
 from sales_forecast.sample import sample_rows
 from sales_forecast.settings import load_settings
-from sales_forecast.sources import LAYOUTS, read_sales
+from sales_forecast.sources import read_sales
 
 USUAL_FILE = Path("data/Walmart_Sales.csv")
 
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="FILE",
         help=f"the file to load (default: {USUAL_FILE}, or else the generated sample)",
     )
-    parser.add_argument("--layout", choices=LAYOUTS, default="stores", help="default: stores")
+    add_layout(parser)
     arguments = parser.parse_args(argv)
     file = arguments.csv or (USUAL_FILE if USUAL_FILE.exists() else None)
     try:

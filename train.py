@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
-from sales_forecast.arguments import count, day, seed
+from sales_forecast.arguments import add_layout, count, day, seed
 from sales_forecast.bundle import CHALLENGER, CHAMPION, trained_on
 from sales_forecast.database import Database
 from sales_forecast.errors import SalesForecastError, SettingsError
 from sales_forecast.panel import Panel
 from sales_forecast.settings import load_settings
-from sales_forecast.sources import LAYOUTS, read_sales
+from sales_forecast.sources import read_panel
 
 if TYPE_CHECKING:
     from sales_forecast.publish import Outcome
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     search = commands.add_parser("tune", help="search hyperparameters of the trees")
     for command in (measure, examine, search):
         command.add_argument("--csv", type=Path, help="a sales file (default: the database)")
-        command.add_argument("--layout", choices=LAYOUTS, default="stores")
+        add_layout(command)
     for command in (measure, examine):
         command.add_argument(
             "--models",
@@ -242,7 +242,7 @@ def run_tune(arguments: argparse.Namespace) -> int:
 
 def _panel(arguments: argparse.Namespace) -> Panel:
     if arguments.csv:
-        return read_sales(arguments.csv, arguments.layout).to_panel()
+        return read_panel(arguments.csv, arguments.layout)
     with closing(Database(load_settings().database_url)) as database:
         return database.read_panel()
 

@@ -21,7 +21,7 @@ from sales_forecast.forecasters.pooled import fit_profile
 from sales_forecast.leaks import ShortLags
 from sales_forecast.panel import DAYS_PER_PERIOD, SEASON_LENGTH, Array, Panel
 from sales_forecast.perturb import Movement, moved, scrambled, shares
-from sales_forecast.profile import CalendarProfile
+from sales_forecast.profile import Profile
 from sales_forecast.training import MIN_WEEKS
 
 _ORIGINS_APART = 4
@@ -220,6 +220,6 @@ def feature_lags(panel: Panel) -> Check:
     )
 
 
-def _features(panel: Panel, profile: CalendarProfile, rows: tuple[Index, Index, Index]) -> Array:
+def _features(panel: Panel, profile: Profile, rows: tuple[Index, Index, Index]) -> Array:
     history = History(panel, profile)
     return np.column_stack([features(history, *rows), history.log_reference(*rows)])

@@ -16,6 +16,7 @@ import pandas as pd
 
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.forecasters.base import FittedForecaster, Forecaster
+from sales_forecast.forecasters.naive import or_never_sold
 from sales_forecast.forecasters.once import fit_once
 from sales_forecast.intervals import LEVELS, Intervals
 from sales_forecast.metrics import Scores, score
@@ -109,7 +110,7 @@ def backtest(
         progress(f"window {number} of {len(cutoffs)}: predicting")
         conditions = _conditions(panel, history, split.horizon) if split.horizon == 1 else None
         predictions = {
-            name: model.predict(history, split.horizon, conditions)
+            name: or_never_sold(model.predict(history, split.horizon, conditions), history)
             for name, model in fitted.items()
         }
         windows.append(_window_table(panel, history, split.horizon, predictions))

@@ -11,6 +11,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -35,17 +36,16 @@ class Table:
 
         Raises DataRefused for the first bad cell, saying what was `expected`.
         """
-        values, bad = [], []
-        for row, cell in enumerate(self.cells[column]):
-            try:
-                values.append(convert(cell))
-            except ValueError:
-                bad.append(row)
-        if bad:
-            cell = self.cells[column][bad[0]]
+        cells = self.cells[column]
+        known: dict[str, T] = {}  # most cells are there many times
+        for cell in dict.fromkeys(cells):
+            with suppress(ValueError):
+                known[cell] = convert(cell)
+        if bad := [row for row, cell in enumerate(cells) if cell not in known]:
+            cell = cells[bad[0]]
             found = f"{_clip(cell)!r} is not" if cell else "the cell is empty, it must be"
             raise self.refusal(bad, column, f"{found} {expected}")
-        return values
+        return [known[cell] for cell in cells]
 
     def refusal(self, rows: Sequence[int], column: str, problem: str) -> DataRefused:
         """Return the error for the first of `rows` (never empty), counting the others."""
@@ -55,17 +55,17 @@ class Table:
         return DataRefused(self.file, problem, line=self.lines[rows[0]], column=column)
 
 
-def read_table(file: Path, columns: Sequence[str]) -> Table:
+def read_table(file: Path, columns: Sequence[str], *, others: bool = False) -> Table:
     """Read a comma separated UTF-8 file with a header: exactly `columns`, in any order.
 
-    Any line end is taken, blank lines are skipped, and a file whose name ends on `.gz` is
-    unpacked. Raises DataRefused, naming the place.
+    With `others`, there may be more columns. Any line end is taken, blank lines are skipped, and a
+    file whose name ends on `.gz` is unpacked. Raises DataRefused, naming the place.
     """
     records = _records(file, _text(file))
     line, header = next(records, (1, []))
     if not header:
         raise DataRefused(file, "the file is empty")
-    _check_header(file, line, header, columns)
+    _check_header(file, line, header, columns, others=others)
     lines, rows = [], []
     for line, cells in records:
         if len(cells) != len(header):
@@ -119,12 +119,15 @@ def _records(file: Path, text: str) -> Iterator[tuple[int, list[str]]]:
             yield line, cells
 
 
-def _check_header(file: Path, line: int, header: list[str], columns: Sequence[str]) -> None:
+def _check_header(
+    file: Path, line: int, header: list[str], columns: Sequence[str], *, others: bool
+) -> None:
+    unexpected = [] if others else [name for name in header if name not in columns]
     problems = [
         f"{what}: {', '.join(names)}"
         for what, names in (
             ("missing", [name for name in columns if name not in header]),
-            ("not expected", [repr(_clip(name)) for name in header if name not in columns]),
+            ("not expected", [repr(_clip(name)) for name in unexpected]),
             ("twice", [name for name in columns if header.count(name) > 1]),
         )
         if names

@@ -6,19 +6,21 @@ row, only weeks at or before its origin are read; what is *known in advance* (th
 is computed from dates, and *conditions* (weather, prices) come in as arguments. Needs numpy
 only, so that training and serving run the same code.
 
-Weeks are counted from the first one of the panel; targets may lie after the last one.
+Periods are counted from the first one of the panel; targets may lie after the last one. What is
+said of weeks here holds for the periods of any panel; windows are the same length of time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from sales_forecast import calendar
-from sales_forecast.panel import CONDITIONS, DAYS_PER_PERIOD, SEASON_LENGTH, Array, Days, Panel
-from sales_forecast.profile import CalendarProfile, log_sales
+from sales_forecast.panel import CONDITIONS, Array, Days, Panel
+from sales_forecast.profile import Profile, log_sales
 
 Index = npt.NDArray[np.int64]
 
@@ -31,13 +33,7 @@ _CHAIN_WINDOWS = (1, 4, 8, 26)
 
 # How a condition of a later week is guessed by one who stands at the origin.
 _FROM_CALENDAR, _SAME_WEEK_LAST_YEAR, _LAST_KNOWN = "calendar", "same week last year", "last known"
-_OUTLOOK = {
-    "Holiday_Flag": _FROM_CALENDAR,
-    "Temperature": _SAME_WEEK_LAST_YEAR,
-    "Fuel_Price": _LAST_KNOWN,
-    "CPI": _LAST_KNOWN,
-    "Unemployment": _LAST_KNOWN,
-}
+_OUTLOOK = {"Holiday_Flag": _FROM_CALENDAR, "Temperature": _SAME_WEEK_LAST_YEAR}
 
 KNOWN_IN_ADVANCE_NAMES = (
     "step",
@@ -50,6 +46,16 @@ KNOWN_IN_ADVANCE_NAMES = (
 )
 CONDITION_NAMES = tuple(f"{name.lower()}_change" for name in CONDITIONS)
 FEATURE_NAMES = KNOWN_IN_ADVANCE_NAMES + CONDITION_NAMES
+"""Those of a panel of store weeks, which the service knows."""
+
+
+def feature_names(panel: Panel) -> tuple[str, ...]:
+    """Return the names of the features of a panel, in order; conditions are the last."""
+    return (
+        *KNOWN_IN_ADVANCE_NAMES,
+        *(name.lower() for name in panel.traits),
+        *(f"{name.lower()}_change" for name in (*panel.plan, *panel.conditions)),
+    )
 
 
 class _RollingMean:
@@ -77,18 +83,20 @@ class History:
             NaN where either week is unknown.
     """
 
-    def __init__(self, panel: Panel, profile: CalendarProfile) -> None:
+    def __init__(self, panel: Panel, profile: Profile) -> None:
         self.panel = panel
         self.profile = profile
         self.adjusted = log_sales(panel.y) - profile.at(panel.series, panel.periods)
         self.growth = np.full_like(self.adjusted, np.nan)
-        change = self.adjusted[:, SEASON_LENGTH:] - self.adjusted[:, :-SEASON_LENGTH]
-        self.growth[:, SEASON_LENGTH:] = np.clip(change, -LARGEST_CHANGE, LARGEST_CHANGE)
+        self._season = season = panel.frequency.season
+        change = self.adjusted[:, season:] - self.adjusted[:, :-season]
+        self.growth[:, season:] = np.clip(change, -LARGEST_CHANGE, LARGEST_CHANGE)
         weeks = np.arange(panel.n_periods)
         seen = np.where(np.isnan(self.adjusted), -1, weeks)
         self._last_known = np.maximum.accumulate(seen, axis=1)
-        unknown = np.full_like(panel.y, np.nan)
-        self._conditions = np.stack([panel.conditions.get(name, unknown) for name in CONDITIONS])
+        self._traits = np.column_stack(
+            [np.zeros((panel.n_series, 0)), *map(_codes, panel.traits.values())]
+        )
 
     @cached_property
     def _mean_growth(self) -> _RollingMean:
@@ -108,7 +116,7 @@ class History:
 
     def weeks(self, index: Index) -> Days:
         """Return the days that end the weeks of these numbers."""
-        step = np.timedelta64(DAYS_PER_PERIOD, "D")
+        step = np.timedelta64(self.panel.frequency.days, "D")
         days: Days = self.panel.periods[0] + index * step
         return days
 
@@ -120,7 +128,7 @@ class History:
 
     def observed_conditions(self, series: Index, week: Index) -> Array:
         """Return float64[n, n_conditions] of known weeks, NaN where there is no row."""
-        return self._conditions[:, series, week].T
+        return _columns(self.panel.conditions.values(), series, week)
 
     def reference_week(self, series: Index, origin: Index, target: Index) -> Index:
         """Return the week that a target is compared with: -1 where nothing is known.
@@ -129,12 +137,12 @@ class History:
         there, its last known week.
         """
         last = self._last_known[series, origin]
-        year_ago = _year_ago(origin, target)
+        year_ago = self._year_ago(origin, target)
         return np.where(self.year_ago_known(series, origin, target), year_ago, last)
 
     def year_ago_known(self, series: Index, origin: Index, target: Index) -> npt.NDArray[np.bool_]:
         """Return bool[n]: whether the store has sales in the same week of the last known year."""
-        week = _year_ago(origin, target)
+        week = self._year_ago(origin, target)
         return (week >= 0) & ~np.isnan(self.adjusted[series, np.maximum(week, 0)])
 
     def log_reference(self, series: Index, origin: Index, target: Index) -> Array:
@@ -164,40 +172,63 @@ class History:
             _SAME_WEEK_LAST_YEAR: self.reference_conditions(series, origin, target),
             _LAST_KNOWN: self.observed_conditions(series, last),
         }
-        shape = (len(target), len(CONDITIONS))
+        names = tuple(self.panel.conditions)
+        shape = (len(target), len(names))
         columns = [
-            np.broadcast_to(guesses[_OUTLOOK[name]], shape)[:, position]
-            for position, name in enumerate(CONDITIONS)
+            np.broadcast_to(guesses[_OUTLOOK.get(name, _LAST_KNOWN)], shape)[:, position]
+            for position, name in enumerate(names)
         ]
-        return np.stack(columns, axis=1)
+        return np.column_stack([np.zeros((len(target), 0)), *columns])
+
+    def _year_ago(self, origin: Index, target: Index) -> Index:
+        """Return the latest week at or before the origin, whole years before the target."""
+        years = -(-(target - origin) // self._season)
+        return target - self._season * years
 
     def known_in_advance(self, series: Index, origin: Index, target: Index) -> Array:
-        """Return float64[n, len(KNOWN_IN_ADVANCE_NAMES)]: all features but the conditions."""
+        """Return float64[n, n_features - n_conditions]: all features but the conditions."""
         reference = self.reference_week(series, origin, target)
         chain = np.zeros_like(series)
-        year = self._mean_level(series, origin, SEASON_LENGTH)
+        year = self._mean_level(series, origin, self._season)
         position = self.adjusted[series, np.maximum(reference, 0)] - year
         weeks, back = np.unique(np.concatenate([target, reference]), return_inverse=True)
         days = self.weeks(weeks)
         events = calendar.event_days(days)[back]
         season = calendar.season_harmonics(days, 1)[back]
         n = len(target)
+        long = self.panel.frequency.periods
         return np.column_stack(
             [
-                np.minimum(target - origin, SEASON_LENGTH),
-                *(self._mean_growth(series, origin, weeks) for weeks in _GROWTH_WINDOWS),
-                *(self._mean_chain_growth(chain, origin, weeks) for weeks in _CHAIN_WINDOWS),
+                np.minimum(target - origin, self._season),
+                *(self._mean_growth(series, origin, long(weeks)) for weeks in _GROWTH_WINDOWS),
+                *(self._mean_chain_growth(chain, origin, long(weeks)) for weeks in _CHAIN_WINDOWS),
                 np.nan_to_num(position),
                 events[:n] - events[n:],
                 season[:n],
+                self._traits[series],
+                condition_changes(self._planned(series, target), self._planned(series, reference)),
             ]
         )
 
+    def _planned(self, series: Index, week: Index) -> Array:
+        """Return float64[n, n_plans], NaN where there is no plan."""
+        plans = self.panel.plan.values()
+        n_planned = min((values.shape[1] for values in plans), default=1)
+        planned = _columns(plans, series, np.clip(week, 0, n_planned - 1))
+        return np.where(((week >= 0) & (week < n_planned))[:, None], planned, np.nan)
 
-def _year_ago(origin: Index, target: Index) -> Index:
-    """Return the latest week at or before the origin that is whole years before the target."""
-    years = -(-(target - origin) // SEASON_LENGTH)
-    return target - SEASON_LENGTH * years
+
+def _codes(trait: npt.NDArray[np.generic]) -> Array:
+    """Return float64[n_series]: numbers as they are, texts by their place in the alphabet."""
+    if trait.dtype.kind in "US":
+        return np.unique(trait, return_inverse=True)[1].astype(np.float64)
+    return trait.astype(np.float64)
+
+
+def _columns(tables: Iterable[Array], series: Index, week: Index) -> Array:
+    """Return float64[n, n_tables]: cells of tables of series by weeks."""
+    none = np.zeros((len(series), 0))
+    return np.column_stack([none, *(values[series, week] for values in tables)])
 
 
 def condition_changes(conditions: Array, reference: Array) -> Array:
@@ -211,7 +242,7 @@ def condition_changes(conditions: Array, reference: Array) -> Array:
 def features(
     history: History, series: Index, origin: Index, target: Index, conditions: Array | None = None
 ) -> npt.NDArray[np.float32]:
-    """Return float32[n, len(FEATURE_NAMES)] for rows of (series, origin, target).
+    """Return float32[n, len(feature_names(panel))] for rows of (series, origin, target).
 
     `series`, `origin`, `target`: int64[n], target > origin. `conditions`: float64[n,
     n_conditions] of the target weeks as the caller knows them; without them what can be

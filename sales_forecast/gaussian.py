@@ -57,6 +57,11 @@ class Hyperparameters:
         """Return their names, in the order of the fields."""
         return tuple(field.name for field in fields(cls))
 
+    @classmethod
+    def variances(cls) -> tuple[str, ...]:
+        """Return the names of those that are variances."""
+        return tuple(name for name in cls.names() if not name.endswith("_length"))
+
     def logs(self) -> Array:
         """Return float64[11], the logarithms in the order of the fields."""
         return np.log([getattr(self, name) for name in self.names()])

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from sales_forecast.forecasters.base import FittedForecaster
-from sales_forecast.forecasters.pooled import FittedPooled
+from sales_forecast.forecasters.pooled import POOLED
 from sales_forecast.manifest import (
     AnsweredBy,
     ForecastModel,
@@ -50,7 +50,7 @@ def golden_rows(panel: Panel, models: Models, answered_by: AnsweredBy) -> Golden
 def _forecasts(models: Models, history: Panel, answered_by: AnsweredBy) -> Iterator[GoldenForecast]:
     fitted: Mapping[ForecastModel, FittedForecaster] = {
         "arima": models.arima,
-        "pooled": FittedPooled(models.arima.profile.process),
+        "pooled": POOLED.fit(models.panel),
     }
     for choice, model in answered_by.forecasts.items():
         weeks = fitted[model].predict(history, SEASON_LENGTH)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from sales_forecast.gaussian import Hyperparameters
 from sales_forecast.intervals import IntervalFactors, Intervals
 from sales_forecast.panel import DAYS_PER_PERIOD, Array, Panel
-from sales_forecast.profile import CalendarProfile, PooledProcess
+from sales_forecast.profile import CalendarProfile, PooledProcess, Profile
 
 FORMAT: Final = 3
 Kind = Literal["models", "baseline"]
@@ -138,8 +138,10 @@ class StoredProfile(_Value):
     stores: Mapping[str, tuple[float, ...]]
 
     @classmethod
-    def of(cls, profile: CalendarProfile) -> StoredProfile:
-        """Take it from a profile."""
+    def of(cls, profile: Profile) -> StoredProfile:
+        """Take it from a profile. Raises TypeError for any but that of one pool of weeks."""
+        if not isinstance(profile, CalendarProfile):
+            raise TypeError(f"a bundle cannot hold a {type(profile).__name__}")
         return cls(
             chain_process=asdict(profile.process.chain),
             store_process=asdict(profile.process.store),

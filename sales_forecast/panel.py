@@ -1,17 +1,18 @@
 """The panel: the one in-memory form of sales.
 
-Takes arrays or long rows, gives a dense, immutable table of series by weeks. Missing weeks
-are NaN, so that lag k is a slice and not a join. `Panel.until` is the only way to get "the
-past". Must not know files, databases or models.
+Takes arrays or long rows, gives a dense, immutable table of series by weeks or days. Missing
+periods are NaN, so that lag k is a slice and not a join. `Panel.until` is the only way to get
+"the past". Must not know files, databases or models.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,25 +23,60 @@ Days = npt.NDArray[np.datetime64]
 DAYS_PER_PERIOD = 7
 SEASON_LENGTH = 52  # weeks: 364 days, so that a week is compared with the same weekdays
 CONDITIONS = ("Holiday_Flag", "Temperature", "Fuel_Price", "CPI", "Unemployment")
+"""Those of a store's week, in the order in which the service is told them."""
+
+
+@dataclass(frozen=True)
+class Frequency:
+    """How far apart the periods of a panel are."""
+
+    unit: str
+    days: int
+    """From one period to the next."""
+    season: int
+    """Periods after which the same weekday of the same season returns."""
+
+    @property
+    def a_week(self) -> int:
+        """Periods after which the same weekday returns."""
+        return DAYS_PER_PERIOD // self.days
+
+    def periods(self, weeks: int) -> int:
+        """Return how many periods so many weeks are."""
+        return weeks * self.a_week
+
+
+WEEKLY = Frequency("week", DAYS_PER_PERIOD, SEASON_LENGTH)
+DAILY = Frequency("day", 1, DAYS_PER_PERIOD * SEASON_LENGTH)
 
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """Weekly sales of many series, and the conditions observed in the same weeks.
+    """Sales of many series, and what was observed or planned in the same periods.
 
     Panels of equal data are equal, so that work on one can be remembered for the other.
 
     Attributes:
         y: float64[n_series, n_periods], sales; NaN where there is no row.
-        periods: datetime64[D][n_periods], the day that ends each week, one week apart.
+        periods: datetime64[D][n_periods], the day that ends each, `frequency.days` apart.
         series: the names, one per row of `y`.
-        conditions: name -> float64[n_series, n_periods]; NaN where there is no row.
+        conditions: name -> float64[n_series, n_periods], known afterwards; NaN where there is
+            no row.
+        plan: name -> float64[n_series, n_planned], known in advance, from the first period on
+            and as far ahead as there is a plan; NaN where there is none.
+        traits: name -> array[n_series], what a series is: texts (a department, a type) or
+            numbers (a size).
+        pooled_by: the trait within which series are alike, None if all are.
     """
 
     y: Array
     periods: Days
     series: tuple[str, ...]
     conditions: Mapping[str, Array] = field(default_factory=dict)
+    plan: Mapping[str, Array] = field(default_factory=dict)
+    traits: Mapping[str, npt.NDArray[np.generic]] = field(default_factory=dict)
+    pooled_by: str | None = None
+    frequency: Frequency = WEEKLY
 
     def __post_init__(self) -> None:
         shape = (len(self.series), len(self.periods))
@@ -48,8 +84,8 @@ class Panel:
             if values.shape != shape:
                 raise ValueError(f"{name} has shape {values.shape}, expected {shape}")
         steps = np.diff(self.periods).astype(int)
-        if (steps != DAYS_PER_PERIOD).any():
-            raise ValueError("periods must be exactly one week apart")
+        if (steps != self.frequency.days).any():
+            raise ValueError(f"periods must be exactly one {self.frequency.unit} apart")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Panel) and self.fingerprint == other.fingerprint
@@ -64,7 +100,7 @@ class Panel:
 
     @property
     def n_periods(self) -> int:
-        """Number of weeks from the first to the last, gaps included."""
+        """Number of periods from the first to the last, gaps included."""
         return len(self.periods)
 
     @cached_property
@@ -74,16 +110,19 @@ class Panel:
 
     @property
     def first(self) -> date:
-        """The day that ends the first week."""
+        """The day that ends the first period."""
         return date.fromisoformat(str(self.periods[0]))
 
     @property
     def last(self) -> date:
-        """The day that ends the last week."""
+        """The day that ends the last period."""
         return date.fromisoformat(str(self.periods[-1]))
 
     def until(self, cutoff: date | np.datetime64) -> Panel:
-        """Return what was known when the week that ends on `cutoff` had ended (inclusive)."""
+        """Return what was known when the period that ends on `cutoff` had ended (inclusive).
+
+        Plans stay whole: they are what is known in advance.
+        """
         end = int((self.periods <= np.datetime64(cutoff)).sum())
         return replace(
             self,
@@ -93,20 +132,37 @@ class Panel:
         )
 
     def after(self, horizon: int) -> Days:
-        """Return the ends of the `horizon` weeks that follow the last known one."""
-        weeks = np.arange(1, horizon + 1) * np.timedelta64(DAYS_PER_PERIOD, "D")
-        following: Days = self.periods[-1] + weeks
+        """Return the ends of the `horizon` periods that follow the last known one."""
+        steps = np.arange(1, horizon + 1) * np.timedelta64(self.frequency.days, "D")
+        following: Days = self.periods[-1] + steps
         return following
 
     def select(self, series: Sequence[str]) -> Panel:
-        """Return the same weeks of some of the series, in the order given."""
-        rows = [self.positions[name] for name in series]
+        """Return the same periods of some of the series, in the order given."""
+        return self._rows([self.positions[name] for name in series])
+
+    def _rows(self, rows: Sequence[int] | npt.NDArray[np.intp]) -> Panel:
+        def chosen(tables: Mapping[str, Any]) -> dict[str, Any]:
+            return {name: values[rows] for name, values in tables.items()}
+
         return replace(
             self,
             y=self.y[rows],
-            series=tuple(series),
-            conditions={name: values[rows] for name, values in self.conditions.items()},
+            series=tuple(self.series[row] for row in rows),
+            conditions=chosen(self.conditions),
+            plan=chosen(self.plan),
+            traits=chosen(self.traits),
         )
+
+    def pools(self) -> Iterator[tuple[str, npt.NDArray[np.intp], Panel]]:
+        """Yield (label, rows, panel) of the series that are alike, each a panel of one pool."""
+        if self.pooled_by is None:
+            yield "", np.arange(self.n_series), self
+            return
+        labels = self.traits[self.pooled_by].astype(str)
+        for label in np.unique(labels):
+            rows = np.flatnonzero(labels == label)
+            yield str(label), rows, replace(self._rows(rows), pooled_by=None)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -117,30 +173,39 @@ class Panel:
             digest.update(name.encode())
             digest.update(_bytes(self.conditions[name]))
         digest.update(_bytes(self.y))
+        if self.plan or self.traits or self.frequency != WEEKLY:
+            digest.update(repr((self.frequency, self.pooled_by)).encode())
+            for name in sorted(self.plan):
+                digest.update(name.encode())
+                digest.update(_bytes(self.plan[name]))
+            for name in sorted(self.traits):
+                digest.update(f"{name} {self.traits[name].tolist()}".encode())
         return digest.hexdigest()
 
     @classmethod
     def from_rows(
         cls,
-        series: npt.NDArray[np.int64],
+        series: npt.NDArray[np.generic] | Sequence[npt.NDArray[np.generic]],
         periods: Days,
         y: Array,
         conditions: Mapping[str, Array],
+        frequency: Frequency = WEEKLY,
     ) -> Panel:
         """Build a panel from long rows, in any order, at most one per (series, period).
 
-        `series`: int64[n], `periods`: datetime64[D][n], `y` and each condition: float64[n].
-        Series are ordered by number. Raises ValueError for no rows at all or for weeks that
-        do not share one weekday.
+        `series`: int64[n] or text[n], or several such keys, which together name a series (`3-72`).
+        `periods`: datetime64[D][n], `y` and each condition: float64[n].
+        Series are ordered by number or text of their keys. Raises ValueError for no rows at all or
+        for weeks that do not share one weekday.
         """
         if len(y) == 0:
             raise ValueError("no rows")
         days = periods.astype("datetime64[D]")
         offsets = (days - days.min()).astype(np.int64)
-        if (offsets % DAYS_PER_PERIOD).any():
+        if (offsets % frequency.days).any():
             raise ValueError("the weeks do not all end on the same weekday")
-        names, rows = np.unique(series, return_inverse=True)
-        columns = offsets // DAYS_PER_PERIOD
+        names, rows = _named([series] if isinstance(series, np.ndarray) else series)
+        columns = offsets // frequency.days
         n_periods = int(columns.max()) + 1
 
         def dense(values: Array) -> Array:
@@ -148,13 +213,28 @@ class Panel:
             table[rows, columns] = values
             return table
 
-        weeks = np.arange(n_periods) * np.timedelta64(DAYS_PER_PERIOD, "D")
+        steps = np.arange(n_periods) * np.timedelta64(frequency.days, "D")
         return cls(
             y=dense(y),
-            periods=days.min() + weeks,
-            series=tuple(str(name) for name in names),
+            periods=days.min() + steps,
+            series=names,
             conditions={name: dense(values) for name, values in conditions.items()},
+            frequency=frequency,
         )
+
+
+def _named(
+    keys: Sequence[npt.NDArray[np.generic]],
+) -> tuple[tuple[str, ...], npt.NDArray[np.intp]]:
+    """Return the names of the series, in the order of their keys, and the series of each row."""
+    found = [np.unique(key, return_inverse=True) for key in keys]
+    codes = np.ravel_multi_index(
+        [back.ravel() for _, back in found], [len(values) for values, _ in found]
+    )
+    used, rows = np.unique(codes, return_inverse=True)
+    parts = np.unravel_index(used, [len(values) for values, _ in found])
+    columns = [values[part].astype(str) for (values, _), part in zip(found, parts, strict=True)]
+    return tuple("-".join(name) for name in zip(*columns, strict=True)), rows
 
 
 def _bytes(values: Array) -> bytes:

@@ -3,20 +3,56 @@
 Takes a panel, gives the calendar part of log sales of each store for any week, past or future,
 or all that is expected of the weeks ahead. The chain and each store's deviation from it are
 processes of `gaussian`: pooling all stores is what makes two years enough, since a single store
-has seen each holiday twice. numpy only, so that the service can run it;
-`forecasters.pooled` fits it. Must not know models or conditions.
+has seen each holiday twice. Where a trait tells series apart (departments), each pool has
+processes of its own, and its stores are the series in it. numpy only, so that the service can run
+it; `forecasters.pooled` fits it. Must not know models or conditions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from sales_forecast.gaussian import Hyperparameters, Seen, Weeks, calendar_covariance
 from sales_forecast.panel import Array, Days, Panel
+
+_LEAST = 0.01
+"""A week below so much of the mean of its store counts as that: an accident, not a level."""
+_FEWEST_MOVES = 8
+_ROUGH = 2**0.5
+"""A store this much rougher than the middle one begins to weigh less in the chain."""
+_FEWEST_DOUBLINGS, _MOST_DOUBLINGS = 2, 4
+
+
+class Profile(Protocol):
+    """The part of log sales that is known in advance."""
+
+    def at(self, series: Sequence[str], periods: Days) -> Array:
+        """Return float64[n_series, n] for series and periods, past or future."""
+        ...
+
+
+class Process(Protocol):
+    """What is expected of log sales, and how sure that is."""
+
+    def ahead(self, history: Panel, horizon: int) -> Array:
+        """Return float64[n_series, horizon]: log sales expected of the weeks after a history.
+
+        NaN for a series of which it knows nothing.
+        """
+        ...
+
+    def spread(self, history: Panel, horizon: int) -> Array:
+        """Return float64[n_series, horizon]: the standard deviation of log sales around `ahead`."""
+        ...
+
+    def calendar(self, panel: Panel) -> Profile:
+        """Return what dates alone make of log sales, as far as a panel tells."""
+        ...
 
 
 def log_sales(y: Array) -> Array:
@@ -29,45 +65,72 @@ class Split:
     """Log sales as chain, level of the store, and deviation; the three add up.
 
     Attributes:
-        chain: float64[n_periods], mean over stores of log sales beyond their own level, NaN where
-            no store is known.
+        chain: float64[n_periods], mean over stores of log sales beyond their own level, rough ones
+            weighing less; NaN where no store is known.
         levels: float64[n_series], 0 for a store of which nothing is known.
         deviations: float64[n_series, n_periods], NaN where sales are unknown.
+        noise: float64[n_series], the variance of a week's own part in units of that of most
+            stores: a power of 4, so that few processes stand for all.
     """
 
     chain: Array
     levels: Array
     deviations: Array
+    noise: Array
 
     @classmethod
     def of(cls, panel: Panel) -> Split:
-        """Split the log sales of a panel."""
-        logs = log_sales(panel.y)
+        """Split the log sales of a panel of one pool."""
+        sold = panel.y > 0
+        means = _means(np.where(sold, panel.y, np.nan), 1)[:, None]
+        logs = log_sales(np.where(sold, np.maximum(panel.y, _LEAST * means), np.nan))
         beyond = logs - _means(logs, 1)[:, None]
-        chain = np.where(np.isnan(logs).all(axis=0), np.nan, _means(beyond, 0))
+        weight = 1 / np.maximum(1, (_roughness(logs) / _ROUGH) ** 2)
+        chain = np.where(np.isnan(logs).all(axis=0), np.nan, _means(beyond, 0, weight[:, None]))
         # A store of only some weeks has its level beside the chain of those weeks.
         levels = _means(logs - chain, 1)
-        return cls(chain, levels, logs - chain - levels[:, None])
+        deviations = logs - chain - levels[:, None]
+        # Two doublings at least: below that, stores differ in more than their noise.
+        doublings = np.minimum(np.round(np.log2(_roughness(deviations))), _MOST_DOUBLINGS)
+        noise = np.where(doublings >= _FEWEST_DOUBLINGS, 4.0**doublings, 1.0)
+        return cls(chain, levels, deviations, noise)
 
-    def alike(self) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
-        """Yield (series, weeks) of the stores that are known in the same weeks."""
+    def alike(self) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], float]]:
+        """Yield (series, weeks, noise) of the stores known in the same weeks and as rough."""
         known = ~np.isnan(self.deviations)
-        patterns, back = np.unique(known, axis=0, return_inverse=True)
-        for number, pattern in enumerate(patterns):
-            if pattern.any():
-                yield np.flatnonzero(back.ravel() == number), np.flatnonzero(pattern)
+        kinds, back = np.unique(np.column_stack([known, self.noise]), axis=0, return_inverse=True)
+        for number, kind in enumerate(kinds):
+            if kind[:-1].any():
+                series = np.flatnonzero(back.ravel() == number)
+                yield series, np.flatnonzero(kind[:-1]), float(kind[-1])
 
 
-def _means(values: Array, axis: int) -> Array:
-    """Return means that leave NaN out, 0 where there is nothing else."""
-    known = ~np.isnan(values)
-    means: Array = np.where(known, values, 0.0).sum(axis) / np.maximum(known.sum(axis), 1)
-    return means
+def _roughness(logs: Array) -> Array:
+    """Return float64[n_series]: the median move of a week, in units of that of the middle series.
+
+    A series of too few moves counts as the roughest.
+    """
+    moves = np.abs(np.diff(logs, axis=1))
+    rough = np.full(len(logs), np.nan)
+    enough = (~np.isnan(moves)).sum(axis=1) >= _FEWEST_MOVES
+    rough[enough] = np.nanmedian(moves[enough], axis=1)
+    middle = float(np.median(rough[enough])) if enough.any() else 0.0
+    relative = rough / middle if middle > 0 else np.ones(len(logs))
+    roughest = max(1.0, float(np.nanmax(relative)))
+    return np.maximum(np.where(np.isnan(relative), roughest, relative), 1 / _ROUGH)
+
+
+def _means(values: Array, axis: int, weight: Array | float = 1.0) -> Array:
+    """Return weighted means that leave NaN out, 0 where there is nothing else."""
+    weights = np.where(np.isnan(values), 0.0, weight)
+    total = weights.sum(axis)
+    sums = (weights * np.nan_to_num(values)).sum(axis)
+    return np.where(total > 0, sums / np.where(total > 0, total, 1.0), 0.0)
 
 
 @dataclass(frozen=True, eq=False)
 class PooledProcess:
-    """Both processes, fitted."""
+    """Both processes of a pool, fitted."""
 
     chain: Hyperparameters
     store: Hyperparameters
@@ -84,15 +147,13 @@ class PooledProcess:
         everyone = np.arange(panel.n_series)
         values = split.chain[known, None]
         yield Seen.values(self.chain, self.weeks(panel.periods[known]), values), everyone
-        for series, week in split.alike():
+        for series, week, noise in split.alike():
             values = split.deviations[np.ix_(series, week)].T
-            yield Seen.values(self.store, self.weeks(panel.periods[week]), values), series
+            store = replace(self.store, noise=noise * self.store.noise)
+            yield Seen.values(store, self.weeks(panel.periods[week]), values), series
 
     def ahead(self, history: Panel, horizon: int) -> Array:
-        """Return float64[n_series, horizon]: log sales expected of the weeks after a history.
-
-        NaN for a store of which it knows nothing.
-        """
+        """See `Process.ahead`."""
         split = Split.of(history)
         asked = self.weeks(history.after(horizon))
         expected = np.repeat(split.levels[:, None], horizon, axis=1)
@@ -102,7 +163,7 @@ class PooledProcess:
         return expected
 
     def spread(self, history: Panel, horizon: int) -> Array:
-        """Return float64[n_series, horizon]: the standard deviation of log sales around `ahead`."""
+        """See `Process.spread`."""
         asked = self.weeks(history.after(horizon))
         variance = np.zeros((history.n_series, horizon))
         for seen, series in self.seen(history, Split.of(history)):
@@ -110,13 +171,13 @@ class PooledProcess:
         return np.sqrt(variance)
 
     def calendar(self, panel: Panel) -> CalendarProfile:
-        """Return what dates alone make of log sales, as far as a panel tells."""
+        """See `Process.calendar`."""
         n = panel.n_periods
         chain, stores = np.zeros(n), np.zeros((panel.n_series, n))
         split = Split.of(panel)
         (first, _), *others = self.seen(panel, split)
         chain[~np.isnan(split.chain)] = first.weights[:, 0]
-        for (seen, series), (_, week) in zip(others, split.alike(), strict=True):
+        for (seen, series), (_, week, _) in zip(others, split.alike(), strict=True):
             stores[np.ix_(series, week)] = seen.weights.T
         named = dict(zip(panel.series, stores, strict=True))
         return CalendarProfile(self, panel.periods, chain, named)
@@ -149,4 +210,53 @@ class CalendarProfile:
         weights = np.stack([self.stores.get(name, unknown) for name in series])
         of_store = calendar_covariance(self.process.store, asked, seen) @ weights.T
         parts: Array = of_chain + of_store.T
+        return parts
+
+
+@dataclass(frozen=True, eq=False)
+class ProcessByPool:
+    """A process for each pool of a panel."""
+
+    pools: Mapping[str, PooledProcess]
+
+    def ahead(self, history: Panel, horizon: int) -> Array:
+        """See `Process.ahead`."""
+        expected = np.full((history.n_series, horizon), np.nan)
+        for process, rows, pool in self._known(history):
+            expected[rows] = process.ahead(pool, horizon)
+        return expected
+
+    def spread(self, history: Panel, horizon: int) -> Array:
+        """See `Process.spread`."""
+        spread = np.full((history.n_series, horizon), np.nan)
+        for process, rows, pool in self._known(history):
+            spread[rows] = process.spread(pool, horizon)
+        return spread
+
+    def calendar(self, panel: Panel) -> ProfileByPool:
+        """See `Process.calendar`."""
+        profiles = [(process.calendar(pool), pool) for process, _, pool in self._known(panel)]
+        return ProfileByPool({name: of for of, pool in profiles for name in pool.series})
+
+    def _known(self, panel: Panel) -> Iterator[tuple[PooledProcess, npt.NDArray[np.intp], Panel]]:
+        for label, rows, pool in panel.pools():
+            if label in self.pools:
+                yield self.pools[label], rows, pool
+
+
+@dataclass(frozen=True, eq=False)
+class ProfileByPool:
+    """What dates alone make of log sales, by the profile of the pool of each series."""
+
+    profiles: Mapping[str, CalendarProfile]
+
+    def at(self, series: Sequence[str], periods: Days) -> Array:
+        """See `Profile.at`. For a series that it does not know, dates make no difference."""
+        parts = np.zeros((len(series), len(periods)))
+        rows: dict[CalendarProfile, list[int]] = {}
+        for row, name in enumerate(series):
+            if name in self.profiles:
+                rows.setdefault(self.profiles[name], []).append(row)
+        for profile, of in rows.items():
+            parts[of] = profile.at([series[row] for row in of], periods)
         return parts

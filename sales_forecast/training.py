@@ -21,7 +21,6 @@ from sales_forecast.backtest import (
     with_mean,
 )
 from sales_forecast.errors import NotEnoughData, SettingsError
-from sales_forecast.forecasters import arima, trees
 from sales_forecast.forecasters.arima import ARIMA, FittedArima
 from sales_forecast.forecasters.averages import AVERAGES
 from sales_forecast.forecasters.base import Forecaster
@@ -32,7 +31,7 @@ from sales_forecast.forecasters.naive import BASELINES
 from sales_forecast.forecasters.ridge import RIDGE
 from sales_forecast.forecasters.trees import RANDOM_FOREST, TREES, XGBOOST, FittedRegressor
 from sales_forecast.gate import MANY_STEPS_NAME, MEAN_MODEL, ONE_STEP_NAME, Tables
-from sales_forecast.panel import Panel
+from sales_forecast.panel import SEASON_LENGTH, Panel
 
 
 def with_members(*more: Forecaster) -> tuple[Forecaster, ...]:
@@ -43,7 +42,8 @@ def with_members(*more: Forecaster) -> tuple[Forecaster, ...]:
 
 ALL_FORECASTERS = with_members()
 PROTOCOLS: Mapping[str, RollingOrigin] = {ONE_STEP_NAME: ONE_STEP, MANY_STEPS_NAME: MANY_STEPS}
-MIN_WEEKS = max(trees.MIN_WEEKS, arima.MIN_WEEKS)
+MIN_WEEKS = SEASON_LENGTH + 13
+"""From so many weeks on models are judged: a year, and a quarter that tells it from another."""
 
 
 @dataclass(frozen=True)

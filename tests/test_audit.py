@@ -281,7 +281,7 @@ def test_a_backtest_that_gives_later_conditions_is_named(monkeypatch):
 
 
 def test_a_reference_that_is_half_a_year_old_at_every_step_is_named(monkeypatch):
-    monkeypatch.setattr(features, "_year_ago", lambda origin, target: target - 26)
+    monkeypatch.setattr(features.History, "_year_ago", lambda self, origin, target: target - 26)
     (check,) = [c for c in [audit.feature_lags(sample_panel(2))] if c.problems]
 
     named = {problem.split()[1] for problem in check.problems}
@@ -406,7 +406,7 @@ def test_the_audit_of_all_models_on_the_sample_finds_nothing(sales_csv: Path):
 
 
 def test_a_leak_exits_with_1_and_sentences_on_standard_error(sales_csv: Path, monkeypatch, capfd):
-    monkeypatch.setattr(features, "_year_ago", lambda origin, target: target - 26)
+    monkeypatch.setattr(features.History, "_year_ago", lambda self, origin, target: target - 26)
     assert 1 == train.main(["audit", "--csv", str(sales_csv), "--models", "naive"])
 
     out, err = capfd.readouterr()

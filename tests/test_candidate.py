@@ -278,7 +278,7 @@ def test_short_data_always_gives_a_baseline_that_answers(
 
 def test_models_are_not_made_of_too_few_weeks() -> None:
     with pytest.raises(NotEnoughData):
-        model_candidate(trained.first_weeks(64), "x", {}, trained.silent)
+        model_candidate(trained.first_weeks(55), "x", {}, trained.silent)
 
 
 def test_models_that_no_window_could_judge_still_answer_and_promise_no_interval() -> None:

@@ -136,7 +136,7 @@ def test_xgboost_learns_where_some_workers_have_no_rows(address: str) -> None:
 
 
 def test_a_panel_too_short_is_refused_in_the_same_words(address: str) -> None:
-    panel = panel_of(np.full((2, 60), 1000.0))
+    panel = panel_of(np.full((2, 50), 1000.0))
     with pytest.raises(NotEnoughData) as here:
         XGBOOST.fit(panel)
     with cluster.connected(address), pytest.raises(NotEnoughData) as there:

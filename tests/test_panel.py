@@ -8,7 +8,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from sales_forecast.panel import Panel
+from sales_forecast.panel import DAILY, Panel
 from tests.builders import panel_of, sample_panel, weeks
 
 ROWS = [  # store, week, sales, temperature
@@ -164,3 +164,71 @@ def test_memory_layout_does_not_change_the_fingerprint():
     panel = sample_panel(3)
     turned = replace(panel, y=np.asfortranarray(panel.y), periods=weeks("2010-02-05", 143))
     assert panel.fingerprint == turned.fingerprint
+
+
+# Any retail panel
+
+
+def department_weeks() -> Panel:
+    """Stores 1, 2 and 10 with departments 3 and 12, two weeks."""
+    store, department, week = np.meshgrid([10, 1, 2], [12, 3], [0, 1], indexing="ij")
+    panel = Panel.from_rows(
+        (store.ravel(), department.ravel()),
+        np.datetime64("2012-01-06") + 7 * week.ravel(),
+        (100 * store + department + week / 10).ravel(),
+        {},
+    )
+    names = [name.split("-") for name in panel.series]
+    return replace(
+        panel,
+        plan={"promo": np.arange(6 * 4.0).reshape(6, 4)},
+        traits={"dept": np.array([of for _, of in names]), "size": np.arange(6.0)},
+        pooled_by="dept",
+    )
+
+
+def test_several_keys_name_a_series_and_are_ordered_each_by_number():
+    panel = department_weeks()
+    assert ("1-3", "1-12", "2-3", "2-12", "10-3", "10-12") == panel.series
+    np.testing.assert_array_equal(panel.y[3], [212.0, 212.1])
+
+
+def test_days_make_a_daily_panel():
+    days = np.array(["2012-01-06", "2012-01-09"], "datetime64[D]")
+    panel = Panel.from_rows(np.array([1, 1]), days, np.array([1.0, 2.0]), {}, DAILY)
+    np.testing.assert_array_equal(panel.y, [[1.0, np.nan, np.nan, 2.0]])
+    assert ["2012-01-10", "2012-01-11"] == [str(day) for day in panel.after(2)]
+    assert (7, 28, 364) == (DAILY.a_week, DAILY.periods(4), DAILY.season)
+
+
+def test_until_cuts_what_was_observed_and_keeps_what_is_planned():
+    past = department_weeks().until(date(2012, 1, 6))
+    assert ((6, 1), (6, 4)) == (past.y.shape, past.plan["promo"].shape)
+
+
+def test_select_takes_plans_and_traits_along():
+    chosen = department_weeks().select(["10-3", "1-12"])
+    assert ["3", "12"] == chosen.traits["dept"].tolist()
+    np.testing.assert_array_equal(chosen.plan["promo"][:, 0], [16.0, 4.0])
+
+
+def test_pools_are_the_series_of_one_label_each_a_panel_of_its_own():
+    found = {label: (rows.tolist(), pool) for label, rows, pool in department_weeks().pools()}
+    assert {"3": [0, 2, 4], "12": [1, 3, 5]} == {label: rows for label, (rows, _) in found.items()}
+    _, pool = found["12"]
+    assert ("1-12", "2-12", "10-12") == pool.series
+    assert [("", pool)] == [(label, alone) for label, _, alone in pool.pools()]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"plan": {"promo": np.zeros((6, 4))}},
+        {"traits": {"dept": np.array(["1"] * 6), "size": np.arange(6.0)}},
+        {"pooled_by": None},
+    ],
+    ids=["plan", "traits", "pools"],
+)
+def test_what_is_planned_and_what_a_series_is_are_part_of_the_fingerprint(other):
+    assert department_weeks() != replace(department_weeks(), **other)
+    assert department_weeks() == department_weeks()

@@ -42,7 +42,7 @@ def test_chain_level_and_deviation_add_up_to_log_sales():
 
 
 def test_stores_that_are_known_in_the_same_weeks_are_found_together():
-    found = {tuple(series): len(week) for series, week in Split.of(with_gaps()).alike()}
+    found = {tuple(series): len(week) for series, week, _ in Split.of(with_gaps()).alike()}
     assert {(0,): 102, (1,): 132, (3, 4): 142} == found
 
 
@@ -125,3 +125,85 @@ def test_a_week_has_one_value_whichever_weeks_are_asked_with_it():
     ends = weeks("2012-11-02", 20)
     alone = [profile.at("1", ends[position : position + 1])[0, 0] for position in range(20)]
     np.testing.assert_allclose(profile.at("1", ends)[0], alone, rtol=0, atol=1e-12)
+
+
+# Rough stores
+
+
+def test_a_rough_store_weighs_less_in_the_chain():
+    panel = sample_panel(9)
+    rough = rough_store(panel)
+    moved = np.abs(Split.of(rough).chain - Split.of(panel).chain).mean()
+    plain = np.abs(log_sales(rough.y) - log_sales(panel.y))[0].mean() / 9
+    assert moved < 0.2 * plain
+
+
+def test_the_noise_of_a_rough_store_is_its_own():
+    noise = Split.of(rough_store(sample_panel(9))).noise
+    assert noise[0] >= 16.0
+    assert [1.0] * 8 == noise[1:].tolist()
+
+
+def test_a_rough_store_is_believed_less():
+    panel = rough_store(sample_panel(9))
+    fitted = fit_process(panel)
+    high = with_sales(panel, series=0, first=-1, stop=None, sales=3 * panel.y[0, -1])
+    smooth = with_sales(panel, series=1, first=-1, stop=None, sales=3 * panel.y[1, -1])
+    before = fitted.ahead(panel, 1)
+    assert (fitted.ahead(high, 1) - before)[0, 0] < 0.5 * (fitted.ahead(smooth, 1) - before)[1, 0]
+
+
+def test_a_week_of_next_to_nothing_counts_as_a_hundredth_of_the_mean():
+    panel = with_sales(sample_panel(3), series=0, first=50, stop=51, sales=1e-6)
+    mean = panel.y[0].mean()
+    split = Split.of(panel)
+    assert (split.chain + split.levels[0] + split.deviations[0])[50] == pytest.approx(
+        np.log(0.01 * mean)
+    )
+
+
+def rough_store(panel: Panel) -> Panel:
+    """The panel with a first store that sells by the dice."""
+    y = panel.y.copy()
+    y[0] *= np.exp(np.random.default_rng(0).normal(0, 0.5, panel.n_periods))
+    return replace(panel, y=y)
+
+
+# Pools
+
+
+def pooled_twice() -> Panel:
+    """Six stores of the sample as two departments, in turns."""
+    panel = sample_panel(6)
+    return replace(panel, traits={"dept": np.array(["a", "b"] * 3)}, pooled_by="dept")
+
+
+def test_each_pool_is_as_if_it_were_alone():
+    panel = pooled_twice()
+    process, profile = fit_process(panel), fit_profile(panel)
+    for _, rows, pool in panel.pools():
+        alone = fit_process(pool)
+        np.testing.assert_array_equal(process.ahead(panel, 4)[rows], alone.ahead(pool, 4))
+        np.testing.assert_array_equal(process.spread(panel, 4)[rows], alone.spread(pool, 4))
+        np.testing.assert_array_equal(
+            profile.at(pool.series, panel.periods), fit_profile(pool).at(pool.series, panel.periods)
+        )
+    assert (
+        profile.at(("1", "2"), panel.periods)[::-1] == profile.at(("2", "1"), panel.periods)
+    ).all()
+
+
+def test_of_a_pool_that_was_not_there_nothing_is_expected():
+    panel = pooled_twice()
+    process = fit_process(panel)
+    new = replace(panel, traits={"dept": np.array(["a", "new"] * 3)})
+    assert [False, True] * 3 == np.isnan(process.ahead(new, 4)).all(axis=1).tolist()
+    assert [False, True] * 3 == np.isnan(process.spread(new, 4)).all(axis=1).tolist()
+    assert not fit_profile(panel).at(["stranger"], panel.periods).any()
+
+
+def test_a_pool_that_never_sold_is_left_out():
+    panel = pooled_twice()
+    for series in (1, 3, 5):
+        panel = with_sales(panel, series=series, first=0, stop=None, sales=-1.0)
+    assert [False, True] * 3 == np.isnan(fit_process(panel).ahead(panel, 4)).all(axis=1).tolist()

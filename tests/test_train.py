@@ -300,9 +300,12 @@ def test_a_backtest_without_a_file_measures_the_database(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--models", "oracle"], "--models: unknown oracle. Known: arima, ensemble, ets,"),
+        (
+            ["--models", "oracle"],
+            "--models: unknown oracle. Known: arima, catboost, ensemble, ets,",
+        ),
         (["--windows", "100"], "need more than 202 weeks of sales; there are 143. Reduce"),
-        (["--windows", "66", "--models", "arima"], "ARIMA needs a store with at least 65 weeks"),
+        (["--windows", "70", "--models", "arima"], "ARIMA needs a series with at least 56 weeks"),
         (["--predictions", "no/such/folder/out.csv"], "no/such/folder/out.csv cannot be written"),
         (
             ["--json", "/dev/null/out.json"],

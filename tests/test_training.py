@@ -151,8 +151,8 @@ def test_scores_without_the_trees_have_no_mean_of_them() -> None:
 
 
 def test_a_fit_on_too_few_weeks_says_how_many_are_needed() -> None:
-    with pytest.raises(NotEnoughData, match="at least 65 weeks"):
-        fit_models(trained.first_weeks(64), trained.silent)
+    with pytest.raises(NotEnoughData, match="at least 56 weeks"):
+        fit_models(trained.first_weeks(55), trained.silent)
 
 
 def test_every_store_is_fitted() -> None:

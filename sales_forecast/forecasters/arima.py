@@ -21,15 +21,15 @@ from sales_forecast.forecasters import smoothing
 from sales_forecast.forecasters.base import FutureConditions, too_short
 from sales_forecast.forecasters.pooled import fit_profile
 from sales_forecast.panel import SEASON_LENGTH, Array, Panel
-from sales_forecast.profile import CalendarProfile
+from sales_forecast.profile import Profile
 
 T = TypeVar("T")
 
 _ORDER = (0, 1, 1)
 # A slope of the log likelihood at which theta has six digits; the default costs four times more.
 _SEARCH = {"method": "BFGS", "options": {"gtol": 1e-3}}
-MIN_WEEKS = SEASON_LENGTH + 13
-"""A year for the calendar, and a quarter in which it does not repeat itself exactly."""
+MIN_WEEKS = SEASON_LENGTH + 4
+"""A year for the calendar, and some weeks in which it does not repeat itself exactly."""
 
 
 def _theta(values: Array) -> float:
@@ -55,14 +55,16 @@ def _without_gaps(values: Array) -> Array:
 
 
 def by_store(
-    panel: Panel, profile: CalendarProfile, estimate: Callable[[Array], T], model: str
+    panel: Panel, profile: Profile, estimate: Callable[[Array], T], model: str
 ) -> dict[str, T]:
     """Estimate something of each store on its own, from what the calendar leaves over.
 
     A store too short for an estimate gets none. Raises NotEnoughData where no store has enough.
     """
-    adjusted = zip(panel.series, map(_without_gaps, History(panel, profile).adjusted), strict=True)
-    long = {name: row for name, row in adjusted if len(row) >= MIN_WEEKS}
+    adjusted = History(panel, profile).adjusted
+    # Known weeks count: of a few in two years there is nothing to estimate.
+    enough = (~np.isnan(adjusted)).sum(axis=1) >= panel.frequency.periods(MIN_WEEKS)
+    long = {panel.series[row]: _without_gaps(adjusted[row]) for row in np.flatnonzero(enough)}
     found = dict(zip(long, engine.current().map(estimate, [*long.values()]), strict=True))
     if not found:
         raise too_short(panel, model, MIN_WEEKS)
@@ -74,7 +76,7 @@ class FittedArima:
     """One moving average parameter per series, and the calendar profile."""
 
     theta: Mapping[str, float]
-    profile: CalendarProfile
+    profile: Profile
 
     def predict(
         self, history: Panel, horizon: int, conditions: FutureConditions | None = None

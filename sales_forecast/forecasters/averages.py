@@ -9,25 +9,34 @@ from __future__ import annotations
 import numpy as np
 
 from sales_forecast.forecasters.naive import Baseline, or_last_value
-from sales_forecast.panel import SEASON_LENGTH, Array
+from sales_forecast.panel import Array, Panel
 
 _RECENT_WEEKS = 8
 
 
-def _moving_average(y: Array, horizon: int) -> Array:
-    """A week sells the mean of the last 8 weeks."""
-    recent = _known_mean(y[:, -_RECENT_WEEKS:])
-    return np.repeat(or_last_value(recent[:, None], y), horizon, axis=1)
+def _moving_average(history: Panel, horizon: int) -> Array:
+    """A week sells the mean of the last 8 weeks, a day that of the same weekdays."""
+    a_week = history.frequency.a_week
+    recent = history.y[:, -history.frequency.periods(_RECENT_WEEKS) :]
+    weeks = _whole(recent, a_week)
+    mean = _known_mean(weeks)[:, np.arange(horizon) % a_week]
+    return or_last_value(mean, history)
 
 
-def _seasonal_average(y: Array, horizon: int) -> Array:
+def _seasonal_average(history: Panel, horizon: int) -> Array:
     """A week sells the mean of the same week of all known years."""
-    n_series, n_periods = y.shape
-    missing = -n_periods % SEASON_LENGTH
-    years = np.hstack([np.full((n_series, missing), np.nan), y])
-    # As many whole years as there are: a column is 52 - column weeks before the next week.
-    mean = _known_mean(years.reshape(n_series, -1, SEASON_LENGTH))
-    return or_last_value(mean[:, np.arange(horizon) % SEASON_LENGTH], y)
+    season = history.frequency.season
+    mean = _known_mean(_whole(history.y, season))
+    return or_last_value(mean[:, np.arange(horizon) % season], history)
+
+
+def _whole(y: Array, length: int) -> Array:
+    """Return float64[n_series, n, length]: the last column is that of the last period.
+
+    As many whole lengths as there are, so that a column repeats in the period `length` later.
+    """
+    missing = np.full((len(y), -y.shape[1] % length), np.nan)
+    return np.hstack([missing, y]).reshape(len(y), -1, length)
 
 
 def _known_mean(values: Array) -> Array:

@@ -21,11 +21,11 @@ FutureConditions = Mapping[str, Array]
 
 
 def too_short(panel: Panel, model: str, needed: int) -> NotEnoughData:
-    """Return the error for a panel in which no store has `needed` weeks with sales."""
-    longest = int((panel.y > 0).sum(axis=1).max())
+    """Return the error for a panel in which no series has `needed` weeks with sales."""
+    longest = int((panel.y > 0).sum(axis=1).max()) // panel.frequency.a_week
     return NotEnoughData(
-        f"{model} needs a store with at least {needed} weeks of sales, to learn from yearly change;"
-        f" the longest has {longest}. Load more history.",
+        f"{model} needs a series with at least {needed} weeks of sales, to learn from yearly "
+        f"change; the longest has {longest}. Load more history.",
         {"weeks": longest, "needed": needed},
     )
 

@@ -19,7 +19,7 @@ from sales_forecast.forecasters.arima import by_store
 from sales_forecast.forecasters.base import FutureConditions
 from sales_forecast.forecasters.pooled import fit_profile
 from sales_forecast.panel import Array, Panel
-from sales_forecast.profile import CalendarProfile
+from sales_forecast.profile import Profile
 
 _NAMES = ("smoothing_level", "smoothing_trend", "damping_trend")
 
@@ -60,7 +60,7 @@ class FittedEts:
     """Three parameters per series, and the calendar profile."""
 
     parameters: Mapping[str, Array]
-    profile: CalendarProfile
+    profile: Profile
 
     def predict(
         self, history: Panel, horizon: int, conditions: FutureConditions | None = None

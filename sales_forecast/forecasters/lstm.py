@@ -20,7 +20,7 @@ from sales_forecast.features import LARGEST_CHANGE, History
 from sales_forecast.forecasters.base import FutureConditions, too_short
 from sales_forecast.forecasters.pooled import fit_profile
 from sales_forecast.panel import SEASON_LENGTH, Array, Panel
-from sales_forecast.profile import CalendarProfile
+from sales_forecast.profile import Profile
 
 MIN_WEEKS = SEASON_LENGTH + 13
 STEPS = 13
@@ -107,7 +107,7 @@ class FittedLstm:
     """One network, and the calendar profile that it stands on."""
 
     network: _Network
-    profile: CalendarProfile
+    profile: Profile
 
     def predict(
         self, history: Panel, horizon: int, conditions: FutureConditions | None = None

@@ -7,8 +7,8 @@ within a store they say hardly anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import linalg, optimize, stats
@@ -18,7 +18,7 @@ from sales_forecast.forecasters.base import FutureConditions, too_short
 from sales_forecast.forecasters.once import once
 from sales_forecast.gaussian import Hyperparameters, Weeks, components, observed
 from sales_forecast.panel import SEASON_LENGTH, Array, Panel
-from sales_forecast.profile import CalendarProfile, PooledProcess, Split
+from sales_forecast.profile import PooledProcess, Process, ProcessByPool, Profile, Split
 
 # Where the search starts and what it is drawn to: standard deviations of log sales, and years.
 # From what retail is like: a holiday moves a week by some tens of percent, a month by some percent.
@@ -32,9 +32,12 @@ _STORE = Hyperparameters(
     season=0.06**2, season_length=0.7, month=0.01**2, large_events=0.02**2, small_events=0.01**2,
     noise=0.02**2,
 )  # fmt: skip
+_CHAIN_SPREAD, _STORE_SPREAD = 0.2, 0.15
+"""Standard deviations of log sales up to which that holds as it stands."""
 _PRIOR_SPREAD = 0.7
 """The standard deviation of the logarithm of each."""
 _MOST_STEPS = 60
+_MOST_GROUPS = 4
 _NOWHERE = 1e12
 """Worse than anything: a search that leaps there steps back."""
 
@@ -50,32 +53,54 @@ class _Scatter:
 
 
 @once
-def fit_process(panel: Panel) -> PooledProcess:
-    """Estimate both processes from all of a panel."""
+def fit_process(panel: Panel) -> Process:
+    """Estimate both processes of every pool from all of a panel."""
+    with threadpool_limits(limits=1):  # small matrices: on busy cores threads cost tenfold
+        if panel.pooled_by is None:
+            return _fit_pool(panel)
+        pools = panel.pools()
+        return ProcessByPool({name: _fit_pool(pool) for name, _, pool in pools if _sells(pool)})
+
+
+def _sells(pool: Panel) -> bool:
+    return bool((pool.y > 0).any())
+
+
+def _fit_pool(panel: Panel) -> PooledProcess:
     pivot = panel.periods[-1]
     split = Split.of(panel)
     known = ~np.isnan(split.chain)
     chain = split.chain[known]
+    # The largest groups of smooth stores tell what all are like.
+    smooth = [(series, week) for series, week, noise in split.alike() if noise == 1]
+    telling = sorted(smooth, key=lambda alike: -len(alike[0]) * len(alike[1]))[:_MOST_GROUPS]
     alike = [
         _Scatter(Weeks.of(panel.periods[week], pivot), values.T @ values, len(values))
-        for series, week in split.alike()
+        for series, week in telling
         for values in [split.deviations[np.ix_(series, week)]]
     ]
-    with threadpool_limits(limits=1):  # small matrices: on busy cores threads cost tenfold
-        weeks = Weeks.of(panel.periods[known], pivot)
-        of_chain = _fit(_CHAIN, [_Scatter(weeks, np.outer(chain, chain), 1)])
-        return PooledProcess(of_chain, _fit(_STORE, alike), pivot)
+    weeks = Weeks.of(panel.periods[known], pivot)
+    of_chain = _fit(_CHAIN, _CHAIN_SPREAD, [_Scatter(weeks, np.outer(chain, chain), 1)])
+    return PooledProcess(of_chain, _fit(_STORE, _STORE_SPREAD, alike), pivot)
 
 
 @once
-def fit_profile(panel: Panel) -> CalendarProfile:
+def fit_profile(panel: Panel) -> Profile:
     """Return the calendar part of log sales, as far as a panel tells."""
     return fit_process(panel).calendar(panel)
 
 
-def _fit(prior: Hyperparameters, scatters: Iterable[_Scatter]) -> Hyperparameters:
-    """Return the hyperparameters of highest posterior density."""
-    middle = prior.logs()
+def _fit(prior: Hyperparameters, spread: float, scatters: Sequence[_Scatter]) -> Hyperparameters:
+    """Return the hyperparameters of highest posterior density.
+
+    `prior`: what values of a standard deviation of up to `spread` are like; of those that vary
+    more, the variances are expected to be larger alike.
+    """
+    total = sum(np.trace(scatter.products) for scatter in scatters)
+    count = sum(scatter.n_series * len(scatter.products) for scatter in scatters)
+    larger = max(1.0, total / count / spread**2) if count else 1.0
+    scaled = {name: larger * getattr(prior, name) for name in Hyperparameters.variances()}
+    middle = replace(prior, **scaled).logs()
 
     def loss(logs: Array) -> tuple[float, Array]:
         away = (logs - middle) / _PRIOR_SPREAD
@@ -117,9 +142,9 @@ def _misfit(of: Hyperparameters, scatter: _Scatter) -> tuple[float, Array]:
 
 @dataclass(frozen=True, eq=False)
 class FittedPooled:
-    """Both processes, fitted."""
+    """Both processes of every pool, fitted."""
 
-    process: PooledProcess
+    process: Process
 
     def predict(
         self, history: Panel, horizon: int, conditions: FutureConditions | None = None
@@ -146,7 +171,7 @@ class PooledForecaster:
 
     def fit(self, panel: Panel) -> FittedPooled:
         """Estimate the hyperparameters. Raises NotEnoughData where no store has a year."""
-        if not ((panel.y > 0).sum(axis=1) >= SEASON_LENGTH).any():
+        if not ((panel.y > 0).sum(axis=1) >= panel.frequency.season).any():
             raise too_short(panel, "The pooled process", SEASON_LENGTH)
         return FittedPooled(fit_process(panel))
 

@@ -22,13 +22,15 @@ from sales_forecast import engine
 from sales_forecast.features import LARGEST_CHANGE, History, Index, features
 from sales_forecast.forecasters.base import FutureConditions, too_short
 from sales_forecast.forecasters.pooled import fit_profile
-from sales_forecast.panel import CONDITIONS, SEASON_LENGTH, Array, Panel
-from sales_forecast.profile import CalendarProfile, log_sales
+from sales_forecast.panel import SEASON_LENGTH, Array, Panel
+from sales_forecast.profile import Profile, log_sales
 
 # Every step 1..52 can be asked; these are enough for the trees to learn how step matters.
 _TRAINING_STEPS = (1, 2, 4, 8, 13, 26, 39, 52)
-# A year for the reference, and a quarter of changes against it to learn from.
-MIN_WEEKS = SEASON_LENGTH + 13
+# A year for the reference, and some changes against it to learn from.
+MIN_WEEKS = SEASON_LENGTH + 4
+MOST_ROWS = 400_000
+"""Rows of one week are alike in all series: more cost time and tell little."""
 
 
 class Regressor(Protocol):
@@ -48,18 +50,28 @@ class Regressor(Protocol):
 
 
 def training_rows(panel: Panel, part: slice = slice(None)) -> tuple[Index, Index, Index]:
-    """Return (series, origin, target) of every row that a panel can teach, three int64[n].
+    """Return (series, origin, target) of the rows that a panel can teach, three int64[n].
 
-    A row needs a year of history at its origin, and a known target. `part`: of which series.
+    A row needs a year of history at its origin, and a known target. Of more than `MOST_ROWS`, a
+    random sample, the same each time. `part`: of which series.
     """
     known = panel.y[part] > 0
+    season = panel.frequency.season
     rows = []
-    for step in _TRAINING_STEPS:
-        series, target = np.nonzero(known[:, SEASON_LENGTH + step :])
-        target = target + SEASON_LENGTH + step
+    for step in map(panel.frequency.periods, _TRAINING_STEPS):
+        series, target = np.nonzero(known[:, season + step :])
+        target = target + season + step
         rows.append(np.stack([series, target - step, target]))
-    series, origin, target = np.concatenate(rows, axis=1)
+    series, origin, target = _some(np.concatenate(rows, axis=1))
     return series + (part.start or 0), origin, target
+
+
+def _some(rows: Index) -> Index:
+    """Return the columns of an array, or as many of them as are enough to learn from."""
+    n = rows.shape[1]
+    if n <= MOST_ROWS:
+        return rows
+    return rows[:, np.sort(np.random.default_rng(0).choice(n, MOST_ROWS, replace=False))]
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,7 @@ class TrainingSet:
     """Log sales over the log reference: the change that the calendar does not explain."""
 
 
-def training_set(panel: Panel, profile: CalendarProfile) -> TrainingSet:
+def training_set(panel: Panel, profile: Profile) -> TrainingSet:
     """Build the training set of a panel. Raises NotEnoughData below `MIN_WEEKS` weeks."""
     rows = training_part(History(panel, profile))
     if not len(rows.y):
@@ -84,7 +96,8 @@ def training_part(history: History, part: slice = slice(None)) -> TrainingSet:
     series, origin, target = training_rows(history.panel, part)
     sold = log_sales(history.panel.y)[series, target]
     change = sold - history.log_reference(series, origin, target)
-    usable = ~np.isnan(change) & (history.panel.n_periods >= MIN_WEEKS)
+    enough = history.panel.n_periods >= history.panel.frequency.periods(MIN_WEEKS)
+    usable = ~np.isnan(change) & enough
     conditions = history.observed_conditions(series, target)
     X = features(history, series, origin, target, conditions)
     return TrainingSet(X[usable], np.clip(change[usable], -LARGEST_CHANGE, LARGEST_CHANGE))
@@ -95,7 +108,7 @@ class FittedRegressor:
     """One regressor, fitted to the training set, and the calendar profile that it stands on."""
 
     regressor: Regressor
-    profile: CalendarProfile
+    profile: Profile
 
     def predict(
         self, history: Panel, horizon: int, conditions: FutureConditions | None = None
@@ -106,8 +119,8 @@ class FittedRegressor:
         known = None
         if conditions is not None:
             unknown = np.full((history.n_series, horizon), np.nan)
-            values = [conditions.get(name, unknown).ravel() for name in CONDITIONS]
-            known = np.stack(values, axis=1)
+            values = [conditions.get(name, unknown).ravel() for name in history.conditions]
+            known = np.column_stack([np.zeros((len(rows[0]), 0)), *values])
         X = features(past, *rows, known)
         change = np.asarray(self.regressor.predict(X), dtype=np.float64)
         sales: Array = np.exp(past.log_reference(*rows) + change)

@@ -73,7 +73,9 @@ class ModelEngine:
                 "code builds. Run `python train.py` again."
             )
         self._session = _session(bundle.trees)
-        self._history = History(panel, manifest.calendar.profile())
+        profile = manifest.calendar.profile()
+        self._process = profile.process
+        self._history = History(panel, profile)
         self._theta = manifest.theta
         self._forecasting = set(manifest.answered_by.forecasts.values())
         self._last = panel.n_periods - 1
@@ -123,7 +125,7 @@ class ModelEngine:
         return smoothing.forecast(self._history, self._theta, MAX_STEPS)
 
     def _pooled(self) -> Array:
-        return np.exp(self._history.profile.process.ahead(self._history.panel, MAX_STEPS))
+        return np.exp(self._process.ahead(self._history.panel, MAX_STEPS))
 
 
 def _session(trees: bytes) -> onnxruntime.InferenceSession:

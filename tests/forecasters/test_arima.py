@@ -35,8 +35,8 @@ def test_parameters_are_each_stores_own_and_invertible():
     assert all(-1 < value < 1 for value in theta.values())
 
 
-def test_a_store_of_64_weeks_gets_no_parameter_and_the_median_answers_for_it():
-    panel = with_sales(sample_panel(4), series=3, first=0, stop=143 - 64, sales=np.nan)
+def test_a_store_of_55_weeks_gets_no_parameter_and_the_median_answers_for_it():
+    panel = with_sales(sample_panel(4), series=3, first=0, stop=143 - 55, sales=np.nan)
     fitted = ARIMA.fit(panel)
     assert {"1", "2", "3"} == fitted.theta.keys()
     theta = {**fitted.theta, "4": float(np.median([*fitted.theta.values()]))}
@@ -44,8 +44,8 @@ def test_a_store_of_64_weeks_gets_no_parameter_and_the_median_answers_for_it():
     np.testing.assert_array_equal(expected, fitted.predict(panel, 4))
 
 
-def test_a_store_of_65_weeks_gets_a_parameter():
-    panel = with_sales(sample_panel(4), series=3, first=0, stop=143 - 65, sales=np.nan)
+def test_a_store_of_56_weeks_gets_a_parameter():
+    panel = with_sales(sample_panel(4), series=3, first=0, stop=143 - 56, sales=np.nan)
     assert {"1", "2", "3", "4"} == ARIMA.fit(panel).theta.keys()
 
 
@@ -65,11 +65,11 @@ def test_conditions_do_not_matter():
     np.testing.assert_array_equal(fitted.predict(panel, 4), fitted.predict(panel, 4, storm))
 
 
-def test_a_panel_without_any_store_of_65_weeks_is_refused():
+def test_a_panel_without_any_store_of_56_weeks_is_refused():
     panel = sample_panel(2)
     for store in range(2):
-        panel = with_sales(panel, series=store, first=0, stop=80, sales=np.nan)
-    with pytest.raises(NotEnoughData, match="at least 65 weeks of sales"):
+        panel = with_sales(panel, series=store, first=0, stop=88, sales=np.nan)
+    with pytest.raises(NotEnoughData, match="at least 56 weeks of sales"):
         ARIMA.fit(panel)
 
 

@@ -136,8 +136,8 @@ def test_where_the_weeks_before_the_inner_windows_are_too_few_all_weigh_the_same
 
 
 def test_a_panel_too_short_for_a_member_is_refused():
-    with pytest.raises(NotEnoughData, match="at least 65 weeks of sales"):
-        EnsembleForecaster(MEMBERS).fit(sample_panel(2, n_weeks=64))
+    with pytest.raises(NotEnoughData, match="at least 56 weeks of sales"):
+        EnsembleForecaster(MEMBERS).fit(sample_panel(2, n_weeks=55))
 
 
 # The mean

@@ -56,8 +56,8 @@ def test_a_series_of_which_nothing_is_known_has_no_forecast():
     )
 
 
-def test_a_store_of_64_weeks_gets_no_parameters_and_the_median_answers_for_it():
-    panel = with_sales(sample_panel(4), series=3, first=0, stop=143 - 64, sales=NAN)
+def test_a_store_of_55_weeks_gets_no_parameters_and_the_median_answers_for_it():
+    panel = with_sales(sample_panel(4), series=3, first=0, stop=143 - 55, sales=NAN)
     fitted = ETS.fit(panel)
     assert {"1", "2", "3"} == fitted.parameters.keys()
     history = History(panel, fitted.profile)
@@ -74,9 +74,9 @@ def test_conditions_do_not_matter():
     np.testing.assert_array_equal(fitted.predict(panel, 4), fitted.predict(panel, 4, storm))
 
 
-def test_a_panel_without_any_store_of_65_weeks_is_refused():
-    with pytest.raises(NotEnoughData, match="at least 65 weeks of sales"):
-        ETS.fit(sample_panel(2, n_weeks=64))
+def test_a_panel_without_any_store_of_56_weeks_is_refused():
+    with pytest.raises(NotEnoughData, match="at least 56 weeks of sales"):
+        ETS.fit(sample_panel(2, n_weeks=55))
 
 
 def test_sales_that_never_move_are_forecast_as_they_are():

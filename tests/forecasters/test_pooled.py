@@ -47,9 +47,9 @@ def test_its_slope_is_that_of_small_steps():
 
 def test_noise_is_told_from_drift():
     rng = np.random.default_rng(0)
-    noisy = pooled._fit(pooled._STORE, [scatter(rng.normal(0, 0.05, (20, 60)))])
+    noisy = pooled._fit(pooled._STORE, 0.15, [scatter(rng.normal(0, 0.05, (20, 60)))])
     drifting = pooled._fit(
-        pooled._STORE, [scatter(np.cumsum(rng.normal(0, 0.02, (20, 60)), axis=1))]
+        pooled._STORE, 0.15, [scatter(np.cumsum(rng.normal(0, 0.02, (20, 60)), axis=1))]
     )
     # A drift of two days is noise to one who sees weeks.
     assert 0.04 < np.sqrt(noisy.noise + noisy.fast_drift) < 0.06
@@ -167,3 +167,18 @@ def test_an_accident_of_one_week_moves_the_next_ones_little():
     accident = with_sales(panel, series=0, first=140, stop=141, sales=1.0)
     moved = fitted.predict(accident, 4) / fitted.predict(panel, 4)
     assert (np.abs(moved - 1) < 0.15).all()
+
+
+def test_series_that_vary_ten_times_as_much_have_variances_a_hundred_times_as_large():
+    values = np.random.default_rng(0).normal(0, 0.5, (5, 60)).cumsum(axis=1) * 0.3
+    small = pooled._fit(pooled._STORE, 0.15, [scatter(values)])
+    large = pooled._fit(pooled._STORE, 0.15, [scatter(10 * values)])
+    for name in Hyperparameters.variances():
+        assert getattr(large, name) == pytest.approx(100 * getattr(small, name), rel=0.2)
+    assert large.slow_length == pytest.approx(small.slow_length, rel=0.2)
+
+
+def test_all_but_the_lengths_are_variances():
+    assert {"fast_length", "slow_length", "season_length"} == set(Hyperparameters.names()) - set(
+        Hyperparameters.variances()
+    )

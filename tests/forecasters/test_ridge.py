@@ -49,6 +49,6 @@ def test_the_forecast_is_the_reference_and_the_change():
 
 
 def test_too_few_weeks_are_refused():
-    panel = sample_panel(2, n_weeks=64)
-    with pytest.raises(NotEnoughData, match="at least 65 weeks of sales"):
+    panel = sample_panel(2, n_weeks=55)
+    with pytest.raises(NotEnoughData, match="at least 56 weeks of sales"):
         RIDGE.fit(panel)

@@ -1,0 +1,224 @@
+"""Other forms of files: a folder of departments, and one's own file with a description."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sales_forecast.errors import DataRefused
+from sales_forecast.panel import DAILY
+from sales_forecast.sources import read_panel, read_sales
+from tests.docs import code_blocks
+
+# Departments
+
+TRAIN = """Store,Dept,Date,Weekly_Sales,IsHoliday
+1,2,2010-02-05,100.5,FALSE
+1,2,2010-02-12,-4.25,TRUE
+1,10,2010-02-05,50,FALSE
+12,2,2010-02-05,300,FALSE
+12,2,2010-02-19,310,FALSE
+"""
+_MARKDOWNS = "MarkDown1,MarkDown2,MarkDown3,MarkDown4,MarkDown5"
+FEATURES = f"""Store,Date,Temperature,Fuel_Price,{_MARKDOWNS},CPI,Unemployment,IsHoliday
+1,2010-02-05,42.3,2.5,NA,NA,NA,NA,NA,211.1,8.1,FALSE
+1,2010-02-12,38.5,2.6,10,-2.5,NA,NA,NA,211.2,8.1,TRUE
+1,2010-02-19,39.9,2.6,NA,NA,NA,NA,NA,211.3,8.1,FALSE
+12,2010-02-05,70.1,2.9,NA,NA,NA,NA,NA,126.4,13.9,FALSE
+12,2010-02-12,70.2,2.9,NA,NA,NA,NA,NA,126.5,13.9,TRUE
+12,2010-02-19,70.3,2.9,NA,NA,NA,NA,NA,126.6,13.9,FALSE
+12,2013-07-26,99.9,3.9,1,2,3,4,5,NA,NA,FALSE
+"""
+STORES = "Store,Type,Size\r1,A,151315\r12,B,112238"  # old Mac line ends, as the public file has
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "train.csv.gz").write_bytes(gzip.compress(TRAIN.encode()))
+    (tmp_path / "features.csv").write_text(FEATURES)
+    (tmp_path / "stores.csv").write_bytes(STORES.encode())
+    return tmp_path
+
+
+def test_a_series_is_a_department_of_a_store(folder: Path) -> None:
+    panel = read_panel(folder, "departments")
+
+    assert ("1-2", "1-10", "12-2") == panel.series
+    assert ["2010-02-05", "2010-02-12", "2010-02-19"] == [str(week) for week in panel.periods]
+    nan = np.nan
+    expected = [[100.5, -4.25, nan], [50.0, nan, nan], [300.0, nan, 310.0]]
+    np.testing.assert_array_equal(panel.y, expected)
+
+
+def test_conditions_are_those_of_the_store_and_markdowns_are_among_them(folder: Path) -> None:
+    conditions = read_panel(folder, "departments").conditions
+
+    np.testing.assert_array_equal(conditions["Holiday_Flag"], [[0, 1, 0]] * 3)
+    np.testing.assert_array_equal(conditions["CPI"][:, 0], [211.1, 211.1, 126.4])
+    np.testing.assert_array_equal(conditions["MarkDown2"][0], [np.nan, -2.5, np.nan])
+
+
+def test_what_a_store_is_comes_along_and_departments_are_the_pools(folder: Path) -> None:
+    panel = read_panel(folder, "departments")
+
+    assert ["A", "A", "B"] == panel.traits["type"].tolist()
+    assert [151315.0, 151315.0, 112238.0] == panel.traits["size"].tolist()
+    pools = {label: pool.series for label, _, pool in panel.pools()}
+    assert {"2": ("1-2", "12-2"), "10": ("1-10",)} == pools
+
+
+def test_departments_add_up_to_stores_for_the_database(folder: Path) -> None:
+    rows = read_sales(folder, "departments")
+
+    assert [1, 1, 12, 12] == rows.store.tolist()
+    assert [150.5, -4.25, 300.0, 310.0] == rows.sales.tolist()
+    assert [0.0, 1.0, 0.0, 0.0] == rows.conditions["Holiday_Flag"].tolist()
+    assert [211.1, 211.2, 126.4, 126.6] == rows.conditions["CPI"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        ("train.csv", "1,10,", "1,2,", r"line 4, column Date: \(store, department\) \(1, 2\) alre"),
+        ("train.csv", "300", "NA", r"line 5, column Weekly_Sales: 'NA' is not a finite number"),
+        ("train.csv", "TRUE", "1", r"line 3, column IsHoliday: '1' is not TRUE or FALSE"),
+        ("train.csv", "12,2,2010-02-19", "12,2,2010-02-20", r"line 6, column Date: .* is a Sat"),
+        ("train.csv", "1,10,", "1,x,", r"line 4, column Dept: 'x' is not a dept number"),
+        ("features.csv", "42.3", "warm", r"line 2, column Temperature: 'warm' is not .*, or NA"),
+        ("features.csv", "Temperature", "Warmth", r"features\.csv, line 1: wrong columns"),
+        ("stores.csv", "12,B,112238", "13,B,112238", "has no row for store 12, which has sales"),
+        ("stores.csv", "12,B,", "12,,", "line 3, column Type: the cell is empty"),
+    ],
+)
+def test_what_is_wrong_in_a_folder_is_named_with_its_place(
+    folder: Path, file: str, old: str, new: str, says: str
+) -> None:
+    contents = {"train.csv": TRAIN, "features.csv": FEATURES, "stores.csv": STORES}
+    (folder / file).write_bytes(contents[file].replace(old, new, 1).encode())
+
+    with pytest.raises(DataRefused, match=says):
+        read_panel(folder, "departments")
+
+
+def test_a_folder_must_hold_the_three_files(folder: Path, tmp_path: Path) -> None:
+    (folder / "features.csv").unlink()
+    with pytest.raises(DataRefused, match=r"has neither features\.csv nor features\.csv\.gz"):
+        read_panel(folder, "departments")
+    with pytest.raises(DataRefused, match="reads a folder with train, features and stores"):
+        read_panel(tmp_path / "stores.csv", "departments")
+
+
+def test_a_store_without_conditions_of_a_week_cannot_be_stored(folder: Path) -> None:
+    (folder / "features.csv").write_text(FEATURES.replace("211.2", "NA"))
+    read_panel(folder, "departments")
+    with pytest.raises(DataRefused, match="some week with sales has no CPI in `features`"):
+        read_sales(folder, "departments")
+
+
+# One's own file
+
+OWN = """series = ["shop", "article"]
+date = "week"
+target = "revenue"
+known_in_advance = ["promotion"]
+conditions = ["rain"]
+traits = ["region"]
+pooled_by = "article"
+holiday = "bank_holiday"
+"""
+SALES = """week,shop,article,region,revenue,promotion,rain,bank_holiday,comment
+05-01-2024,north,007,x,10,0,1.5,0,first
+12-01-2024,north,007,x,12,1,,1,
+19-01-2024,north,007,x,NA,1,NA,0,yet to come
+05-01-2024,east,7,y,20,0,0,0,
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Callable[..., tuple[Path, str]]:
+    def write(layout: str = OWN, sales: str = SALES) -> tuple[Path, str]:
+        (tmp_path / "my.toml").write_text(layout)
+        (tmp_path / "sales.csv").write_text(sales)
+        return tmp_path / "sales.csv", str(tmp_path / "my.toml")
+
+    return write
+
+
+Own = Callable[..., tuple[Path, str]]
+
+
+def test_columns_mean_what_the_description_says(own: Own) -> None:
+    panel = read_panel(*own())
+
+    assert ("east-7", "north-007") == panel.series
+    assert ["2024-01-05", "2024-01-12"] == [str(week) for week in panel.periods]
+    np.testing.assert_array_equal(panel.y, [[20.0, np.nan], [10.0, 12.0]])
+    np.testing.assert_array_equal(panel.conditions["rain"], [[0.0, np.nan], [1.5, np.nan]])
+    np.testing.assert_array_equal(panel.conditions["Holiday_Flag"], [[0.0, np.nan], [0.0, 1.0]])
+    assert {"shop": ["east", "north"], "article": ["7", "007"], "region": ["y", "x"]} == {
+        name: values.tolist() for name, values in panel.traits.items()
+    }
+    assert "article" == panel.pooled_by
+
+
+def test_what_is_planned_reaches_beyond_what_was_sold(own: Own) -> None:
+    panel = read_panel(*own())
+    expected = [[0.0, np.nan, np.nan], [0.0, 1.0, 1.0]]
+    np.testing.assert_array_equal(panel.plan["promotion"], expected)
+
+
+def test_what_is_shut_by_plan_has_no_sales_to_forecast(own: Own) -> None:
+    layout = 'series = ["s"]\ndate = "d"\ntarget = "y"\nfrequency = "daily"\nopen = "o"\n'
+    panel = read_panel(*own(layout, "s,d,y,o\n1,2024-01-05,9,1\n1,2024-01-06,0,0\n"))
+
+    assert DAILY == panel.frequency
+    np.testing.assert_array_equal(panel.y, [[9.0]])
+    np.testing.assert_array_equal(panel.plan["open"], [[1.0, 0.0]])
+    assert ("1",) == panel.series
+    assert not panel.traits
+
+
+@pytest.mark.parametrize(
+    ("layout", "sales", "says"),
+    [
+        (OWN.replace('"week"', '"shop"'), SALES, r"my\.toml: .*column 'shop' is named twice"),
+        (OWN.replace('"article"\n', '"size"\n'), SALES, "pooled_by 'size' is neither in series"),
+        (OWN.replace("date", "day"), SALES, r"my\.toml: describes no layout: date: Field required"),
+        (OWN + "colour = 1\n", SALES, "colour: Extra inputs are not permitted"),
+        (OWN + 'open = "rain"\n', SALES, "column 'rain' is named twice"),
+        (OWN + 'open = "comment"\n', SALES, "open is for daily sales"),
+        ("series = [", SALES, r"my\.toml: is not TOML"),
+        (OWN, SALES.replace("revenue", "income"), r"line 1: wrong columns \(missing: revenue\)"),
+        (OWN, SALES.replace("12,1,,1", "12,1,wet,1"), "line 3, column rain: 'wet' is not"),
+        (OWN, SALES.replace("12-01-2024,north,007,x", "12-01-2024,north,007,y"),
+         "line 3, column region: series north-007 was x before and is y here"),
+        (OWN, SALES.replace("12-01-2024", "05-01-2024"), "series .* already has the week"),
+        (OWN, SALES.replace("10,", "NA,").replace("12,1", ",1").replace("20,", ","),
+         "column revenue: no row has sales"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_ones_own_is_named(own: Own, layout: str, sales: str, says: str) -> None:
+    with pytest.raises(DataRefused, match=says):
+        read_panel(*own(layout, sales))
+
+
+def test_a_description_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataRefused, match=r"no\.toml: cannot be read: No such file"):
+        read_panel(tmp_path / "sales.csv", str(tmp_path / "no.toml"))
+
+
+def test_sales_of_others_than_stores_are_not_for_the_database(own: Own) -> None:
+    with pytest.raises(DataRefused, match="the database holds weekly sales of stores, and layout"):
+        read_sales(*own())
+
+
+def test_the_example_in_the_documentation_is_read_as_it_stands(own: Own) -> None:
+    description, sales = code_blocks("layouts.md", "toml")[0], code_blocks("layouts.md", "csv")[0]
+    panel = read_panel(*own(description, sales))
+
+    assert ("berlin-88", "berlin-103", "bonn-103") == panel.series
+    assert panel.plan["promotion"].shape[1] == panel.n_periods + 1
