@@ -68,6 +68,10 @@ class FakePredictor:
             for week in range(1, steps + 1)
         ]
 
+    def warnings_for(self, store: int) -> tuple[str, ...]:
+        self._known(store, "store_id")
+        return self.warnings
+
     def describe(self) -> dict[str, object]:
         return {
             "version": self.version,

@@ -52,8 +52,8 @@ class Regressor(Protocol):
 def training_rows(panel: Panel, part: slice = slice(None)) -> tuple[Index, Index, Index]:
     """Return (series, origin, target) of the rows that a panel can teach, three int64[n].
 
-    A row needs a year of history at its origin, and a known target. Of more than `MOST_ROWS`, a
-    random sample, the same each time. `part`: of which series.
+    A row needs a year of history at its origin, and a known target. Of each step at most its share
+    of `MOST_ROWS`, drawn at random, the same each time. `part`: of which series.
     """
     known = panel.y[part] > 0
     season = panel.frequency.season
@@ -61,17 +61,19 @@ def training_rows(panel: Panel, part: slice = slice(None)) -> tuple[Index, Index
     for step in map(panel.frequency.periods, _TRAINING_STEPS):
         series, target = np.nonzero(known[:, season + step :])
         target = target + season + step
-        rows.append(np.stack([series, target - step, target]))
-    series, origin, target = _some(np.concatenate(rows, axis=1))
+        some = _some(len(series), step)
+        rows.append(np.stack([series[some], target[some] - step, target[some]]))
+    series, origin, target = np.concatenate(rows, axis=1)
     return series + (part.start or 0), origin, target
 
 
-def _some(rows: Index) -> Index:
-    """Return the columns of an array, or as many of them as are enough to learn from."""
-    n = rows.shape[1]
-    if n <= MOST_ROWS:
-        return rows
-    return rows[:, np.sort(np.random.default_rng(0).choice(n, MOST_ROWS, replace=False))]
+def _some(n: int, seed: int) -> Index | slice:
+    """Return the places of n rows of a step that are enough to learn from."""
+    enough = MOST_ROWS // len(_TRAINING_STEPS)
+    if n <= enough:
+        return slice(None)
+    places: Index = np.sort(np.random.default_rng(seed).choice(n, enough, replace=False))
+    return places
 
 
 @dataclass(frozen=True)

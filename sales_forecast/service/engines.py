@@ -25,6 +25,8 @@ from sales_forecast.forecasters.naive import GROWTH
 from sales_forecast.panel import CONDITIONS, SEASON_LENGTH, Array, Panel
 
 MAX_STEPS = SEASON_LENGTH
+YOUNG_WEEKS = SEASON_LENGTH
+"""With fewer known weeks, a store is answered for by what all stores do."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,13 @@ class Engine(Protocol):
 
     def forecasts(self) -> Mapping[str, Array]:
         """Return model -> float64[n_series, MAX_STEPS]: the weeks after the history."""
+        ...
+
+    def widening(self) -> Array:
+        """Return float64[n_series, MAX_STEPS]: how much wider intervals are than those measured.
+
+        1 for a store of a year or more; NaN where nothing says how much.
+        """
         ...
 
 
@@ -121,11 +130,24 @@ class ModelEngine:
         models = {"arima": self._arima, "pooled": self._pooled}
         return {model: models[model]() for model in self._forecasting}
 
+    def widening(self) -> Array:
+        """See `Engine.widening`. By as much as the process is less sure of a young store."""
+        panel = self._history.panel
+        spread = self._process.spread(panel, MAX_STEPS)
+        wider = np.maximum(spread / np.median(spread, axis=0), 1.0)
+        return np.where(young(panel)[:, None], wider, 1.0)
+
     def _arima(self) -> Array:
         return smoothing.forecast(self._history, self._theta, MAX_STEPS)
 
     def _pooled(self) -> Array:
         return np.exp(self._process.ahead(self._history.panel, MAX_STEPS))
+
+
+def young(panel: Panel) -> npt.NDArray[np.bool_]:
+    """Return bool[n_series]: whether fewer than `YOUNG_WEEKS` weeks of a store are known."""
+    few: npt.NDArray[np.bool_] = (panel.y > 0).sum(axis=1) < YOUNG_WEEKS
+    return few
 
 
 def _session(trees: bytes) -> onnxruntime.InferenceSession:
@@ -145,6 +167,7 @@ class BaselineEngine:
 
     def __init__(self, panel: Panel) -> None:
         n = panel.n_periods
+        self._panel = panel
         past = [GROWTH.predict(panel.until(panel.periods[week - 1]), 1) for week in range(1, n)]
         self._n_periods = n
         self._ahead = GROWTH.predict(panel, MAX_STEPS)
@@ -159,3 +182,8 @@ class BaselineEngine:
     def forecasts(self) -> Mapping[str, Array]:
         """See `Engine.forecasts`."""
         return {GROWTH.name: self._ahead}
+
+    def widening(self) -> Array:
+        """See `Engine.widening`."""
+        wider = np.where(young(self._panel), np.nan, 1.0)
+        return np.repeat(wider[:, None], MAX_STEPS, axis=1)

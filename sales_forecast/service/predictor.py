@@ -11,17 +11,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import islice
 
 import numpy as np
 
 from sales_forecast import calendar
 from sales_forecast.bundle import Bundle
 from sales_forecast.errors import InvalidRequest, NotReady, UnknownStore
-from sales_forecast.intervals import LEVELS, Intervals
+from sales_forecast.intervals import LEVELS
 from sales_forecast.manifest import ForecastChoice, IntervalLevel
 from sales_forecast.panel import CONDITIONS, DAYS_PER_PERIOD, Array, Panel
-from sales_forecast.service.engines import MAX_STEPS, BaselineEngine, Engine, ModelEngine
+from sales_forecast.service.bounds import Bounds, interval
+from sales_forecast.service.engines import MAX_STEPS, BaselineEngine, Engine, ModelEngine, young
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ class Predictor:
         self.warnings = (manifest.note,) if manifest.note else ()
         self.forecasting = manifest.answered_by.forecasts
         self._manifest = manifest
-        self._rows = {int(name): panel.positions[name] for name in known}
+        # Stores that are newer than the model are answered for too.
+        self._rows = {int(name): row for name, row in panel.positions.items()}
         self._first = panel.first
         self._n_periods = panel.n_periods
         self._ranges = [
@@ -86,14 +87,15 @@ class Predictor:
             if name in manifest.condition_ranges
         ]
         self._series = panel.series
-        self._intervals = manifest.intervals[manifest.answered_by.predict_sales].intervals()
-        self._bounds = {level: _bounds(self._intervals, level, panel.series) for level in LEVELS}
         models = manifest.kind == "models"
         self._engine: Engine = ModelEngine(bundle, panel) if models else BaselineEngine(panel)
+        self._wider = self._engine.widening()
+        self._young = _warnings_of_young(panel)
+        self._bounds = self._measured(manifest.answered_by.predict_sales)
         forecasts = {
-            (model, level): self._weeks_ahead(panel, model, sales, level)
+            (model, level): weeks
             for model, sales in self._engine.forecasts().items()
-            for level in LEVELS
+            for level, weeks in self._weeks_ahead(panel, sales, self._measured(model)).items()
         }
         self._forecasts = {
             (choice, level): forecasts[model, level]
@@ -118,7 +120,7 @@ class Predictor:
                 {"Date": str(day)},
             )
         step = max(week - self._n_periods + 1, 1)
-        warnings = [*self.warnings, *self._condition_warnings(conditions)]
+        warnings = [*self._warnings(row), *self._condition_warnings(conditions)]
         if step > MAX_STEPS:
             warnings.append(
                 f"The week ending {week_ending} is {step} weeks after the last known one "
@@ -139,8 +141,8 @@ class Predictor:
         return Answer(
             prediction=round(estimate.prediction, 2),
             week_ending=week_ending,
-            interval_80=_interval(estimate.prediction, self._bounds_at(80, row, step)),
-            interval_95=_interval(estimate.prediction, self._bounds_at(95, row, step)),
+            interval_80=interval(estimate.prediction, self._bounds.at(80, row, step)),
+            interval_95=interval(estimate.prediction, self._bounds.at(95, row, step)),
             random_forest=_cents(estimate.random_forest),
             xgboost=_cents(estimate.xgboost),
             warnings=tuple(warnings),
@@ -161,6 +163,13 @@ class Predictor:
         if math.isnan(weeks[0].sales):
             raise InvalidRequest(f"Store {store} has no known sales.", {"store_id": store})
         return weeks[:steps]
+
+    def warnings_for(self, store: int) -> tuple[str, ...]:
+        """Return what callers must know of every answer for a store. Raises UnknownStore."""
+        return self._warnings(self._row(store, "store_id"))
+
+    def _warnings(self, row: int) -> tuple[str, ...]:
+        return (*self.warnings, *([self._young[row]] if row in self._young else []))
 
     def describe(self) -> dict[str, object]:
         """Return what the model is: version, training window, scores beside the baselines."""
@@ -183,12 +192,6 @@ class Predictor:
             "scores": manifest.scores,
             "warnings": list(self.warnings),
         }
-
-    def _bounds_at(self, level: int, row: int, step: int) -> tuple[float, float]:
-        if step <= MAX_STEPS:
-            return self._bounds[level][row][step - 1]
-        lower, upper = self._intervals.of(level, self._series[row : row + 1], np.array([step]))
-        return lower.item(), upper.item()
 
     def _row(self, store: int, field: str = "Store") -> int:
         row = self._rows.get(store)
@@ -216,39 +219,36 @@ class Predictor:
         ]
 
     def _weeks_ahead(
-        self, panel: Panel, model: str, sales: Array, level: int
-    ) -> list[tuple[WeekForecast, ...]]:
-        bounds = _bounds(self._manifest.intervals[model].intervals(), level, panel.series)
+        self, panel: Panel, sales: Array, bounds: Bounds
+    ) -> dict[int, list[tuple[WeekForecast, ...]]]:
         weeks = [week.item() for week in panel.after(MAX_STEPS)]
-        return [
-            tuple(
-                WeekForecast(week, round(value, 2), *(_interval(value, bound) or (None, None)))
-                for week, value, bound in zip(weeks, values, of_series, strict=True)
-            )
-            for values, of_series in zip(sales.tolist(), bounds, strict=True)
-        ]
+        return {
+            level: [
+                tuple(
+                    WeekForecast(week, round(value, 2), *(interval(value, bound) or (None, None)))
+                    for week, value, bound in zip(weeks, values, bounds.of(level, row), strict=True)
+                )
+                for row, values in enumerate(sales.tolist())
+            ]
+            for level in LEVELS
+        }
+
+    def _measured(self, model: str) -> Bounds:
+        return Bounds(self._manifest.intervals[model].intervals(), self._series, self._wider)
 
 
-def _bounds(
-    intervals: Intervals, level: int, series: Sequence[str]
-) -> list[list[tuple[float, float]]]:
-    """Return both factors of every series and every step 1..MAX_STEPS."""
-    names = [name for name in series for _ in range(MAX_STEPS)]
-    steps = np.tile(np.arange(1, MAX_STEPS + 1), len(series))
-    pairs = zip(*(ends.tolist() for ends in intervals.of(level, names, steps)), strict=True)
-    return [list(islice(pairs, MAX_STEPS)) for _ in series]
+def _warnings_of_young(panel: Panel) -> dict[int, str]:
+    """Return row -> what a caller must know of a store that has no year of sales."""
+    weeks = (panel.y > 0).sum(axis=1)
+    return {
+        row: f"Only {weeks[row]} weeks of sales of store {panel.series[row]} are known: answered "
+        "from what all stores do at that time of the year, with a wider interval."
+        for row in np.flatnonzero(young(panel)).tolist()
+    }
 
 
 def _cents(value: float | None) -> float | None:
     return None if value is None else round(value, 2)
-
-
-def _interval(prediction: float, factors: tuple[float, float]) -> tuple[float, float] | None:
-    lower, upper = factors
-    if math.isnan(lower):
-        return None
-    ends = round(prediction * lower, 2), round(prediction * upper, 2)
-    return ends if prediction >= 0 else ends[::-1]
 
 
 def _ranges(numbers: Sequence[int]) -> str:

@@ -104,8 +104,8 @@ def add_routes(app: FastAPI, live: Live) -> None:
             "X-Forecast-Origin": predictor.origin.isoformat(),
             "X-Model": predictor.forecasting[model],
         }
-        if predictor.warnings:
-            headers["X-Warnings"] = json.dumps(predictor.warnings)  # ASCII, as headers must be
+        if warnings := predictor.warnings_for(request.store_id):
+            headers["X-Warnings"] = json.dumps(warnings)  # ASCII, as headers must be
         return _json(
             [
                 {

@@ -17,6 +17,8 @@ from sales_forecast.forecasters.pooled import POOLED
 from sales_forecast.manifest import Factors, StoredIntervals
 from sales_forecast.panel import CONDITIONS, Panel
 from sales_forecast.sample import sample_rows
+from sales_forecast.service.bounds import Bounds, interval
+from sales_forecast.service.engines import BaselineEngine
 from sales_forecast.service.golden import verify
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.training import MANY_STEPS_NAME, ONE_STEP_NAME, evaluate
@@ -329,3 +331,72 @@ def test_golden_rows_catch_a_changed_parameter(candidate: Candidate) -> None:
         tampered = candidate.manifest.model_copy(update=change)
         with pytest.raises(BundleRefused, match="fails its golden rows"):
             verify(Bundle(tampered, candidate.files[TREES]))
+
+
+# A store that has just opened
+
+
+@pytest.fixture(scope="module")
+def with_new(candidate: Candidate) -> tuple[Bundle, Panel]:
+    """What is served, and a history with a store that opened three weeks ago."""
+    panel = sample_rows().to_panel().select([*STORES, "40"])
+    y = panel.y.copy()
+    y[-1, :-3] = np.nan
+    intervals = dict.fromkeys(("rf_xgb_mean", "arima", "pooled"), measured(0.9, 1.2))
+    return served_best(candidate, "pooled", intervals=intervals), replace(panel, y=y)
+
+
+def test_a_store_that_has_just_opened_is_answered_from_what_all_stores_do(
+    with_new: tuple[Bundle, Panel],
+) -> None:
+    predictor = Predictor(*with_new)
+    (level,) = with_new[1].y[-1:, -3:].mean(axis=1)
+    answer = predictor.predict(40, date(2012, 11, 3), USUAL)
+    assert 0.7 * level < answer.prediction < 1.4 * level
+    for choice in ("arima", "best"):
+        weeks = predictor.forecast(40, 9, choice)
+        christmas, usual = (weeks[at].sales for at in (7, 1))
+        assert christmas > 1.2 * usual > level  # it has seen no Christmas
+
+
+def test_of_a_young_store_one_is_less_sure_and_says_so(with_new: tuple[Bundle, Panel]) -> None:
+    predictor = Predictor(*with_new)
+    says = "Only 3 weeks of sales of store 40 are known: answered from what all stores do"
+    young = predictor.predict(40, date(2012, 11, 3), USUAL)
+    old = predictor.predict(33, date(2012, 11, 3), USUAL)
+    assert young.warnings[0].startswith(says)
+    assert young.warnings[:1] == predictor.warnings_for(40)
+    assert () == old.warnings == predictor.warnings_for(33)
+    for of_young, of_old in ((young.interval_80, old.interval_80),
+                             (young.interval_95, old.interval_95)):  # fmt: skip
+        assert of_young is not None
+        assert of_old is not None
+        reach = [(high - low) / at.prediction
+                 for (low, high), at in ((of_young, young), (of_old, old))]  # fmt: skip
+        assert reach[0] > 1.1 * reach[1]
+    # A Christmas that the store has not seen is told far less well than the week after next.
+    for week, ratio in ((0, 1.1), (7, 1.8)):
+        of_young, of_old = (predictor.forecast(store, 9, "best")[week] for store in (40, 33))
+        assert of_old.lower == pytest.approx(0.9 * of_old.sales, rel=1e-6)
+        assert of_young.lower is not None
+        assert of_young.lower < (1 - 0.1 * ratio) * of_young.sales
+
+
+def test_a_year_of_sales_is_enough(with_new: tuple[Bundle, Panel]) -> None:
+    bundle, panel = with_new
+    y = sample_rows().to_panel().select([*STORES, "40"]).y.copy()
+    for weeks, warned in ((51, True), (52, False)):
+        y[-1, :-weeks] = np.nan
+        y[-1, -weeks:] = 1000.0
+        assert warned == bool(Predictor(bundle, replace(panel, y=y)).warnings_for(40))
+
+
+def test_the_growth_baseline_promises_no_interval_for_a_young_store(
+    with_new: tuple[Bundle, Panel],
+) -> None:
+    _, panel = with_new
+    wider = BaselineEngine(panel).widening()
+    assert [1.0] * 6 == wider[:-1, 0].tolist()
+    bounds = Bounds(measured(0.9, 1.2).intervals(), panel.series, wider)
+    assert interval(100.0, bounds.at(80, 6, 1)) is None
+    assert interval(100.0, bounds.at(80, 5, 1)) == (90.0, 120.0)
