@@ -12,7 +12,6 @@ python train.py tune            search hyperparameters on weeks before the repor
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
 import time
@@ -24,10 +23,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
+from sales_forecast import outputs
 from sales_forecast.arguments import add_layout, count, day, seed
 from sales_forecast.bundle import CHALLENGER, CHAMPION, trained_on
 from sales_forecast.database import Database
-from sales_forecast.errors import SalesForecastError, SettingsError
+from sales_forecast.errors import SalesForecastError
 from sales_forecast.panel import Panel
 from sales_forecast.settings import load_settings
 from sales_forecast.sources import read_panel
@@ -83,8 +83,11 @@ def _parser() -> argparse.ArgumentParser:
         measure.add_argument(f"--{name}", type=count, required=True, help=what)
     measure.add_argument("--predictions", type=Path, metavar="OUT.csv")
     measure.add_argument("--json", type=Path, metavar="OUT.json")
+    measure.add_argument("--figures", type=Path, metavar="FOLDER", help="scores as pictures")
     measure.add_argument(
-        "--segments", action="store_true", help="also score steps, holidays and sizes apart"
+        "--segments",
+        action="store_true",
+        help="also score steps, holidays, sizes, ages and traits of series apart",
     )
     for command in (parser, measure):
         # Without a default of its own: a command's would overwrite what was given before it.
@@ -166,35 +169,26 @@ def _tell(outcome: Outcome, started: float) -> int:
 
 def run_backtest(arguments: argparse.Namespace) -> int:
     """Measure models on a file or on the database; publish nothing."""
-    for output in filter(None, (arguments.predictions, arguments.json)):
-        if output.is_dir() or not output.parent.is_dir():
-            raise SettingsError(f"{output} cannot be written: no file can be there.")
+    outputs.check(arguments.predictions, arguments.json, folder=arguments.figures)
     panel = _panel(arguments)
     with _progress() as progress:
         progress("importing the training libraries")
-        from sales_forecast import backtest, report, segments, training
+        from sales_forecast import training
+        from sales_forecast.backtest import RollingOrigin
+        from sales_forecast.measurement import Measurement
 
-        split = backtest.RollingOrigin(arguments.horizon, arguments.windows, arguments.step)
+        split = RollingOrigin(arguments.horizon, arguments.windows, arguments.step)
         forecasters = training.choose(arguments.models)
         table = training.score_models(panel, forecasters, split, progress)
-    scores = {name: score.as_dict() for name, score in backtest.scores(table).items()}
-    print(f"{split.describe(panel)}\n{report.score_table(scores)}")
-    if arguments.segments:
-        for parts in segments.segment_scores(table).values():
-            print(f"\n{report.segment_table(parts)}")
+    measured = Measurement(panel, split, table)
+    print(measured.text(by_segment=arguments.segments))
     if arguments.predictions:
-        # The columns are a contract with whoever reads the file, and know 80% alone.
-        wide = [name for name in table.columns if name.endswith(("_lo_95", "_hi_95"))]
-        public = table.drop(columns=["holiday", *wide]).assign(cutoff=table["cutoff"].dt.date)
-        _write(arguments.predictions, public.to_csv(index=False, date_format="%Y-%m-%d"))
+        _write(arguments.predictions, measured.predictions())
     if arguments.json:
-        content = {
-            "protocol": {name: getattr(arguments, name) for name in ("horizon", "windows", "step")},
-            "data_fingerprint": panel.fingerprint,
-            "rows": len(table),
-            "scores": scores,
-        }
-        _write(arguments.json, json.dumps(content, indent=1) + "\n")
+        _write(arguments.json, measured.summary())
+    if arguments.figures:
+        for name, picture in measured.figures().items():
+            _write(arguments.figures / name, picture)
     return 0
 
 
@@ -247,15 +241,8 @@ def _panel(arguments: argparse.Namespace) -> Panel:
         return database.read_panel()
 
 
-def _write(file: Path, content: str) -> None:
-    """Write all of a file or nothing."""
-    aside = file.with_name(f".{file.name}.writing")
-    try:
-        aside.write_text(content)
-        aside.replace(file)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise SettingsError(f"{file} cannot be written: {error.strerror}") from error
+def _write(file: Path, content: str | bytes) -> None:
+    outputs.write(file, content)
     print(f"Wrote {file}.")
 
 

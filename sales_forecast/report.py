@@ -5,8 +5,6 @@ Takes scores and backtest tables, gives text and PNG bytes. Computes nothing new
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -15,8 +13,9 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from sales_forecast.figures import png
 from sales_forecast.gate import BASELINE_MODEL, SERVED, Tables
-from sales_forecast.metrics import Scores as Errors
+from sales_forecast.segments import Segment
 
 Scores = Mapping[str, Mapping[str, float]]
 _COLUMNS = ("model", "WMAE", "to growth", "WAPE", "RMSE", "MAE on holidays", "in 80%", "in 95%")
@@ -34,7 +33,7 @@ def score_table(scores: Scores) -> str:
                 model,
                 f"{errors['wmae']:,.0f}",
                 _or_dash(100 * (errors["wmae"] / growth - 1), "{:+.1f}%"),
-                _or_dash(100 * errors.get("wape", missing), "{:.2f}%"),
+                _percent(errors.get("wape", missing)),
                 f"{errors['rmse']:,.0f}",
                 _or_dash(errors.get("mae_holiday", missing), "{:,.0f}"),
                 _or_dash(100 * errors.get("coverage_80", missing), "{:.0f}%"),
@@ -44,21 +43,40 @@ def score_table(scores: Scores) -> str:
     return _markdown(rows)
 
 
-def segment_table(parts: Mapping[str, Mapping[str, Errors]]) -> str:
-    """Return a Markdown table of WAPE, one line a model and one column a part.
+def segment_table(segment: Segment, models: Sequence[str]) -> str:
+    """Return a Markdown table of WAPE: one line a model and one column a part.
 
-    `parts`: label of a part -> model -> scores.
+    Where the parts are the worst of many they are lines, with their shares of all sales and of the
+    errors of the first of `models`, and `models` (see `segments.leaders`) are the columns.
     """
-    models = next(iter(parts.values()))
-    rows: list[tuple[str, ...]] = [("WAPE of model", *parts)]
-    for model in models:
-        values = [100 * found[model].wape for found in parts.values()]
-        rows.append((model, *(_or_dash(value, "{:.2f}%") for value in values)))
+    if segment.worst:
+        return _worst_table(segment, models)
+    first = next(iter(segment.parts.values()))
+    rows: list[tuple[str, ...]] = [(f"WAPE by {segment.name}", *segment.parts)]
+    for model in first.scores:
+        values = (part.scores[model].wape for part in segment.parts.values())
+        rows.append((model, *map(_percent, values)))
     return _markdown(rows)
 
 
-def _markdown(rows: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+def _worst_table(segment: Segment, models: Sequence[str]) -> str:
+    shares = ("of sales", f"of {models[0]}'s errors")
+    rows: list[tuple[str, ...]] = [(f"WAPE by {segment.name}", *shares, *models)]
+    for label, part in segment.parts.items():
+        of_all = (_or_dash(100 * share, "{:.1f}%") for share in (part.of_sales, part.of_error))
+        values = (part.scores[model].wape for model in models)
+        rows.append((label, *of_all, *map(_percent, values)))
+    return _markdown(rows)
+
+
+def _percent(fraction: float) -> str:
+    return _or_dash(100 * fraction, "{:.2f}%")
+
+
+def _markdown(cells: Sequence[tuple[str, ...]]) -> str:
+    rows = [tuple(cell.replace("|", r"\|") for cell in row) for row in cells]
+    # Below two there is no room for the rule, and it is no table.
+    widths = [max(2, *(len(row[column]) for row in rows)) for column in range(len(rows[0]))]
     lines = [_line(row, widths) for row in rows]
     rule = [
         f"{'-' * (width - 1)}:" if column else "-" * width for column, width in enumerate(widths)
@@ -96,11 +114,7 @@ def forecast_plot(tables: Tables, protocol: str) -> bytes:
     steps = int(table["step"].max())
     kind = "one week ahead" if steps == 1 else f"one to {steps} weeks ahead"
     figure.suptitle(f"Sales a week, and what {model} had forecast {kind}", fontsize=12)
-    out = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of ticks, where there are only a few weeks to show
-        figure.savefig(out, format="png", dpi=100, metadata={"Software": None})
-    return out.getvalue()
+    return png(figure)
 
 
 def _draw(ax: Axes, rows: pd.DataFrame, series: str, model: str) -> None:

@@ -12,7 +12,9 @@ import pytest
 from sales_forecast.backtest import RollingOrigin, backtest, with_intervals
 from sales_forecast.forecasters.naive import BASELINES
 from sales_forecast.gate import Tables
-from sales_forecast.report import forecast_plot, score_table
+from sales_forecast.metrics import Scores
+from sales_forecast.report import forecast_plot, score_table, segment_table
+from sales_forecast.segments import Part, Segment
 from tests.builders import sample_panel, with_sales
 
 GROWTH = {
@@ -37,6 +39,53 @@ def test_the_score_table_is_markdown_with_the_baseline_as_measure():
 def test_a_score_that_is_not_a_number_is_a_dash():
     scores = {"seasonal_naive_growth": GROWTH | {"coverage_80": float("nan")}}
     assert score_table(scores).endswith("|          80,186 |      - |    94% |")
+
+
+# The tables of segments
+
+
+def part(of_sales: float, of_error: float, **wape: float) -> Part:
+    scores = {model: Scores(0, value, 0, 0, 0, 0, 0) for model, value in wape.items()}
+    return Part(of_sales, of_error, scores)
+
+
+def test_a_segment_has_a_line_a_model_and_a_column_a_part():
+    parts = {
+        "holiday weeks": part(0.2, 0.1, good=0.05, bad=1),
+        "other weeks": part(0.8, 0.9, good=0, bad=0.123456),
+    }
+    expected = """\
+| WAPE by week | holiday weeks | other weeks |
+| ------------ | ------------: | ----------: |
+| good         |         5.00% |       0.00% |
+| bad          |       100.00% |      12.35% |"""
+    assert expected == segment_table(Segment("week", parts), ("good",))
+
+
+def test_the_worst_of_many_parts_are_lines_with_their_shares_and_models_are_columns():
+    parts = {
+        "72": part(0.0442, 0.065, good=0.1236, other=0.5, bad=1),
+        "the other 80": part(0.9558, 0.935, good=0.0805, other=0.5, bad=0.2),
+    }
+    expected = """\
+| WAPE by department | of sales | of good's errors |   good |     bad |
+| ------------------ | -------: | ---------------: | -----: | ------: |
+| 72                 |     4.4% |             6.5% | 12.36% | 100.00% |
+| the other 80       |    95.6% |            93.5% |  8.05% |  20.00% |"""
+    assert expected == segment_table(Segment("department", parts, worst=True), ("good", "bad"))
+
+
+def test_sales_of_nothing_have_a_dash():
+    nothing = {"a": part(np.nan, np.nan, m=np.nan)}
+    table = segment_table(Segment("kind", nothing), ("m",))
+    assert table.endswith("| -: |\n| m            |  - |")
+    last = segment_table(Segment("kind", nothing, worst=True), ("m",)).splitlines()[-1]
+    assert ["a", "-", "-", "-"] == [cell.strip() for cell in last.strip("|").split("|")]
+
+
+def test_a_bar_in_a_label_ends_no_column():
+    table = segment_table(Segment("kind", {"a|b": part(1, 1, m=0.5)}), ("m",))
+    assert table.startswith("| WAPE by kind |   a\\|b |\n")
 
 
 # The pictures

@@ -245,7 +245,33 @@ def test_segments_are_printed_below_the_scores_where_they_are_asked_for(measure:
 
     assert 0 == code
     assert printed.startswith(without.rstrip())
-    assert 3 == printed.count("| WAPE of model") - without.count("| WAPE of model")
+    segments = [line.split("|")[1].strip() for line in printed.splitlines() if " WAPE by " in line]
+    assert ["WAPE by weeks ahead", "WAPE by week", "WAPE by mean sales"] == segments
+    assert " WAPE by " not in without
+
+
+def test_figures_are_made_in_a_folder_that_may_be_new(measure: Measure, tmp_path: Path) -> None:
+    code, printed, problem = measure("--figures", "new")
+    assert (0, "") == (code, problem)
+    assert printed.endswith("Wrote new/steps.png.\nWrote new/segments.png.\n")
+    assert ["segments.png", "steps.png"] == sorted(file.name for file in tmp_path.glob("new/*"))
+    first = (tmp_path / "new" / "steps.png").read_bytes()
+    assert b"\x89PNG" == first[:4]
+
+    (tmp_path / "new" / "steps.png").write_bytes(b"older")
+    (tmp_path / "new" / "mine.txt").write_text("kept")
+    assert 0 == measure("--figures", "new")[0]
+    assert first == (tmp_path / "new" / "steps.png").read_bytes()
+    assert "kept" == (tmp_path / "new" / "mine.txt").read_text()
+
+
+def test_figures_that_cannot_replace_a_folder_leave_nothing(
+    measure: Measure, tmp_path: Path
+) -> None:
+    (tmp_path / "steps.png").mkdir()
+    code, _, problem = measure("--figures", tmp_path)
+    assert (1, f"{tmp_path}/steps.png cannot be written: Is a directory\n") == (code, problem)
+    assert ["steps.png"] == [file.name for file in tmp_path.iterdir()]
 
 
 def test_predictions_hold_what_was_sold_and_no_forecast_of_the_future(
@@ -311,6 +337,9 @@ def test_a_backtest_without_a_file_measures_the_database(
             ["--json", "/dev/null/out.json"],
             "/dev/null/out.json cannot be written: no file can be there",
         ),
+        (["--figures", "/dev/null"], "/dev/null cannot be written: no folder can be there"),
+        (["--figures", "no/such"], "no/such cannot be written: no folder can be there"),
+        (["--figures", "x" * 300], "x cannot be written: File name too long"),
     ],
 )
 def test_what_cannot_be_measured_or_written_is_said_in_one_line(

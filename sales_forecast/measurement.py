@@ -1,0 +1,78 @@
+"""A backtest as it is handed out: text for the terminal, contents of files.
+
+Takes a panel, a protocol and the table that it gave. Writes and prints nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from sales_forecast import figures, report, segments
+from sales_forecast.backtest import RollingOrigin, scores
+from sales_forecast.metrics import Scores
+from sales_forecast.panel import Panel
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """What a backtest of a panel measured: its table, with intervals."""
+
+    panel: Panel
+    split: RollingOrigin
+    table: pd.DataFrame
+
+    @cached_property
+    def _scores(self) -> Mapping[str, Scores]:
+        return scores(self.table)
+
+    @cached_property
+    def _leaders(self) -> tuple[str, ...]:
+        return segments.leaders(self._scores)
+
+    @cached_property
+    def _segments(self) -> tuple[segments.Segment, ...]:
+        return segments.segment_scores(self.panel, self.table)
+
+    def text(self, *, by_segment: bool) -> str:
+        """Return the protocol in a sentence and the scores as Markdown tables."""
+        tables = [report.score_table(self._as_dicts())]
+        if by_segment:
+            tables += [report.segment_table(found, self._leaders) for found in self._segments]
+        return f"{self.split.describe(self.panel)}\n" + "\n\n".join(tables)
+
+    def predictions(self) -> str:
+        """Return every prediction as CSV."""
+        # The columns are a contract with whoever reads the file, and know 80% alone.
+        wide = [name for name in self.table.columns if name.endswith(("_lo_95", "_hi_95"))]
+        public = self.table.drop(columns=["holiday", *wide])
+        public = public.assign(cutoff=self.table["cutoff"].dt.date)
+        return str(public.to_csv(index=False, date_format="%Y-%m-%d"))
+
+    def summary(self) -> str:
+        """Return the protocol, what data it was, and the scores as JSON."""
+        content = {
+            "protocol": {
+                name: getattr(self.split, name) for name in ("horizon", "windows", "step")
+            },
+            "data_fingerprint": self.panel.fingerprint,
+            "rows": len(self.table),
+            "scores": self._as_dicts(),
+        }
+        return json.dumps(content, indent=1) + "\n"
+
+    def figures(self) -> Mapping[str, bytes]:
+        """Return name of a file -> PNG: errors by step, and in all other segments."""
+        steps = segments.step_scores(self.panel, self.table)
+        others = [found for found in self._segments if found.name != steps.name]
+        return {
+            "steps.png": figures.steps_plot(steps, self._leaders),
+            "segments.png": figures.segments_plot(self._scores, others, self._leaders),
+        }
+
+    def _as_dicts(self) -> dict[str, dict[str, float]]:
+        return {name: score.as_dict() for name, score in self._scores.items()}

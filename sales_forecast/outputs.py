@@ -1,0 +1,42 @@
+"""Files that a command is told to write: refused before the work, written as a whole after it.
+
+Takes paths and contents, gives files; or raises SettingsError with the path. Must not know what
+is written.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sales_forecast.errors import SettingsError
+
+
+def check(*files: Path | None, folder: Path | None = None) -> None:
+    """Raise SettingsError if a file, or files in a folder that may be new, could not be written.
+
+    None stands for what is not asked for. Makes nothing.
+    """
+    try:
+        for file in filter(None, files):
+            if file.is_dir() or not file.parent.is_dir():
+                raise SettingsError(f"{file} cannot be written: no file can be there.")
+        if folder and not folder.is_dir() and (folder.exists() or not folder.parent.is_dir()):
+            raise SettingsError(f"{folder} cannot be written: no folder can be there.")
+    except OSError as error:
+        raise _refusal(Path(error.filename), error) from error
+
+
+def write(file: Path, content: str | bytes) -> None:
+    """Write all of a file or nothing; make its folder if there is none. Raises SettingsError."""
+    aside = file.with_name(f".{file.name}.writing")
+    try:
+        file.parent.mkdir(exist_ok=True)
+        aside.write_bytes(content.encode() if isinstance(content, str) else content)
+        aside.replace(file)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise _refusal(file, error) from error
+
+
+def _refusal(path: Path, error: OSError) -> SettingsError:
+    return SettingsError(f"{path} cannot be written: {error.strerror}")
