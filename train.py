@@ -76,9 +76,9 @@ def _parser() -> argparse.ArgumentParser:
             "if named here",
         )
     for name, what in (
-        ("horizon", "weeks predicted at each cutoff"),
+        ("horizon", "weeks predicted at each cutoff; days, if sales are daily"),
         ("windows", "number of cutoffs"),
-        ("step", "weeks between cutoffs"),
+        ("step", "weeks, or days, between cutoffs"),
     ):
         measure.add_argument(f"--{name}", type=count, required=True, help=what)
     measure.add_argument("--predictions", type=Path, metavar="OUT.csv")

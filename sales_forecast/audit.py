@@ -14,12 +14,12 @@ import numpy as np
 
 from sales_forecast.backtest import MANY_STEPS, ONE_STEP, Progress, RollingOrigin, backtest
 from sales_forecast.errors import NotEnoughData
-from sales_forecast.features import FEATURE_NAMES, History, Index, features
+from sales_forecast.features import History, Index, feature_names, features
 from sales_forecast.forecasters.base import Forecaster, FutureConditions
 from sales_forecast.forecasters.naive import LAST_VALUE
 from sales_forecast.forecasters.pooled import fit_profile
 from sales_forecast.leaks import ShortLags
-from sales_forecast.panel import DAYS_PER_PERIOD, SEASON_LENGTH, Array, Panel
+from sales_forecast.panel import SEASON_LENGTH, Array, Panel
 from sales_forecast.perturb import Movement, moved, scrambled, shares
 from sales_forecast.profile import Profile
 from sales_forecast.training import MIN_WEEKS
@@ -40,12 +40,14 @@ def protocols(panel: Panel) -> tuple[RollingOrigin, RollingOrigin]:
 
     Raises NotEnoughData with the numbers.
     """
-    ahead = panel.n_periods - MIN_WEEKS
+    least = panel.frequency.periods(MIN_WEEKS)
+    ahead = panel.n_periods - least
     one, many = ONE_STEP.within(ahead), MANY_STEPS.within(ahead)
     if one is None or many is None:
-        needed = MIN_WEEKS + MANY_STEPS.step + MANY_STEPS.horizon - 1
+        needed = least + MANY_STEPS.step + MANY_STEPS.horizon - 1
         raise NotEnoughData(
-            f"The audit needs at least {needed} weeks of sales; there are {panel.n_periods}. "
+            f"The audit needs at least {needed} {panel.frequency.unit}s of sales; there are "
+            f"{panel.n_periods}. "
             "Load more history.",
             {"weeks": panel.n_periods, "needed": needed},
         )
@@ -81,13 +83,13 @@ def perturbation(
     compared = 0
     found: list[Movement] = []
     for half, cutoff in enumerate(cutoffs):
-        progress(f"{_ahead(split)}: cutoff {cutoff}")
+        progress(f"{_ahead(split, panel)}: cutoff {cutoff}")
         count, movements = moved(panel, forecasters, cutoff, split.horizon, half)
         compared += count
         found += movements
     what = "sales and later conditions" if split.horizon == 1 else "sales and conditions"
     return Check(
-        f"{_ahead(split)}, {what} replaced after {' and '.join(map(str, cutoffs))}: "
+        f"{_ahead(split, panel)}, {what} replaced after {' and '.join(map(str, cutoffs))}: "
         f"{len(forecasters)} models, {compared:,} predictions, {_largest(found)}",
         tuple(str(movement) for movement in found),
     )
@@ -108,8 +110,8 @@ def sees_a_leak(panel: Panel, split: RollingOrigin) -> Check:
     )
 
 
-def _ahead(split: RollingOrigin) -> str:
-    return f"{split.horizon} week(s) ahead"
+def _ahead(split: RollingOrigin, panel: Panel) -> str:
+    return f"{split.horizon} {panel.frequency.unit}(s) ahead"
 
 
 # What the backtest hands over
@@ -157,6 +159,7 @@ def _days(day: np.datetime64) -> float:
 def handed_over(panel: Panel, splits: Sequence[RollingOrigin]) -> Check:
     """Check, at every cutoff, what `fit` and `predict` are given by the backtest."""
     last_week, conditions = witnesses = _LastWeek(), _WeeksOfConditions()
+    unit = panel.frequency.unit
     examined, problems = [], []
     for split in splits:
         allowed = 1 if split.horizon == 1 else 0
@@ -164,15 +167,16 @@ def handed_over(panel: Panel, splits: Sequence[RollingOrigin]) -> Check:
         windows = table.groupby("cutoff")[[last_week.name, conditions.name]].max()
         for cutoff, (last, weeks) in zip(windows.index, windows.to_numpy(), strict=True):
             day = np.datetime64(cutoff, "D")
-            where = f"The backtest at cutoff {day}, {_ahead(split)}, gives a model"
+            where = f"The backtest at cutoff {day}, {_ahead(split, panel)}, gives a model"
             if last > _days(day):
-                late = (last - _days(day)) / DAYS_PER_PERIOD
-                problems.append(f"{where} {late:.0f} week(s) of sales after the cutoff.")
+                late = (last - _days(day)) / panel.frequency.days
+                problems.append(f"{where} {late:.0f} {unit}(s) of sales after the cutoff.")
             if weeks > allowed:
                 problems.append(
-                    f"{where} the conditions of {weeks:.0f} later week(s) instead of {allowed}."
+                    f"{where} the conditions of {weeks:.0f} later {unit}(s) instead of {allowed}."
                 )
-        examined.append(f"{_ahead(split)}, {len(windows)} cutoffs, {allowed} week(s) of conditions")
+        told = f"{allowed} {unit}(s) of conditions"
+        examined.append(f"{_ahead(split, panel)}, {len(windows)} cutoffs, {told}")
     return Check(
         f"no later sales are given to fit and predict: {'; '.join(examined)}", tuple(problems)
     )
@@ -186,14 +190,15 @@ def feature_lags(panel: Panel) -> Check:
 
     A lag shorter than the step would. All later weeks are there to be read.
     """
-    profile = fit_profile(panel.until(panel.periods[MIN_WEEKS - 1]))
-    names = (*FEATURE_NAMES, "log_reference")
+    least, longest, apart = map(panel.frequency.periods, (MIN_WEEKS, SEASON_LENGTH, _ORIGINS_APART))
+    profile = fit_profile(panel.until(panel.periods[least - 1]))
+    names = (*feature_names(panel), "log_reference")
     largest = np.zeros(len(names))
     problems: dict[str, str] = {}
     count = 0
-    origins = range(MIN_WEEKS - 1, panel.n_periods - 1, _ORIGINS_APART)
+    origins = range(least - 1, panel.n_periods - 1, apart)
     for origin in origins:
-        steps = np.arange(1, min(SEASON_LENGTH, panel.n_periods - 1 - origin) + 1)
+        steps = np.arange(1, min(longest, panel.n_periods - 1 - origin) + 1)
         series = np.repeat(np.arange(panel.n_series), len(steps))
         rows = series, np.full(len(series), origin), origin + np.tile(steps, panel.n_series)
         before = _features(panel, profile, rows)
@@ -208,13 +213,13 @@ def feature_lags(panel: Panel) -> Check:
                 names[column],
                 f"Feature {names[column]} reads weeks after its origin: of store "
                 f"{panel.series[series[row]]}, origin {panel.periods[origin]}, "
-                f"{rows[2][row] - origin} week(s) ahead, {before[row, column]:.4g} became "
-                f"{after[row, column]:.4g} when only later weeks changed.",
+                f"{rows[2][row] - origin} {panel.frequency.unit}(s) ahead, "
+                f"{before[row, column]:.4g} became {after[row, column]:.4g} when only later weeks "
+                "changed.",
             )
-    longest = min(SEASON_LENGTH, panel.n_periods - MIN_WEEKS)
     return Check(
         f"no feature has a lag shorter than its step: {len(names)} features, {len(origins)} "
-        f"origins, steps 1 .. {longest}, {count:,} numbers, "
+        f"origins, steps 1 .. {min(longest, panel.n_periods - least)}, {count:,} numbers, "
         f"largest movement {largest.max():,.2%}",
         tuple(problems.values()),
     )

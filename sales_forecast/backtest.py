@@ -31,7 +31,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class RollingOrigin:
-    """`windows` cutoffs, `step` weeks apart, each predicting `horizon` weeks.
+    """`windows` cutoffs, `step` weeks apart, each predicting `horizon` weeks (or days).
 
     Of the last `windows * step` cutoffs that leave a whole horizon, every `step`-th, oldest
     first: protocols of equal `windows * step + horizon` start in the same week.
@@ -54,10 +54,11 @@ class RollingOrigin:
     def cutoffs(self, panel: Panel) -> Days:
         """Return the last known week of each window. Raises NotEnoughData with the numbers."""
         first = panel.n_periods - 1 - self.weeks
+        unit = panel.frequency.unit
         if first < 0:
             raise NotEnoughData(
-                f"{self.windows} windows of {self.horizon} weeks, {self.step} apart, need more "
-                f"than {self.weeks} weeks of sales; there are {panel.n_periods}. "
+                f"{self.windows} windows of {self.horizon} {unit}s, {self.step} apart, need more "
+                f"than {self.weeks} {unit}s of sales; there are {panel.n_periods}. "
                 "Reduce `windows`, `step` or `horizon`.",
                 {"weeks": panel.n_periods, "needed": self.weeks + 1},
             )
@@ -66,9 +67,9 @@ class RollingOrigin:
 
     def describe(self, panel: Panel) -> str:
         """Return the protocol in a sentence, with its dates."""
-        cutoffs = self.cutoffs(panel)
+        cutoffs, unit = self.cutoffs(panel), panel.frequency.unit
         return (
-            f"{self.horizon} week(s) ahead, {self.windows} windows {self.step} week(s) apart, "
+            f"{self.horizon} {unit}(s) ahead, {self.windows} windows {self.step} {unit}(s) apart, "
             f"cutoffs {cutoffs[0]} .. {cutoffs[-1]}, {panel.n_series} series"
         )
 
@@ -122,7 +123,8 @@ def backtest(
     table = table.dropna(subset=[*fitted]).reset_index(drop=True)
     if table.empty:
         raise NotEnoughData(
-            f"None of the {expected} weeks in the windows is of a store with sales before them."
+            f"None of the {expected} {panel.frequency.unit}s in the windows is of a store with "
+            "sales before them."
         )
     return table
 
@@ -207,8 +209,8 @@ def measured_intervals(table: pd.DataFrame, model: str, horizon: int) -> Interva
     )
 
 
-def scores(table: pd.DataFrame) -> dict[str, Scores]:
-    """Return the errors of every model of a table with intervals."""
+def scores(table: pd.DataFrame, *, percentages: bool = False) -> dict[str, Scores]:
+    """Return the errors of every model of a table with intervals; see `metrics.score`."""
     y, holiday = table["y"].to_numpy(), table["holiday"].to_numpy()
     return {
         model: score(
@@ -222,6 +224,7 @@ def scores(table: pd.DataFrame) -> dict[str, Scores]:
                 )
                 for level in LEVELS
             },
+            percentages=percentages,
         )
         for model in models_in(table)
     }

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +22,7 @@ from sales_forecast.errors import DataRefused
 T = TypeVar("T")
 
 _SHOWN_CHARACTERS = 40
+_BLOCK = 10_000
 
 
 @dataclass(frozen=True)
@@ -66,16 +68,42 @@ def read_table(file: Path, columns: Sequence[str], *, others: bool = False) -> T
     if not header:
         raise DataRefused(file, "the file is empty")
     _check_header(file, line, header, columns, others=others)
-    lines, rows = [], []
-    for line, cells in records:
-        if len(cells) != len(header):
-            problem = f"{len(cells)} cells, the header has {len(header)}"
-            raise DataRefused(file, problem, line=line)
-        lines.append(line)
-        rows.append(cells)
-    if not rows:
+    lines: list[int] = []
+    texts: list[list[str]] = [[] for _ in header]
+    known: list[dict[str, str]] = [{} for _ in header]  # most cells are there many times
+    checked = _of_width(file, len(header), records)
+    while block := [*islice(checked, _BLOCK)]:
+        lines += [line for line, _ in block]
+        for column, equal, cells in zip(
+            texts, known, zip(*(row for _, row in block), strict=True), strict=True
+        ):
+            column.extend(map(equal.setdefault, cells, cells))
+    if not lines:
         raise DataRefused(file, "the file has a header and no rows")
-    return Table(file, lines, dict(zip(header, zip(*rows, strict=True), strict=True)))
+    return Table(file, lines, dict(zip(header, texts, strict=True)))
+
+
+def _of_width(
+    file: Path, width: int, records: Iterator[tuple[int, list[str]]]
+) -> Iterator[tuple[int, list[str]]]:
+    for line, cells in records:
+        if len(cells) != width:
+            raise DataRefused(file, f"{len(cells)} cells, the header has {width}", line=line)
+        yield line, cells
+
+
+def file_in(folder: Path, name: str, names: Sequence[str]) -> Path:
+    """Return the table of a name in a folder, packed or not, of the `names` it is to have.
+
+    Raises DataRefused where there is none.
+    """
+    if not folder.is_dir():
+        *others, last = names
+        raise DataRefused(folder, f"this layout reads a folder with {', '.join(others)} and {last}")
+    for file in (folder / f"{name}.csv", folder / f"{name}.csv.gz"):
+        if file.exists():
+            return file
+    raise DataRefused(folder, f"has neither {name}.csv nor {name}.csv.gz")
 
 
 def _text(file: Path) -> str:

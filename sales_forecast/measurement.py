@@ -15,7 +15,7 @@ import pandas as pd
 from sales_forecast import figures, report, segments
 from sales_forecast.backtest import RollingOrigin, scores
 from sales_forecast.metrics import Scores
-from sales_forecast.panel import Panel
+from sales_forecast.panel import DAILY, Panel
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Measurement:
 
     @cached_property
     def _scores(self) -> Mapping[str, Scores]:
-        return scores(self.table)
+        return scores(self.table, percentages=self.panel.frequency == DAILY)
 
     @cached_property
     def _leaders(self) -> tuple[str, ...]:
@@ -43,7 +43,8 @@ class Measurement:
         tables = [report.score_table(self._as_dicts())]
         if by_segment:
             tables += [report.segment_table(found, self._leaders) for found in self._segments]
-        return f"{self.split.describe(self.panel)}\n" + "\n\n".join(tables)
+        said = (*self.panel.notes, self.split.describe(self.panel))
+        return "\n".join(said) + "\n" + "\n\n".join(tables)
 
     def predictions(self) -> str:
         """Return every prediction as CSV."""

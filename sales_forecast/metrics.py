@@ -32,6 +32,17 @@ def wape(y: Array, prediction: Array) -> float:
     return float(np.abs(y - prediction).sum()) / sold if sold > 0 else float("nan")
 
 
+def rmspe(y: Array, prediction: Array) -> float:
+    """Root of the mean squared error as a fraction of sales, of rows with sales; NaN for none.
+
+    Source: the evaluation of Kaggle's "Rossmann Store Sales".
+    """
+    sold = y > 0
+    if not sold.any():
+        return float("nan")
+    return float(np.sqrt(np.square(prediction[sold] / y[sold] - 1).mean()))
+
+
 def wmae(y: Array, prediction: Array, holiday: Array) -> float:
     """Mean absolute error with holiday weeks (`holiday` 1, else 0) weighted five times.
 
@@ -60,6 +71,8 @@ class Scores:
     mae_holiday: float
     coverage_80: float
     coverage_95: float
+    rmspe: float = float("nan")
+    """Where it is asked for: it says little of sums as large as those of weeks."""
 
     def as_dict(self) -> dict[str, float]:
         """Return name -> value, NaN left out: such a number does not exist."""
@@ -67,9 +80,14 @@ class Scores:
 
 
 def score(
-    y: Array, prediction: Array, holiday: Array, intervals: Mapping[int, tuple[Array, Array]]
+    y: Array,
+    prediction: Array,
+    holiday: Array,
+    intervals: Mapping[int, tuple[Array, Array]],
+    *,
+    percentages: bool = False,
 ) -> Scores:
-    """Return all errors of one model.
+    """Return all errors of one model; the RMSPE only if `percentages` are asked for.
 
     Every array float64[n]; `intervals`: level -> lower and upper ends, which may be NaN.
     """
@@ -82,4 +100,5 @@ def score(
         mae_holiday=mae(y[flagged], prediction[flagged]),
         coverage_80=coverage(y, *intervals[80]),
         coverage_95=coverage(y, *intervals[95]),
+        rmspe=rmspe(y, prediction) if percentages else float("nan"),
     )

@@ -24,6 +24,8 @@ DAYS_PER_PERIOD = 7
 SEASON_LENGTH = 52  # weeks: 364 days, so that a week is compared with the same weekdays
 CONDITIONS = ("Holiday_Flag", "Temperature", "Fuel_Price", "CPI", "Unemployment")
 """Those of a store's week, in the order in which the service is told them."""
+OPEN = "open"
+"""The name of the plan by which a series sells or does not."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Panel:
         traits: name -> array[n_series], what a series is: texts (a department, a type) or
             numbers (a size).
         pooled_by: the trait within which series are alike, None if all are.
+        notes: what whoever read the sales did not take as they are, in sentences.
     """
 
     y: Array
@@ -77,6 +80,7 @@ class Panel:
     traits: Mapping[str, npt.NDArray[np.generic]] = field(default_factory=dict)
     pooled_by: str | None = None
     frequency: Frequency = WEEKLY
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape = (len(self.series), len(self.periods))

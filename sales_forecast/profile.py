@@ -217,7 +217,7 @@ class CalendarProfile:
 class ProcessByPool:
     """A process for each pool of a panel."""
 
-    pools: Mapping[str, PooledProcess]
+    pools: Mapping[str, Process]
 
     def ahead(self, history: Panel, horizon: int) -> Array:
         """See `Process.ahead`."""
@@ -238,7 +238,7 @@ class ProcessByPool:
         profiles = [(process.calendar(pool), pool) for process, _, pool in self._known(panel)]
         return ProfileByPool({name: of for of, pool in profiles for name in pool.series})
 
-    def _known(self, panel: Panel) -> Iterator[tuple[PooledProcess, npt.NDArray[np.intp], Panel]]:
+    def _known(self, panel: Panel) -> Iterator[tuple[Process, npt.NDArray[np.intp], Panel]]:
         for label, rows, pool in panel.pools():
             if label in self.pools:
                 yield self.pools[label], rows, pool
@@ -248,12 +248,12 @@ class ProcessByPool:
 class ProfileByPool:
     """What dates alone make of log sales, by the profile of the pool of each series."""
 
-    profiles: Mapping[str, CalendarProfile]
+    profiles: Mapping[str, Profile]
 
     def at(self, series: Sequence[str], periods: Days) -> Array:
         """See `Profile.at`. For a series that it does not know, dates make no difference."""
         parts = np.zeros((len(series), len(periods)))
-        rows: dict[CalendarProfile, list[int]] = {}
+        rows: dict[Profile, list[int]] = {}
         for row, name in enumerate(series):
             if name in self.profiles:
                 rows.setdefault(self.profiles[name], []).append(row)

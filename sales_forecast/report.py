@@ -19,14 +19,19 @@ from sales_forecast.segments import Segment
 
 Scores = Mapping[str, Mapping[str, float]]
 _COLUMNS = ("model", "WMAE", "to growth", "WAPE", "RMSE", "MAE on holidays", "in 80%", "in 95%")
+_RMSPE = "RMSPE"
 _PANELS = 4
 
 
 def score_table(scores: Scores) -> str:
-    """Return a Markdown table, one line a model, with its WMAE relative to the growth baseline."""
+    """Return a Markdown table, one line a model, with its WMAE relative to the growth baseline.
+
+    RMSPE is a column where some model has one.
+    """
     missing = float("nan")
+    percentages = any("rmspe" in errors for errors in scores.values())
     growth = scores.get(BASELINE_MODEL, {}).get("wmae", missing) or missing
-    rows: list[tuple[str, ...]] = [_COLUMNS]
+    rows: list[tuple[str, ...]] = [(*_COLUMNS, _RMSPE) if percentages else _COLUMNS]
     for model, errors in scores.items():
         rows.append(
             (
@@ -38,6 +43,7 @@ def score_table(scores: Scores) -> str:
                 _or_dash(errors.get("mae_holiday", missing), "{:,.0f}"),
                 _or_dash(100 * errors.get("coverage_80", missing), "{:.0f}%"),
                 _or_dash(100 * errors.get("coverage_95", missing), "{:.0f}%"),
+                *([_or_dash(errors.get("rmspe", missing), "{:.4f}")] if percentages else []),
             )
         )
     return _markdown(rows)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from sales_forecast.errors import DataRefused
+from sales_forecast.layouts.daily import StoreDays
 from sales_forecast.layouts.departments import DepartmentWeeks
 from sales_forecast.layouts.own import OwnLayout
 from sales_forecast.layouts.stores import StoreWeeks
@@ -36,7 +37,11 @@ class StoreLayout(Layout, Protocol):
         ...
 
 
-LAYOUTS: Mapping[str, Layout] = {"stores": StoreWeeks(), "departments": DepartmentWeeks()}
+LAYOUTS: Mapping[str, Layout] = {
+    "stores": StoreWeeks(),
+    "departments": DepartmentWeeks(),
+    "daily": StoreDays(),
+}
 OWN_LAYOUT = ".toml"
 
 

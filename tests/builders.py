@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from sales_forecast.forecasters.boosting import BOOSTED
 from sales_forecast.gaussian import Hyperparameters
-from sales_forecast.panel import CONDITIONS, Array, Panel
+from sales_forecast.panel import CONDITIONS, DAILY, Array, Panel
 from sales_forecast.profile import CalendarProfile, PooledProcess
 from sales_forecast.sample import sample_rows
 
@@ -130,3 +130,73 @@ def log_growth(n_series: int, n_weeks: int, seed: int = 0) -> Array:
     rng = np.random.default_rng(seed)
     walk = np.cumsum(rng.normal(0.0, 0.01, (n_series, n_weeks)), axis=1)
     return walk + rng.normal(0.0, 0.03, (n_series, n_weeks))
+
+
+def days(first: str, n: int) -> npt.NDArray[np.datetime64]:
+    """`n` days from `first` on."""
+    return np.datetime64(first, "D") + np.arange(n)
+
+
+@dataclass(frozen=True)
+class Planted:
+    """What was planted into daily sales, on a log scale; `noise` is the deviation of a day."""
+
+    promotion: float = 0.3
+    saturday: float = -0.2
+    day_before_closed: float = 0.15
+    noise: float = 0.05
+
+
+PLANTED = Planted()
+
+
+def daily_panel(
+    n_series: int = 8, n_days: int = 460, ahead: int = 0, planted: Planted = PLANTED, seed: int = 0
+) -> Panel:
+    """Generated sales of stores that close on Sundays and on some planned Wednesdays.
+
+    Promotions are planned by weeks. Every store has a level and effects a tenth off the planted.
+    The plan reaches `ahead` days further than the sales.
+    """
+    rng = np.random.default_rng(seed)
+    all_days = days("2013-01-01", n_days + ahead)
+    weekday = (all_days.astype(np.int64) + 3) % 7
+    closed = (weekday == 6) | ((weekday == 2) & (np.arange(len(all_days)) % 35 > 27))
+    promotion = (rng.random(len(all_days) // 7 + 2) < 0.5)[np.arange(len(all_days)) // 7]
+    tomorrow = np.append(closed[1:], False) & (weekday != 5)
+    effects = np.array([planted.promotion, planted.saturday, planted.day_before_closed])
+    own = effects * (1 + 0.1 * rng.standard_normal((n_series, 3)))
+    logs = 8 + 0.5 * rng.standard_normal((n_series, 1))
+    logs = logs + own @ np.stack([promotion, weekday == 5, tomorrow]).astype(float)
+    logs = logs + planted.noise * rng.standard_normal(logs.shape)
+    plan = {"open": ~closed, "promo": promotion}
+    return Panel(
+        y=np.where(closed, np.nan, np.exp(logs))[:, :n_days],
+        periods=all_days[:n_days],
+        series=tuple(str(row + 1) for row in range(n_series)),
+        plan={name: np.tile(values.astype(float), (n_series, 1)) for name, values in plan.items()},
+        frequency=DAILY,
+    )
+
+
+def daily_folder(folder: Path, panel: Panel) -> Path:
+    """The sales of a panel of days as a folder of the layout of daily stores, newest day first."""
+    with (folder / "train.csv").open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(
+            ["Store", "DayOfWeek", "Date", "Sales", "Customers", "Open", "Promo", "StateHoliday",
+             "SchoolHoliday"]
+        )  # fmt: skip
+        for day in reversed(range(panel.n_periods)):
+            date = panel.periods[day].item()
+            for row, store in enumerate(panel.series):
+                opened, promo = (int(panel.plan[name][row, day]) for name in ("open", "promo"))
+                sales = int(np.nan_to_num(panel.y[row, day]))
+                writer.writerow(
+                    [store, date.isoweekday(), date, sales, sales // 10, opened, promo, "0", 0]
+                )
+    with (folder / "store.csv").open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["Store", "StoreType", "Assortment", "CompetitionDistance", "Promo2"])
+        writer.writerows([store, "c", "a", 1270, 0] for store in panel.series)
+    return folder

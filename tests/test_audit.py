@@ -16,9 +16,10 @@ from sales_forecast.backtest import MANY_STEPS, ONE_STEP, RollingOrigin, backtes
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.forecasters.base import Forecaster
 from sales_forecast.forecasters.naive import BASELINES, LAST_VALUE
+from sales_forecast.forecasters.pooled import POOLED
 from sales_forecast.metrics import wmae
 from sales_forecast.panel import Array, Panel
-from tests.builders import one_thread, sales_file, sample_panel
+from tests.builders import daily_panel, one_thread, sales_file, sample_panel
 
 DOOR = Path(train.__file__)
 FIRST = np.datetime64("2012-01-27")  # of both protocols, on the sample
@@ -94,6 +95,18 @@ def test_baselines_are_honest_and_every_check_says_what_it_examined():
         "8 week(s) ahead, sales and conditions replaced after 2012-01-27: "
         "3 models, 48 predictions, largest movement 0.00%"
     )
+
+
+def test_days_are_audited_as_days():
+    panel = daily_panel(n_series=2, n_days=480)
+    checks = audit.audit(panel, [POOLED])
+
+    assert [] == problems(checks)
+    given, lags, one_step, *_ = (check.examined for check in checks)
+    count = len(features.feature_names(panel)) + 1
+    assert given.startswith("no later sales are given to fit and predict: 1 day(s) ahead, 33 cut")
+    assert f"{count} features, 4 origins, steps 1 .. 88" in lags  # after 56 weeks, 28 days apart
+    assert one_step.startswith("1 day(s) ahead")
 
 
 def test_an_audit_leaves_the_panel_as_it_was():

@@ -34,6 +34,7 @@ ALLOWED = {
     "catboost": ("sales_forecast/forecasters/boosting.py",),
     "statsmodels": ("sales_forecast/forecasters/arima.py", "sales_forecast/forecasters/ets.py"),
     "scipy": ("sales_forecast/forecasters/pooled.py", "sales_forecast/forecasters/ensemble.py"),
+    "holidays": ("sales_forecast/public_holidays.py",),
     "torch": ("sales_forecast/forecasters/lstm.py",),
     "threadpoolctl": ("sales_forecast/forecasters/", "sales_forecast/engine.py"),
     "onnx": ("sales_forecast/forecasters/export.py",),
@@ -142,7 +143,16 @@ def test_onnx_runtime_reports_its_use_to_nobody(tmp_path: Path) -> None:
 
 
 def test_the_service_imports_no_training_library_no_pandas_and_no_mlflow() -> None:
-    heavy = ["pandas", "sklearn", "xgboost", "statsmodels", "mlflow", "matplotlib", "onnx"]
+    heavy = [
+        "pandas",
+        "sklearn",
+        "xgboost",
+        "statsmodels",
+        "mlflow",
+        "matplotlib",
+        "onnx",
+        "holidays",
+    ]
     code = f"import main, sys; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True

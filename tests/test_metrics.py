@@ -36,6 +36,23 @@ def test_rmse_weighs_large_errors_more():
     assert math.sqrt((100 + 100 + 900) / 4) == metrics.rmse(Y, PREDICTION)
 
 
+def test_rmspe_weighs_each_row_by_what_was_sold_and_leaves_out_rows_without():
+    sold, said = np.array([100.0, 200.0, 0.0]), np.array([110.0, 160.0, 50.0])
+    assert pytest.approx(math.sqrt((0.1**2 + 0.2**2) / 2)) == metrics.rmspe(sold, said)
+
+
+def test_rmspe_without_sales_does_not_exist():
+    assert math.isnan(metrics.rmspe(np.zeros(2), np.ones(2)))
+
+
+def test_the_rmspe_is_among_the_scores_only_where_it_is_asked_for():
+    intervals = {80: (LOWER, UPPER), 95: (LOWER, UPPER)}
+    asked = metrics.score(Y, PREDICTION, HOLIDAY, intervals, percentages=True).as_dict()
+    unasked = metrics.score(Y, PREDICTION, HOLIDAY, intervals).as_dict()
+    assert metrics.rmspe(Y, PREDICTION) == asked.pop("rmspe")
+    assert unasked == asked
+
+
 def test_wape_is_the_share_of_sales_that_was_missed():
     assert 50 / 1000 == metrics.wape(Y, PREDICTION)
 

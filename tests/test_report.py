@@ -41,6 +41,14 @@ def test_a_score_that_is_not_a_number_is_a_dash():
     assert score_table(scores).endswith("|          80,186 |      - |    94% |")
 
 
+def test_the_rmspe_is_a_column_where_some_model_has_one():
+    scores = {"seasonal_naive_growth": GROWTH, "pooled": GROWTH | {"rmspe": 0.10618}}
+    header, _, without, with_one = score_table(scores).splitlines()
+    assert header.endswith("| in 95% |  RMSPE |")
+    assert without.endswith("|    94% |      - |")
+    assert with_one.endswith("|    94% | 0.1062 |")
+
+
 # The tables of segments
 
 

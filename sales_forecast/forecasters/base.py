@@ -20,9 +20,17 @@ FutureConditions = Mapping[str, Array]
 """Condition name -> float64[n_series, horizon], for the weeks that are to be predicted."""
 
 
+def weeks_sold(panel: Panel) -> npt.NDArray[np.int64]:
+    """Return int64[n_series]: in how many weeks each series sold something, if on one day."""
+    a_week = panel.frequency.a_week
+    sold = np.pad(panel.y > 0, ((0, 0), (-panel.n_periods % a_week, 0)))
+    weeks: npt.NDArray[np.int64] = sold.reshape(panel.n_series, -1, a_week).any(axis=2).sum(axis=1)
+    return weeks
+
+
 def too_short(panel: Panel, model: str, needed: int) -> NotEnoughData:
     """Return the error for a panel in which no series has `needed` weeks with sales."""
-    longest = int((panel.y > 0).sum(axis=1).max()) // panel.frequency.a_week
+    longest = int(weeks_sold(panel).max())
     return NotEnoughData(
         f"{model} needs a series with at least {needed} weeks of sales, to learn from yearly "
         f"change; the longest has {longest}. Load more history.",

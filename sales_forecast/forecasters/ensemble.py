@@ -67,7 +67,9 @@ class EnsembleForecaster:
     def _inner_errors(self, panel: Panel) -> Array:
         """Return float64[n_members, n]: errors of log sales in the inner windows."""
         none = np.empty((len(self.members), 0))
-        first = panel.n_periods - INNER_WEEKS
+        weeks = panel.frequency.periods
+        step, horizon = weeks(INNER_STEP), weeks(INNER_HORIZON)
+        first = panel.n_periods - weeks(INNER_WEEKS)
         if first < 1:
             return none
         try:
@@ -76,10 +78,10 @@ class EnsembleForecaster:
         except NotEnoughData:
             return none
         windows = []
-        for end in range(first, panel.n_periods - INNER_HORIZON + 1, INNER_STEP):
+        for end in range(first, panel.n_periods - horizon + 1, step):
             history = panel.until(panel.periods[end - 1])
-            expected = np.stack([one.predict(history, INNER_HORIZON) for one in members])
-            sold = log_sales(panel.y[:, end : end + INNER_HORIZON])
+            expected = np.stack([one.predict(history, horizon) for one in members])
+            sold = log_sales(panel.y[:, end : end + horizon])
             windows.append((np.log(expected) - sold).reshape(len(members), -1))
         errors = np.hstack(windows)
         judged = errors[:, ~np.isnan(errors).any(axis=0)]

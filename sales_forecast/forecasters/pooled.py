@@ -14,10 +14,11 @@ import numpy as np
 from scipy import linalg, optimize, stats
 from threadpoolctl import threadpool_limits
 
-from sales_forecast.forecasters.base import FutureConditions, too_short
+from sales_forecast.forecasters.base import FutureConditions, too_short, weeks_sold
 from sales_forecast.forecasters.once import once
+from sales_forecast.forecasters.regression import fit_days
 from sales_forecast.gaussian import Hyperparameters, Weeks, components, observed
-from sales_forecast.panel import SEASON_LENGTH, Array, Panel
+from sales_forecast.panel import DAILY, SEASON_LENGTH, Array, Panel
 from sales_forecast.profile import PooledProcess, Process, ProcessByPool, Profile, Split
 
 # Where the search starts and what it is drawn to: standard deviations of log sales, and years.
@@ -54,12 +55,13 @@ class _Scatter:
 
 @once
 def fit_process(panel: Panel) -> Process:
-    """Estimate both processes of every pool from all of a panel."""
+    """Estimate what is expected of every pool from all of a panel: weeks or days."""
+    fit = fit_days if panel.frequency == DAILY else _fit_pool
     with threadpool_limits(limits=1):  # small matrices: on busy cores threads cost tenfold
         if panel.pooled_by is None:
-            return _fit_pool(panel)
+            return fit(panel)
         pools = panel.pools()
-        return ProcessByPool({name: _fit_pool(pool) for name, _, pool in pools if _sells(pool)})
+        return ProcessByPool({name: fit(pool) for name, _, pool in pools if _sells(pool)})
 
 
 def _sells(pool: Panel) -> bool:
@@ -171,7 +173,7 @@ class PooledForecaster:
 
     def fit(self, panel: Panel) -> FittedPooled:
         """Estimate the hyperparameters. Raises NotEnoughData where no store has a year."""
-        if not ((panel.y > 0).sum(axis=1) >= panel.frequency.season).any():
+        if not (weeks_sold(panel) >= SEASON_LENGTH).any():
             raise too_short(panel, "The pooled process", SEASON_LENGTH)
         return FittedPooled(fit_process(panel))
 

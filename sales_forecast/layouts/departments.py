@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from sales_forecast import cells
-from sales_forecast.csv_table import Table, read_table
+from sales_forecast.csv_table import Table, file_in, read_table
 from sales_forecast.errors import DataRefused
 from sales_forecast.panel import CONDITIONS, Array, Panel
 from sales_forecast.rows import SalesRows
 
+_FILES = ("train", "features", "stores")
 _SALES = ("Store", "Dept", "Date", "Weekly_Sales", "IsHoliday")
 _OBSERVED = ("Temperature", "Fuel_Price", "CPI", "Unemployment")
 _MARKDOWNS = tuple(f"MarkDown{number}" for number in range(1, 6))
@@ -39,11 +40,11 @@ class DepartmentWeeks:
 
     def panel(self, folder: Path) -> Panel:
         """See `sources.Layout.panel`. Markdowns are conditions; departments are the pools."""
-        sales = _sales(_file(folder, "train"))
-        stores = _stores(_file(folder, "stores"), sales.store)
+        sales = _sales(file_in(folder, "train", _FILES))
+        stores = _stores(file_in(folder, "stores", _FILES), sales.store)
         return replace(
             sales.panel,
-            conditions=_conditions(_file(folder, "features"), sales),
+            conditions=_conditions(file_in(folder, "features", _FILES), sales),
             traits={"store": sales.store, "department": sales.department.astype(str), **stores},
             pooled_by="department",
         )
@@ -53,8 +54,8 @@ class DepartmentWeeks:
 
         Raises DataRefused.
         """
-        sales = _sales(_file(folder, "train"))
-        conditions = _conditions(_file(folder, "features"), sales)
+        sales = _sales(file_in(folder, "train", _FILES))
+        conditions = _conditions(file_in(folder, "features", _FILES), sales)
         known = ~np.isnan(sales.panel.y)
         series, week = np.nonzero(known)
         stores, of_store = np.unique(sales.store, return_inverse=True)
@@ -69,15 +70,6 @@ class DepartmentWeeks:
             sales=np.asarray(np.bincount(back, sales.panel.y[known]).round(2), dtype=np.float64),
             conditions={name: conditions[name][known][first] for name in CONDITIONS},
         )
-
-
-def _file(folder: Path, name: str) -> Path:
-    if not folder.is_dir():
-        raise DataRefused(folder, "this layout reads a folder with train, features and stores")
-    for file in (folder / f"{name}.csv", folder / f"{name}.csv.gz"):
-        if file.exists():
-            return file
-    raise DataRefused(folder, f"has neither {name}.csv nor {name}.csv.gz")
 
 
 def _sales(file: Path) -> _Sales:

@@ -10,6 +10,7 @@
     conditions = ["temperature"]      # numbers that are known afterwards
     holiday = "bank_holiday"          # 0 or 1: scored five times
     open = "open"                     # 0 or 1, daily only: what sells nothing by plan
+    country = "DE"                    # its public holidays are known in advance, without a column
 
 Only `series`, `date` and `target` must be there. Other columns of the file are not read.
 """
@@ -29,10 +30,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from sales_forecast import cells
 from sales_forecast.csv_table import Table, read_table
 from sales_forecast.errors import DataRefused
-from sales_forecast.panel import CONDITIONS, DAILY, WEEKLY, Panel
+from sales_forecast.panel import CONDITIONS, DAILY, OPEN, WEEKLY, Panel
+from sales_forecast.public_holidays import PUBLIC_HOLIDAY, is_known, public_holidays
 
-OPEN = "open"
-"""The name of the plan by which a series sells or does not."""
 _HOLIDAY = CONDITIONS[0]
 _Name = Annotated[str, Field(min_length=1)]
 _Names = tuple[_Name, ...]
@@ -53,6 +53,7 @@ class OwnLayout(BaseModel):
     conditions: _Names = ()
     holiday: _Name | None = None
     open: _Name | None = None
+    country: _Name | None = None
 
     @classmethod
     def read(cls, file: Path) -> Self:
@@ -78,6 +79,10 @@ class OwnLayout(BaseModel):
             raise ValueError(f"pooled_by {self.pooled_by!r} is neither in series nor in traits")
         if self.open and self.frequency != "daily":
             raise ValueError("open is for daily sales")
+        if self.country and not is_known(self.country):
+            raise ValueError(f"country {self.country!r} is no code of a known country, such as DE")
+        if self.country and PUBLIC_HOLIDAY in self.known_in_advance:
+            raise ValueError(f"with country, {PUBLIC_HOLIDAY!r} is no name of a column")
         return self
 
     def _columns(self) -> tuple[str, ...]:
@@ -110,10 +115,13 @@ class OwnLayout(BaseModel):
         )
         last = whole.periods[~np.isnan(whole.y).all(axis=0)][-1]
         past = whole.until(last)
+        plan = {name: whole.conditions[name] for name in planned}
+        if self.country:
+            plan[PUBLIC_HOLIDAY] = public_holidays(whole, self.country)
         return replace(
             past,
             conditions={name: past.conditions[name] for name in observed},
-            plan={name: whole.conditions[name] for name in planned},
+            plan=plan,
             traits=self._traits(table, keys, names),
             pooled_by=self.pooled_by,
         )

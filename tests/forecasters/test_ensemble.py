@@ -15,7 +15,7 @@ from sales_forecast.forecasters.ensemble import (
     stacked,
 )
 from sales_forecast.forecasters.naive import LAST_VALUE, SEASONAL_NAIVE
-from tests.builders import log_growth, panel_of, sample_panel, with_sales
+from tests.builders import daily_panel, log_growth, panel_of, sample_panel, with_sales
 
 PERIODIC = 100.0 + np.tile(np.arange(52.0), 3)
 
@@ -95,6 +95,13 @@ def test_members_are_judged_on_four_forecasts_of_the_last_20_weeks():
     EnsembleForecaster([member]).fit(panel_of(np.full(60, 100.0)))
     assert [60, 40] == member.fitted
     assert [(40, 8, None), (44, 8, None), (48, 8, None), (52, 8, None)] == member.asked
+
+
+def test_inner_windows_of_days_are_as_long_as_those_of_weeks():
+    member = Constant(100.0)
+    EnsembleForecaster([member]).fit(daily_panel(n_series=2, n_days=420))
+    assert [420, 280] == member.fitted
+    assert [(280, 56, None), (308, 56, None), (336, 56, None), (364, 56, None)] == member.asked
 
 
 def test_sales_of_the_inner_windows_decide_and_those_before_them_do_not():

@@ -1,0 +1,41 @@
+"""Public holidays of a country, so that a file needs no column for them.
+
+Takes a panel and the code of a country, gives a plan: how many days of each period are national
+holidays. Must not know sales, nor holidays of parts of a country. `holidays` is asked when needed:
+who loads weekly sales of stores does without.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from sales_forecast.panel import Array, Panel
+
+PUBLIC_HOLIDAY = "public_holiday"
+"""The name of the plan."""
+_CODE = re.compile(r"[A-Z]{2}")
+
+
+def is_known(country: str) -> bool:
+    """Say whether the holidays of a country are known, by its two letters (ISO 3166-1)."""
+    import holidays
+
+    return bool(_CODE.fullmatch(country)) and country in holidays.list_supported_countries()
+
+
+def public_holidays(panel: Panel, country: str) -> Array:
+    """Return float64[n_series, n_periods]: holidays in each period, alike for all series.
+
+    Of weeks their number, of days 0 or 1. `country`: one that `is_known`.
+    """
+    import holidays
+
+    length = np.timedelta64(panel.frequency.days, "D")
+    years = range((panel.periods[0] - length).astype(object).year, panel.last.year + 1)
+    found = sorted(holidays.country_holidays(country, years=years))
+    days = np.array(found, dtype="datetime64[D]")
+    until = np.searchsorted(days, panel.periods, side="right")
+    before = np.searchsorted(days, panel.periods - length, side="right")
+    return np.tile((until - before).astype(np.float64), (panel.n_series, 1))

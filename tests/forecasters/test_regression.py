@@ -1,0 +1,202 @@
+"""The regression of days: it finds what was planted, and knows nothing that came later."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sales_forecast.errors import NotEnoughData
+from sales_forecast.forecasters.pooled import POOLED, fit_process, fit_profile
+from sales_forecast.forecasters.regression import DailyProcess, fit_days
+from sales_forecast.panel import Panel
+from sales_forecast.perturb import moved
+from sales_forecast.training import ALL_FORECASTERS
+from tests.builders import PLANTED, Planted, daily_panel, one_thread, with_sales
+
+
+def coefficient(process: DailyProcess, name: str) -> float:
+    """What the chain's coefficient of a column became."""
+    return float(process.found.chain[process.design.names.index(name)])
+
+
+def test_planted_effects_are_found():
+    process = fit_days(daily_panel())
+    assert pytest.approx(PLANTED.promotion, abs=0.02) == coefficient(process, "promo")
+    assert pytest.approx(PLANTED.saturday, abs=0.03) == coefficient(process, "week_5")
+    found = coefficient(process, "closed_tomorrow")
+    assert pytest.approx(PLANTED.day_before_closed, abs=0.03) == found
+    noise = np.sqrt(process.spreads.noise)
+    np.testing.assert_allclose(noise, PLANTED.noise, rtol=0.2)
+
+
+def test_a_store_that_gains_more_by_promotions_is_believed():
+    panel = daily_panel()
+    y = panel.y.copy()
+    y[0] *= np.where(panel.plan["promo"][0] == 1, np.exp(0.3), 1.0)
+    process = fit_days(replace(panel, y=y))
+    promo = process.design.names.index("promo")
+    own = process.found.own[:, promo]
+    assert own[0] - own[1:].mean() > 0.2
+
+
+def test_days_ahead_are_forecast_as_near_as_noise_lets_one():
+    panel = daily_panel(n_days=502)
+    history = panel.until(panel.periods[459])
+    expected = fit_process(history).ahead(history, 42)
+    off = expected - np.log(panel.y[:, 460:])
+    assert np.sqrt(np.nanmean(off**2)) < 1.25 * PLANTED.noise
+
+
+def test_eight_in_ten_days_lie_where_the_process_says():
+    panel = daily_panel(n_series=30, n_days=502)
+    history = panel.until(panel.periods[459])
+    lower, upper = POOLED.fit(history).intervals(history, 42, level=80)
+    sold = panel.y[:, 460:]
+    known = ~np.isnan(sold)
+    assert 0.74 < ((lower < sold) & (sold < upper))[known].mean() < 0.88
+
+
+def test_a_level_that_has_moved_is_followed():
+    panel = daily_panel()
+    y = panel.y.copy()
+    y[0, 320:] *= 1.5
+    risen = replace(panel, y=y)
+    rise = fit_process(risen).ahead(risen, 28)[0] - fit_process(panel).ahead(panel, 28)[0]
+    np.testing.assert_allclose(rise, np.log(1.5), atol=0.06)
+
+
+def test_a_later_history_moves_the_level_without_another_fit():
+    panel = daily_panel(n_days=488)
+    early = panel.until(panel.periods[459])
+    process = fit_process(early)
+    y = panel.y.copy()
+    y[:, 460:] *= 1.3
+    later = replace(panel, y=y)
+    up = process.ahead(later, 14) - process.ahead(panel, 14)
+    assert (up > 0.05).all()
+    again = fit_process(panel).ahead(panel, 14)
+    np.testing.assert_allclose(process.ahead(panel, 14), again, atol=0.03)
+
+
+def test_the_profile_is_what_is_expected_but_for_the_level():
+    panel = daily_panel()
+    profile = fit_profile(panel)
+    levels = fit_process(panel).ahead(panel, 42) - profile.at(panel.series, panel.after(42))
+    np.testing.assert_allclose(levels, levels[:, :1] + np.zeros(42), atol=1e-12)
+
+
+def test_a_profile_says_the_same_of_a_day_whoever_asks_with_it():
+    panel = daily_panel(ahead=30)
+    profile = fit_profile(panel)
+    whole = profile.at(panel.series, np.append(panel.periods, panel.after(14)))
+    np.testing.assert_array_equal(whole[:, -20:-14], profile.at(panel.series, panel.periods[-6:]))
+    np.testing.assert_allclose(whole[:, -14:], profile.at(panel.series, panel.after(14)), atol=1e-6)
+    some = profile.at(panel.series[3:5], panel.after(14))
+    np.testing.assert_allclose(whole[3:5, -14:], some, atol=1e-6)
+
+
+def test_nothing_after_the_cutoff_moves_a_forecast():
+    panel = daily_panel(n_days=520)
+    with one_thread():
+        compared, found = moved(panel, ALL_FORECASTERS, panel.periods[477], 42)
+    assert compared > 1000
+    assert [] == [str(movement) for movement in found]
+
+
+def test_the_plan_after_the_last_target_day_does_not_matter():
+    panel = daily_panel(ahead=60)
+    plan = {name: values.copy() for name, values in panel.plan.items()}
+    for values in plan.values():
+        values[:, panel.n_periods + 14 :] = 0.0
+    other = replace(panel, plan=plan)
+    expected = fit_process(panel).ahead(panel, 14)
+    np.testing.assert_array_equal(expected, fit_process(other).ahead(other, 14))
+
+
+def test_the_plan_of_the_target_days_does():
+    panel = daily_panel(ahead=14)
+    plan = {**panel.plan, "promo": panel.plan["promo"].copy()}
+    plan["promo"][:, -14:] = 1 - plan["promo"][:, -14:]
+    other = replace(panel, plan=plan)
+    change = fit_process(other).ahead(other, 14) - fit_process(panel).ahead(panel, 14)
+    np.testing.assert_allclose(np.abs(change), PLANTED.promotion, atol=0.12)
+
+
+def test_beyond_the_plan_a_day_is_as_usual_on_its_weekday():
+    panel = daily_panel()
+    plan = {name: values.copy() for name, values in panel.plan.items()}
+    friday = (panel.periods.astype(np.int64) + 3) % 7 == 4
+    plan["promo"][:] = friday
+    always = replace(panel, plan=plan)
+    later = always.after(14)
+    told = {
+        "open": np.tile((later.astype(np.int64) + 3) % 7 != 6, (8, 1)).astype(float),
+        "promo": np.tile((later.astype(np.int64) + 3) % 7 == 4, (8, 1)).astype(float),
+    }
+    planned = {name: np.hstack([plan[name], told[name]]) for name in plan}
+    said = replace(always, plan=planned)
+    expected = fit_process(said).ahead(said, 14)
+    np.testing.assert_allclose(expected, fit_process(always).ahead(always, 14), atol=1e-9)
+
+
+def test_a_store_without_history_is_not_guessed_at_and_moves_no_other():
+    panel = daily_panel()
+    silent = with_sales(panel, 3, 0, None, np.nan)
+    expected = fit_process(silent).ahead(silent, 14)
+    assert np.isnan(expected[3]).all()
+    assert not np.isnan(np.delete(expected, 3, axis=0)).any()
+    others = silent.select([name for name in silent.series if name != "4"])
+    alone = fit_process(others).ahead(others, 14)
+    np.testing.assert_allclose(alone, np.delete(expected, 3, axis=0), atol=0.02)
+
+
+def test_a_store_that_opened_after_the_fit_has_the_calendar_of_the_chain():
+    panel = daily_panel()
+    known = panel.select(panel.series[:-1])
+    at = fit_profile(known).at(panel.series, panel.periods[-70:])
+    np.testing.assert_allclose(at[-1], at[:-1].mean(axis=0), atol=0.05)
+
+
+def test_a_year_of_weeks_is_enough_though_shops_close_on_sundays():
+    POOLED.fit(daily_panel(n_days=364))
+    with pytest.raises(NotEnoughData, match="the longest has 51"):
+        POOLED.fit(daily_panel(n_days=357))
+
+
+def without_plans(panel: Panel, *names: str) -> Panel:
+    return replace(panel, plan={k: v for k, v in panel.plan.items() if k not in names})
+
+
+@pytest.mark.parametrize("gone", [("open", "promo"), ("open",), ("promo",)])
+def test_it_needs_no_plan(gone: tuple[str, ...]):
+    whole = daily_panel(n_days=502)
+    panel = without_plans(whole, *gone)
+    history = panel.until(panel.periods[459])
+    off = fit_process(history).ahead(history, 42) - np.log(panel.y[:, 460:])
+    # Promotions that nobody tells of are taken for a season that will not return.
+    limit = PLANTED.promotion if "promo" in gone else 0.08
+    assert np.sqrt(np.nanmean(off**2)) < limit
+
+
+def test_a_plan_of_numbers_is_a_straight_line():
+    quiet = daily_panel(planted=Planted(promotion=0.0, noise=0.02))
+    price = np.random.default_rng(1).normal(10.0, 2.0, quiet.y.shape)
+    y = quiet.y * np.exp(-0.05 * (price - 10.0))
+    panel = replace(quiet, y=y, plan={**quiet.plan, "price": price})
+    process = fit_days(panel)
+    assert pytest.approx(-0.05 * 2.0, abs=0.01) == coefficient(process, "price")
+
+
+def test_pools_have_regressions_of_their_own():
+    panel = daily_panel()
+    kinds = np.array(["a"] * 4 + ["b"] * 4)
+    y = panel.y * np.where((kinds == "b")[:, None] & (panel.plan["promo"] == 1), np.exp(0.4), 1.0)
+    pooled = replace(panel, y=y, traits={"kind": kinds}, pooled_by="kind")
+    part = pooled.select(pooled.series[4:])
+    alone = replace(part, traits={}, pooled_by=None)
+    expected = fit_process(alone).ahead(alone, 14)
+    np.testing.assert_array_equal(expected, fit_process(pooled).ahead(pooled, 14)[4:])
+    at = fit_profile(pooled).at(pooled.series, pooled.after(14))
+    np.testing.assert_array_equal(at[4:], fit_profile(alone).at(alone.series, alone.after(14)))

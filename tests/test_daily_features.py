@@ -1,0 +1,121 @@
+"""What a day is told of its date and of the plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from sales_forecast.daily_features import Design, date_columns
+from sales_forecast.panel import DAILY, Panel
+from tests.builders import daily_panel, days
+
+
+def planned(**plan: np.ndarray) -> Panel:
+    """Stores of which a plan is known, from Monday 2014-09-01 on."""
+    shape = next(iter(plan.values())).shape
+    names = tuple(str(row) for row in range(shape[0]))
+    return Panel(np.ones(shape), days("2014-09-01", shape[1]), names, plan=plan, frequency=DAILY)
+
+
+def when(panel: Panel, column: str, store: int = 0) -> list[str]:
+    """The days on which a column of a store is not 0."""
+    design = Design.of(panel)
+    X = design.matrix(panel, panel.periods)(slice(None))
+    values = X[store, design.names.index(column)]
+    return panel.periods[values != 0].astype(str).tolist()
+
+
+def open_but(n_days: int, *closed: int, stores: int = 1) -> np.ndarray:
+    """Open on all days but Sundays and some others."""
+    opened = np.ones((stores, n_days))
+    opened[:, 6::7] = 0
+    opened[:, [*closed]] = 0
+    return opened
+
+
+def test_days_around_feasts_are_told_apart_in_every_year():
+    some = days("2012-01-01", 3 * 366)
+    columns = date_columns(some)
+
+    def on(name: str) -> list[str]:
+        return some[np.asarray(columns[name]) == 1].astype(str).tolist()
+
+    assert ["2012-12-24", "2013-12-24", "2014-12-24"] == on("christmas_eve-1")
+    assert ["2012-04-08", "2013-03-31", "2014-04-20"] == on("easter_day+0")
+    assert ["2012-12-31", "2013-12-31", "2014-12-31"] == on("christmas_eve+6")
+    assert 36 == len(on("month_last1"))
+
+
+def test_a_bump_of_the_weeks_before_christmas_rises_and_falls():
+    some = days("2013-11-26", 15)
+    bump = date_columns(some)["christmas_-22"]
+    expected = [0, *(k / 7 for k in range(1, 8)), *(k / 7 for k in range(6, 0, -1)), 0]
+    np.testing.assert_allclose(expected, bump)
+
+
+def test_a_closed_day_is_told_to_its_neighbours_and_sundays_are_no_news():
+    panel = planned(open=open_but(56, 16))  # Wednesday 2014-09-17
+    assert ["2014-09-16"] == when(panel, "closed_tomorrow")
+    assert ["2014-09-18"] == when(panel, "closed_yesterday")
+    assert ["2014-09-15"] == when(panel, "closed_in_two")
+    assert [] == when(panel, "open_tomorrow")
+
+
+def test_an_open_sunday_is_news():
+    opened = open_but(56)
+    opened[0, 20] = 1
+    panel = planned(open=opened)
+    assert ["2014-09-20"] == when(panel, "open_tomorrow")
+    assert ["2014-09-22"] == when(panel, "open_yesterday")
+
+
+def test_a_long_closure_is_told_to_the_days_before_and_after_it():
+    panel = planned(open=open_but(84, *range(35, 49)))
+    assert ["2014-10-20", "2014-10-21", "2014-10-22"] == when(panel, "reopened_3")
+    assert ["2014-10-02", "2014-10-03", "2014-10-04"] == when(panel, "closing_3")[-3:]
+    assert [] == when(planned(open=open_but(84, *range(35, 40))), "reopened_42")
+
+
+def test_a_plan_of_zero_and_one_counts_by_weekday():
+    promotion = np.zeros((1, 28))
+    promotion[0, 7:10] = 1
+    panel = planned(promotion=promotion)
+    assert ["2014-09-08", "2014-09-09", "2014-09-10"] == when(panel, "promotion")
+    assert ["2014-09-09"] == when(panel, "promotion_1")
+
+
+def test_a_store_of_which_nothing_is_said_does_what_most_do():
+    promotion = np.tile(np.arange(28) % 2, (4, 1)).astype(float)
+    promotion[0] = np.nan
+    promotion[1] = 0
+    panel = planned(promotion=promotion)
+    assert when(panel, "promotion", 2) == when(panel, "promotion", 0)
+
+
+def test_beyond_a_plan_a_weekday_is_as_it_was():
+    panel = planned(open=open_but(56))
+    later = panel.after(14)
+    plan = Design.of(panel).plan(panel, later)
+    assert [1, 1, 1, 1, 1, 1, 0] * 2 == plan["open"][0].tolist()
+
+
+def test_numbers_are_told_by_their_distance_from_the_mean_and_none_beyond_three_deviations():
+    price = np.tile([9.0, 11.0], 50)[None]
+    price[0, 40] = 1000.0
+    panel = planned(price=price)
+    design = Design.of(panel)
+    column = design.matrix(panel, panel.periods)(slice(None))[0, design.names.index("price")]
+    centre, scale = price.mean(), price.std()
+    np.testing.assert_allclose((price[0, :40] - centre) / scale, column[:40], rtol=1e-5)
+    assert 3.0 == column[40]
+
+
+def test_what_is_usual_is_said_by_the_past_alone():
+    panel = daily_panel(ahead=100)
+    plan = {name: values.copy() for name, values in panel.plan.items()}
+    for values in plan.values():
+        values[:, panel.n_periods :] = 1 - values[:, panel.n_periods :]
+    ours, theirs = Design.of(panel), Design.of(replace(panel, plan=plan))
+    for name in panel.plan:
+        np.testing.assert_array_equal(ours.columns[name].habit, theirs.columns[name].habit)
