@@ -32,8 +32,8 @@ from sales_forecast.forecasters.naive import GROWTH
 from sales_forecast.forecasters.pooled import fit_profile
 from sales_forecast.metrics import Scores
 from sales_forecast.panel import Array, Panel
-from sales_forecast.profile import log_sales
 from sales_forecast.sources import read_sales
+from sales_forecast.split import log_sales
 
 ROOT = Path(__file__).resolve().parents[1]
 THEIR_PYTHON = ROOT / "var" / "statsforecast" / "bin" / "python"

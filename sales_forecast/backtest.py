@@ -12,15 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.forecasters.base import FittedForecaster, Forecaster
 from sales_forecast.forecasters.naive import or_never_sold
 from sales_forecast.forecasters.once import fit_once
-from sales_forecast.intervals import LEVELS, Intervals
+from sales_forecast.intervals import LEVELS, YOUNG, Intervals
 from sales_forecast.metrics import Scores, score
-from sales_forecast.panel import Array, Days, Panel
+from sales_forecast.panel import SEASON_LENGTH, Array, Days, Panel
 
 REFIT_WEEKS = 4
 """As often as one trains at least: every month."""
@@ -172,12 +173,31 @@ def with_mean(table: pd.DataFrame, name: str, of: Sequence[str]) -> pd.DataFrame
     return table.assign(**{name: table[[*of]].mean(axis=1)})
 
 
-def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
+def known_weeks(panel: Panel, table: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """Return int64[n]: in how many weeks sales of the series of a row were known at its cutoff."""
+    rows = np.array([panel.positions[name] for name in table["unique_id"]])
+    known = np.zeros(len(table), dtype=np.int64)
+    cutoffs = table["cutoff"].to_numpy()
+    for cutoff in np.unique(cutoffs):
+        past = panel.until(cutoff)
+        starts = np.arange(0, past.n_periods, past.frequency.a_week)
+        weeks = np.logical_or.reduceat(~np.isnan(past.y), starts, axis=1).sum(axis=1)
+        own = cutoffs == cutoff
+        known[own] = weeks[rows[own]]
+    return known
+
+
+def with_intervals(table: pd.DataFrame, panel: Panel | None = None) -> pd.DataFrame:
     """Return the table with `<model>_lo_80`, `_hi_80`, `_lo_95` and `_hi_95` beside every model.
 
     The interval of a window comes from the residuals of weeks that had ended by its cutoff;
-    the first windows, which have too few of them, get NaN.
+    the first windows, which have too few of them, get NaN. Where the panel is given, series of
+    which less than a year was known are measured together, and apart from all others.
     """
+    kept = table
+    if panel is not None:
+        old = known_weeks(panel, table) >= SEASON_LENGTH
+        table = table.assign(unique_id=table["unique_id"].where(old, YOUNG))
     series, step = table["unique_id"].to_numpy(), table["step"].to_numpy()
     horizon = int(step.max())
     windows = [
@@ -195,7 +215,7 @@ def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
                 ends[f"{model}_lo_{level}"][rows] = prediction[rows] * lower
                 ends[f"{model}_hi_{level}"][rows] = prediction[rows] * upper
         columns |= ends
-    return table.assign(**columns)
+    return kept.assign(**columns)
 
 
 def measured_intervals(table: pd.DataFrame, model: str, horizon: int) -> Intervals:

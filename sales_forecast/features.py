@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from sales_forecast import calendar
 from sales_forecast.panel import CONDITIONS, Array, Days, Panel
-from sales_forecast.profile import Profile, log_sales
+from sales_forecast.profile import Profile
+from sales_forecast.split import log_sales
 
 Index = npt.NDArray[np.int64]
 

@@ -21,6 +21,9 @@ Names = Sequence[str] | npt.NDArray[np.object_]
 LEVELS = (80, 95)
 """Percent of sales that an interval is to hold."""
 SIZES = ("smallest third", "middle third", "largest third")
+YOUNG = "less than a year known"
+"""The name under which series of little history go, all together: they stray by far the most,
+whatever their size."""
 _TAIL_RESIDUALS = 2
 """Fewer beyond an end say nothing about where it is."""
 
@@ -100,11 +103,15 @@ class Intervals:
         prediction: Array,
         horizon: int,
     ) -> Intervals:
-        """Measure them on forecasts whose weeks are known: `y` and `prediction`, float64[n]."""
+        """Measure them on forecasts whose weeks are known: `y` and `prediction`, float64[n].
+
+        Series called `YOUNG` have a width of their own beside those of the `SIZES`.
+        """
         sound = prediction > 0
         names, rows = np.unique(np.asarray(series)[sound], return_inverse=True)
         ratio = np.maximum(y[sound] / prediction[sound], 0.0)
-        widths = _widths(rows, size_thirds(rows, y[sound]), ratio)
+        kinds = np.where(names == YOUNG, len(SIZES), size_thirds(rows, y[sound]))
+        widths = _widths(rows, kinds, ratio)
         standard = 1 + (ratio - 1) / widths[rows]
         return cls(
             {level: interval_factors(step[sound], standard, horizon, level) for level in LEVELS},
@@ -130,16 +137,16 @@ def size_thirds(rows: npt.NDArray[np.intp], y: Array) -> npt.NDArray[np.intp]:
     return thirds
 
 
-def _widths(rows: npt.NDArray[np.intp], thirds: npt.NDArray[np.intp], ratio: Array) -> Array:
-    """Return float64[n_series]: the typical error of the third that a series belongs to.
+def _widths(rows: npt.NDArray[np.intp], kinds: npt.NDArray[np.intp], ratio: Array) -> Array:
+    """Return float64[n_series]: the typical error of the kind of series that one belongs to.
 
-    1 is that of all; a third of too few residuals is taken for 1.
+    1 is that of all; a kind of too few residuals is taken for 1.
     """
-    widths = np.ones(len(thirds))
+    widths = np.ones(len(kinds))
     off = np.abs(ratio - 1)
     typical = float(np.median(off)) if len(off) else 0.0
-    for third in range(len(SIZES)):
-        own = off[thirds[rows] == third]
+    for kind in np.unique(kinds):
+        own = off[kinds[rows] == kind]
         if typical > 0 and len(own) >= min_residuals(LEVELS[0]) and np.median(own) > 0:
-            widths[thirds == third] = np.median(own) / typical
+            widths[kinds == kind] = np.median(own) / typical
     return widths

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sales_forecast.backtest import scores
+from sales_forecast.backtest import known_weeks, scores
 from sales_forecast.gate import BASELINE_MODEL
 from sales_forecast.intervals import SIZES, size_thirds
 from sales_forecast.metrics import Scores
@@ -134,7 +134,7 @@ def _ways(panel: Panel, table: pd.DataFrame) -> Iterator[_Way]:
     yield _Way(unit, ordinary, (f"holiday {unit}s", f"other {unit}s"))
     _, series = np.unique(rows, return_inverse=True)
     yield _Way("mean sales", size_thirds(series, table["y"].to_numpy())[series], SIZES)
-    yield _Way("weeks known", np.digitize(_known_weeks(panel, table, rows), _AGES_FROM), _AGES)
+    yield _Way("weeks known", np.digitize(known_weeks(panel, table), _AGES_FROM), _AGES)
     for name, values in panel.traits.items():
         if _names(panel, values):
             labels, place = np.unique(values[rows], return_inverse=True)
@@ -157,22 +157,6 @@ def _steps(panel: Panel, table: pd.DataFrame) -> _Way:
         last = min(first + width - 1, horizon)
         labels.append(str(first) if first == last else f"{first}-{last}")
     return _Way(f"{panel.frequency.unit}s ahead", (step - 1) // width, labels)
-
-
-def _known_weeks(panel: Panel, table: pd.DataFrame, rows: Index) -> Index:
-    """Return int64[n]: of how many weeks sales of the series were known at the cutoff.
-
-    `rows`: int64[n], the row of the panel that each row of the table is of.
-    """
-    known = np.zeros(len(table), dtype=np.int64)
-    cutoffs = table["cutoff"].to_numpy()
-    for cutoff in np.unique(cutoffs):
-        past = panel.until(cutoff)
-        starts = np.arange(0, past.n_periods, past.frequency.a_week)
-        weeks = np.logical_or.reduceat(~np.isnan(past.y), starts, axis=1).sum(axis=1)
-        own = cutoffs == cutoff
-        known[own] = weeks[rows[own]]
-    return known
 
 
 def _names(panel: Panel, values: npt.NDArray[np.generic]) -> bool:

@@ -65,7 +65,7 @@ def score_models(
     both = [forecaster.name for forecaster in TREES]
     if set(both) <= set(table.columns):
         table = with_mean(table, MEAN_MODEL, both)
-    return with_intervals(table)
+    return with_intervals(table, panel)
 
 
 def choose(names: str | None) -> tuple[Forecaster, ...]:

@@ -16,6 +16,7 @@ from sales_forecast.backtest import (
     ONE_STEP,
     RollingOrigin,
     backtest,
+    known_weeks,
     measured_intervals,
     models_in,
     scores,
@@ -428,3 +429,21 @@ def test_the_models_come_in_the_same_order_on_the_sample_and_on_real_sales(data,
     assert set().union(*order) == set(found)
     for better, worse in itertools.pairwise(order):
         assert max(found[name].wmae for name in better) < min(found[name].wmae for name in worse)
+
+
+def test_series_of_less_than_a_year_are_measured_together_and_apart_from_others():
+    panel = sample_panel(9)
+    y = panel.y.copy()
+    y[:4, :95] = np.nan  # known for less than a year at every cutoff
+    y[:4] *= np.random.default_rng(0).lognormal(0, 0.5, (4, panel.n_periods))
+    panel = replace(panel, y=y)
+    table = backtest(panel, [LAST_VALUE], RollingOrigin(horizon=4, windows=8, step=4))
+    young = known_weeks(panel, table) < 52
+    assert set("1234") == set(table["unique_id"][young])
+    assert 95 + 52 > panel.n_periods
+
+    found = with_intervals(table, panel)
+    assert found["unique_id"].tolist() == table["unique_id"].tolist()
+    last = (found["cutoff"] == found["cutoff"].max()).to_numpy()
+    reach = (found["naive_hi_80"] - found["naive_lo_80"]) / found["naive"]
+    assert reach[last & young].min() > 3 * reach[last & ~young].max()

@@ -9,6 +9,7 @@ import pytest
 
 from sales_forecast.intervals import (
     LEVELS,
+    YOUNG,
     IntervalFactors,
     Intervals,
     interval_factors,
@@ -131,6 +132,16 @@ def test_small_series_that_stray_further_get_wider_intervals_and_all_are_covered
             assert pytest.approx(level / 100, abs=0.03) == inside[np.isin(series, group)].mean()
     (small, large), _ = intervals.of(80, ["s0", "s8"], np.array([1, 1]))
     assert pytest.approx(4, rel=0.1) == (1 - small) / (1 - large)
+
+
+def test_young_series_have_a_width_of_their_own():
+    series, step, y, prediction = forecasts(400)
+    young = np.arange(len(y)) % 17 == 0
+    y = np.where(young, prediction * (1 + 10 * (y / prediction - 1)), y)
+    intervals = Intervals.measured(np.where(young, YOUNG, series), step, y, prediction, horizon=1)
+    (of_young, of_old), _ = intervals.of(95, [YOUNG, "s8"], np.array([1, 1]))
+    assert of_young == 0.0
+    assert of_old > 0.85
 
 
 def test_the_larger_level_is_the_wider_interval():

@@ -187,6 +187,15 @@ def test_columns_mean_what_the_description_says(own: Own) -> None:
     assert "article" == panel.pooled_by
 
 
+def test_sizes_with_decimals_are_numbers_and_codes_stay_texts(own: Own) -> None:
+    layout = 'series = ["s"]\ndate = "d"\ntarget = "y"\ntraits = ["size", "zip", "floor"]\n'
+    rows = "s,d,y,size,zip,floor\n1,2024-01-05,9,12.5,01234,2\n2,2024-01-05,9,8,10115,1\n"
+    traits = read_panel(*own(layout, rows)).traits
+    assert {"size": [12.5, 8.0], "zip": ["01234", "10115"], "floor": [2, 1]} == {
+        name: values.tolist() for name, values in traits.items()
+    }
+
+
 def test_what_is_planned_reaches_beyond_what_was_sold(own: Own) -> None:
     panel = read_panel(*own())
     expected = [[0.0, np.nan, np.nan], [0.0, 1.0, 1.0]]

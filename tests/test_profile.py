@@ -11,7 +11,7 @@ from sales_forecast import calendar
 from sales_forecast.forecasters.pooled import fit_process, fit_profile
 from sales_forecast.gaussian import Seen
 from sales_forecast.panel import Panel
-from sales_forecast.profile import Split, log_sales
+from sales_forecast.split import Split, log_sales
 from tests.builders import panel_of, sample_panel, weeks, with_sales
 
 BEFORE_CHRISTMAS = calendar.EVENT_NAMES.index("days_1_4_before_christmas")

@@ -27,7 +27,7 @@ from sales_forecast.forecasters.once import fit_once
 from sales_forecast.forecasters.pooled import POOLED
 from sales_forecast.forecasters.trees import TREES
 from sales_forecast.panel import Array, Panel
-from sales_forecast.profile import log_sales
+from sales_forecast.split import log_sales
 
 INNER_WINDOWS, INNER_STEP, INNER_HORIZON = 4, 4, 8
 INNER_WEEKS = (INNER_WINDOWS - 1) * INNER_STEP + INNER_HORIZON

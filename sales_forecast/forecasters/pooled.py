@@ -19,7 +19,8 @@ from sales_forecast.forecasters.once import once
 from sales_forecast.forecasters.regression import fit_days
 from sales_forecast.gaussian import Hyperparameters, Weeks, components, observed
 from sales_forecast.panel import DAILY, SEASON_LENGTH, Array, Panel
-from sales_forecast.profile import PooledProcess, Process, ProcessByPool, Profile, Split
+from sales_forecast.profile import PooledProcess, Process, ProcessByPool, Profile
+from sales_forecast.split import Split
 
 # Where the search starts and what it is drawn to: standard deviations of log sales, and years.
 # From what retail is like: a holiday moves a week by some tens of percent, a month by some percent.

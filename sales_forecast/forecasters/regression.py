@@ -16,7 +16,6 @@ import numpy as np
 from sales_forecast.daily_features import CONTEXT, Design
 from sales_forecast.forecasters.once import once
 from sales_forecast.panel import Array, Days, Panel
-from sales_forecast.profile import log_sales
 from sales_forecast.shrinkage import (
     CHAIN_STEP,
     Coefficients,
@@ -27,6 +26,7 @@ from sales_forecast.shrinkage import (
     estimate,
     solve,
 )
+from sales_forecast.split import log_sales
 
 _STEP_DAYS = 28
 

@@ -23,7 +23,8 @@ from sales_forecast.features import LARGEST_CHANGE, History, Index, features
 from sales_forecast.forecasters.base import FutureConditions, too_short
 from sales_forecast.forecasters.pooled import fit_profile
 from sales_forecast.panel import SEASON_LENGTH, Array, Panel
-from sales_forecast.profile import Profile, log_sales
+from sales_forecast.profile import Profile
+from sales_forecast.split import log_sales
 
 # Every step 1..52 can be asked; these are enough for the trees to learn how step matters.
 _TRAINING_STEPS = (1, 2, 4, 8, 13, 26, 39, 52)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -140,7 +141,7 @@ class OwnLayout(BaseModel):
         own = {name: key[first] for name, key in zip(self.series, keys, strict=True)}
         found: dict[str, npt.NDArray[np.generic]] = own if len(keys) > 1 or self.pooled_by else {}
         for trait in self.traits:
-            values = _key(table, trait)
+            values = _trait(table, trait)
             expected = values[[rows[name] for name in names]]
             if (other := np.flatnonzero(values != expected)).size:
                 row = int(other[0])
@@ -160,3 +161,11 @@ def _key(table: Table, column: str) -> npt.NDArray[np.generic]:
         return texts
     # 007 and 7 are two articles.
     return numbers if (numbers.astype(str) == texts).all() else texts
+
+
+def _trait(table: Table, column: str) -> npt.NDArray[np.generic]:
+    """Return what a series is: numbers if all cells are, some with decimals; else as a key."""
+    if any("." in cell for cell in table.cells[column]):
+        with suppress(DataRefused):
+            return cells.numbers(table, column)
+    return _key(table, column)
