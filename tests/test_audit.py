@@ -98,14 +98,14 @@ def test_baselines_are_honest_and_every_check_says_what_it_examined():
 
 
 def test_days_are_audited_as_days():
-    panel = daily_panel(n_series=2, n_days=480)
+    panel = daily_panel(n_series=2, n_days=543)
     checks = audit.audit(panel, [POOLED])
 
     assert [] == problems(checks)
     given, lags, one_step, *_ = (check.examined for check in checks)
     count = len(features.feature_names(panel)) + 1
     assert given.startswith("no later sales are given to fit and predict: 1 day(s) ahead, 33 cut")
-    assert f"{count} features, 4 origins, steps 1 .. 88" in lags  # after 56 weeks, 28 days apart
+    assert f"{count} features, 4 origins, steps 1 .. 88" in lags  # after 65 weeks, 28 days apart
     assert one_step.startswith("1 day(s) ahead")
 
 
