@@ -68,9 +68,10 @@ def or_never_sold(prediction: Array, history: Panel) -> Array:
 
     Returns alone have no logarithm, and models that live on it know nothing of such a series.
     """
-    never = ~(history.y > 0).any(axis=1)
-    prediction[never] = or_last_value(prediction, history)[never]
-    return prediction
+    never = ~(history.y > 0).any(axis=1, keepdims=True)
+    if not never.any():
+        return prediction
+    return np.where(never, or_last_value(prediction, history), prediction)
 
 
 def _growth(history: Panel) -> Array:

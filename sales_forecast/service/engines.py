@@ -21,6 +21,7 @@ from sales_forecast.bundle import Bundle
 from sales_forecast.errors import BundleRefused
 from sales_forecast.features import FEATURE_NAMES, History, condition_changes, features
 from sales_forecast.forecasters import smoothing
+from sales_forecast.forecasters.base import weeks_sold
 from sales_forecast.forecasters.naive import GROWTH
 from sales_forecast.panel import CONDITIONS, SEASON_LENGTH, Array, Panel
 
@@ -133,9 +134,11 @@ class ModelEngine:
     def widening(self) -> Array:
         """See `Engine.widening`. By as much as the process is less sure of a young store."""
         panel = self._history.panel
+        few = young(panel)[:, None]
+        if not few.any():
+            return np.ones((panel.n_series, MAX_STEPS))
         spread = self._process.spread(panel, MAX_STEPS)
-        wider = np.maximum(spread / np.median(spread, axis=0), 1.0)
-        return np.where(young(panel)[:, None], wider, 1.0)
+        return np.where(few, np.maximum(spread / np.median(spread, axis=0), 1.0), 1.0)
 
     def _arima(self) -> Array:
         return smoothing.forecast(self._history, self._theta, MAX_STEPS)
@@ -146,8 +149,7 @@ class ModelEngine:
 
 def young(panel: Panel) -> npt.NDArray[np.bool_]:
     """Return bool[n_series]: whether fewer than `YOUNG_WEEKS` weeks of a store are known."""
-    few: npt.NDArray[np.bool_] = (panel.y > 0).sum(axis=1) < YOUNG_WEEKS
-    return few
+    return weeks_sold(panel) < YOUNG_WEEKS
 
 
 def _session(trees: bytes) -> onnxruntime.InferenceSession:

@@ -17,6 +17,7 @@ import numpy as np
 from sales_forecast import calendar
 from sales_forecast.bundle import Bundle
 from sales_forecast.errors import InvalidRequest, NotReady, UnknownStore
+from sales_forecast.forecasters.base import weeks_sold
 from sales_forecast.intervals import LEVELS
 from sales_forecast.manifest import ForecastChoice, IntervalLevel
 from sales_forecast.panel import CONDITIONS, DAYS_PER_PERIOD, Array, Panel
@@ -239,7 +240,7 @@ class Predictor:
 
 def _warnings_of_young(panel: Panel) -> dict[int, str]:
     """Return row -> what a caller must know of a store that has no year of sales."""
-    weeks = (panel.y > 0).sum(axis=1)
+    weeks = weeks_sold(panel)
     return {
         row: f"Only {weeks[row]} weeks of sales of store {panel.series[row]} are known: answered "
         "from what all stores do at that time of the year, with a wider interval."
