@@ -83,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
         measure.add_argument(f"--{name}", type=count, required=True, help=what)
     measure.add_argument("--predictions", type=Path, metavar="OUT.csv")
     measure.add_argument("--json", type=Path, metavar="OUT.json")
+    measure.add_argument(
+        "--forecast",
+        type=Path,
+        metavar="OUT.csv",
+        help="also forecast what comes after all that is known, with intervals as measured",
+    )
     measure.add_argument("--figures", type=Path, metavar="FOLDER", help="scores as pictures")
     measure.add_argument(
         "--segments",
@@ -169,23 +175,29 @@ def _tell(outcome: Outcome, started: float) -> int:
 
 def run_backtest(arguments: argparse.Namespace) -> int:
     """Measure models on a file or on the database; publish nothing."""
-    outputs.check(arguments.predictions, arguments.json, folder=arguments.figures)
+    files = arguments.predictions, arguments.json, arguments.forecast
+    outputs.check(*files, folder=arguments.figures)
     panel = _panel(arguments)
     with _progress() as progress:
         progress("importing the training libraries")
         from sales_forecast import training
         from sales_forecast.backtest import RollingOrigin
-        from sales_forecast.measurement import Measurement
+        from sales_forecast.measurement import Measurement, forecast_csv
 
         split = RollingOrigin(arguments.horizon, arguments.windows, arguments.step)
         forecasters = training.choose(arguments.models)
         table = training.score_models(panel, forecasters, split, progress)
+        ahead = None
+        if arguments.forecast:
+            ahead = training.forecast(panel, forecasters, table, split.horizon, progress)
     measured = Measurement(panel, split, table)
     print(measured.text(by_segment=arguments.segments))
     if arguments.predictions:
         _write(arguments.predictions, measured.predictions())
     if arguments.json:
         _write(arguments.json, measured.summary())
+    if ahead is not None:
+        _write(arguments.forecast, forecast_csv(panel, ahead))
     if arguments.figures:
         for name, picture in measured.figures().items():
             _write(arguments.figures / name, picture)

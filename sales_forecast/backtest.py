@@ -12,20 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from sales_forecast.errors import NotEnoughData
+from sales_forecast.forecasters import cold_start
 from sales_forecast.forecasters.base import FittedForecaster, Forecaster
-from sales_forecast.forecasters.naive import or_never_sold
 from sales_forecast.forecasters.once import fit_once
-from sales_forecast.intervals import LEVELS, YOUNG, Intervals
-from sales_forecast.metrics import Scores, score
-from sales_forecast.panel import SEASON_LENGTH, Array, Days, Panel
+from sales_forecast.panel import Array, Days, Panel
 
 REFIT_WEEKS = 4
 """As often as one trains at least: every month."""
-_INTERVAL_ENDINGS = tuple(f"_{end}_{level}" for level in LEVELS for end in ("lo", "hi"))
 KEY_COLUMNS = ["unique_id", "cutoff", "ds", "step", "y", "holiday"]
 Progress = Callable[[str], None]
 
@@ -112,7 +108,7 @@ def backtest(
         progress(f"window {number} of {len(cutoffs)}: predicting")
         conditions = _conditions(panel, history, split.horizon) if split.horizon == 1 else None
         predictions = {
-            name: or_never_sold(model.predict(history, split.horizon, conditions), history)
+            name: cold_start.for_all(model.predict(history, split.horizon, conditions), history)
             for name, model in fitted.items()
         }
         windows.append(_window_table(panel, history, split.horizon, predictions))
@@ -120,12 +116,11 @@ def backtest(
     expected = sum(int(_following(panel, cutoff, split.horizon).sum()) for cutoff in cutoffs)
     if len(table) != expected:
         raise AssertionError(f"the backtest has {len(table)} rows, {expected} were to be predicted")
-    # A store that opens inside a window has no past to be judged on: left out for all models.
+    # Before anything was sold there is nothing to be judged on: left out for all models.
     table = table.dropna(subset=[*fitted]).reset_index(drop=True)
     if table.empty:
         raise NotEnoughData(
-            f"None of the {expected} {panel.frequency.unit}s in the windows is of a store with "
-            "sales before them."
+            f"None of the {expected} {panel.frequency.unit}s in the windows has sales before it."
         )
     return table
 
@@ -157,94 +152,3 @@ def _window_table(
         **{name: values.ravel() for name, values in predictions.items()},
     }
     return pd.DataFrame(columns).dropna(subset=["y"])
-
-
-def models_in(table: pd.DataFrame) -> list[str]:
-    """Return the model columns of a backtest table, in order."""
-    return [
-        name
-        for name in table.columns
-        if name not in KEY_COLUMNS and not name.endswith(_INTERVAL_ENDINGS)
-    ]
-
-
-def with_mean(table: pd.DataFrame, name: str, of: Sequence[str]) -> pd.DataFrame:
-    """Return the table with a column that is the mean of other models' predictions."""
-    return table.assign(**{name: table[[*of]].mean(axis=1)})
-
-
-def known_weeks(panel: Panel, table: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """Return int64[n]: in how many weeks sales of the series of a row were known at its cutoff."""
-    rows = np.array([panel.positions[name] for name in table["unique_id"]])
-    known = np.zeros(len(table), dtype=np.int64)
-    cutoffs = table["cutoff"].to_numpy()
-    for cutoff in np.unique(cutoffs):
-        past = panel.until(cutoff)
-        starts = np.arange(0, past.n_periods, past.frequency.a_week)
-        weeks = np.logical_or.reduceat(~np.isnan(past.y), starts, axis=1).sum(axis=1)
-        own = cutoffs == cutoff
-        known[own] = weeks[rows[own]]
-    return known
-
-
-def with_intervals(table: pd.DataFrame, panel: Panel | None = None) -> pd.DataFrame:
-    """Return the table with `<model>_lo_80`, `_hi_80`, `_lo_95` and `_hi_95` beside every model.
-
-    The interval of a window comes from the residuals of weeks that had ended by its cutoff;
-    the first windows, which have too few of them, get NaN. Where the panel is given, series of
-    which less than a year was known are measured together, and apart from all others.
-    """
-    kept = table
-    if panel is not None:
-        old = known_weeks(panel, table) >= SEASON_LENGTH
-        table = table.assign(unique_id=table["unique_id"].where(old, YOUNG))
-    series, step = table["unique_id"].to_numpy(), table["step"].to_numpy()
-    horizon = int(step.max())
-    windows = [
-        (rows, table[table["ds"] <= cutoff])
-        for cutoff, rows in table.groupby("cutoff").indices.items()
-    ]
-    columns: dict[str, Array] = {}
-    for model in models_in(table):
-        prediction = table[model].to_numpy()
-        ends = {f"{model}{ending}": np.full(len(table), np.nan) for ending in _INTERVAL_ENDINGS}
-        for rows, ended in windows:
-            intervals = measured_intervals(ended, model, horizon)
-            for level in LEVELS:
-                lower, upper = intervals.of(level, series[rows], step[rows])
-                ends[f"{model}_lo_{level}"][rows] = prediction[rows] * lower
-                ends[f"{model}_hi_{level}"][rows] = prediction[rows] * upper
-        columns |= ends
-    return kept.assign(**columns)
-
-
-def measured_intervals(table: pd.DataFrame, model: str, horizon: int) -> Intervals:
-    """Return the intervals that the residuals of one model in a table give."""
-    return Intervals.measured(
-        table["unique_id"].to_numpy(),
-        table["step"].to_numpy(),
-        table["y"].to_numpy(),
-        table[model].to_numpy(),
-        horizon,
-    )
-
-
-def scores(table: pd.DataFrame, *, percentages: bool = False) -> dict[str, Scores]:
-    """Return the errors of every model of a table with intervals; see `metrics.score`."""
-    y, holiday = table["y"].to_numpy(), table["holiday"].to_numpy()
-    return {
-        model: score(
-            y,
-            table[model].to_numpy(),
-            holiday,
-            {
-                level: (
-                    table[f"{model}_lo_{level}"].to_numpy(),
-                    table[f"{model}_hi_{level}"].to_numpy(),
-                )
-                for level in LEVELS
-            },
-            percentages=percentages,
-        )
-        for model in models_in(table)
-    }

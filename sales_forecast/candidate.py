@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sales_forecast.backtest import Progress, measured_intervals, models_in, scores
+from sales_forecast.backtest import Progress
 from sales_forecast.bundle import TREES, Bundle, read_bundle
 from sales_forecast.features import FEATURE_NAMES
 from sales_forecast.forecasters.export import trees_to_onnx
@@ -36,6 +36,7 @@ from sales_forecast.manifest import (
     TrainingWindow,
 )
 from sales_forecast.panel import CONDITIONS, Panel
+from sales_forecast.scoring import measured_intervals, models_in, scores
 from sales_forecast.service.golden import verify
 from sales_forecast.training import PROTOCOLS, Models, fit_models
 

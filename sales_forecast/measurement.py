@@ -1,4 +1,4 @@
-"""A backtest as it is handed out: text for the terminal, contents of files.
+"""A backtest, or a forecast, as it is handed out: text for the terminal, contents of files.
 
 Takes a panel, a protocol and the table that it gave. Writes and prints nothing.
 """
@@ -12,10 +12,11 @@ from functools import cached_property
 
 import pandas as pd
 
-from sales_forecast import figures, report, segments
-from sales_forecast.backtest import RollingOrigin, scores
+from sales_forecast import figures, forecast, report, segments
+from sales_forecast.backtest import RollingOrigin
 from sales_forecast.metrics import Scores
 from sales_forecast.panel import DAILY, Panel
+from sales_forecast.scoring import scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +49,7 @@ class Measurement:
 
     def predictions(self) -> str:
         """Return every prediction as CSV."""
-        # The columns are a contract with whoever reads the file, and know 80% alone.
-        wide = [name for name in self.table.columns if name.endswith(("_lo_95", "_hi_95"))]
-        public = self.table.drop(columns=["holiday", *wide])
-        public = public.assign(cutoff=self.table["cutoff"].dt.date)
-        return str(public.to_csv(index=False, date_format="%Y-%m-%d"))
+        return _csv(self.table.drop(columns="holiday"))
 
     def summary(self) -> str:
         """Return the protocol, what data it was, and the scores as JSON."""
@@ -77,3 +74,16 @@ class Measurement:
 
     def _as_dicts(self) -> dict[str, dict[str, float]]:
         return {name: score.as_dict() for name, score in self._scores.items()}
+
+
+def forecast_csv(panel: Panel, table: pd.DataFrame) -> str:
+    """Return a table of `training.forecast` as CSV; `warnings` say what little it stands on."""
+    said = forecast.warnings(panel)
+    return _csv(table.assign(warnings=[said.get(name, "") for name in table["unique_id"]]))
+
+
+def _csv(table: pd.DataFrame) -> str:
+    # The columns are a contract with whoever reads the file, and know 80% alone.
+    wide = [name for name in table.columns if name.endswith(("_lo_95", "_hi_95"))]
+    public = table.drop(columns=wide).assign(cutoff=table["cutoff"].dt.date)
+    return str(public.to_csv(index=False, date_format="%Y-%m-%d"))

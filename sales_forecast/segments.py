@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sales_forecast.backtest import known_weeks, scores
 from sales_forecast.gate import BASELINE_MODEL
 from sales_forecast.intervals import SIZES, size_thirds
 from sales_forecast.metrics import Scores
 from sales_forecast.panel import SEASON_LENGTH, Array, Panel
+from sales_forecast.scoring import known_weeks, scores
+from sales_forecast.traits import is_name
 
 Index = npt.NDArray[np.intp]
 
@@ -26,9 +27,8 @@ FEW = 12
 """So many parts stand side by side in a terminal."""
 _WORST = 10
 _LEADERS = 3
-_AGES = ("less than 13", "13 to 51", "52 to 103", "104 and more")
-_AGES_FROM = (13, 52, 104)
-_WHOLE_NUMBERS = "iu"
+_AGES = ("none", "1 to 12", "13 to 51", "52 to 103", "104 and more")
+_AGES_FROM = (1, 13, 52, 104)
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _ways(panel: Panel, table: pd.DataFrame) -> Iterator[_Way]:
     yield _Way("mean sales", size_thirds(series, table["y"].to_numpy())[series], SIZES)
     yield _Way("weeks known", np.digitize(known_weeks(panel, table), _AGES_FROM), _AGES)
     for name, values in panel.traits.items():
-        if _names(panel, values):
+        if is_name(panel, values):
             labels, place = np.unique(values[rows], return_inverse=True)
             yield _Way(name, place, labels.astype(str).tolist())
         else:
@@ -157,13 +157,3 @@ def _steps(panel: Panel, table: pd.DataFrame) -> _Way:
         last = min(first + width - 1, horizon)
         labels.append(str(first) if first == last else f"{first}-{last}")
     return _Way(f"{panel.frequency.unit}s ahead", (step - 1) // width, labels)
-
-
-def _names(panel: Panel, values: npt.NDArray[np.generic]) -> bool:
-    """Tell what names (a type, store 3 of series 3-72) from what measures (square feet)."""
-    if values.dtype.kind not in _WHOLE_NUMBERS:
-        return values.dtype.kind != "f"
-    texts = values.astype(str)
-    return len(np.unique(texts)) <= FEW or all(
-        text in series.split("-") for text, series in zip(texts, panel.series, strict=True)
-    )

@@ -11,16 +11,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from sales_forecast.backtest import (
-    MANY_STEPS,
-    ONE_STEP,
-    Progress,
-    RollingOrigin,
-    backtest,
-    with_intervals,
-    with_mean,
-)
+from sales_forecast.backtest import MANY_STEPS, ONE_STEP, Progress, RollingOrigin, backtest
 from sales_forecast.errors import NotEnoughData, SettingsError
+from sales_forecast.forecast import ahead
 from sales_forecast.forecasters.arima import ARIMA, FittedArima
 from sales_forecast.forecasters.averages import AVERAGES
 from sales_forecast.forecasters.base import Forecaster
@@ -32,6 +25,7 @@ from sales_forecast.forecasters.ridge import RIDGE
 from sales_forecast.forecasters.trees import RANDOM_FOREST, TREES, XGBOOST, FittedRegressor
 from sales_forecast.gate import MANY_STEPS_NAME, MEAN_MODEL, ONE_STEP_NAME, Tables
 from sales_forecast.panel import SEASON_LENGTH, Panel
+from sales_forecast.scoring import with_intervals, with_mean
 
 
 def with_members(*more: Forecaster) -> tuple[Forecaster, ...]:
@@ -61,11 +55,28 @@ def score_models(
     panel: Panel, forecasters: tuple[Forecaster, ...], split: RollingOrigin, progress: Progress
 ) -> pd.DataFrame:
     """Backtest and add the mean of both trees (where they run) and all intervals."""
-    table = backtest(panel, forecasters, split, progress)
+    return with_intervals(_with_mean(backtest(panel, forecasters, split, progress)), panel)
+
+
+def forecast(
+    panel: Panel,
+    forecasters: tuple[Forecaster, ...],
+    scored: pd.DataFrame,
+    horizon: int,
+    progress: Progress,
+) -> pd.DataFrame:
+    """Return what the same forecasters expect of the weeks, or days, after the last known one.
+
+    As `forecast.ahead`, with the mean of both trees, and the intervals that a table of
+    `score_models` of the same horizon measured.
+    """
+    table = _with_mean(ahead(panel, forecasters, horizon, progress))
+    return with_intervals(table, panel, scored)
+
+
+def _with_mean(table: pd.DataFrame) -> pd.DataFrame:
     both = [forecaster.name for forecaster in TREES]
-    if set(both) <= set(table.columns):
-        table = with_mean(table, MEAN_MODEL, both)
-    return with_intervals(table, panel)
+    return with_mean(table, MEAN_MODEL, both) if set(both) <= set(table.columns) else table
 
 
 def choose(names: str | None) -> tuple[Forecaster, ...]:

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sales_forecast.backtest import RollingOrigin, backtest, with_intervals
+from sales_forecast.backtest import RollingOrigin, backtest
 from sales_forecast.forecasters.naive import BASELINES
 from sales_forecast.gate import Tables
 from sales_forecast.metrics import Scores
 from sales_forecast.report import forecast_plot, score_table, segment_table
+from sales_forecast.scoring import with_intervals
 from sales_forecast.segments import Part, Segment
 from tests.builders import sample_panel, with_sales
 

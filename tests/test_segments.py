@@ -10,11 +10,12 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from sales_forecast.backtest import RollingOrigin, backtest, scores, with_intervals
+from sales_forecast.backtest import RollingOrigin, backtest
 from sales_forecast.forecasters.naive import BASELINES
 from sales_forecast.intervals import SIZES
 from sales_forecast.metrics import Scores
 from sales_forecast.panel import DAILY, Panel
+from sales_forecast.scoring import scores, with_intervals
 from sales_forecast.segments import Segment, leaders, segment_scores, step_scores
 from tests.builders import panel_of, sample_panel, table_of
 
@@ -183,7 +184,7 @@ def test_most_error_is_that_of_all_rows_together_and_not_of_the_worst_series():
 @pytest.mark.parametrize(
     ("known", "label"),
     [
-        (12, "less than 13"), (13, "13 to 51"), (51, "13 to 51"), (52, "52 to 103"),
+        (12, "1 to 12"), (13, "13 to 51"), (51, "13 to 51"), (52, "52 to 103"),
         (103, "52 to 103"), (104, "104 and more"),
     ],
 )  # fmt: skip
@@ -201,10 +202,10 @@ def test_age_counts_the_weeks_that_were_known_at_the_cutoff(known, label):
     ]
     table = with_intervals(pd.concat(rows, ignore_index=True))
     assert [cutoff, cutoff] == table["cutoff"].dt.date.astype(str).tolist()
-    if label == "less than 13":
+    if label == "1 to 12":
         assert "weeks known" not in found(panel, table)
     else:
-        assert {"less than 13": 2.0, label: 1.0} == maes(found(panel, table)["weeks known"])
+        assert {"1 to 12": 2.0, label: 1.0} == maes(found(panel, table)["weeks known"])
 
 
 def test_the_age_of_daily_series_is_in_weeks_closed_days_or_not():
@@ -219,7 +220,7 @@ def test_the_age_of_daily_series_is_in_weeks_closed_days_or_not():
     )
     table = backtest(panel, BASELINES[:1], RollingOrigin(horizon=1, windows=1, step=1))
     known = found(panel, with_intervals(table))["weeks known"]
-    assert ["less than 13", "13 to 51"] == [*known.parts]
+    assert ["1 to 12", "13 to 51"] == [*known.parts]
 
 
 def test_holidays_of_daily_sales_are_days():

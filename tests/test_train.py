@@ -285,6 +285,46 @@ def test_predictions_hold_what_was_sold_and_no_forecast_of_the_future(
         assert sold[row["unique_id"], row["cutoff"]] == float(row["naive"])
 
 
+def test_a_forecast_begins_after_all_that_is_known(measure: Measure, tmp_path: Path) -> None:
+    code, printed, problem = measure("--windows", "10", "--forecast", "ahead.csv")
+    table = read(tmp_path / "ahead.csv")
+    names = [*BASELINE_NAMES, "arima"]
+    ends = [f"{name}_{end}_80" for name in names for end in ("lo", "hi")]
+
+    assert (0, "") == (code, problem)
+    assert "Wrote ahead.csv." == printed.splitlines()[-1]
+    assert ["unique_id", "cutoff", "ds", "step", *names, *ends, "warnings"] == list(table[0])
+    assert ["2012-11-02", "2012-11-09", "2012-11-16"] == [row["ds"] for row in table[:3]]
+    assert {"2012-10-26"} == {row["cutoff"] for row in table}
+    assert {""} == {row["warnings"] for row in table}
+    for row in table:
+        assert float(row["arima_lo_80"]) < float(row["arima"]) < float(row["arima_hi_80"])
+
+
+def test_a_series_that_is_only_planned_is_forecast_by_its_like(
+    measure: Measure, tmp_path: Path, sales_csv: Path
+) -> None:
+    rows = "".join(
+        f"{row['Store']},{'town' if row['Store'] == '3' else 'country'},{row['Date']},"
+        f"{row['Weekly_Sales']}\n"
+        for row in read(sales_csv)
+    )
+    (tmp_path / "own.csv").write_text(f"shop,kind,week,sales\n{rows}77,town,2012-11-02,\n")
+    (tmp_path / "own.toml").write_text(
+        'series = ["shop"]\ndate = "week"\ntarget = "sales"\ntraits = ["kind"]\n'
+    )
+    layout = ("--layout", "own.toml", "--forecast", "ahead.csv")
+    code, printed, problem = measure(*layout, file=Path("own.csv"))
+    table = read(tmp_path / "ahead.csv")
+    (alike, new) = ([row for row in table if row["unique_id"] == shop] for shop in ("3", "77"))
+
+    assert (0, "") == (code, problem)
+    assert "4 series" in printed
+    assert [float(row["arima"]) for row in new] == pytest.approx([float(r["arima"]) for r in alike])
+    said = "Nothing is known of it: expected to sell what its like do, 3."
+    assert {said} == {row["warnings"] for row in new}
+
+
 def test_the_scores_are_those_that_the_predictions_give(
     measure: Measure, tmp_path: Path, sales_csv: Path
 ) -> None:
@@ -337,6 +377,7 @@ def test_a_backtest_without_a_file_measures_the_database(
             ["--json", "/dev/null/out.json"],
             "/dev/null/out.json cannot be written: no file can be there",
         ),
+        (["--forecast", "no/such/out.csv"], "no/such/out.csv cannot be written"),
         (["--figures", "/dev/null"], "/dev/null cannot be written: no folder can be there"),
         (["--figures", "no/such"], "no/such cannot be written: no folder can be there"),
         (["--figures", "x" * 300], "x cannot be written: File name too long"),

@@ -63,17 +63,6 @@ def or_last_value(reference: Array, history: Panel) -> Array:
     return np.where(missing, last_value(history, reference.shape[1]), reference)
 
 
-def or_never_sold(prediction: Array, history: Panel) -> Array:
-    """Return a prediction, and the last known value of a series that never sold anything.
-
-    Returns alone have no logarithm, and models that live on it know nothing of such a series.
-    """
-    never = ~(history.y > 0).any(axis=1, keepdims=True)
-    if not never.any():
-        return prediction
-    return np.where(never, or_last_value(prediction, history), prediction)
-
-
 def _growth(history: Panel) -> Array:
     """Return float64[n_series]: sales of the last 8 weeks over those of the same weeks a year ago.
 

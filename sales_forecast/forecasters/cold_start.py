@@ -1,0 +1,55 @@
+"""What to answer for a series of which too little is known for any model.
+
+Takes a prediction and the history that it was made from, gives a prediction of every series. Knows
+no model: the peers of a series sell by whatever model was asked. Must not read sales after the
+history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from sales_forecast.forecasters.naive import or_last_value
+from sales_forecast.panel import Array, Panel
+from sales_forecast.traits import Likeness
+
+
+def peers(history: Panel) -> Mapping[int, npt.NDArray[np.intp]]:
+    """Return row of a series of which a history holds nothing -> rows of its peers.
+
+    See `traits.Likeness.peers`; none where nothing sold.
+    """
+    nothing = np.flatnonzero(np.isnan(history.y).all(axis=1)).tolist()
+    among = np.flatnonzero((history.y > 0).any(axis=1))
+    if not nothing or not len(among):
+        return {}
+    likeness = Likeness.of(history)
+    return {row: likeness.peers(row, among) for row in nothing}
+
+
+def for_all(prediction: Array, history: Panel) -> Array:
+    """Return a prediction of every series, float64[n_series, horizon].
+
+    A series that never sold anything (returns alone have no logarithm) is expected to go on with
+    its last known value. One of which nothing is known is expected to sell what its peers are:
+    their geometric mean, as they differ by factors. NaN stays where nothing ever sold.
+    """
+    never = ~(history.y > 0).any(axis=1, keepdims=True)
+    if not never.any():
+        return prediction
+    answered = np.where(never, or_last_value(prediction, history), prediction)
+    for row, alike in peers(history).items():
+        answered[row] = _usual(prediction[alike])
+    return answered
+
+
+def _usual(predictions: Array) -> Array:
+    """Return float64[horizon]: the geometric mean of those that sell, 0 where none does."""
+    selling = predictions > 0
+    logs = np.log(predictions, out=np.zeros_like(predictions), where=selling)
+    sellers = selling.sum(axis=0)
+    usual: Array = np.where(sellers > 0, np.exp(logs.sum(axis=0) / np.maximum(sellers, 1)), 0.0)
+    return usual
