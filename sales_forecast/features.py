@@ -21,6 +21,7 @@ import numpy.typing as npt
 from sales_forecast import calendar
 from sales_forecast.panel import CONDITIONS, Array, Days, Panel
 from sales_forecast.profile import Profile
+from sales_forecast.rolling_mean import RollingMean
 from sales_forecast.split import log_sales
 
 Index = npt.NDArray[np.int64]
@@ -31,6 +32,7 @@ LARGEST_CHANGE = 1.0
 _LARGEST_CONDITION = 1e9
 _GROWTH_WINDOWS = (1, 4, 8, 13, 26)
 _CHAIN_WINDOWS = (1, 4, 8, 26)
+_BLOCK = 16_384
 
 # How a condition of a later week is guessed by one who stands at the origin.
 _FROM_CALENDAR, _SAME_WEEK_LAST_YEAR, _LAST_KNOWN = "calendar", "same week last year", "last known"
@@ -59,22 +61,6 @@ def feature_names(panel: Panel) -> tuple[str, ...]:
     )
 
 
-class _RollingMean:
-    """Means of the last k columns, by cumulative sums; weeks without a value do not count."""
-
-    def __init__(self, values: Array) -> None:
-        known = ~np.isnan(values)
-        start = np.zeros((len(values), 1))
-        self._sums = np.hstack([start, np.cumsum(np.where(known, values, 0.0), axis=1)])
-        self._counts = np.hstack([start, np.cumsum(known, axis=1)])
-
-    def __call__(self, row: Index, end: Index, weeks: int) -> Array:
-        """Mean of columns end - weeks + 1 .. end of each row; 0 where none is known."""
-        stop, start = end + 1, np.maximum(end + 1 - weeks, 0)
-        count = self._counts[row, stop] - self._counts[row, start]
-        return (self._sums[row, stop] - self._sums[row, start]) / np.maximum(count, 1)
-
-
 class History:
     """A panel as the models see it: log sales without their calendar part, and their growth.
 
@@ -100,20 +86,20 @@ class History:
         )
 
     @cached_property
-    def _mean_growth(self) -> _RollingMean:
-        return _RollingMean(self.growth)
+    def _mean_growth(self) -> RollingMean:
+        return RollingMean(self.growth)
 
     @cached_property
-    def _mean_level(self) -> _RollingMean:
-        return _RollingMean(self.adjusted)
+    def _mean_level(self) -> RollingMean:
+        return RollingMean(self.adjusted)
 
     @cached_property
-    def _mean_chain_growth(self) -> _RollingMean:
+    def _mean_chain_growth(self) -> RollingMean:
         known = ~np.isnan(self.growth)
         stores = known.sum(axis=0)
         total = np.where(known, self.growth, 0.0).sum(axis=0)
         chain = np.where(stores > 0, total / np.maximum(stores, 1), np.nan)
-        return _RollingMean(chain[None, :])
+        return RollingMean(chain[None, :])
 
     def weeks(self, index: Index) -> Days:
         """Return the days that end the weeks of these numbers."""
@@ -249,12 +235,20 @@ def features(
     n_conditions] of the target weeks as the caller knows them; without them what can be
     expected at the origin is taken.
     """
+    X = np.empty((len(series), len(feature_names(history.panel))), dtype=np.float32)
+    for start in range(0, len(series), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        told = None if conditions is None else conditions[rows]
+        X[rows] = _block(history, series[rows], origin[rows], target[rows], told)
+    return X
+
+
+def _block(
+    history: History, series: Index, origin: Index, target: Index, conditions: Array | None
+) -> Array:
+    """Return the features of some rows: of no more at once than a processor has at hand."""
     if conditions is None:
         conditions = history.expected_conditions(series, origin, target)
     reference = history.reference_conditions(series, origin, target)
-    return np.hstack(
-        [
-            history.known_in_advance(series, origin, target),
-            condition_changes(conditions, reference),
-        ]
-    ).astype(np.float32)
+    known = history.known_in_advance(series, origin, target)
+    return np.hstack([known, condition_changes(conditions, reference)])

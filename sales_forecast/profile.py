@@ -68,7 +68,7 @@ class PooledProcess:
         everyone = np.arange(panel.n_series)
         values = split.chain[known, None]
         yield Seen.values(self.chain, self.weeks(panel.periods[known]), values), everyone
-        for series, week, noise in split.alike():
+        for series, week, noise in split.blocks():
             values = split.deviations[np.ix_(series, week)].T
             store = replace(self.store, noise=noise * self.store.noise)
             yield Seen.values(store, self.weeks(panel.periods[week]), values), series
@@ -98,7 +98,7 @@ class PooledProcess:
         split = Split.of(panel)
         (first, _), *others = self.seen(panel, split)
         chain[~np.isnan(split.chain)] = first.weights[:, 0]
-        for (seen, series), (_, week, _) in zip(others, split.alike(), strict=True):
+        for (seen, series), (_, week, _) in zip(others, split.blocks(), strict=True):
             stores[np.ix_(series, week)] = seen.weights.T
         named = dict(zip(panel.series, stores, strict=True))
         return CalendarProfile(self, panel.periods, chain, named)

@@ -20,6 +20,7 @@ _FEWEST_MOVES = 8
 _ROUGH = 2**0.5
 """A store this much rougher than the middle one begins to weigh less in the chain."""
 _FEWEST_DOUBLINGS, _MOST_DOUBLINGS = 2, 4
+_BLOCK = 4096
 
 
 def log_sales(y: Array) -> Array:
@@ -65,11 +66,21 @@ class Split:
     def alike(self) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], float]]:
         """Yield (series, weeks, noise) of the stores known in the same weeks and as rough."""
         known = ~np.isnan(self.deviations)
-        kinds, back = np.unique(np.column_stack([known, self.noise]), axis=0, return_inverse=True)
-        for number, kind in enumerate(kinds):
-            if kind[:-1].any():
-                series = np.flatnonzero(back.ravel() == number)
-                yield series, np.flatnonzero(kind[:-1]), float(kind[-1])
+        # As strings of bytes: to sort rows of numbers would take half of the time of a forecast.
+        noise = np.log2(self.noise).astype(np.uint8)
+        kinds = np.column_stack([np.packbits(known, axis=1), noise])
+        texts = kinds.view(f"S{kinds.shape[1]}").ravel()
+        _, first, back = np.unique(texts, return_index=True, return_inverse=True)
+        for number, row in enumerate(first):
+            if known[row].any():
+                series = np.flatnonzero(back == number)
+                yield series, np.flatnonzero(known[row]), float(self.noise[row])
+
+    def blocks(self) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], float]]:
+        """Yield what `alike` does, of no more stores at once than a processor has at hand."""
+        for series, week, noise in self.alike():
+            for start in range(0, len(series), _BLOCK):
+                yield series[start : start + _BLOCK], week, noise
 
 
 def _roughness(logs: Array) -> Array:

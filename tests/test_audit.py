@@ -303,9 +303,9 @@ def test_a_reference_that_is_half_a_year_old_at_every_step_is_named(monkeypatch)
 
 
 def test_a_rolling_mean_that_ends_a_week_late_is_named(monkeypatch):
-    honest = features._RollingMean.__call__
+    honest = features.RollingMean.__call__
     monkeypatch.setattr(
-        features._RollingMean,
+        features.RollingMean,
         "__call__",
         lambda self, row, end, weeks: honest(self, row, end + 1, weeks),
     )

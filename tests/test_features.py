@@ -62,6 +62,18 @@ def test_one_row_at_a_time_gives_the_same_bits_as_all_at_once(
     np.testing.assert_array_equal(np.vstack(alone), together)
 
 
+@pytest.mark.parametrize("told", [False, True])
+def test_rows_are_worked_on_in_blocks_and_nothing_depends_on_them(
+    panel: Panel, history: History, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series, origin, target = rows(panel, 20)
+    conditions = np.arange(20.0 * len(CONDITIONS)).reshape(20, -1) if told else None
+    at_once = features(history, series, origin, target, conditions)
+    monkeypatch.setattr("sales_forecast.features._BLOCK", 7)
+    in_blocks = features(history, series, origin, target, conditions)
+    np.testing.assert_array_equal(in_blocks, at_once)
+
+
 def test_nothing_after_the_origin_moves_a_feature(panel: Panel) -> None:
     profile = fit_profile(panel.until(panel.periods[100]))
     series, origin, target = rows(panel)

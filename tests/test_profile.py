@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sales_forecast import calendar
+from sales_forecast import split as split_module
 from sales_forecast.forecasters.pooled import fit_process, fit_profile
 from sales_forecast.gaussian import Seen
 from sales_forecast.panel import Panel
@@ -44,6 +45,22 @@ def test_chain_level_and_deviation_add_up_to_log_sales():
 def test_stores_that_are_known_in_the_same_weeks_are_found_together():
     found = {tuple(series): len(week) for series, week, _ in Split.of(with_gaps()).alike()}
     assert {(0,): 102, (1,): 132, (3, 4): 142} == found
+
+
+def test_stores_are_worked_on_in_blocks_and_nothing_depends_on_them(monkeypatch):
+    panel = with_gaps()
+    process = fit_process(panel)
+
+    def answers() -> list[np.ndarray]:
+        calendar_part = process.calendar(panel).at(panel.series, panel.after(4))
+        return [process.ahead(panel, 4), process.spread(panel, 4), calendar_part]
+
+    whole = answers()
+    monkeypatch.setattr(split_module, "_BLOCK", 1)
+    sizes = [len(series) for series, _, _ in Split.of(panel).blocks()]
+    assert [1, 1, 1, 1] == sizes
+    for in_blocks, at_once in zip(answers(), whole, strict=True):
+        np.testing.assert_allclose(in_blocks, at_once, rtol=1e-10)
 
 
 def test_what_is_expected_is_the_chain_and_the_deviation_of_each_store():
