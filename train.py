@@ -7,6 +7,7 @@ python train.py publish         record what a training made while MLflow did not
 python train.py backtest --csv FILE --horizon 8 --windows 8 --step 4
 python train.py audit           prove that no prediction knows what came after its cutoff
 python train.py tune            search hyperparameters on weeks before the reported ones
+python train.py forecast        write a year of every store, by the champion, into the database
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import argparse
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from sales_forecast import outputs
-from sales_forecast.arguments import add_layout, count, day, seed
+from sales_forecast.arguments import training
 from sales_forecast.bundle import CHALLENGER, CHAMPION, trained_on
 from sales_forecast.database import Database
 from sales_forecast.errors import SalesForecastError
@@ -38,84 +39,13 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code: 0 done, 1 refused or failed, 2 wrong usage."""
-    parser = _parser()
-    arguments = parser.parse_args(argv)
-    if (arguments.engine == "dask") != (arguments.scheduler is not None):
-        parser.error("--engine dask and --scheduler ADDRESS need each other")
-    if arguments.scheduler and arguments.run not in {train, run_backtest}:
-        parser.error("--engine dask is for training and backtest alone")
+    arguments = training(argv, __doc__.splitlines()[0])
     try:
         with _engine(arguments.scheduler):
-            return int(arguments.run(arguments))
+            return _COMMANDS[arguments.command](arguments)
     except SalesForecastError as error:
         print(error.message, file=sys.stderr)
         return 1
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--if-changed", action="store_true", help="do nothing if the data is the one trained on"
-    )
-    parser.set_defaults(run=train, engine="local", scheduler=None)
-    commands = parser.add_subparsers(title="commands")
-    kept = commands.add_parser(
-        "publish", help="publish what a training made and could not record in MLflow"
-    )
-    kept.set_defaults(run=publish)
-    measure = commands.add_parser("backtest", help="measure models; no MLflow, nothing published")
-    examine = commands.add_parser("audit", help="prove that no model sees a later week")
-    search = commands.add_parser("tune", help="search hyperparameters of the trees")
-    for command in (measure, examine, search):
-        command.add_argument("--csv", type=Path, help="a sales file (default: the database)")
-        add_layout(command)
-    for command in (measure, examine):
-        command.add_argument(
-            "--models",
-            help="comma-separated; baselines are always in the table, lightgbm and catboost only "
-            "if named here",
-        )
-    for name, what in (
-        ("horizon", "weeks predicted at each cutoff; days, if sales are daily"),
-        ("windows", "number of cutoffs"),
-        ("step", "weeks, or days, between cutoffs"),
-    ):
-        measure.add_argument(f"--{name}", type=count, required=True, help=what)
-    measure.add_argument("--predictions", type=Path, metavar="OUT.csv")
-    measure.add_argument("--json", type=Path, metavar="OUT.json")
-    measure.add_argument(
-        "--forecast",
-        type=Path,
-        metavar="OUT.csv",
-        help="also forecast what comes after all that is known, with intervals as measured",
-    )
-    measure.add_argument("--figures", type=Path, metavar="FOLDER", help="scores as pictures")
-    measure.add_argument(
-        "--segments",
-        action="store_true",
-        help="also score steps, holidays, sizes, ages and traits of series apart",
-    )
-    for command in (parser, measure):
-        # Without a default of its own: a command's would overwrite what was given before it.
-        command.add_argument("--engine", choices=("local", "dask"), default=argparse.SUPPRESS)
-        command.add_argument(
-            "--scheduler",
-            metavar="ADDRESS",
-            default=argparse.SUPPRESS,
-            help="of an existing Dask cluster, tcp://host:8786 say",
-        )
-    measure.set_defaults(run=run_backtest)
-    examine.set_defaults(run=run_audit)
-    search.add_argument(
-        "--models", help="comma-separated (default: random_forest,xgboost; also lightgbm,catboost)"
-    )
-    search.add_argument(
-        "--until", type=day, metavar="YYYY-MM-DD", help="default: all weeks that are not reported"
-    )
-    search.add_argument("--trials", type=count, default=30, help="the defaults are the first")
-    search.add_argument("--seed", type=seed, default=0, help="of what is drawn")
-    search.set_defaults(run=run_tune)
-    return parser
 
 
 @contextmanager
@@ -204,6 +134,17 @@ def run_backtest(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def forecast(_: argparse.Namespace) -> int:
+    """Write what the champion expects of every store into the database, and say so."""
+    with _progress() as progress:
+        progress("importing the service")
+        from sales_forecast.batch import write_forecasts
+
+        sentence = write_forecasts(load_settings(), progress)
+    print(sentence)
+    return 0
+
+
 def run_audit(arguments: argparse.Namespace) -> int:
     """Examine the backtest, the features and the models; show what leaks would have claimed."""
     panel = _panel(arguments)
@@ -256,6 +197,16 @@ def _panel(arguments: argparse.Namespace) -> Panel:
 def _write(file: Path, content: str | bytes) -> None:
     outputs.write(file, content)
     print(f"Wrote {file}.")
+
+
+_COMMANDS: Mapping[str | None, Callable[[argparse.Namespace], int]] = {
+    None: train,
+    "publish": publish,
+    "backtest": run_backtest,
+    "audit": run_audit,
+    "tune": run_tune,
+    "forecast": forecast,
+}
 
 
 if __name__ == "__main__":

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 DATA_DIR_VARIABLE = "SALES_DATA_DIR"
+SERVERS = {"mysql": "TEST_MYSQL_URL", "postgresql": "TEST_POSTGRES_URL"}
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +34,21 @@ def _real(name: str) -> Path:
     path = Path(folder) / name
     assert path.exists(), f"{DATA_DIR_VARIABLE} names {folder}, which has no {name}"
     return path
+
+
+@pytest.fixture(params=["sqlite", "mysql", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database of its own for one test."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/new folder/sales.db"
+        return
+    variable = SERVERS[request.param]
+    server = os.environ.get(variable)
+    if not server:
+        pytest.skip(f"set {variable} to a database in which databases may be created")
+    name = f"sales_test_{uuid.uuid4().hex[:12]}"
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        yield engine.url.set(database=name).render_as_string(hide_password=False)
+        connection.execute(sa.text(f"DROP DATABASE {name}"))

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import threading
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
@@ -22,7 +21,6 @@ from sales_forecast.errors import DatabaseError, DataRefused, NotReady, Settings
 from sales_forecast.panel import CONDITIONS, Panel
 from sales_forecast.rows import SalesRows
 
-SERVERS = {"mysql": "TEST_MYSQL_URL", "postgresql": "TEST_POSTGRES_URL"}
 FRIDAY = date(2010, 2, 5)
 LONG_ENOUGH = 60  # seconds, for another process to start on a busy machine
 SPAWN = multiprocessing.get_context("spawn")
@@ -51,24 +49,6 @@ def stored(database: Database) -> str:
 
 def fingerprint(rows: SalesRows) -> str:
     return rows.to_panel().fingerprint
-
-
-@pytest.fixture(params=["sqlite", "mysql", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database of its own for one test."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/new folder/sales.db"
-        return
-    variable = SERVERS[request.param]
-    server = os.environ.get(variable)
-    if not server:
-        pytest.skip(f"set {variable} to a database in which databases may be created")
-    name = f"sales_test_{uuid.uuid4().hex[:12]}"
-    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-        yield engine.url.set(database=name).render_as_string(hide_password=False)
-        connection.execute(sa.text(f"DROP DATABASE {name}"))
 
 
 @pytest.fixture

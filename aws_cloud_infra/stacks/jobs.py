@@ -18,9 +18,9 @@ from aws_cloud_infra.resources.images import Image, Repository
 from aws_cloud_infra.resources.logs import LogGroup
 from aws_cloud_infra.resources.schedules import Schedule, ScheduleGroup
 from aws_cloud_infra.resources.tasks import TaskDefinition
-from aws_cloud_infra.stacks.shared import Shared
+from aws_cloud_infra.stacks.shared import MODEL, Shared
 
-_COMMANDS = {"train": ("python", "train.py"), "batch": ("python", "-m", "sales_forecast.batch")}
+COMMANDS = {"train": ("python", "train.py"), "batch": ("python", "train.py", "forecast")}
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ def jobs(aws: Aws, shared: Shared, runtime: Runtime) -> tuple[Resource, ...]:
     tasks = {
         job: TaskDefinition(
             aws, f"{aws.prefix}-{job}", image, runtime.execution_role, runtime.task_role,
-            runtime.logs, secrets=runtime.secrets, environment={"VAR_DIR": "/app/var"},
+            runtime.logs, secrets=runtime.secrets, environment=MODEL,
             command=command, cpu=settings.job_cpu, memory=settings.job_memory,
         )
-        for job, command in _COMMANDS.items()
+        for job, command in COMMANDS.items()
     }  # fmt: skip
     starts = allow(
         "ecs:RunTask",

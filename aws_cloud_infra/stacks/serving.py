@@ -25,14 +25,13 @@ from aws_cloud_infra.resources.tasks import TaskDefinition
 from aws_cloud_infra.stack import Stack
 from aws_cloud_infra.stacks.jobs import Runtime, jobs
 from aws_cloud_infra.stacks.pipeline import pipeline
-from aws_cloud_infra.stacks.shared import SERVICE_PORT, Shared
+from aws_cloud_infra.stacks.shared import MODEL, SERVICE_PORT, Shared
 from aws_cloud_infra.stacks.watch import alarms
 
 _ENVIRONMENT = {
     "HOST": "0.0.0.0",  # noqa: S104 - inside of a task; the security group is the door
     "PORT": str(SERVICE_PORT),
-    "MODEL_URI": "models:/Sales-Forecasting@champion",
-    "VAR_DIR": "/app/var",
+    **MODEL,
 }
 _ALIVE = (
     "CMD", "python", "-c",

@@ -27,6 +27,8 @@ from aws_cloud_infra.resources.security_groups import ANYTHING_OUT, SecurityGrou
 SERVICE_PORT = 8000
 MLFLOW_PORT = 5000
 _MYSQL_PORT = 3306
+MODEL = {"MODEL_URI": "models:/Sales-Forecasting@champion", "VAR_DIR": "/app/var"}
+"""What tells a task which model to use, and where it may write."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import pymysql
 import pytest
 
 from aws_cloud_infra.mlflow_host import start
+from aws_cloud_infra.stacks.jobs import COMMANDS
 from sales_forecast import registry
 from sales_forecast.sample import sample_rows
 from tests.aws.account import Account
@@ -227,6 +228,21 @@ def test_the_service_answers_from_what_it_finds_there(
     assert "models" == model["kind"]
     assert "models:/Sales-Forecasting@champion" == model["registry"]["model_uri"]
     assert model["registry"]["problem"] is None
+
+
+def test_the_batch_job_writes_a_year_of_every_store(
+    host: Host, trained_into: dict[str, str]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, *COMMANDS["batch"][1:]], cwd=ROOT, check=False,
+        env={**os.environ, **trained_into}, capture_output=True, text=True,
+    )  # fmt: skip
+    with closing(host.database.connect(*MASTER)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT COUNT(DISTINCT store), COUNT(*) FROM sales.forecasts")
+        found = cursor.fetchall()
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert ((len(STORES), len(STORES) * 52),) == tuple(found)
 
 
 def test_a_server_that_was_killed_starts_again_with_what_it_had(host: Host) -> None:
