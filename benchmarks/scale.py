@@ -5,6 +5,7 @@
 
 Each number of series has a process of its own, so that its memory is its own. Series are those of
 the generated sample, again and again, each of its own size and noise; 143 weeks, 8 weeks ahead.
+Fits, and what is remembered, are timed once; all else is the median of three.
 What grows linearly costs the same for each 1,000 series, whatever their number.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import statistics
 import subprocess
 import sys
 import time
@@ -32,6 +34,7 @@ T = TypeVar("T")
 
 SERIES = (1_000, 10_000, 100_000)
 HORIZON = 8
+TIMES = 3
 _MEGABYTE = 1024
 
 
@@ -55,21 +58,24 @@ def measure(n_series: int) -> dict[str, float]:
     panel = generated(n_series)
     seconds: dict[str, float] = {}
 
-    def timed(what: str, work: Callable[[], T]) -> T:
-        started = time.perf_counter()
-        done = work()
-        seconds[what] = time.perf_counter() - started
+    def timed(what: str, work: Callable[[], T], times: int = 1) -> T:
+        taken = []
+        for _ in range(times):
+            started = time.perf_counter()
+            done = work()
+            taken.append(time.perf_counter() - started)
+        seconds[what] = statistics.median(taken)
         return done
 
     pooled = timed("fit pooled", lambda: POOLED.fit(panel))
-    timed("predict pooled", lambda: pooled.predict(panel, HORIZON))
+    timed("predict pooled", lambda: pooled.predict(panel, HORIZON), TIMES)
     profile = timed("calendar", lambda: fit_profile(panel))
-    history = timed("history", lambda: History(panel, profile))
-    timed("features", lambda: features(history, *history.ahead(HORIZON)))
+    history = timed("history", lambda: History(panel, profile), TIMES)
+    timed("features", lambda: features(history, *history.ahead(HORIZON)), TIMES)
     rows = timed("sample of rows", lambda: training_set(panel, profile))
     timed("fit xgboost", lambda: XGBOOST.learn(rows))
     fitted = XGBOOST.fit(panel)
-    timed("predict xgboost", lambda: fitted.predict(panel, HORIZON))
+    timed("predict xgboost", lambda: fitted.predict(panel, HORIZON), TIMES)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MEGABYTE
     return {**seconds, "memory MB": memory}
 
