@@ -1,4 +1,4 @@
-"""What one looks at: a dashboard, and the widgets for the service and for the MLflow host.
+"""What one looks at: a dashboard, and the widgets for the service.
 
 Takes resources, gives the structure that CloudWatch documents for dashboard bodies. A dashboard
 belongs to all regions of an account, so its mark of ownership names the region.
@@ -137,22 +137,6 @@ def service_widgets(
             _line(ecs, "MemoryUtilization", tasks, "Maximum", "maximum"),
         ),
         alarm_list(alarms),
-    )  # fmt: skip
-
-
-def mlflow_widgets(instance: Resource) -> tuple[Widget, ...]:
-    """Return what shows how the MLflow host does."""
-    region = instance.aws.region
-    host = {"InstanceId": FromId(instance)}
-    return (
-        _graph(
-            region, "MLflow host: CPU, percent",
-            _line("AWS/EC2", "CPUUtilization", host, "Average", "average"),
-        ),
-        _graph(
-            region, "MLflow host: failed status checks",
-            _line("AWS/EC2", "StatusCheckFailed", host, "Maximum", "failed"),
-        ),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from aws_cloud_infra.aws import Aws, as_tags
 from aws_cloud_infra.resource import Found, Live, Resource
 from aws_cloud_infra.resources.alarms import Alarm, Topic
-from aws_cloud_infra.resources.dashboards import Dashboard, mlflow_widgets, service_widgets
+from aws_cloud_infra.resources.dashboards import Dashboard, service_widgets
 from aws_cloud_infra.stack import Action, apply, plan
 from tests.aws.account import Account
 from tests.aws.lifecycle import Drift, check_life, quietly
@@ -33,17 +33,13 @@ def dashboard(aws: Aws) -> Sequence[Resource]:
     balancer = Stand(aws, "front", f"{ELB}:loadbalancer/app/front/50dc")
     target = Stand(aws, "tasks", f"{ELB}:targetgroup/tasks/73e2")
     cluster, service = Stand(aws, "cluster", "c"), Stand(aws, "service", "s")
-    host = Stand(aws, "host", "i-0123")
     topic = Topic(aws, f"{aws.prefix}-alarms", None)
     alarm = Alarm(
         aws, f"{aws.prefix}-host", topic, "?", "AWS/EC2", "StatusCheckFailed", "Maximum", {},
         1, "GreaterThanOrEqualToThreshold", 2, 60, "breaching",
     )  # fmt: skip
-    widgets = (
-        *service_widgets(balancer, target, cluster, service, [alarm]),
-        *mlflow_widgets(host),
-    )
-    return [balancer, target, cluster, service, host, Dashboard(aws, aws.prefix, widgets)]
+    widgets = service_widgets(balancer, target, cluster, service, [alarm])
+    return [balancer, target, cluster, service, Dashboard(aws, aws.prefix, widgets)]
 
 
 def tagged_dashboard(aws: Aws) -> Sequence[Resource]:
@@ -128,7 +124,7 @@ def test_it_shows_the_real_resources(account: Account) -> None:
 
     for part in (
         '"LoadBalancer", "app/front/50dc"', '"TargetGroup", "targetgroup/tasks/73e2"',
-        '"ClusterName", "cluster", "ServiceName", "service"', '"InstanceId", "i-0123"',
+        '"ClusterName", "cluster", "ServiceName", "service"',
         f'"arn:aws:cloudwatch:eu-central-1:123456789012:alarm:{aws.prefix}-host"',
         '"p50"', '"p99"',
     ):  # fmt: skip
