@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from aws_cloud_infra import cost, policy
+from aws_cloud_infra import cost, policy, prices
 from aws_cloud_infra.aws import Aws
 from aws_cloud_infra.errors import AWS_ERRORS, translate
 from aws_cloud_infra.resource import Resource, Within
@@ -188,7 +188,7 @@ class _Commands:
         for line in lines:
             print(f"{line.resource:<{widest}}{line.dollars:>9.2f}")
         print(f"{'a month':<{widest}}{sum(line.dollars for line in lines):>9.2f}")
-        print(f"By {cost.basis()}; traffic, stored images and logs of a small shop included.")
+        print(f"By {prices.basis()}; traffic, stored images and logs of a small shop included.")
         return 0
 
     def policy(self) -> int:

@@ -22,7 +22,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from aws_cloud_infra.cost import priced
+from aws_cloud_infra import prices
 from sales_forecast.errors import SettingsError
 
 TASK_MEMORY: dict[int, tuple[int, ...]] = {
@@ -203,12 +203,12 @@ class InfraSettings(BaseSettings):
     @field_validator("instance_type")
     @classmethod
     def _instance(cls, name: str) -> str:
-        return _one_of(name, priced("ec2"))
+        return _one_of(name, prices.sizes("ec2"))
 
     @field_validator("database_class")
     @classmethod
     def _database(cls, name: str) -> str:
-        return _one_of(name, priced("rds"))
+        return _one_of(name, prices.sizes("rds"))
 
     @model_validator(mode="after")
     def _fit_together(self) -> InfraSettings:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aws_cloud_infra.aws import as_tags, read, remove
-from aws_cloud_infra.cost import HOURS
+from aws_cloud_infra.prices import HOURS
 from aws_cloud_infra.resource import Ids, Live, Permission, Resource, Settings
 from aws_cloud_infra.resources.targets import (
     ARN,

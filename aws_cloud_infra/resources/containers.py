@@ -13,8 +13,8 @@ from typing import Any
 from botocore.exceptions import WaiterError
 
 from aws_cloud_infra.aws import as_tags, from_tags, patiently, read, remove
-from aws_cloud_infra.cost import HOURS
 from aws_cloud_infra.errors import AwsRefused, StillDeleting
+from aws_cloud_infra.prices import HOURS
 from aws_cloud_infra.resource import Ids, Live, Permission, Resource, Settings, Within
 from aws_cloud_infra.resources.balancer import Listener
 from aws_cloud_infra.resources.images import Image, is_pushed

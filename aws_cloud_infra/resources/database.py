@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from aws_cloud_infra import cost
 from aws_cloud_infra.aws import as_tags, from_tags, patiently, read, remove
 from aws_cloud_infra.errors import CannotChange, StillDeleting
+from aws_cloud_infra.prices import HOURS
 from aws_cloud_infra.resource import Ids, Live, Permission, Resource, Settings
 from aws_cloud_infra.resources.database_groups import (
     ENGINE,
@@ -87,7 +87,7 @@ class Database(Resource):
         """Server and disk, each twice with a second zone."""
         zones = 2 if self.multi_az else 1
         return (
-            (f"rds {self.size}", zones * cost.HOURS),
+            (f"rds {self.size}", zones * HOURS),
             ("rds gp3 GB", zones * self.storage_gb),
         )
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from aws_cloud_infra import cost
 from aws_cloud_infra.aws import as_tags, from_tags, patiently, read, remove
 from aws_cloud_infra.errors import AwsRefused, CannotChange
+from aws_cloud_infra.prices import HOURS
 from aws_cloud_infra.resource import Ids, Live, Permission, Resource, Settings
 from aws_cloud_infra.resources.identity import InstanceProfile
 from aws_cloud_infra.resources.network import Ec2Resource, ec2_permissions
@@ -83,9 +83,9 @@ class Instance(Ec2Resource):
     def prices(self) -> tuple[tuple[str, float], ...]:
         """The machine, its disk, and its public address."""
         return (
-            (f"ec2 {self.instance_type}", cost.HOURS),
+            (f"ec2 {self.instance_type}", HOURS),
             ("ebs gp3 GB", self.disk_gb),
-            ("public address hour", cost.HOURS),
+            ("public address hour", HOURS),
         )
 
     def desired(self, ids: Ids) -> Settings:

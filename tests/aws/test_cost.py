@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from aws_cloud_infra import cost
+from aws_cloud_infra import cost, prices
 from aws_cloud_infra.resource import Found, Live
 from aws_cloud_infra.resources.alarms import Alarm, Topic
 from aws_cloud_infra.resources.logs import LogGroup
 from aws_cloud_infra.resources.secrets import Secret
 from tests.aws.account import Account
 
-TABLE = tomllib.loads(Path(cost.__file__).with_name("prices.toml").read_text())
+TABLE = tomllib.loads(Path(prices.__file__).with_name("prices.toml").read_text())
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +45,10 @@ def test_every_unit_of_the_table_can_be_counted(account: Account, entry: str) ->
 
 @pytest.mark.parametrize("service", ["ec2", "rds"])
 def test_every_size_of_the_table_can_be_counted_and_chosen(account: Account, service: str) -> None:
-    assert tuple(TABLE[service]) == cost.priced(service)
+    assert tuple(TABLE[service]) == prices.sizes(service)
     for size, price in TABLE[service].items():
-        assert pytest.approx(price * cost.HOURS) == _dollars(
-            account, (f"{service} {size}", cost.HOURS)
+        assert pytest.approx(price * prices.HOURS) == _dollars(
+            account, (f"{service} {size}", prices.HOURS)
         )
 
 
@@ -85,4 +85,4 @@ def test_an_entry_that_the_table_lacks_is_an_error(account: Account) -> None:
 
 
 def test_it_says_whose_prices_these_are() -> None:
-    assert f"list prices of us-east-1, {TABLE['date']}, in US dollars" == cost.basis()
+    assert f"list prices of us-east-1, {TABLE['date']}, in US dollars" == prices.basis()
