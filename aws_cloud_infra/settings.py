@@ -10,6 +10,8 @@ import ipaddress
 import os
 import re
 import tomllib
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -123,13 +125,7 @@ class InfraSettings(BaseSettings):
     @field_validator("region")
     @classmethod
     def _known_region(cls, region: str) -> str:
-        session = boto3.Session()
-        known = [
-            name
-            for partition in session.get_available_partitions()
-            for name in session.get_available_regions("ecs", partition)
-        ]
-        return _one_of(region, sorted(known), "Give AWS_REGION or `region`.")
+        return _one_of(region, _regions(), "Give AWS_REGION or `region`.")
 
     @field_validator("vpc_cidr")
     @classmethod
@@ -274,6 +270,15 @@ def load_settings(config: Path | None = None) -> InfraSettings:
         unknown = first["type"] == "extra_forbidden"
         message = f"{name}: {said}".removeprefix(": ") + (allowed if unknown else "")
         raise SettingsError(message, {name: first["msg"]} if name else None) from None
+
+
+@cache
+def _regions() -> tuple[str, ...]:
+    """Return every region of every partition, as boto3 has them: a large file."""
+    session = boto3.Session()
+    partitions = session.get_available_partitions()
+    regions = (session.get_available_regions("ecs", partition) for partition in partitions)
+    return tuple(sorted(chain.from_iterable(regions)))
 
 
 def _one_of(value: Any, allowed: Any, hint: str = "") -> Any:
