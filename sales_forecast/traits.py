@@ -5,12 +5,15 @@ Takes a panel, gives names, numbers and the rows of peers. Must not know sales.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from sales_forecast.panel import Array, Panel
+
+Index = npt.NDArray[np.intp]
 
 _MOST_CODES = 12
 """Whole numbers of more values than that are a measure, unless they are a key of the series."""
@@ -55,20 +58,28 @@ class Likeness:
         measures = [
             values.astype(np.float64) for name, values in panel.traits.items() if name not in names
         ]
-        none = np.zeros((panel.n_series, 0))
+        everyone = np.zeros((panel.n_series, 1), dtype=np.int64)  # even those without any trait
         return cls(
-            np.column_stack([none.astype(np.int64), *codes]),
-            np.array(weights, dtype=np.int64),
-            np.column_stack([none, *(of / (of.std() or 1.0) for of in measures)]),
+            np.column_stack([everyone, *codes]),
+            np.array([0, *weights], dtype=np.int64),
+            np.column_stack([everyone[:, :0], *(of / (of.std() or 1.0) for of in measures)]),
         )
 
-    def peers(self, row: int, among: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-        """Return the rows among others that share the most names with one.
+    def peers(self, rows: Index, among: Index) -> Mapping[int, Index]:
+        """Return row -> the rows among others that share the most names with it.
 
         Of its pool, if there are any. Where a measure tells them apart, the `NEAREST` of them.
         """
-        shared = (self.names[among] == self.names[row]) @ self.weights
-        alike = among[shared == shared.max(initial=0)]
+        found = {}
+        kinds, back = np.unique(self.names[rows], axis=0, return_inverse=True)
+        for number, kind in enumerate(kinds):
+            shared = (self.names[among] == kind) @ self.weights
+            alike = among[shared == shared.max(initial=0)]
+            for row in rows[back.ravel() == number].tolist():
+                found[row] = self._nearest(row, alike)
+        return found
+
+    def _nearest(self, row: int, alike: Index) -> Index:
         if not self.measures.shape[1]:
             return alike
         apart = np.abs(self.measures[alike] - self.measures[row]).sum(axis=1)

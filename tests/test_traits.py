@@ -20,7 +20,8 @@ def panel_with(pooled_by: str | None = None, **traits: list[object]) -> Panel:
 
 
 def peers(panel: Panel, row: int) -> list[int]:
-    return Likeness.of(panel).peers(row, np.delete(np.arange(panel.n_series), row)).tolist()
+    others = np.delete(np.arange(panel.n_series), row)
+    return Likeness.of(panel).peers(np.array([row]), others)[row].tolist()
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,8 @@ def test_the_unit_of_a_measure_makes_no_difference():
     )
 
 
-def test_peers_are_among_those_that_are_given():
-    panel = panel_with(kind=list("aaab"))
-    assert [2] == Likeness.of(panel).peers(0, np.array([2, 3])).tolist()
-    assert [3] == Likeness.of(panel).peers(0, np.array([3])).tolist()
+def test_peers_of_many_are_those_of_each_among_those_that_are_given():
+    panel = panel_with(kind=list("aaabb"), size=[3.0, 1.0, 2.0, 4.0, 5.0])
+    rows = np.array([0, 1, 4])
+    found = Likeness.of(panel).peers(rows, np.array([2, 3]))
+    assert {0: [2], 1: [2], 4: [3]} == {row: alike.tolist() for row, alike in found.items()}

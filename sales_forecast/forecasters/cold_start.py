@@ -10,24 +10,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from sales_forecast.forecasters.naive import or_last_value
+from sales_forecast.forecasters.once import once
 from sales_forecast.panel import Array, Panel
-from sales_forecast.traits import Likeness
+from sales_forecast.traits import Index, Likeness
 
 
-def peers(history: Panel) -> Mapping[int, npt.NDArray[np.intp]]:
+@once
+def peers(history: Panel) -> Mapping[int, Index]:
     """Return row of a series of which a history holds nothing -> rows of its peers.
 
     See `traits.Likeness.peers`; none where nothing sold.
     """
-    nothing = np.flatnonzero(np.isnan(history.y).all(axis=1)).tolist()
+    nothing = np.flatnonzero(np.isnan(history.y).all(axis=1))
     among = np.flatnonzero((history.y > 0).any(axis=1))
-    if not nothing or not len(among):
-        return {}
-    likeness = Likeness.of(history)
-    return {row: likeness.peers(row, among) for row in nothing}
+    return Likeness.of(history).peers(nothing, among) if len(nothing) and len(among) else {}
 
 
 def for_all(prediction: Array, history: Panel) -> Array:
