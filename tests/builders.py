@@ -180,20 +180,24 @@ def daily_panel(
 
 
 def daily_folder(folder: Path, panel: Panel) -> Path:
-    """The sales of a panel of days as a folder of the layout of daily stores, newest day first."""
+    """The sales of a panel of days as a folder of the layout of daily stores, newest day first.
+
+    Days that are planned and yet to come have no sales.
+    """
     with (folder / "train.csv").open("w", newline="") as out:
         writer = csv.writer(out)
         writer.writerow(
             ["Store", "DayOfWeek", "Date", "Sales", "Customers", "Open", "Promo", "StateHoliday",
              "SchoolHoliday"]
         )  # fmt: skip
-        for day in reversed(range(panel.n_periods)):
-            date = panel.periods[day].item()
+        for day in reversed(range(panel.plan["open"].shape[1])):
+            date = (panel.periods[0] + day).item()
             for row, store in enumerate(panel.series):
                 opened, promo = (int(panel.plan[name][row, day]) for name in ("open", "promo"))
-                sales = int(np.nan_to_num(panel.y[row, day]))
+                known = [int(np.nan_to_num(sales)) for sales in panel.y[row, day : day + 1]]
+                sales, customers = (known[0], known[0] // 10) if known else ("", "")
                 writer.writerow(
-                    [store, date.isoweekday(), date, sales, sales // 10, opened, promo, "0", 0]
+                    [store, date.isoweekday(), date, sales, customers, opened, promo, "0", 0]
                 )
     with (folder / "store.csv").open("w", newline="") as out:
         writer = csv.writer(out)

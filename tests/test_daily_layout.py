@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import os
 from collections.abc import Callable
@@ -69,6 +70,22 @@ def test_what_is_planned_of_a_day_is_its_plan(tmp_path: Path):
     } == {name: values.tolist() for name, values in plan.items()}
 
 
+def test_days_to_come_have_a_plan_and_no_sales(tmp_path: Path):
+    whole = daily_panel(n_series=2, n_days=45, ahead=10)
+    panel = read_panel(daily_folder(tmp_path, whole), "daily")
+    np.testing.assert_array_equal(panel.periods, whole.periods)
+    np.testing.assert_allclose(panel.y, np.floor(whole.y))
+    for name in ("open", "promo"):
+        np.testing.assert_array_equal(panel.plan[name], whole.plan[name])
+    assert {(2, 55)} == {values.shape for values in panel.plan.values()}
+
+
+def test_a_day_without_sales_among_others_is_unknown(tmp_path: Path):
+    panel = read_panel(written(tmp_path, with_cell(3, "Sales", "")), "daily")
+    np.testing.assert_array_equal([[400, np.nan], [np.nan, 700]], panel.y)
+    assert 1 == panel.plan["open"][1, 0]
+
+
 def test_what_a_store_is_is_its_traits(tmp_path: Path):
     traits = read_panel(written(tmp_path), "daily").traits
     assert {
@@ -104,8 +121,7 @@ def test_a_day_without_a_row_is_unknown_and_nothing_is_planned_of_it(tmp_path: P
         (1, "Date", "2014-10-02", "store 10 already has the day 2014-10-02 on line 3"),
         (1, "DayOfWeek", "6", "6, but 2014-10-03 is a Friday, 5"),
         (1, "DayOfWeek", "Fr", "'Fr' is not 1 (Monday) to 7"),
-        (1, "Sales", "", "the cell is empty, it must be a finite number"),
-        (1, "Sales", "nan", "'nan' is not a finite number such as 1643690.9"),
+        (1, "Sales", "nan", "'nan' is not a finite number such as 1643690.9, or NA"),
         (0, "Sales", "20", "sold 20 on a day on which Open is 0"),
         (1, "Customers", "many", "'many' is not a finite number such as 1643690.9"),
         (1, "Open", "yes", "'yes' is not 0 or 1"),
@@ -121,6 +137,12 @@ def test_a_wrong_cell_is_refused_with_its_place(tmp_path: Path, row, column, val
     line = 5 if "already" in problem else row + 2
     place = f"{tmp_path / 'train.csv'}, line {line}, column {column}: {problem}"
     assert caught.value.message.startswith(place)
+
+
+def test_a_plan_without_any_sales_is_refused(tmp_path: Path):
+    written(tmp_path, ["10,5,2014-10-03,,,1,1,0,0", "2,5,2014-10-03,0,0,0,1,a,1"])
+    with pytest.raises(DataRefused, match=r"train\.csv, column Sales: no open day has sales"):
+        read_panel(tmp_path, "daily")
 
 
 @pytest.mark.parametrize(
@@ -216,6 +238,25 @@ def test_a_backtest_of_days_speaks_of_days(tmp_path: Path, capsys: pytest.Captur
     expected = "14 day(s) ahead, 2 windows 14 day(s) apart, cutoffs 2014-04-04 .. 2014-04-18"
     assert f"{expected}, 3 series" == first
     assert header.endswith("| in 80% | in 95% |  RMSPE |")
+
+
+def test_a_forecast_of_days_knows_their_plan(tmp_path: Path):
+    """Promotions were planted to sell a third more, and Wednesdays that are shut now and then."""
+    whole = daily_panel(n_series=3, n_days=500, ahead=28)
+    out = tmp_path / "ahead.csv"
+    words = ["backtest", "--layout", "daily", "--csv", str(daily_folder(tmp_path, whole))]
+    protocol = ["--models", "pooled", "--horizon", "28", "--windows", "1", "--step", "28"]
+    assert 0 == train.main([*words, *protocol, "--forecast", str(out)])
+    with out.open(newline="") as lines:
+        said = [float(row["pooled"]) for row in csv.DictReader(lines)]
+    expected = np.reshape(said, (3, 28))
+    opened, promo = (whole.plan[name][:, 500:] == 1 for name in ("open", "promo"))
+
+    assert not expected[~opened].any()
+    assert expected[opened].all()
+    for row in range(3):
+        usual = np.median(expected[row][opened[row] & ~promo[row]])
+        assert 1.2 < np.median(expected[row][opened[row] & promo[row]]) / usual < 1.5
 
 
 def test_too_few_days_are_counted_in_days(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

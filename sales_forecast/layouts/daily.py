@@ -1,8 +1,9 @@
 """A folder of two files: what stores sold on each day, and what the stores are.
 
-`train` has a row per store and day, in any order. A store that is closed sells nothing as planned:
-its day is known, and neither forecast nor scored. How many customers came is known afterwards alone
-and not used. `store` has a row per store. Each may be packed (`.csv.gz`).
+`train` has a row per store and day, in any order; days that are yet to come have their plan and no
+sales. A store that is closed sells nothing as planned: its day is known, and neither forecast nor
+scored. How many customers came is known afterwards alone and not used. `store` has a row per store.
+Each may be packed (`.csv.gz`).
 
 An open day on which a store sold hardly anything is a till that failed or a shop that shut after an
 hour: no plan foretells it, and two of a hundred thousand decide a mean of squared percentages. Such
@@ -20,8 +21,8 @@ import numpy.typing as npt
 from sales_forecast import cells
 from sales_forecast.csv_table import Table, file_in, read_table
 from sales_forecast.errors import DataRefused
+from sales_forecast.layouts.plans import with_plan
 from sales_forecast.panel import DAILY, OPEN, Array, Days, Panel
-from sales_forecast.public_holidays import PUBLIC_HOLIDAY, public_holidays
 
 _FILES = ("train", "store")
 _SALES = (
@@ -44,16 +45,10 @@ class StoreDays:
         """See `sources.Layout.panel`. What is planned of a day is its `plan`."""
         sales = _sales(file_in(folder, "train", _FILES))
         without = no_trade(sales.y)
-        plan = {**sales.conditions, PUBLIC_HOLIDAY: public_holidays(sales, _COUNTRY)}
         traits = _stores(file_in(folder, "store", _FILES), np.array(sales.series, dtype=np.int64))
-        return replace(
-            sales,
-            y=np.where(without, np.nan, sales.y),
-            conditions={},
-            plan=plan,
-            traits=traits,
-            notes=_notes(sales, without),
-        )
+        whole = replace(sales, y=np.where(without, np.nan, sales.y), traits=traits)
+        past = with_plan(whole, sales.conditions, _COUNTRY)
+        return replace(past, notes=_notes(sales, without))
 
 
 def no_trade(y: Array) -> npt.NDArray[np.bool_]:
@@ -97,10 +92,12 @@ def _sales(file: Path) -> Panel:
     days = cells.days(table)
     cells.refuse_duplicates(table, "Date", store.tolist(), days, what="store", unit="day")
     _refuse_other_weekdays(table, days)
-    sales = cells.numbers(table, "Sales")
-    cells.numbers(table, "Customers")
+    sales = cells.numbers(table, "Sales", missing=True)
+    cells.numbers(table, "Customers", missing=True)
     opened = _flags(table, "Open")
-    if (odd := np.flatnonzero((opened == 0) & (sales != 0))).size:
+    if np.isnan(sales[opened == 1]).all():
+        raise DataRefused(file, "no open day has sales", column="Sales")
+    if (odd := np.flatnonzero((opened == 0) & (np.nan_to_num(sales) != 0))).size:
         problem = f"sold {table.cells['Sales'][odd[0]]} on a day on which Open is 0"
         raise table.refusal(odd.tolist(), "Sales", problem)
     plan = {

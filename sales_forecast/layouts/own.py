@@ -31,8 +31,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from sales_forecast import cells
 from sales_forecast.csv_table import Table, read_table
 from sales_forecast.errors import DataRefused
+from sales_forecast.layouts.plans import with_plan
 from sales_forecast.panel import CONDITIONS, DAILY, OPEN, WEEKLY, Panel
-from sales_forecast.public_holidays import PUBLIC_HOLIDAY, is_known, public_holidays
+from sales_forecast.public_holidays import PUBLIC_HOLIDAY, is_known
 
 _HOLIDAY = CONDITIONS[0]
 _Name = Annotated[str, Field(min_length=1)]
@@ -111,18 +112,10 @@ class OwnLayout(BaseModel):
             sales[planned[OPEN] == 0] = np.nan  # nothing is sold, as planned: nothing to forecast
         if np.isnan(sales).all():
             raise DataRefused(file, "no row has sales", column=self.target)
-        whole = Panel.from_rows(
-            keys, periods, sales, {**planned, **observed}, DAILY if daily else WEEKLY
-        )
-        last = whole.periods[~np.isnan(whole.y).all(axis=0)][-1]
-        past = whole.until(last)
-        plan = {name: whole.conditions[name] for name in planned}
-        if self.country:
-            plan[PUBLIC_HOLIDAY] = public_holidays(whole, self.country)
+        conditions = {**planned, **observed}
+        whole = Panel.from_rows(keys, periods, sales, conditions, DAILY if daily else WEEKLY)
         return replace(
-            past,
-            conditions={name: past.conditions[name] for name in observed},
-            plan=plan,
+            with_plan(whole, planned, self.country),
             traits=self._traits(table, keys, names),
             pooled_by=self.pooled_by,
         )
