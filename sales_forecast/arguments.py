@@ -57,6 +57,8 @@ def training(argv: Sequence[str] | None, description: str) -> argparse.Namespace
     arguments = parser.parse_args(argv)
     if (arguments.engine == "dask") != (arguments.scheduler is not None):
         parser.error("--engine dask and --scheduler ADDRESS need each other")
+    if arguments.if_changed and arguments.command:
+        parser.error("--if-changed is for a training alone")
     if arguments.scheduler and arguments.command not in {None, "backtest"}:
         parser.error("--engine dask is for training and backtest alone")
     return arguments

@@ -30,7 +30,10 @@ def write_forecasts(settings: Settings, progress: Callable[[str], None]) -> str:
     with closing(Database(settings.database_url)) as database:
         panel = database.read_panel()
     progress("letting the model prove itself")
-    predictor = load_predictor(locate(settings).find(Event()), panel)
+    location = locate(settings)
+    folder = location.find(Event())
+    predictor = load_predictor(folder, panel)
+    location.keep(folder)
     rows = list(forecast_rows(predictor, panel))
     progress("writing")
     with closing(ForecastTable(settings.database_url)) as table:
@@ -42,9 +45,9 @@ def write_forecasts(settings: Settings, progress: Callable[[str], None]) -> str:
 
 
 def forecast_rows(predictor: Predictor, panel: Panel) -> Iterator[ForecastRow]:
-    """Yield `MAX_STEPS` weeks of every store of a panel that ever sold something."""
+    """Yield `MAX_STEPS` weeks of every store of a panel that the model can answer for."""
     for name in panel.series:
-        with suppress(InvalidRequest):  # nothing is known of its sales
+        with suppress(InvalidRequest):  # it never sold anything
             yield from _of_store(predictor, int(name))
 
 

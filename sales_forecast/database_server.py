@@ -121,4 +121,6 @@ def lock_writers(connection: sa.Connection) -> None:
             turn = _ANSWER_SECONDS // 2  # a server that makes us wait must not look dead
             ask = f"SELECT GET_LOCK(MD5(CONCAT('sales_forecast.', DATABASE())), {turn})"
             if not any(connection.scalar(sa.text(ask)) for _ in range(_WAIT_SECONDS // turn)):
-                raise DatabaseError(f"Another load still runs after {_WAIT_SECONDS} s. Try again.")
+                raise DatabaseError(
+                    f"Another writer still works after {_WAIT_SECONDS} s. Try again."
+                )

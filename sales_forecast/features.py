@@ -199,10 +199,12 @@ class History:
 
     def _planned(self, series: Index, week: Index) -> Array:
         """Return float64[n, n_plans], NaN where there is no plan."""
-        plans = self.panel.plan.values()
-        n_planned = min((values.shape[1] for values in plans), default=1)
-        planned = _columns(plans, series, np.clip(week, 0, n_planned - 1))
-        return np.where(((week >= 0) & (week < n_planned))[:, None], planned, np.nan)
+        columns = [np.zeros((len(series), 0))]
+        for values in self.panel.plan.values():
+            known = (week >= 0) & (week < values.shape[1])
+            there = values[series, np.where(known, week, 0)]
+            columns.append(np.where(known, there, np.nan)[:, None])
+        return np.hstack(columns)
 
 
 def _codes(trait: npt.NDArray[np.generic]) -> Array:

@@ -15,9 +15,10 @@ import pandas as pd
 from sales_forecast.backtest import Progress
 from sales_forecast.daily_features import Design
 from sales_forecast.forecasters import cold_start
-from sales_forecast.forecasters.base import Forecaster, weeks_sold
+from sales_forecast.forecasters.base import Forecaster
 from sales_forecast.forecasters.once import fit_once
-from sales_forecast.panel import OPEN, SEASON_LENGTH, Panel
+from sales_forecast.panel import DAILY, OPEN, SEASON_LENGTH, Panel
+from sales_forecast.scoring import weeks_known
 
 _LONG_AGO = 13
 """A series that sold nothing for so many weeks may have ended."""
@@ -48,27 +49,30 @@ def ahead(
     return pd.DataFrame(columns)
 
 
-def warnings(panel: Panel) -> Mapping[str, str]:
+def cautions(panel: Panel) -> Mapping[str, str]:
     """Return name of a series -> what its forecast stands on, where that is not much."""
-    peers, weeks = cold_start.peers(panel), weeks_sold(panel)
-    ended = np.nanmax(panel.y[:, -panel.frequency.periods(_LONG_AGO) :], axis=1, initial=0.0) <= 0
+    peers, weeks = cold_start.peers(panel), weeks_known(panel)
+    sold = panel.y > 0
+    ended = ~np.any(sold[:, -panel.frequency.periods(_LONG_AGO) :], axis=1)
     said = {}
     for row in np.flatnonzero((weeks < SEASON_LENGTH) | ended).tolist():
         if row in peers:
             like = _named(panel, peers[row])
             said[row] = f"Nothing is known of it: expected to sell what its like do, {like}."
-        elif weeks[row] == 0:
-            said[row] = "It never sold anything: answered by its last known value."
+        elif not sold[row].any():
+            said[row] = "It never sold anything: expected to go on so."
         else:
-            said[row] = " ".join(_of_little(panel, row, int(weeks[row]), ended=ended[row]))
+            last = panel.periods[sold[row]][-1] if ended[row] else None
+            said[row] = " ".join(_of_little(int(weeks[row]), last))
     return {panel.series[row]: text for row, text in said.items()}
 
 
-def _of_little(panel: Panel, row: int, weeks: int, *, ended: bool) -> Iterator[str]:
+def _of_little(weeks: int, last: np.datetime64 | None) -> Iterator[str]:
     if weeks < SEASON_LENGTH:
-        yield f"Only {weeks} weeks of sales are known: it strays further, as its interval says."
-    if ended:
-        yield f"No sales since {panel.periods[panel.y[row] > 0][-1]}: it may have ended."
+        known = "1 week of its sales is" if weeks == 1 else f"{weeks} weeks of its sales are"
+        yield f"Only {known} known: it strays further than others."
+    if last is not None:
+        yield f"No sales since {last}: it may have ended."
 
 
 def _named(panel: Panel, rows: npt.NDArray[np.intp]) -> str:
@@ -78,8 +82,8 @@ def _named(panel: Panel, rows: npt.NDArray[np.intp]) -> str:
 
 
 def _closed(panel: Panel, horizon: int) -> npt.NDArray[np.bool_]:
-    """Return bool[n_series, horizon]: by plan, or by habit where there is none."""
-    if OPEN not in panel.plan:
+    """Return bool[n_series, horizon]: days closed by plan, or by habit where there is none."""
+    if panel.frequency != DAILY or OPEN not in panel.plan:
         return np.zeros((panel.n_series, horizon), dtype=bool)
     plan = Design.of(panel).plan(panel, panel.after(horizon))
     shut: npt.NDArray[np.bool_] = plan[OPEN] == 0

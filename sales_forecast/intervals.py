@@ -23,7 +23,7 @@ LEVELS = (80, 95)
 SIZES = ("smallest third", "middle third", "largest third")
 YOUNG = "less than a year known"
 """The name under which series of little history go, all together: they stray by far the most,
-whatever their size."""
+whatever their size. As long as too little was measured of them, nothing is promised of them."""
 _TAIL_RESIDUALS = 2
 """Fewer beyond an end say nothing about where it is."""
 
@@ -113,16 +113,23 @@ class Intervals:
         kinds = np.where(names == YOUNG, len(SIZES), size_thirds(rows, y[sound]))
         widths = _widths(rows, kinds, ratio)
         standard = 1 + (ratio - 1) / widths[rows]
+        of_name = dict(zip(names.tolist(), widths.tolist(), strict=True))
+        if np.count_nonzero(names[rows] == YOUNG) < min_residuals(LEVELS[0]):
+            of_name.pop(YOUNG, None)
         return cls(
             {level: interval_factors(step[sound], standard, horizon, level) for level in LEVELS},
-            dict(zip(names.tolist(), widths.tolist(), strict=True)),
+            of_name,
         )
 
     def of(self, level: int, series: Names, step: npt.NDArray[np.int64]) -> tuple[Array, Array]:
-        """Return both factors, float64[n] each, of n series and steps; no lower one is below 0."""
+        """Return both factors, float64[n] each, of n series and steps; no lower one is below 0.
+
+        NaN where too little was measured.
+        """
         steps, back = np.unique(step, return_inverse=True)
         lower, upper = np.array([self.factors[level].at(int(one)) for one in steps])[back].T
-        width = np.array([self.widths.get(name, 1.0) for name in series])
+        usual = {YOUNG: np.nan}
+        width = np.array([self.widths.get(name, usual.get(name, 1.0)) for name in series])
         return np.maximum(1 - width * (1 - lower), 0.0), 1 + width * (upper - 1)
 
 

@@ -78,7 +78,7 @@ class Measurement:
 
 def forecast_csv(panel: Panel, table: pd.DataFrame) -> str:
     """Return a table of `training.forecast` as CSV; `warnings` say what little it stands on."""
-    said = forecast.warnings(panel)
+    said = forecast.cautions(panel)
     return _csv(table.assign(warnings=[said.get(name, "") for name in table["unique_id"]]))
 
 

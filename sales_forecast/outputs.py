@@ -14,10 +14,14 @@ from sales_forecast.errors import SettingsError
 def check(*files: Path | None, folder: Path | None = None) -> None:
     """Raise SettingsError if a file, or files in a folder that may be new, could not be written.
 
-    None stands for what is not asked for. Makes nothing.
+    Nor may two of them be one. None stands for what is not asked for. Makes nothing.
     """
+    asked = [file for file in files if file]
+    for number, file in enumerate(asked):
+        if file in asked[:number]:
+            raise SettingsError(f"{file} cannot be written: it is named twice.")
     try:
-        for file in filter(None, files):
+        for file in asked:
             if file.is_dir() or not file.parent.is_dir():
                 raise SettingsError(f"{file} cannot be written: no file can be there.")
         if folder and not folder.is_dir() and (folder.exists() or not folder.parent.is_dir()):

@@ -15,6 +15,7 @@ from sales_forecast.panel import Array, Panel
 
 PUBLIC_HOLIDAY = "public_holiday"
 """The name of the plan."""
+SEASONS_AHEAD = 2
 _CODE = re.compile(r"[A-Z]{2}")
 
 
@@ -26,16 +27,19 @@ def is_known(country: str) -> bool:
 
 
 def public_holidays(panel: Panel, country: str) -> Array:
-    """Return float64[n_series, n_periods]: holidays in each period, alike for all series.
+    """Return float64[n_series, n]: holidays in each period, alike for all series.
 
-    Of weeks their number, of days 0 or 1. `country`: one that `is_known`.
+    Of weeks their number, of days 0 or 1; `SEASONS_AHEAD` further than the panel, as no file needs
+    to tell them. `country`: one that `is_known`.
     """
     import holidays
 
     length = np.timedelta64(panel.frequency.days, "D")
-    years = range((panel.periods[0] - length).astype(object).year, panel.last.year + 1)
+    ahead = panel.after(SEASONS_AHEAD * panel.frequency.season)
+    periods = np.concatenate([panel.periods, ahead])
+    years = range((periods[0] - length).item().year, periods[-1].item().year + 1)
     found = sorted(holidays.country_holidays(country, years=years))
     days = np.array(found, dtype="datetime64[D]")
-    until = np.searchsorted(days, panel.periods, side="right")
-    before = np.searchsorted(days, panel.periods - length, side="right")
+    until = np.searchsorted(days, periods, side="right")
+    before = np.searchsorted(days, periods - length, side="right")
     return np.tile((until - before).astype(np.float64), (panel.n_series, 1))

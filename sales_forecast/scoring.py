@@ -40,12 +40,18 @@ def known_weeks(panel: Panel, table: pd.DataFrame) -> npt.NDArray[np.int64]:
     known = np.zeros(len(table), dtype=np.int64)
     cutoffs = table["cutoff"].to_numpy()
     for cutoff in np.unique(cutoffs):
-        past = panel.until(cutoff)
-        starts = np.arange(0, past.n_periods, past.frequency.a_week)
-        weeks = np.logical_or.reduceat(~np.isnan(past.y), starts, axis=1).sum(axis=1)
         own = cutoffs == cutoff
-        known[own] = weeks[rows[own]]
+        known[own] = weeks_known(panel.until(cutoff))[rows[own]]
     return known
+
+
+def weeks_known(panel: Panel) -> npt.NDArray[np.int64]:
+    """Return int64[n_series]: in how many weeks sales of each series are known, if of one day."""
+    starts = np.arange(0, panel.n_periods, panel.frequency.a_week)
+    weeks: npt.NDArray[np.int64] = np.logical_or.reduceat(~np.isnan(panel.y), starts, axis=1).sum(
+        axis=1
+    )
+    return weeks
 
 
 def with_intervals(
@@ -74,8 +80,8 @@ def with_intervals(
             intervals = measured_intervals(ended, model, horizon)
             for level in LEVELS:
                 lower, upper = intervals.of(level, series[rows], step[rows])
-                ends[f"{model}_lo_{level}"][rows] = prediction[rows] * lower
-                ends[f"{model}_hi_{level}"][rows] = prediction[rows] * upper
+                both = np.sort([prediction[rows] * lower, prediction[rows] * upper], axis=0)
+                ends[f"{model}_lo_{level}"][rows], ends[f"{model}_hi_{level}"][rows] = both
         columns |= ends
     return table.assign(**columns)
 

@@ -68,7 +68,7 @@ class Split:
         known = ~np.isnan(self.deviations)
         # As strings of bytes: to sort rows of numbers would take half of the time of a forecast.
         noise = np.log2(self.noise).astype(np.uint8)
-        kinds = np.column_stack([np.packbits(known, axis=1), noise])
+        kinds = np.ascontiguousarray(np.column_stack([np.packbits(known, axis=1), noise]))
         texts = kinds.view(f"S{kinds.shape[1]}").ravel()
         _, first, back = np.unique(texts, return_index=True, return_inverse=True)
         for number, row in enumerate(first):

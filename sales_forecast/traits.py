@@ -52,7 +52,11 @@ class Likeness:
     @classmethod
     def of(cls, panel: Panel) -> Likeness:
         """Read the traits of a panel."""
-        names = [name for name, values in panel.traits.items() if is_name(panel, values)]
+        names = [
+            name
+            for name, values in panel.traits.items()
+            if name == panel.pooled_by or is_name(panel, values)
+        ]
         codes = [np.unique(panel.traits[name], return_inverse=True)[1].ravel() for name in names]
         weights = [len(names) if name == panel.pooled_by else 1 for name in names]
         measures = [
@@ -68,7 +72,8 @@ class Likeness:
     def peers(self, rows: Index, among: Index) -> Mapping[int, Index]:
         """Return row -> the rows among others that share the most names with it.
 
-        Of its pool, if there are any. Where a measure tells them apart, the `NEAREST` of them.
+        Of its pool, if there are any. Where a measure tells them apart, the `NEAREST` of them, and
+        those as near as the last of these.
         """
         found = {}
         kinds, back = np.unique(self.names[rows], axis=0, return_inverse=True)
@@ -83,4 +88,4 @@ class Likeness:
         if not self.measures.shape[1]:
             return alike
         apart = np.abs(self.measures[alike] - self.measures[row]).sum(axis=1)
-        return alike[np.argsort(apart, kind="stable")[:NEAREST]]
+        return alike[apart <= np.sort(apart)[:NEAREST].max(initial=0.0)]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from holidays import country_holidays
 
 from sales_forecast import forecast, training
 from sales_forecast.backtest import KEY_COLUMNS, RollingOrigin, backtest
 from sales_forecast.forecasters.naive import BASELINES
+from sales_forecast.forecasters.pooled import POOLED
 from sales_forecast.panel import DAILY, OPEN, Panel
-from tests.builders import days, sample_panel, with_sales
+from sales_forecast.sources import read_panel
+from tests.builders import days, panel_of, sample_panel, with_sales
 
 MODELS = training.choose("pooled,random_forest,xgboost")
 
@@ -87,33 +91,97 @@ def test_where_there_is_no_plan_shops_are_shut_as_usual():
     assert 2 * [10, 10, 10, 10, 10, 10, 0] == said["naive"].tolist()
 
 
+def test_a_plan_of_weeks_that_is_called_open_closes_nothing():
+    panel = replace(sample_panel(2, 60), plan={OPEN: np.zeros((2, 70))})
+    assert (forecast.ahead(panel, BASELINES, 3, silent)["naive"] > 0).all()
+
+
+def test_public_holidays_to_come_need_no_rows(tmp_path: Path):
+    """Half is sold on them; what is judged and what is said is the same."""
+    periods = days("2013-01-01", 500)  # until the 15th of May 2014
+    usual = 100 + 10 * ((periods.astype(np.int64) + 3) % 7)
+    free = np.isin(periods, np.array(sorted(country_holidays("DE", years=(2013, 2014))), "M8[D]"))
+    sold = np.where(free, usual / 2, usual)
+    rows = [f"a,{day},{sales}" for day, sales in zip(periods, sold, strict=True)]
+    (tmp_path / "my.toml").write_text(
+        'series = ["shop"]\ndate = "day"\ntarget = "sold"\nfrequency = "daily"\ncountry = "DE"\n'
+    )
+
+    def read(n: int) -> Panel:
+        (tmp_path / "sales.csv").write_text("\n".join(["shop,day,sold", *rows[:n]]))
+        return read_panel(tmp_path / "sales.csv", str(tmp_path / "my.toml"))
+
+    said = forecast.ahead(read(484), [POOLED], 16, silent)
+    judged = backtest(read(500), [POOLED], one_window(16))
+    np.testing.assert_allclose(said["pooled"], judged["pooled"])
+    (first_of_may,) = said["pooled"][said["ds"] == "2014-05-01"]
+    assert first_of_may < 0.7 * np.median(said["pooled"])
+
+
+def test_of_young_series_nothing_is_promised_before_they_were_measured():
+    panel = with_sales(sample_panel(4, 110), 0, 0, 100, np.nan)
+    scored = training.score_models(panel, BASELINES, RollingOrigin(1, 40, 1), silent)
+    said = training.forecast(panel, BASELINES, scored, 1, silent)
+    assert [True, False, False, False] == np.isnan(said["naive_hi_80"]).tolist()
+
+
+def test_young_series_stray_as_young_ones_did():
+    """They went up and down by half, and the others hardly at all."""
+    rng = np.random.default_rng(0)
+    old = 100 * np.exp(0.01 * rng.standard_normal((4, 150)))
+    young = 100 * np.exp(0.5 * rng.standard_normal((4, 150)))
+    young[:, :105] = np.nan
+    panel = panel_of(np.vstack([old, young]))
+    scored = training.score_models(panel, BASELINES[:1], RollingOrigin(1, 40, 1), silent)
+    said = training.forecast(panel, BASELINES[:1], scored, 1, silent)
+    width = ((said["naive_hi_80"] - said["naive_lo_80"]) / said["naive"]).to_numpy()
+    assert width[4:].min() > 10 * width[:4].max()
+
+
 def test_a_year_of_sales_needs_no_words():
-    assert {} == forecast.warnings(sample_panel(2, 52))
+    assert {} == forecast.cautions(sample_panel(2, 52))
 
 
-@pytest.mark.parametrize(("first", "words"), [(52 - 51, 51), (51, 1)])
+@pytest.mark.parametrize(
+    ("first", "words"), [(1, "51 weeks of its sales are"), (51, "1 week of its sales is")]
+)
 def test_little_history_is_said_with_its_weeks(first, words):
     panel = with_sales(sample_panel(2, 52), 1, 0, first, np.nan)
-    text = f"Only {words} weeks of sales are known: it strays further, as its interval says."
-    assert {"2": text} == forecast.warnings(panel)
+    text = f"Only {words} known: it strays further than others."
+    assert {"2": text} == forecast.cautions(panel)
 
 
 @pytest.mark.parametrize(("idle", "ended"), [(12, False), (13, True)])
 def test_a_series_without_sales_for_a_quarter_may_have_ended(idle, ended):
     panel = with_sales(sample_panel(2, 80), 0, 80 - idle, None, np.nan)
     text = f"No sales since {panel.periods[80 - idle - 1]}: it may have ended."
-    assert ({"1": text} if ended else {}) == forecast.warnings(panel)
+    assert ({"1": text} if ended else {}) == forecast.cautions(panel)
+
+
+@pytest.mark.parametrize(("idle", "ended"), [(90, False), (91, True)])
+def test_a_quarter_is_as_long_in_days(idle, ended):
+    y = np.full((1, 400), 10.0)
+    y[0, 400 - idle :] = np.nan
+    panel = Panel(y, days("2024-01-01", 400), ("1",), frequency=DAILY)
+    assert ended == ("may have ended" in forecast.cautions(panel).get("1", ""))
+
+
+def test_weeks_of_nothing_sold_are_known():
+    panel = with_sales(sample_panel(1, 80), 0, 0, 60, 0.0)
+    assert {} == forecast.cautions(panel)
 
 
 def test_a_series_that_never_sold_is_said_to_go_on_so():
     panel = with_sales(sample_panel(2, 60), 1, 0, None, 0.0)
-    text = "It never sold anything: answered by its last known value."
-    assert {"2": text} == forecast.warnings(panel)
+    text = "It never sold anything: expected to go on so."
+    assert {"2": text} == forecast.cautions(panel)
 
 
 def test_the_peers_of_an_unknown_series_are_named_or_counted():
     panel = with_sales(sample_panel(8, 60), 1, 0, None, np.nan)
     start = "Nothing is known of it: expected to sell what its like do, "
-    assert {"2": f"{start}7 series."} == forecast.warnings(panel)
+    assert {"2": f"{start}7 series."} == forecast.cautions(panel)
     sized = replace(panel, traits={"size": np.array([1.0, 2, 3, 4, 5, 60, 70, 80])})
-    assert {"2": f"{start}1, 3, 4, 5, 6."} == forecast.warnings(sized)
+    assert {"2": f"{start}1, 3, 4, 5, 6."} == forecast.cautions(sized)
+    twins = replace(panel, traits={"size": np.array([1.0, 2, 3, 4, 5, 60, 60, 80])})
+    assert {"2": f"{start}6 series."} == forecast.cautions(twins)

@@ -378,6 +378,10 @@ def test_a_backtest_without_a_file_measures_the_database(
             "/dev/null/out.json cannot be written: no file can be there",
         ),
         (["--forecast", "no/such/out.csv"], "no/such/out.csv cannot be written"),
+        (
+            ["--forecast", "out.csv", "--predictions", "out.csv"],
+            "out.csv cannot be written: it is named twice",
+        ),
         (["--figures", "/dev/null"], "/dev/null cannot be written: no folder can be there"),
         (["--figures", "no/such"], "no/such cannot be written: no folder can be there"),
         (["--figures", "x" * 300], "x cannot be written: File name too long"),

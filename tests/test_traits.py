@@ -78,6 +78,17 @@ def test_of_many_peers_the_nearest_in_size_are_taken():
     assert {2, 3, 5, 6, 7} == set(found)
 
 
+def test_of_peers_that_are_as_near_none_is_left_out():
+    assert 7 == len(peers(panel_with(size=[1.0] * 8), 0))
+    assert [1, 2, 3, 4, 5, 6] == peers(panel_with(size=[1.0, 1, 1, 1, 1, 2, 2, 3]), 0)
+
+
+def test_pools_of_many_numbers_are_pools():
+    article = list(range(100, 113)) * 2
+    panel = panel_with("article", article=article, price=[float(n) for n in range(26)])
+    assert [13] == peers(panel, 0)
+
+
 def test_names_come_before_measures():
     panel = panel_with(kind=list("abbbbbba"), size=[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 99.0])
     assert [7] == peers(panel, 0)

@@ -32,8 +32,9 @@ def for_all(prediction: Array, history: Panel) -> Array:
     """Return a prediction of every series, float64[n_series, horizon].
 
     A series that never sold anything (returns alone have no logarithm) is expected to go on with
-    its last known value. One of which nothing is known is expected to sell what its peers are:
-    their geometric mean, as they differ by factors. NaN stays where nothing ever sold.
+    its last known value, where a model says nothing of it. One of which nothing is known is
+    expected to sell what its peers are: their geometric mean, as they differ by factors. NaN stays
+    where a model says nothing of any peer.
     """
     never = ~(history.y > 0).any(axis=1, keepdims=True)
     if not never.any():
@@ -45,9 +46,13 @@ def for_all(prediction: Array, history: Panel) -> Array:
 
 
 def _usual(predictions: Array) -> Array:
-    """Return float64[horizon]: the geometric mean of those that sell, 0 where none does."""
+    """Return float64[horizon]: the geometric mean of those that sell, 0 where none does.
+
+    NaN where nothing is said.
+    """
     selling = predictions > 0
     logs = np.log(predictions, out=np.zeros_like(predictions), where=selling)
     sellers = selling.sum(axis=0)
-    usual: Array = np.where(sellers > 0, np.exp(logs.sum(axis=0) / np.maximum(sellers, 1)), 0.0)
+    nothing = np.where(np.isnan(predictions).all(axis=0), np.nan, 0.0)
+    usual: Array = np.where(sellers > 0, np.exp(logs.sum(axis=0) / np.maximum(sellers, 1)), nothing)
     return usual

@@ -83,7 +83,7 @@ class OwnLayout(BaseModel):
             raise ValueError("open is for daily sales")
         if self.country and not is_known(self.country):
             raise ValueError(f"country {self.country!r} is no code of a known country, such as DE")
-        if self.country and PUBLIC_HOLIDAY in self.known_in_advance:
+        if self.country and PUBLIC_HOLIDAY in (*self.known_in_advance, *self.conditions):
             raise ValueError(f"with country, {PUBLIC_HOLIDAY!r} is no name of a column")
         return self
 

@@ -43,6 +43,13 @@ def test_peers_that_sell_nothing_or_return_goods_leave_it_to_the_others(history)
     assert [30, 0] == pytest.approx(cold_start.for_all(prediction, history)[3])
 
 
+def test_peers_of_which_a_model_says_nothing_are_left_out(history):
+    prediction = np.array([[NAN, NAN], [30, NAN], [5, 7], [NAN, NAN], [NAN, NAN]])
+    answered = cold_start.for_all(prediction, history)[3]
+    assert 30 == pytest.approx(answered[0])
+    assert np.isnan(answered[1])
+
+
 def test_a_series_that_never_sold_is_nobodys_peer(history):
     y = history.y.copy()
     y[1] = 0
