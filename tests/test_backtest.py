@@ -333,6 +333,13 @@ def test_returns_count_as_sales_of_nothing_and_predictions_of_nothing_do_not_cou
     assert (0.0, 2.0) == ends(table_of(y, {"m": prediction}))
 
 
+def test_the_lower_end_of_a_negative_prediction_is_the_lower_one():
+    y = np.tile([80.0, 100.0, 125.0], 20)
+    table = with_intervals(table_of(y, {"m": np.append(np.full(59, 100.0), -300.0)}))
+    last = table.iloc[-1]
+    assert last["m_lo_80"] < -300 < last["m_hi_80"] < 0
+
+
 # Scores
 
 

@@ -47,6 +47,15 @@ def test_stores_that_are_known_in_the_same_weeks_are_found_together():
     assert {(0,): 102, (1,): 132, (3, 4): 142} == found
 
 
+def test_the_order_of_the_table_in_memory_does_not_matter():
+    panel = with_gaps()
+    columns_first = replace(panel, y=np.asfortranarray(panel.y))
+    expected = fit_process(panel).ahead(panel, 3)
+    np.testing.assert_allclose(fit_process(columns_first).ahead(columns_first, 3), expected)
+    found = [series.tolist() for series, _, _ in Split.of(columns_first).alike()]
+    assert [series.tolist() for series, _, _ in Split.of(panel).alike()] == found
+
+
 def test_stores_are_worked_on_in_blocks_and_nothing_depends_on_them(monkeypatch):
     panel = with_gaps()
     process = fit_process(panel)

@@ -422,6 +422,7 @@ def test_a_second_measurement_replaces_the_files_of_the_first(
         ["backtest", "--horizon", "0", "--windows", "1", "--step", "1"],
         ["backtest", "--horizon", "x", "--windows", "1", "--step", "1"],
         ["backtest", *PROTOCOL, "--layout", "planets"],
+        ["--if-changed", "forecast"],
         ["--unknown"],
     ],
 )
