@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from sales_forecast import outputs
-from sales_forecast.arguments import training
+from sales_forecast.arguments import parse_train
 from sales_forecast.bundle import CHALLENGER, CHAMPION, trained_on
 from sales_forecast.database import Database
 from sales_forecast.errors import SalesForecastError
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code: 0 done, 1 refused or failed, 2 wrong usage."""
-    arguments = training(argv, __doc__.splitlines()[0])
+    arguments = parse_train(argv, __doc__.splitlines()[0])
     try:
         with _engine(arguments.scheduler):
             return _COMMANDS[arguments.command](arguments)

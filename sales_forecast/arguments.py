@@ -51,9 +51,9 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def training(argv: Sequence[str] | None, description: str) -> argparse.Namespace:
+def parse_train(argv: Sequence[str] | None, description: str) -> argparse.Namespace:
     """Read the command line of `train.py`: `command` is None for a training. Exits with 2."""
-    parser = _training_parser(description)
+    parser = _train_parser(description)
     arguments = parser.parse_args(argv)
     if (arguments.engine == "dask") != (arguments.scheduler is not None):
         parser.error("--engine dask and --scheduler ADDRESS need each other")
@@ -64,7 +64,7 @@ def training(argv: Sequence[str] | None, description: str) -> argparse.Namespace
     return arguments
 
 
-def _training_parser(description: str) -> argparse.ArgumentParser:
+def _train_parser(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
         "--if-changed", action="store_true", help="do nothing if the data is the one trained on"
