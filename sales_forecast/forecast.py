@@ -57,8 +57,11 @@ def cautions(panel: Panel) -> Mapping[str, str]:
     said = {}
     for row in np.flatnonzero((weeks < SEASON_LENGTH) | ended).tolist():
         if row in peers:
-            like = _named(panel, peers[row])
-            said[row] = f"Nothing is known of it: expected to sell what its like do, {like}."
+            share = f"{cold_start.beginners_share(panel):.0%}"
+            said[row] = (
+                f"Nothing is known of it: expected to sell {share} of what its like do, "
+                f"{_named(panel, peers[row])}."
+            )
         elif not sold[row].any():
             said[row] = "It never sold anything: expected to go on so."
         else:

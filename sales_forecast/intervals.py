@@ -21,6 +21,8 @@ Names = Sequence[str] | npt.NDArray[np.object_]
 LEVELS = (80, 95)
 """Percent of sales that an interval is to hold."""
 SIZES = ("smallest third", "middle third", "largest third")
+NEW = "nothing known"
+"""The name under which series go of which nothing was known: they are like no others."""
 YOUNG = "less than a year known"
 """The name under which series of little history go, all together: they stray by far the most,
 whatever their size. As long as too little was measured of them, nothing is promised of them."""

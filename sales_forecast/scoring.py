@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from sales_forecast.backtest import KEY_COLUMNS
-from sales_forecast.intervals import LEVELS, YOUNG, Intervals
+from sales_forecast.intervals import LEVELS, NEW, YOUNG, Intervals
 from sales_forecast.metrics import Scores, score
 from sales_forecast.panel import SEASON_LENGTH, Array, Panel
 
@@ -61,22 +61,26 @@ def with_intervals(
 
     The interval of a window comes from the residuals of weeks that had ended by its cutoff, of
     the table itself or of one that was `measured` before; the first windows, which have too few
-    of them, get NaN. Where the panel is given, series of which less than a year was known are
-    measured together, and apart from all others.
+    of them, get NaN. Where the panel is given, series of which nothing was known are measured
+    together and apart from all others, and so are those of which less than a year was.
     """
     by_age = _by_age(table, panel)
     past = by_age if measured is None else _by_age(measured, panel)
+    is_new = past["unique_id"] == NEW
     series, step = by_age["unique_id"].to_numpy(), table["step"].to_numpy()
     horizon = int(step.max())
     windows = [
-        (rows, past[past["ds"] <= cutoff])
+        (rows[(series[rows] == NEW) == new], past[(past["ds"] <= cutoff) & (is_new == new)])
         for cutoff, rows in table.groupby("cutoff").indices.items()
+        for new in (False, True)
     ]
     columns: dict[str, Array] = {}
     for model in models_in(table):
         prediction = table[model].to_numpy()
         ends = {f"{model}{ending}": np.full(len(table), np.nan) for ending in _INTERVAL_ENDINGS}
         for rows, ended in windows:
+            if not len(rows):
+                continue
             intervals = measured_intervals(ended, model, horizon)
             for level in LEVELS:
                 lower, upper = intervals.of(level, series[rows], step[rows])
@@ -87,11 +91,12 @@ def with_intervals(
 
 
 def _by_age(table: pd.DataFrame, panel: Panel | None) -> pd.DataFrame:
-    """Return the table with one name for all series that were young at their cutoff."""
+    """Return the table with one name for all series young at their cutoff, and one for all new."""
     if panel is None:
         return table
-    old = known_weeks(panel, table) >= SEASON_LENGTH
-    return table.assign(unique_id=table["unique_id"].where(old, YOUNG))
+    known = known_weeks(panel, table)
+    named = table["unique_id"].where(known >= SEASON_LENGTH, YOUNG).where(known > 0, NEW)
+    return table.assign(unique_id=named)
 
 
 def measured_intervals(table: pd.DataFrame, model: str, horizon: int) -> Intervals:

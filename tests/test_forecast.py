@@ -138,6 +138,24 @@ def test_young_series_stray_as_young_ones_did():
     assert width[4:].min() > 10 * width[:4].max()
 
 
+def test_series_of_which_nothing_is_known_stray_as_such_ones_did():
+    """Shops open week by week, at a tenth to ten times what the others sell."""
+    rng = np.random.default_rng(0)
+    y = 100 * np.exp(0.01 * rng.standard_normal((60, 130)))
+    for row, week in enumerate(range(80, 125), start=10):
+        y[row] *= np.exp(rng.uniform(-2.3, 2.3))
+        y[row, :week] = np.nan
+    y[59] = np.nan
+    panel = panel_of(y)
+    scored = training.score_models(panel, BASELINES[:1], RollingOrigin(1, 55, 1), silent)
+    said = training.forecast(panel, BASELINES[:1], scored, 1, silent)
+    new = said.iloc[-1]
+    assert 5 < new["naive_lo_80"] < 50  # 80% of all that may open lie between 16 and 630
+    assert 400 < new["naive_hi_80"] < 1000
+    old = said.iloc[0]
+    assert old["naive_hi_80"] - old["naive_lo_80"] < 0.1 * old["naive"]
+
+
 def test_a_year_of_sales_needs_no_words():
     assert {} == forecast.cautions(sample_panel(2, 52))
 
@@ -179,7 +197,7 @@ def test_a_series_that_never_sold_is_said_to_go_on_so():
 
 def test_the_peers_of_an_unknown_series_are_named_or_counted():
     panel = with_sales(sample_panel(8, 60), 1, 0, None, np.nan)
-    start = "Nothing is known of it: expected to sell what its like do, "
+    start = "Nothing is known of it: expected to sell 100% of what its like do, "
     assert {"2": f"{start}7 series."} == forecast.cautions(panel)
     sized = replace(panel, traits={"size": np.array([1.0, 2, 3, 4, 5, 60, 70, 80])})
     assert {"2": f"{start}1, 3, 4, 5, 6."} == forecast.cautions(sized)

@@ -321,7 +321,7 @@ def test_a_series_that_is_only_planned_is_forecast_by_its_like(
     assert (0, "") == (code, problem)
     assert "4 series" in printed
     assert [float(row["arima"]) for row in new] == pytest.approx([float(r["arima"]) for r in alike])
-    said = "Nothing is known of it: expected to sell what its like do, 3."
+    said = "Nothing is known of it: expected to sell 100% of what its like do, 3."
     assert {said} == {row["warnings"] for row in new}
 
 

@@ -14,7 +14,13 @@ import numpy as np
 from sales_forecast.forecasters.naive import or_last_value
 from sales_forecast.forecasters.once import once
 from sales_forecast.panel import Array, Panel
+from sales_forecast.split import log_sales
 from sales_forecast.traits import Index, Likeness
+
+_OLD_WEEKS = 4
+"""Who sold within the first weeks of a history did not begin in it."""
+_FIRST_WEEKS = 8
+_FEWEST_BEGINNERS = 10
 
 
 @once
@@ -28,20 +34,42 @@ def peers(history: Panel) -> Mapping[int, Index]:
     return Likeness.of(history).peers(nothing, among) if len(nothing) and len(among) else {}
 
 
+@once
+def beginners_share(history: Panel) -> float:
+    """Return what series sell when they begin, as a share of what their peers do meanwhile.
+
+    The median of those that began in the history, over their first eight weeks; 1 where they are
+    fewer than ten.
+    """
+    logs, long = log_sales(history.y), history.frequency.periods
+    sold = ~np.isnan(logs)
+    first = np.argmax(sold, axis=1)
+    old = sold[:, : long(_OLD_WEEKS)].any(axis=1)
+    began = np.flatnonzero(sold.any(axis=1) & ~old)
+    if len(began) < _FEWEST_BEGINNERS or not old.any():
+        return 1.0
+    apart = []
+    for row, alike in Likeness.of(history).peers(began, np.flatnonzero(old)).items():
+        weeks = slice(first[row], first[row] + long(_FIRST_WEEKS))
+        if sold[alike, weeks].any():
+            apart.append(np.nanmean(logs[row, weeks]) - np.nanmean(logs[alike, weeks]))
+    return float(np.exp(np.median(apart))) if len(apart) >= _FEWEST_BEGINNERS else 1.0
+
+
 def for_all(prediction: Array, history: Panel) -> Array:
     """Return a prediction of every series, float64[n_series, horizon].
 
     A series that never sold anything (returns alone have no logarithm) is expected to go on with
     its last known value, where a model says nothing of it. One of which nothing is known is
-    expected to sell what its peers are: their geometric mean, as they differ by factors. NaN stays
-    where a model says nothing of any peer.
+    expected to sell the share that beginners do of what its peers are expected to: of their
+    geometric mean, as they differ by factors. NaN stays where a model says nothing of any peer.
     """
     never = ~(history.y > 0).any(axis=1, keepdims=True)
     if not never.any():
         return prediction
     answered = np.where(never, or_last_value(prediction, history), prediction)
     for row, alike in peers(history).items():
-        answered[row] = _usual(prediction[alike])
+        answered[row] = beginners_share(history) * _usual(prediction[alike])
     return answered
 
 

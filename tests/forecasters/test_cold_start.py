@@ -74,3 +74,31 @@ def test_known_series_have_their_own_answers():
     history = panel_of([[10, 10], [NAN, 3]])
     prediction = np.array([[9.0], [3.0]])
     assert cold_start.for_all(prediction, history) is prediction
+
+
+def with_beginners(n: int, share: float) -> Panel:
+    """Twenty shops of two sizes, of which some opened in week 20, and one that has yet to open."""
+    rng = np.random.default_rng(0)
+    level = np.where(np.arange(21) % 2, 100.0, 1000.0)[:, None]
+    y = level * np.exp(0.01 * rng.standard_normal((21, 40)))
+    y[:n, :20] = NAN
+    y[:n, 20:28] *= share
+    y[20] = NAN
+    kind = np.where(np.arange(21) % 2, "small", "large")
+    return replace(panel_of(y), traits={"kind": kind})
+
+
+@pytest.mark.parametrize(("n", "share"), [(10, 0.3), (10, 1.5), (9, 1.0), (0, 1.0)])
+def test_a_series_begins_as_others_began_if_they_were_enough(n, share):
+    history = with_beginners(n, 0.3 if share == 1.0 else share)
+    assert share == pytest.approx(cold_start.beginners_share(history), rel=0.02)
+    answered = cold_start.for_all(history.y[:, -2:], history)
+    assert 1000 * share == pytest.approx(answered[20].mean(), rel=0.02)
+    np.testing.assert_array_equal(answered[:20], history.y[:20, -2:])
+
+
+def test_of_the_first_weeks_of_a_history_nobody_knows_who_began():
+    history = with_beginners(12, 0.3)
+    since = replace(history, y=history.y[:, 17:], periods=history.periods[17:], conditions={})
+    assert 1.0 == cold_start.beginners_share(since)
+    assert 0.3 == pytest.approx(cold_start.beginners_share(history), rel=0.02)
