@@ -135,18 +135,27 @@ def _conditions(panel: Panel, history: Panel, horizon: int) -> Mapping[str, Arra
     return {name: values[:, ahead] for name, values in panel.conditions.items()}
 
 
+def window_keys(history: Panel, horizon: int) -> dict[str, object]:
+    """Return the first columns of a table of what comes after a history: one row a series and step.
+
+    The last known day is the `cutoff`.
+    """
+    return {
+        "unique_id": np.repeat(history.series, horizon),
+        "cutoff": history.periods[-1],
+        "ds": np.tile(history.after(horizon), history.n_series),
+        "step": np.tile(np.arange(1, horizon + 1), history.n_series),
+    }
+
+
 def _window_table(
     panel: Panel, history: Panel, horizon: int, predictions: Mapping[str, Array]
 ) -> pd.DataFrame:
     end = history.n_periods
-    n = panel.n_series
     y = panel.y[:, end : end + horizon]
     flags = panel.conditions.get("Holiday_Flag", np.zeros_like(panel.y))[:, end : end + horizon]
     columns: dict[str, object] = {
-        "unique_id": np.repeat(panel.series, horizon),
-        "cutoff": history.periods[-1],
-        "ds": np.tile(panel.periods[end : end + horizon], n),
-        "step": np.tile(np.arange(1, horizon + 1), n),
+        **window_keys(history, horizon),
         "y": y.ravel(),
         "holiday": flags.ravel(),
         **{name: values.ravel() for name, values in predictions.items()},

@@ -146,9 +146,7 @@ class History:
 
     def reference_conditions(self, series: Index, origin: Index, target: Index) -> Array:
         """Return float64[n, n_conditions] of the reference week, NaN where unknown."""
-        week = self.reference_week(series, origin, target)
-        values = self.observed_conditions(series, np.maximum(week, 0))
-        return np.where((week >= 0)[:, None], values, np.nan)
+        return self.observed_conditions(series, self.reference_week(series, origin, target))
 
     def expected_conditions(self, series: Index, origin: Index, target: Index) -> Array:
         """Return float64[n, n_conditions]: what one at the origin would expect of the target."""
@@ -199,12 +197,7 @@ class History:
 
     def _planned(self, series: Index, week: Index) -> Array:
         """Return float64[n, n_plans], NaN where there is no plan."""
-        columns = [np.zeros((len(series), 0))]
-        for values in self.panel.plan.values():
-            known = (week >= 0) & (week < values.shape[1])
-            there = values[series, np.where(known, week, 0)]
-            columns.append(np.where(known, there, np.nan)[:, None])
-        return np.hstack(columns)
+        return _columns(self.panel.plan.values(), series, week)
 
 
 def _codes(trait: npt.NDArray[np.generic]) -> Array:
@@ -215,9 +208,13 @@ def _codes(trait: npt.NDArray[np.generic]) -> Array:
 
 
 def _columns(tables: Iterable[Array], series: Index, week: Index) -> Array:
-    """Return float64[n, n_tables]: cells of tables of series by weeks."""
-    none = np.zeros((len(series), 0))
-    return np.column_stack([none, *(values[series, week] for values in tables)])
+    """Return float64[n, n_tables]: cells of tables of series by weeks, NaN outside of them."""
+    columns = [np.zeros((len(series), 0))]
+    for values in tables:
+        inside = (week >= 0) & (week < values.shape[1])
+        cells = values[series, np.where(inside, week, 0)]
+        columns.append(np.where(inside, cells, np.nan)[:, None])
+    return np.hstack(columns)
 
 
 def condition_changes(conditions: Array, reference: Array) -> Array:

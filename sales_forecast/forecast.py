@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sales_forecast.backtest import Progress
+from sales_forecast.backtest import Progress, window_keys
 from sales_forecast.daily_features import Design
 from sales_forecast.forecasters import cold_start
 from sales_forecast.forecasters.base import Forecaster
@@ -34,12 +34,7 @@ def ahead(
     column a model, fitted to all of the panel. Days that are closed by plan, or where there is no
     plan by habit, sell 0. Raises NotEnoughData.
     """
-    columns: dict[str, object] = {
-        "unique_id": np.repeat(panel.series, horizon),
-        "cutoff": panel.periods[-1],
-        "ds": np.tile(panel.after(horizon), panel.n_series),
-        "step": np.tile(np.arange(1, horizon + 1), panel.n_series),
-    }
+    columns = window_keys(panel, horizon)
     closed = _closed(panel, horizon)
     for forecaster in forecasters:
         progress(f"fitting {forecaster.name} on all {panel.frequency.unit}s")

@@ -19,9 +19,7 @@ from sales_forecast.intervals import SIZES, size_thirds
 from sales_forecast.metrics import Scores
 from sales_forecast.panel import SEASON_LENGTH, Array, Panel
 from sales_forecast.scoring import known_weeks, scores
-from sales_forecast.traits import is_name
-
-Index = npt.NDArray[np.intp]
+from sales_forecast.traits import Index, is_name
 
 FEW = 12
 """So many parts stand side by side in a terminal."""

@@ -17,12 +17,9 @@ from sales_forecast.forecasters.pooled import POOLED
 from sales_forecast.panel import DAILY, OPEN, Panel
 from sales_forecast.sources import read_panel
 from tests.builders import days, panel_of, sample_panel, with_sales
+from tests.trained import silent
 
 MODELS = training.choose("pooled,random_forest,xgboost")
-
-
-def silent(_: str) -> None:
-    """Show nothing."""
 
 
 def one_window(horizon: int) -> RollingOrigin:
