@@ -46,7 +46,7 @@ notebook: setup ## run the notebook anew and keep its outputs
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.notebook
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-annotate --no-header pyproject.toml
+	--no-emit-index-url --no-annotate --no-header --no-strip-extras pyproject.toml
 lock: setup ## resolve pyproject.toml anew; the images' locks keep the versions of the first
 	$(COMPILE) --upgrade --extra train --extra client --extra aws --extra dev \
 		--output-file requirements/dev.txt
