@@ -110,16 +110,16 @@ def run_backtest(arguments: argparse.Namespace) -> int:
     panel = _panel(arguments)
     with _progress() as progress:
         progress("importing the training libraries")
-        from sales_forecast import training
-        from sales_forecast.backtest import RollingOrigin
+        from sales_forecast import catalogue, judged
         from sales_forecast.measurement import Measurement, forecast_csv
+        from sales_forecast.protocols import RollingOrigin
 
         split = RollingOrigin(arguments.horizon, arguments.windows, arguments.step)
-        forecasters = training.choose(arguments.models)
-        table = training.score_models(panel, forecasters, split, progress)
+        forecasters = catalogue.choose(arguments.models)
+        table = judged.score_models(panel, forecasters, split, progress)
         ahead = None
         if arguments.forecast:
-            ahead = training.forecast(panel, forecasters, table, split.horizon, progress)
+            ahead = judged.forecast(panel, forecasters, table, split.horizon, progress)
     measured = Measurement(panel, split, table)
     print(measured.text(by_segment=arguments.segments))
     if arguments.predictions:
@@ -150,9 +150,9 @@ def run_audit(arguments: argparse.Namespace) -> int:
     panel = _panel(arguments)
     with _progress() as progress:
         progress("importing the training libraries")
-        from sales_forecast import audit, leaks, training
+        from sales_forecast import audit, catalogue, leaks
 
-        checks = audit.audit(panel, training.choose(arguments.models), progress)
+        checks = audit.audit(panel, catalogue.choose(arguments.models), progress)
         claims = leaks.claims(panel, audit.protocols(panel)[-1], progress)
     for check in checks:
         print(f"{'LEAK' if check.problems else 'ok'}: {check.examined}")

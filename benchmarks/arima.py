@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from sales_forecast.backtest import MANY_STEPS, backtest
+from sales_forecast.backtest import backtest
 from sales_forecast.features import History
 from sales_forecast.forecasters.arima import ARIMA
 from sales_forecast.forecasters.base import FutureConditions
@@ -32,6 +32,7 @@ from sales_forecast.forecasters.naive import GROWTH
 from sales_forecast.forecasters.pooled import fit_profile
 from sales_forecast.metrics import Scores
 from sales_forecast.panel import Array, Panel
+from sales_forecast.protocols import MANY_STEPS
 from sales_forecast.scoring import scores, with_intervals
 from sales_forecast.sources import read_sales
 from sales_forecast.split import log_sales

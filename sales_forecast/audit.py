@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sales_forecast.backtest import MANY_STEPS, ONE_STEP, Progress, RollingOrigin, backtest
+from sales_forecast.backtest import Progress, backtest
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.features import History, Index, feature_names, features
 from sales_forecast.forecasters.base import Forecaster, FutureConditions
@@ -22,7 +22,7 @@ from sales_forecast.leaks import ShortLags
 from sales_forecast.panel import SEASON_LENGTH, Array, Panel
 from sales_forecast.perturb import Movement, moved, scrambled, shares
 from sales_forecast.profile import Profile
-from sales_forecast.training import MIN_WEEKS
+from sales_forecast.protocols import MANY_STEPS, MIN_WEEKS, ONE_STEP, RollingOrigin
 
 _ORIGINS_APART = 4
 

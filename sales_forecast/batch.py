@@ -15,7 +15,7 @@ from sales_forecast.errors import InvalidRequest
 from sales_forecast.forecast_table import ForecastRow, ForecastTable
 from sales_forecast.panel import Panel
 from sales_forecast.service.engines import MAX_STEPS
-from sales_forecast.service.live import load_predictor
+from sales_forecast.service.golden import load_predictor
 from sales_forecast.service.location import locate
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.settings import Settings

@@ -22,9 +22,10 @@ from sales_forecast.backtest import Progress
 from sales_forecast.bundle import TREES, Bundle, read_bundle
 from sales_forecast.features import FEATURE_NAMES
 from sales_forecast.forecasters.export import trees_to_onnx
-from sales_forecast.gate import FORECASTS, ONE_STEP_NAME, SERVED, Tables, best_forecast
+from sales_forecast.gate import FORECASTS, SERVED, best_forecast
 from sales_forecast.golden import golden_rows
 from sales_forecast.intervals import Intervals
+from sales_forecast.judged import Tables
 from sales_forecast.manifest import (
     FORMAT,
     AnsweredBy,
@@ -36,9 +37,10 @@ from sales_forecast.manifest import (
     TrainingWindow,
 )
 from sales_forecast.panel import CONDITIONS, Panel
+from sales_forecast.protocols import ONE_STEP_NAME, PROTOCOLS
 from sales_forecast.scoring import measured_intervals, models_in, scores
 from sales_forecast.service.golden import verify
-from sales_forecast.training import PROTOCOLS, Models, fit_models
+from sales_forecast.training import Models, fit_models
 
 _GIT_TIMEOUT_SECONDS = 10
 

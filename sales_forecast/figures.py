@@ -18,8 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from sales_forecast.gate import BASELINE_MODEL
 from sales_forecast.metrics import Scores
+from sales_forecast.model_names import BASELINE_MODEL
 from sales_forecast.segments import Segment
 
 _LOOKS = (("tab:blue", "o"), ("tab:green", "s"), ("tab:purple", "^"))

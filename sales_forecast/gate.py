@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import pandas as pd
 
 from sales_forecast import metrics
+from sales_forecast.judged import Tables
 from sales_forecast.manifest import ForecastModel, Kind
+from sales_forecast.model_names import BASELINE_MODEL, MEAN_MODEL
+from sales_forecast.protocols import MANY_STEPS_NAME, ONE_STEP_NAME
 
-ONE_STEP_NAME, MANY_STEPS_NAME = "one_step", "many_steps"
-BASELINE_MODEL: Final = "seasonal_naive_growth"
-MEAN_MODEL = "rf_xgb_mean"
 FORECASTS: Mapping[Kind, tuple[ForecastModel, ...]] = {
     "models": ("arima", "pooled"),
     "baseline": (BASELINE_MODEL,),
@@ -32,8 +31,6 @@ SERVED: Mapping[Kind, Mapping[str, str]] = {
 # Two fits to nearly the same weeks differ by less than this; it says nothing about worse.
 CHAMPION_TOLERANCE = 0.01
 _ROW_KEY = ["unique_id", "cutoff", "ds", "y"]
-
-Tables = Mapping[str, pd.DataFrame]
 
 
 @dataclass(frozen=True)

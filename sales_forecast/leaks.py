@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from sales_forecast.backtest import Progress, RollingOrigin, backtest
+from sales_forecast.backtest import Progress, backtest
 from sales_forecast.features import History
 from sales_forecast.forecasters.base import FittedForecaster, Forecaster, FutureConditions
 from sales_forecast.forecasters.once import fit_once
@@ -30,6 +30,7 @@ from sales_forecast.forecasters.trees import (
 )
 from sales_forecast.metrics import wape, wmae
 from sales_forecast.panel import Array, Panel
+from sales_forecast.protocols import RollingOrigin
 
 _HELD_OUT = 0.2
 

@@ -13,9 +13,9 @@ from functools import cached_property
 import pandas as pd
 
 from sales_forecast import figures, forecast, report, segments
-from sales_forecast.backtest import RollingOrigin
 from sales_forecast.metrics import Scores
 from sales_forecast.panel import DAILY, Panel
+from sales_forecast.protocols import RollingOrigin
 from sales_forecast.scoring import scores
 
 

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sales_forecast.backtest import RollingOrigin, backtest
+from sales_forecast.backtest import backtest
 from sales_forecast.forecasters.base import Forecaster
 from sales_forecast.forecasters.once import forget
 from sales_forecast.panel import Array, Panel
+from sales_forecast.protocols import RollingOrigin
 
 
 @contextmanager

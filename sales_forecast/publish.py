@@ -22,7 +22,8 @@ from sales_forecast.candidate import (
 )
 from sales_forecast.database import SAMPLE
 from sales_forecast.errors import BundleRefused, NotEnoughData, NothingToPublish, RegistryError
-from sales_forecast.gate import Tables, Verdict, judge
+from sales_forecast.gate import SERVED, Verdict, judge
+from sales_forecast.judged import Tables
 from sales_forecast.manifest import Kind
 from sales_forecast.panel import Panel
 from sales_forecast.registry.client import BUNDLE_MODEL, Registry
@@ -186,6 +187,6 @@ class _Publisher:
         for protocol in candidate.tables:
             text = score_table(candidate.manifest.scores[protocol])
             files[f"scores_{protocol}.md"] = f"{text}\n".encode()
-            plot = forecast_plot(candidate.tables, protocol)
+            plot = forecast_plot(candidate.tables, protocol, SERVED["models"][protocol])
             files[f"forecasts_{protocol}.png"] = plot
         return files

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from sales_forecast.figures import png
-from sales_forecast.gate import BASELINE_MODEL, SERVED, Tables
+from sales_forecast.judged import Tables
+from sales_forecast.model_names import BASELINE_MODEL
 from sales_forecast.segments import Segment
 
 Scores = Mapping[str, Mapping[str, float]]
@@ -102,10 +103,12 @@ def _or_dash(value: float, form: str) -> str:
     return "-" if pd.isna(value) else form.format(value)
 
 
-def forecast_plot(tables: Tables, protocol: str) -> bytes:
-    """Draw what was sold beside what had been forecast, for four stores, as a PNG."""
+def forecast_plot(tables: Tables, protocol: str, served: str) -> bytes:
+    """Draw what was sold beside what had been forecast, for four stores, as a PNG.
+
+    `served`: the model; the growth baseline where it was not judged.
+    """
     table = tables[protocol]
-    served = SERVED["models"][protocol]
     model = served if served in table.columns else BASELINE_MODEL
     sizes = table.groupby("unique_id")["y"].mean().sort_values()
     picks = sizes.index[:: max(len(sizes) // _PANELS, 1)][:_PANELS]

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sales_forecast.gate import BASELINE_MODEL
 from sales_forecast.intervals import SIZES, size_thirds
 from sales_forecast.metrics import Scores
+from sales_forecast.model_names import BASELINE_MODEL
 from sales_forecast.panel import SEASON_LENGTH, Array, Panel
 from sales_forecast.scoring import known_weeks, scores
 from sales_forecast.traits import Index, is_name

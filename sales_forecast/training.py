@@ -6,38 +6,20 @@ gate's consequences.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
-from sales_forecast.backtest import MANY_STEPS, ONE_STEP, Progress, RollingOrigin, backtest
-from sales_forecast.errors import NotEnoughData, SettingsError
-from sales_forecast.forecast import ahead
+from sales_forecast.backtest import Progress
+from sales_forecast.catalogue import ALL_FORECASTERS
+from sales_forecast.errors import NotEnoughData
 from sales_forecast.forecasters.arima import ARIMA, FittedArima
-from sales_forecast.forecasters.averages import AVERAGES
 from sales_forecast.forecasters.base import Forecaster
-from sales_forecast.forecasters.boosting import BOOSTED
-from sales_forecast.forecasters.ensemble import MEMBERS, EnsembleForecaster
-from sales_forecast.forecasters.ets import ETS
 from sales_forecast.forecasters.naive import BASELINES
-from sales_forecast.forecasters.ridge import RIDGE
-from sales_forecast.forecasters.trees import RANDOM_FOREST, TREES, XGBOOST, FittedRegressor
-from sales_forecast.gate import MANY_STEPS_NAME, MEAN_MODEL, ONE_STEP_NAME, Tables
-from sales_forecast.panel import SEASON_LENGTH, Panel
-from sales_forecast.scoring import with_intervals, with_mean
-
-
-def with_members(*more: Forecaster) -> tuple[Forecaster, ...]:
-    """Return all forecasters of a training, and `more` as further members of the ensemble."""
-    members = (*MEMBERS, *more)
-    return (*BASELINES, *AVERAGES, RIDGE, ETS, *members, EnsembleForecaster(members))
-
-
-ALL_FORECASTERS = with_members()
-PROTOCOLS: Mapping[str, RollingOrigin] = {ONE_STEP_NAME: ONE_STEP, MANY_STEPS_NAME: MANY_STEPS}
-MIN_WEEKS = SEASON_LENGTH + 13
-"""From so many weeks on models are judged: a year, and a quarter that tells it from another."""
+from sales_forecast.forecasters.trees import RANDOM_FOREST, XGBOOST, FittedRegressor
+from sales_forecast.judged import Tables, score_models
+from sales_forecast.panel import Panel
+from sales_forecast.protocols import MIN_WEEKS, PROTOCOLS, RollingOrigin
 
 
 @dataclass(frozen=True)
@@ -49,57 +31,6 @@ class Models:
     arima: FittedArima
     panel: Panel
     """All that they were fitted to."""
-
-
-def score_models(
-    panel: Panel, forecasters: tuple[Forecaster, ...], split: RollingOrigin, progress: Progress
-) -> pd.DataFrame:
-    """Backtest and add the mean of both trees (where they run) and all intervals."""
-    return with_intervals(_with_mean(backtest(panel, forecasters, split, progress)), panel)
-
-
-def forecast(
-    panel: Panel,
-    forecasters: tuple[Forecaster, ...],
-    scored: pd.DataFrame,
-    horizon: int,
-    progress: Progress,
-) -> pd.DataFrame:
-    """Return what the same forecasters expect of the weeks, or days, after the last known one.
-
-    As `forecast.ahead`, with the mean of both trees, and the intervals that a table of
-    `score_models` of the same horizon measured.
-    """
-    table = _with_mean(ahead(panel, forecasters, horizon, progress))
-    return with_intervals(table, panel, scored)
-
-
-def _with_mean(table: pd.DataFrame) -> pd.DataFrame:
-    both = [forecaster.name for forecaster in TREES]
-    return with_mean(table, MEAN_MODEL, both) if set(both) <= set(table.columns) else table
-
-
-def choose(names: str | None) -> tuple[Forecaster, ...]:
-    """Return the baselines and the forecasters of a comma-separated list.
-
-    None stands for all that a training judges; LightGBM and CatBoost are to be named, and are
-    then members of the ensemble, if that is named too. The mean of both trees stands for both.
-    Raises SettingsError naming what is unknown, or is not installed.
-    """
-    if names is None:
-        return ALL_FORECASTERS
-    wanted = {name.strip() for name in names.split(",")}
-    known = {forecaster.name for forecaster in with_members(*BOOSTED)} | {MEAN_MODEL}
-    if unknown := sorted(wanted - known):
-        raise SettingsError(
-            f"--models: unknown {', '.join(unknown)}. Known: {', '.join(sorted(known))}."
-        )
-    if MEAN_MODEL in wanted:
-        wanted |= {forecaster.name for forecaster in TREES}
-    boosted = [forecaster for forecaster in BOOSTED if forecaster.name in wanted]
-    for forecaster in boosted:
-        forecaster.make()  # what is not installed is refused now, not in the midst of the work
-    return tuple(f for f in with_members(*boosted) if f in BASELINES or f.name in wanted)
 
 
 def evaluate(panel: Panel, progress: Progress) -> Tables:

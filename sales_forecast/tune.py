@@ -14,13 +14,13 @@ from datetime import date
 import numpy as np
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 
-from sales_forecast.backtest import MANY_STEPS, ONE_STEP, Progress, RollingOrigin, backtest
+from sales_forecast.backtest import Progress, backtest
 from sales_forecast.errors import NotEnoughData, SettingsError
 from sales_forecast.forecasters.boosting import BOOSTED
 from sales_forecast.forecasters.trees import TREES, Parameters, TreeForecaster
 from sales_forecast.metrics import HOLIDAY_WEIGHT
 from sales_forecast.panel import Array, Panel
-from sales_forecast.training import MIN_WEEKS
+from sales_forecast.protocols import MANY_STEPS, MIN_WEEKS, ONE_STEP, RollingOrigin
 from sales_forecast.trials import Found, Trial, describe, relative_errors, standard_errors
 
 REPORTED_WEEKS = max(ONE_STEP.weeks, MANY_STEPS.weeks)

@@ -12,13 +12,14 @@ import pytest
 
 import train
 from sales_forecast import audit, features, leaks, perturb
-from sales_forecast.backtest import MANY_STEPS, ONE_STEP, RollingOrigin, backtest
+from sales_forecast.backtest import backtest
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.forecasters.base import Forecaster
 from sales_forecast.forecasters.naive import BASELINES, LAST_VALUE
 from sales_forecast.forecasters.pooled import POOLED
 from sales_forecast.metrics import wmae
 from sales_forecast.panel import Array, Panel
+from sales_forecast.protocols import MANY_STEPS, ONE_STEP, RollingOrigin
 from tests.builders import daily_panel, one_thread, sales_file, sample_panel
 
 DOOR = Path(train.__file__)

@@ -11,12 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sales_forecast.backtest import MANY_STEPS, ONE_STEP, RollingOrigin, backtest
+from sales_forecast.backtest import backtest
+from sales_forecast.catalogue import ALL_FORECASTERS
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.forecasters.base import FutureConditions
 from sales_forecast.forecasters.naive import BASELINES, LAST_VALUE
+from sales_forecast.judged import score_models
 from sales_forecast.metrics import Scores
 from sales_forecast.panel import CONDITIONS, Array, Panel
+from sales_forecast.protocols import MANY_STEPS, ONE_STEP, PROTOCOLS, RollingOrigin
 from sales_forecast.scoring import (
     known_weeks,
     measured_intervals,
@@ -26,7 +29,6 @@ from sales_forecast.scoring import (
     with_mean,
 )
 from sales_forecast.sources import read_sales
-from sales_forecast.training import ALL_FORECASTERS, PROTOCOLS, score_models
 from tests.builders import one_thread, panel_of, sample_panel, table_of, with_sales
 
 

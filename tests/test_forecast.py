@@ -10,16 +10,17 @@ import pandas as pd
 import pytest
 from holidays import country_holidays
 
-from sales_forecast import forecast, training
-from sales_forecast.backtest import KEY_COLUMNS, RollingOrigin, backtest
+from sales_forecast import catalogue, forecast, judged
+from sales_forecast.backtest import KEY_COLUMNS, backtest
 from sales_forecast.forecasters.naive import BASELINES
 from sales_forecast.forecasters.pooled import POOLED
 from sales_forecast.panel import DAILY, OPEN, Panel
+from sales_forecast.protocols import RollingOrigin
 from sales_forecast.sources import read_panel
 from tests.builders import days, panel_of, sample_panel, with_sales
 from tests.trained import silent
 
-MODELS = training.choose("pooled,random_forest,xgboost")
+MODELS = catalogue.choose("pooled,random_forest,xgboost")
 
 
 def one_window(horizon: int) -> RollingOrigin:
@@ -38,19 +39,19 @@ def test_a_forecast_is_what_a_backtest_judges_when_the_weeks_have_come():
 
 def test_it_is_as_sure_as_the_backtest_was_up_to_then():
     panel = sample_panel(3)
-    scored = training.score_models(panel, BASELINES, RollingOrigin(2, 30, 1), silent)
+    scored = judged.score_models(panel, BASELINES, RollingOrigin(2, 30, 1), silent)
     last = scored["cutoff"].max()
     before = scored[scored["ds"] <= last]
-    said = training.forecast(panel.until(last), BASELINES, before, 2, silent)
+    said = judged.forecast(panel.until(last), BASELINES, before, 2, silent)
     expected = scored[scored["cutoff"] == last].drop(columns=["y", "holiday"])
     pd.testing.assert_frame_equal(said, expected.reset_index(drop=True)[[*said.columns]])
 
 
 def test_the_mean_of_both_trees_comes_with_them():
     panel = sample_panel(2)
-    trees = training.choose("rf_xgb_mean")
-    scored = training.score_models(panel, trees, one_window(2), silent)
-    said = training.forecast(panel, trees, scored, 2, silent)
+    trees = catalogue.choose("rf_xgb_mean")
+    scored = judged.score_models(panel, trees, one_window(2), silent)
+    said = judged.forecast(panel, trees, scored, 2, silent)
     both = said[["random_forest", "xgboost"]].mean(axis=1)
     pd.testing.assert_series_equal(said["rf_xgb_mean"], both, check_names=False)
 
@@ -117,8 +118,8 @@ def test_public_holidays_to_come_need_no_rows(tmp_path: Path):
 
 def test_of_young_series_nothing_is_promised_before_they_were_measured():
     panel = with_sales(sample_panel(4, 110), 0, 0, 100, np.nan)
-    scored = training.score_models(panel, BASELINES, RollingOrigin(1, 40, 1), silent)
-    said = training.forecast(panel, BASELINES, scored, 1, silent)
+    scored = judged.score_models(panel, BASELINES, RollingOrigin(1, 40, 1), silent)
+    said = judged.forecast(panel, BASELINES, scored, 1, silent)
     assert [True, False, False, False] == np.isnan(said["naive_hi_80"]).tolist()
 
 
@@ -129,8 +130,8 @@ def test_young_series_stray_as_young_ones_did():
     young = 100 * np.exp(0.5 * rng.standard_normal((4, 150)))
     young[:, :105] = np.nan
     panel = panel_of(np.vstack([old, young]))
-    scored = training.score_models(panel, BASELINES[:1], RollingOrigin(1, 40, 1), silent)
-    said = training.forecast(panel, BASELINES[:1], scored, 1, silent)
+    scored = judged.score_models(panel, BASELINES[:1], RollingOrigin(1, 40, 1), silent)
+    said = judged.forecast(panel, BASELINES[:1], scored, 1, silent)
     width = ((said["naive_hi_80"] - said["naive_lo_80"]) / said["naive"]).to_numpy()
     assert width[4:].min() > 10 * width[:4].max()
 
@@ -144,8 +145,8 @@ def test_series_of_which_nothing_is_known_stray_as_such_ones_did():
         y[row, :week] = np.nan
     y[59] = np.nan
     panel = panel_of(y)
-    scored = training.score_models(panel, BASELINES[:1], RollingOrigin(1, 55, 1), silent)
-    said = training.forecast(panel, BASELINES[:1], scored, 1, silent)
+    scored = judged.score_models(panel, BASELINES[:1], RollingOrigin(1, 55, 1), silent)
+    said = judged.forecast(panel, BASELINES[:1], scored, 1, silent)
     new = said.iloc[-1]
     assert 5 < new["naive_lo_80"] < 50  # 80% of all that may open lie between 16 and 630
     assert 400 < new["naive_hi_80"] < 1000

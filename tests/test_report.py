@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sales_forecast.backtest import RollingOrigin, backtest
+from sales_forecast.backtest import backtest
 from sales_forecast.forecasters.naive import BASELINES
-from sales_forecast.gate import Tables
+from sales_forecast.judged import Tables
 from sales_forecast.metrics import Scores
+from sales_forecast.protocols import RollingOrigin
 from sales_forecast.report import forecast_plot, score_table, segment_table
 from sales_forecast.scoring import with_intervals
 from sales_forecast.segments import Part, Segment
@@ -110,24 +111,24 @@ def tables(n_series: int) -> Tables:
 
 @pytest.mark.parametrize("n_series", [1, 3, 9])
 def test_a_picture_is_a_png_of_one_size_for_any_number_of_stores(n_series):
-    picture = forecast_plot(tables(n_series), "one_step")
+    picture = forecast_plot(tables(n_series), "one_step", "rf_xgb_mean")
     assert b"\x89PNG\r\n\x1a\n" == picture[:8]
     assert (1100, 650) == struct.unpack(">II", picture[16:24])
 
 
 def test_equal_forecasts_make_equal_pictures_and_others_make_others():
     drawn = tables(3)
-    picture = forecast_plot(drawn, "one_step")
-    assert picture == forecast_plot(drawn, "one_step")
+    picture = forecast_plot(drawn, "one_step", "rf_xgb_mean")
+    assert picture == forecast_plot(drawn, "one_step", "rf_xgb_mean")
     moved = drawn["one_step"].assign(seasonal_naive_growth=2e5)
-    assert picture != forecast_plot({"one_step": moved}, "one_step")
+    assert picture != forecast_plot({"one_step": moved}, "one_step", "rf_xgb_mean")
 
 
 def test_the_models_are_drawn_where_there_are_any():
     drawn = tables(3)["one_step"]
     with_models = drawn.assign(rf_xgb_mean=2e5, rf_xgb_mean_lo_80=1e5, rf_xgb_mean_hi_80=3e5)
-    baseline = forecast_plot({"one_step": drawn}, "one_step")
-    assert baseline != forecast_plot({"one_step": with_models}, "one_step")
+    baseline = forecast_plot({"one_step": drawn}, "one_step", "rf_xgb_mean")
+    assert baseline != forecast_plot({"one_step": with_models}, "one_step", "rf_xgb_mean")
 
 
 def test_of_windows_that_overlap_the_latest_forecast_of_a_week_is_drawn():
@@ -135,8 +136,8 @@ def test_of_windows_that_overlap_the_latest_forecast_of_a_week_is_drawn():
     latest = table.loc[table.groupby(["unique_id", "ds"])["cutoff"].idxmax()]
     assert len(latest) < len(table)
     shuffled = table.sample(frac=1, random_state=0)
-    assert forecast_plot({"many_steps": latest}, "many_steps") == forecast_plot(
-        {"many_steps": shuffled}, "many_steps"
+    assert forecast_plot({"many_steps": latest}, "many_steps", "arima") == forecast_plot(
+        {"many_steps": shuffled}, "many_steps", "arima"
     )
 
 
@@ -146,14 +147,14 @@ def test_a_store_with_gaps_or_without_sales_is_drawn_without_complaint():
     split = RollingOrigin(horizon=1, windows=3, step=1)
     table = with_intervals(backtest(panel, BASELINES, split))
     assert {"2", "3"} == set(table["unique_id"])
-    picture = forecast_plot({"one_step": table}, "one_step")
+    picture = forecast_plot({"one_step": table}, "one_step", "rf_xgb_mean")
     assert (1100, 650) == struct.unpack(">II", picture[16:24])
 
 
 def test_a_picture_leaves_its_tables_as_they_are():
     table = tables(3)["many_steps"]
     before = table.copy()
-    forecast_plot(tables(3), "many_steps")
+    forecast_plot(tables(3), "many_steps", "arima")
     pd.testing.assert_frame_equal(before, table)
 
 

@@ -10,11 +10,12 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from sales_forecast.backtest import RollingOrigin, backtest
+from sales_forecast.backtest import backtest
 from sales_forecast.forecasters.naive import BASELINES
 from sales_forecast.intervals import SIZES
 from sales_forecast.metrics import Scores
 from sales_forecast.panel import DAILY, Panel
+from sales_forecast.protocols import RollingOrigin
 from sales_forecast.scoring import scores, with_intervals
 from sales_forecast.segments import Segment, leaders, segment_scores, step_scores
 from tests.builders import panel_of, sample_panel, table_of

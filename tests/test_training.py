@@ -4,12 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sales_forecast.backtest import RollingOrigin
+from sales_forecast.catalogue import choose
 from sales_forecast.errors import NotEnoughData, SettingsError
 from sales_forecast.forecasters.arima import ARIMA
 from sales_forecast.forecasters.naive import BASELINES
-from sales_forecast.gate import Tables, judge
-from sales_forecast.training import choose, evaluate, fit_models, score_models
+from sales_forecast.gate import judge
+from sales_forecast.judged import Tables, score_models
+from sales_forecast.protocols import RollingOrigin
+from sales_forecast.training import evaluate, fit_models
 from tests import trained
 
 BASELINE_NAMES = ["naive", "seasonal_naive", "seasonal_naive_growth"]

@@ -13,12 +13,13 @@ import pytest
 
 import train
 from sales_forecast import tune
-from sales_forecast.backtest import MANY_STEPS, ONE_STEP, RollingOrigin, backtest
+from sales_forecast.backtest import backtest
 from sales_forecast.errors import NotEnoughData, SettingsError
 from sales_forecast.forecasters.boosting import BOOSTED
 from sales_forecast.forecasters.trees import RANDOM_FOREST, TREES, XGBOOST, TreeForecaster
 from sales_forecast.metrics import wmae
 from sales_forecast.panel import Panel
+from sales_forecast.protocols import MANY_STEPS, ONE_STEP, RollingOrigin
 from sales_forecast.trials import Found
 from tests.builders import one_thread, sales_file, sample_panel
 

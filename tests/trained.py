@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits
 
 from sales_forecast.bundle import TREES, Bundle
 from sales_forecast.candidate import Candidate, model_candidate
-from sales_forecast.gate import Tables
+from sales_forecast.judged import Tables
 from sales_forecast.panel import Panel
 from sales_forecast.sample import sample_rows
 from sales_forecast.training import evaluate

@@ -14,9 +14,9 @@ import mlflow
 
 from sales_forecast.bundle import write_bundle
 from sales_forecast.candidate import Candidate
+from sales_forecast.protocols import PROTOCOLS
 from sales_forecast.registry.client import Registry, quietly
 from sales_forecast.registry.models import LoggedModel, logged_models
-from sales_forecast.training import PROTOCOLS
 
 
 def record(registry: Registry, candidate: Candidate, report: Mapping[str, bytes]) -> str:

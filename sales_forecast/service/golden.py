@@ -7,12 +7,22 @@ trees and forecasts, on a small history that travels with the bundle.
 
 from __future__ import annotations
 
-from sales_forecast.bundle import Bundle
+from pathlib import Path
+
+from sales_forecast.bundle import Bundle, read_bundle
 from sales_forecast.errors import BundleRefused
+from sales_forecast.panel import Panel
 from sales_forecast.service.predictor import Predictor
 
 _TOLERANCE = 1e-4
 _CENT = 0.01  # answers are rounded
+
+
+def load_predictor(folder: Path, panel: Panel) -> Predictor:
+    """Read a bundle and let it prove itself. Raises BundleRefused."""
+    bundle = read_bundle(folder)
+    verify(bundle)
+    return Predictor(bundle, panel)
 
 
 def verify(bundle: Bundle) -> None:

@@ -19,11 +19,10 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Self
 
-from sales_forecast.bundle import read_bundle
 from sales_forecast.database import Database
 from sales_forecast.errors import NotReady, SalesForecastError
 from sales_forecast.panel import Panel
-from sales_forecast.service.golden import verify
+from sales_forecast.service.golden import load_predictor
 from sales_forecast.service.location import ModelLocation, locate
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.settings import Settings
@@ -31,13 +30,6 @@ from sales_forecast.settings import Settings
 _SECONDS_TO_STOP = 10.0
 
 logger = logging.getLogger(__name__)
-
-
-def load_predictor(folder: Path, panel: Panel) -> Predictor:
-    """Read a bundle and let it prove itself. Raises BundleRefused."""
-    bundle = read_bundle(folder)
-    verify(bundle)
-    return Predictor(bundle, panel)
 
 
 class Live:

@@ -13,11 +13,11 @@ import pytest
 
 import train
 from sales_forecast import tune
+from sales_forecast.catalogue import ALL_FORECASTERS, choose
 from sales_forecast.errors import SettingsError
 from sales_forecast.forecasters.boosting import BOOSTED, CATBOOST, LIGHTGBM
 from sales_forecast.forecasters.pooled import fit_profile
 from sales_forecast.forecasters.trees import TREES, TrainingSet, TreeForecaster, training_set
-from sales_forecast.training import ALL_FORECASTERS, choose
 from tests.builders import BOOSTED_IF_INSTALLED, sales_file, sample_panel
 
 DOOR = Path(train.__file__)
@@ -56,8 +56,8 @@ def test_a_training_and_a_search_ask_for_neither_unless_they_are_named():
     assert tune.choose(None) == TREES
     code = (
         "import sys\n"
-        "from sales_forecast import training, tune\n"
-        "training.choose(None), training.choose('ensemble,xgboost'), tune.choose(None)\n"
+        "from sales_forecast import catalogue, tune\n"
+        "catalogue.choose(None), catalogue.choose('ensemble,xgboost'), tune.choose(None)\n"
         "print({'lightgbm', 'catboost'} & {*sys.modules})"
     )
     done = python("-c", code)

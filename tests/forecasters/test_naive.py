@@ -5,12 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sales_forecast.forecasters.naive import (
-    BASELINES,
-    GROWTH,
-    LAST_VALUE,
-    SEASONAL_NAIVE,
-)
+from sales_forecast.forecasters.naive import BASELINES, GROWTH, LAST_VALUE, SEASONAL_NAIVE
 from sales_forecast.panel import Array
 from tests.builders import panel_of
 

@@ -16,12 +16,13 @@ from sales_forecast.forecasters.naive import GROWTH
 from sales_forecast.forecasters.pooled import POOLED
 from sales_forecast.manifest import Factors, StoredIntervals
 from sales_forecast.panel import CONDITIONS, Panel
+from sales_forecast.protocols import MANY_STEPS_NAME, ONE_STEP_NAME
 from sales_forecast.sample import sample_rows
 from sales_forecast.service.bounds import Bounds, interval
 from sales_forecast.service.engines import BaselineEngine
 from sales_forecast.service.golden import verify
 from sales_forecast.service.predictor import Predictor
-from sales_forecast.training import MANY_STEPS_NAME, ONE_STEP_NAME, evaluate
+from sales_forecast.training import evaluate
 
 USUAL = (0.0, 60.0, 3.0, 200.0, 8.0)
 STORES = ["1", "2", "5", "9", "20", "33"]
