@@ -30,9 +30,10 @@ train: load ## backtest, fit, log, gate, publish
 test: check ## every check and test, the same that CI runs
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --cov --cov-report=term
 
-check: setup ## lint, format and types
+check: setup ## lint, format, rooms and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 
 format: setup ## mend what can be mended

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from sales_forecast.arguments import add_layout
-from sales_forecast.database import SAMPLE, Database, LoadReport
+from sales_forecast.commands.arguments import add_layout
+from sales_forecast.data.database import SAMPLE, Database, LoadReport
+from sales_forecast.data.files.layouts import read_sales
+from sales_forecast.data.gaps import Gap, gaps
+from sales_forecast.data.panel import Panel
+from sales_forecast.data.rows import SalesRows
+from sales_forecast.data.sample import sample_rows
 from sales_forecast.errors import SalesForecastError
-from sales_forecast.gaps import Gap, gaps
-from sales_forecast.panel import Panel
-from sales_forecast.rows import SalesRows
-from sales_forecast.sample import sample_rows
 from sales_forecast.settings import load_settings
-from sales_forecast.sources import read_sales
 
 USUAL_FILE = Path("data/Walmart_Sales.csv")
 

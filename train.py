@@ -24,17 +24,17 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
-from sales_forecast import outputs
-from sales_forecast.arguments import parse_train
-from sales_forecast.bundle import CHALLENGER, CHAMPION, trained_on
-from sales_forecast.database import Database
+from sales_forecast.bundles.bundle import CHALLENGER, CHAMPION, trained_on
+from sales_forecast.commands import outputs
+from sales_forecast.commands.arguments import parse_train
+from sales_forecast.data.database import Database
+from sales_forecast.data.files.layouts import read_panel
+from sales_forecast.data.panel import Panel
 from sales_forecast.errors import SalesForecastError
-from sales_forecast.panel import Panel
 from sales_forecast.settings import load_settings
-from sales_forecast.sources import read_panel
 
 if TYPE_CHECKING:
-    from sales_forecast.publish import Outcome
+    from sales_forecast.training.promote import Outcome
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,7 +59,7 @@ def _engine(scheduler: str | None) -> AbstractContextManager[None]:
     """Return what the work is done with: this machine, or the cluster of a scheduler."""
     if scheduler is None:
         return nullcontext()
-    from sales_forecast.cluster import connected
+    from sales_forecast.compute.cluster import connected
 
     return connected(scheduler)
 
@@ -77,7 +77,7 @@ def train(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     with _progress() as progress:
         progress("importing the training libraries")
-        from sales_forecast.publish import train_and_publish
+        from sales_forecast.training.promote import train_and_publish
 
         outcome = train_and_publish(panel, source, settings, progress)
     return _tell(outcome, started)
@@ -88,7 +88,7 @@ def publish(_: argparse.Namespace) -> int:
     started = time.monotonic()
     with _progress() as progress:
         progress("importing MLflow")
-        from sales_forecast.publish import publish_kept
+        from sales_forecast.training.promote import publish_kept
 
         outcome = publish_kept(load_settings(), progress)
     return _tell(outcome, started)
@@ -110,9 +110,10 @@ def run_backtest(arguments: argparse.Namespace) -> int:
     panel = _panel(arguments)
     with _progress() as progress:
         progress("importing the training libraries")
-        from sales_forecast import catalogue, judged
-        from sales_forecast.measurement import Measurement, forecast_csv
-        from sales_forecast.protocols import RollingOrigin
+        from sales_forecast.evaluation import judged
+        from sales_forecast.evaluation.measurement import Measurement, forecast_csv
+        from sales_forecast.evaluation.protocols import RollingOrigin
+        from sales_forecast.models import catalogue
 
         split = RollingOrigin(arguments.horizon, arguments.windows, arguments.step)
         forecasters = catalogue.choose(arguments.models)
@@ -138,7 +139,7 @@ def forecast(_: argparse.Namespace) -> int:
     """Write what the champion expects of every store into the database, and say so."""
     with _progress() as progress:
         progress("importing the service")
-        from sales_forecast.batch import write_forecasts
+        from sales_forecast.operations.batch import write_forecasts
 
         sentence = write_forecasts(load_settings(), progress)
     print(sentence)
@@ -150,7 +151,8 @@ def run_audit(arguments: argparse.Namespace) -> int:
     panel = _panel(arguments)
     with _progress() as progress:
         progress("importing the training libraries")
-        from sales_forecast import audit, catalogue, leaks
+        from sales_forecast.audit import audit, leaks
+        from sales_forecast.models import catalogue
 
         checks = audit.audit(panel, catalogue.choose(arguments.models), progress)
         claims = leaks.claims(panel, audit.protocols(panel)[-1], progress)
@@ -167,7 +169,7 @@ def run_tune(arguments: argparse.Namespace) -> int:
     panel = _panel(arguments)
     with _progress() as progress:
         progress("importing the training libraries")
-        from sales_forecast import trials, tune
+        from sales_forecast.tuning import trials, tune
 
         forecasters = tune.choose(arguments.models)
         past = tune.searchable(panel, arguments.until)

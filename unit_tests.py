@@ -15,19 +15,19 @@ import numpy as np
 import pytest
 from starlette.types import ASGIApp
 
-from sales_forecast import metrics
-from sales_forecast.backtest import backtest
-from sales_forecast.bundle import point, write_bundle
-from sales_forecast.candidate import model_candidate
-from sales_forecast.catalogue import ALL_FORECASTERS
-from sales_forecast.database import Database
-from sales_forecast.panel import Panel
-from sales_forecast.protocols import MANY_STEPS, ONE_STEP, RollingOrigin
-from sales_forecast.rows import SalesRows
-from sales_forecast.sample import sample_rows
+from sales_forecast.bundles.bundle import point, write_bundle
+from sales_forecast.data.database import Database
+from sales_forecast.data.panel import Panel
+from sales_forecast.data.rows import SalesRows
+from sales_forecast.data.sample import sample_rows
+from sales_forecast.evaluation import metrics
+from sales_forecast.evaluation.backtest import backtest
+from sales_forecast.evaluation.protocols import MANY_STEPS, ONE_STEP, RollingOrigin
+from sales_forecast.models.catalogue import ALL_FORECASTERS
 from sales_forecast.service.app import create_app
 from sales_forecast.service.live import Live
 from sales_forecast.settings import Settings
+from sales_forecast.training.challenger import model_candidate
 from tests.service.conftest import FORECAST, PREDICT, ask_app
 
 STORES = (1, 2, 20)

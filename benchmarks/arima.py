@@ -24,18 +24,18 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from sales_forecast.backtest import backtest
-from sales_forecast.features import History
-from sales_forecast.forecasters.arima import ARIMA
-from sales_forecast.forecasters.base import FutureConditions
-from sales_forecast.forecasters.naive import GROWTH
-from sales_forecast.forecasters.pooled import fit_profile
-from sales_forecast.metrics import Scores
-from sales_forecast.panel import Array, Panel
-from sales_forecast.protocols import MANY_STEPS
-from sales_forecast.scoring import scores, with_intervals
-from sales_forecast.sources import read_sales
-from sales_forecast.split import log_sales
+from sales_forecast.data.files.layouts import read_sales
+from sales_forecast.data.panel import Array, Panel
+from sales_forecast.evaluation.backtest import backtest
+from sales_forecast.evaluation.metrics import Scores
+from sales_forecast.evaluation.protocols import MANY_STEPS
+from sales_forecast.evaluation.scoring import scores, with_intervals
+from sales_forecast.features.decomposition import log_sales
+from sales_forecast.features.features import History
+from sales_forecast.models.arima import ARIMA
+from sales_forecast.models.base import FutureConditions
+from sales_forecast.models.naive import GROWTH
+from sales_forecast.models.pooled import fit_profile
 
 ROOT = Path(__file__).resolve().parents[1]
 THEIR_PYTHON = ROOT / "var" / "statsforecast" / "bin" / "python"

@@ -1,6 +1,6 @@
 """The designs that public projects of this kind use, without their leaks, for comparison.
 
-Takes and gives what the forecasters of the package do (`sales_forecast.forecasters.base`),
+Takes and gives what the forecasters of the package do (`sales_forecast.models.base`),
 so that the same windows measure them all. They exist for benchmarks and for the test that
 the generated sample tells the story that real data tells; nothing else may import them.
 """
@@ -18,9 +18,9 @@ from sklearn.ensemble import RandomForestRegressor
 from statsmodels.tsa.arima.model import ARIMA
 from xgboost import XGBRegressor
 
-from sales_forecast.calendar import holiday_flags
-from sales_forecast.forecasters.base import FutureConditions
-from sales_forecast.panel import CONDITIONS, Array, Days, Panel
+from sales_forecast.data.calendar import holiday_flags
+from sales_forecast.data.panel import CONDITIONS, Array, Days, Panel
+from sales_forecast.models.base import FutureConditions
 
 _N_LAGS = 2
 _ARIMA_ORDER = (5, 1, 0)

@@ -13,9 +13,9 @@ import numpy as np
 from fastapi import FastAPI
 
 from benchmarks.common_design import CommonTrees, feature_rows
-from sales_forecast.calendar import week_ending
-from sales_forecast.database import Database
-from sales_forecast.panel import CONDITIONS
+from sales_forecast.data.calendar import week_ending
+from sales_forecast.data.database import Database
+from sales_forecast.data.panel import CONDITIONS
 from sales_forecast.service.schemas import PredictRequest
 from sales_forecast.settings import load_settings
 

@@ -24,11 +24,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from sales_forecast.features import History, features
-from sales_forecast.forecasters.pooled import POOLED, fit_profile
-from sales_forecast.forecasters.trees import XGBOOST, training_set
-from sales_forecast.panel import Panel
-from sales_forecast.sample import sample_rows
+from sales_forecast.data.panel import Panel
+from sales_forecast.data.sample import sample_rows
+from sales_forecast.features.features import History, features
+from sales_forecast.models.pooled import POOLED, fit_profile
+from sales_forecast.models.trees import XGBOOST, training_set
 
 T = TypeVar("T")
 

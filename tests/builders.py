@@ -17,11 +17,11 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_limits
 
-from sales_forecast.forecasters.boosting import BOOSTED
-from sales_forecast.gaussian import Hyperparameters
-from sales_forecast.panel import CONDITIONS, DAILY, Array, Panel
-from sales_forecast.profile import CalendarProfile, PooledProcess
-from sales_forecast.sample import sample_rows
+from sales_forecast.data.panel import CONDITIONS, DAILY, Array, Panel
+from sales_forecast.data.sample import sample_rows
+from sales_forecast.features.calendar_effects import CalendarProfile, PooledProcess
+from sales_forecast.features.gaussian import Hyperparameters
+from sales_forecast.models.boosting import BOOSTED
 
 BOOSTED_IF_INSTALLED = [
     pytest.param(

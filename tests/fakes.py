@@ -13,11 +13,11 @@ from pathlib import Path
 from threading import Event
 from typing import Self
 
-from sales_forecast.calendar import week_ending
+from sales_forecast.bundles.manifest import ForecastChoice, ForecastModel, IntervalLevel
+from sales_forecast.data.calendar import week_ending
 from sales_forecast.errors import BundleRefused, NotReady, UnknownStore
-from sales_forecast.manifest import ForecastChoice, ForecastModel, IntervalLevel
+from sales_forecast.prediction.predictor import Answer, WeekForecast
 from sales_forecast.service.live import Live
-from sales_forecast.service.predictor import Answer, WeekForecast
 
 KNOWN_STORES = range(1, 46)
 ORIGIN = date(2012, 10, 26)

@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 
 import train
-from sales_forecast import audit, features, leaks, perturb
-from sales_forecast.backtest import backtest
+from sales_forecast.audit import audit, leaks, perturb
+from sales_forecast.data.panel import Array, Panel
 from sales_forecast.errors import NotEnoughData
-from sales_forecast.forecasters.base import Forecaster
-from sales_forecast.forecasters.naive import BASELINES, LAST_VALUE
-from sales_forecast.forecasters.pooled import POOLED
-from sales_forecast.metrics import wmae
-from sales_forecast.panel import Array, Panel
-from sales_forecast.protocols import MANY_STEPS, ONE_STEP, RollingOrigin
+from sales_forecast.evaluation.backtest import backtest
+from sales_forecast.evaluation.metrics import wmae
+from sales_forecast.evaluation.protocols import MANY_STEPS, ONE_STEP, RollingOrigin
+from sales_forecast.features import features
+from sales_forecast.models.base import Forecaster
+from sales_forecast.models.naive import BASELINES, LAST_VALUE
+from sales_forecast.models.pooled import POOLED
 from tests.builders import daily_panel, one_thread, sales_file, sample_panel
 
 DOOR = Path(train.__file__)

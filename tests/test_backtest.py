@@ -11,16 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sales_forecast.backtest import backtest
-from sales_forecast.catalogue import ALL_FORECASTERS
+from sales_forecast.data.files.layouts import read_sales
+from sales_forecast.data.panel import CONDITIONS, Array, Panel
 from sales_forecast.errors import NotEnoughData
-from sales_forecast.forecasters.base import FutureConditions
-from sales_forecast.forecasters.naive import BASELINES, LAST_VALUE
-from sales_forecast.judged import score_models
-from sales_forecast.metrics import Scores
-from sales_forecast.panel import CONDITIONS, Array, Panel
-from sales_forecast.protocols import MANY_STEPS, ONE_STEP, PROTOCOLS, RollingOrigin
-from sales_forecast.scoring import (
+from sales_forecast.evaluation.backtest import backtest
+from sales_forecast.evaluation.judged import score_models
+from sales_forecast.evaluation.metrics import Scores
+from sales_forecast.evaluation.protocols import MANY_STEPS, ONE_STEP, PROTOCOLS, RollingOrigin
+from sales_forecast.evaluation.scoring import (
     known_weeks,
     measured_intervals,
     models_in,
@@ -28,7 +26,9 @@ from sales_forecast.scoring import (
     with_intervals,
     with_mean,
 )
-from sales_forecast.sources import read_sales
+from sales_forecast.models.base import FutureConditions
+from sales_forecast.models.catalogue import ALL_FORECASTERS
+from sales_forecast.models.naive import BASELINES, LAST_VALUE
 from tests.builders import one_thread, panel_of, sample_panel, table_of, with_sales
 
 

@@ -12,17 +12,17 @@ import pytest
 import sqlalchemy as sa
 
 import train
-from sales_forecast.batch import forecast_rows, write_forecasts
-from sales_forecast.bundle import write_bundle
-from sales_forecast.candidate import Candidate, baseline_candidate
-from sales_forecast.database import Database
+from sales_forecast.bundles.bundle import write_bundle
+from sales_forecast.data.database import Database
+from sales_forecast.data.forecast_table import ForecastTable
+from sales_forecast.data.panel import Panel
+from sales_forecast.data.rows import SalesRows
 from sales_forecast.errors import BundleRefused, DatabaseError, NotReady
-from sales_forecast.forecast_table import ForecastTable
-from sales_forecast.panel import Panel
-from sales_forecast.rows import SalesRows
-from sales_forecast.service.engines import MAX_STEPS
-from sales_forecast.service.predictor import Predictor
+from sales_forecast.operations.batch import forecast_rows, write_forecasts
+from sales_forecast.prediction.engines import MAX_STEPS
+from sales_forecast.prediction.predictor import Predictor
 from sales_forecast.settings import Settings
+from sales_forecast.training.challenger import Candidate, baseline_candidate
 from tests import trained
 from tests.builders import with_sales
 

@@ -14,7 +14,7 @@ from threading import Event, Thread
 import numpy as np
 import pytest
 
-from sales_forecast.bundle import (
+from sales_forecast.bundles.bundle import (
     MANIFEST,
     TREES,
     point,
@@ -23,11 +23,7 @@ from sales_forecast.bundle import (
     trained_on,
     write_bundle,
 )
-from sales_forecast.errors import BundleRefused, SettingsError
-from sales_forecast.features import FEATURE_NAMES
-from sales_forecast.gaussian import Hyperparameters
-from sales_forecast.intervals import IntervalFactors, Intervals
-from sales_forecast.manifest import (
+from sales_forecast.bundles.manifest import (
     AnsweredBy,
     Factors,
     Manifest,
@@ -36,8 +32,12 @@ from sales_forecast.manifest import (
     StoredProfile,
     TrainingWindow,
 )
-from sales_forecast.panel import Panel
-from sales_forecast.profile import PooledProcess
+from sales_forecast.data.panel import Panel
+from sales_forecast.errors import BundleRefused, SettingsError
+from sales_forecast.features.calendar_effects import PooledProcess
+from sales_forecast.features.features import FEATURE_NAMES
+from sales_forecast.features.gaussian import Hyperparameters
+from sales_forecast.models.intervals import IntervalFactors, Intervals
 from tests.builders import sample_panel, weeks
 
 ROOT = Path(__file__).parents[1]

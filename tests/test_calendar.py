@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from sales_forecast import calendar
+from sales_forecast.data import calendar
 from tests.builders import weeks
 
 # The days of each event window, as anyone would say them; anchors are tested on their own.

@@ -12,13 +12,18 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_limits
 
-from sales_forecast.bundle import Bundle, read_bundle, write_bundle
-from sales_forecast.candidate import Candidate, baseline_candidate, model_candidate, read_tables
+from sales_forecast.bundles.bundle import Bundle, read_bundle, write_bundle
 from sales_forecast.errors import BundleRefused, NotEnoughData
-from sales_forecast.features import FEATURE_NAMES
-from sales_forecast.service.golden import verify
-from sales_forecast.service.predictor import Predictor
-from sales_forecast.training import evaluate
+from sales_forecast.features.features import FEATURE_NAMES
+from sales_forecast.prediction.conformance import verify
+from sales_forecast.prediction.predictor import Predictor
+from sales_forecast.training.challenger import (
+    Candidate,
+    baseline_candidate,
+    model_candidate,
+    read_tables,
+)
+from sales_forecast.training.training import evaluate
 from tests import trained
 
 ROOT = Path(__file__).parents[1]
@@ -136,7 +141,7 @@ def test_equal_data_gives_an_equal_version() -> None:
 def test_another_format_gives_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a training over a folder that older code wrote would keep what nobody can read."""
     now = baseline_candidate(trained.first_weeks(40), "x", {}, "").manifest.version
-    monkeypatch.setattr("sales_forecast.candidate.FORMAT", 2)
+    monkeypatch.setattr("sales_forecast.training.challenger.FORMAT", 2)
 
     assert now != baseline_candidate(trained.first_weeks(40), "x", {}, "").manifest.version
 

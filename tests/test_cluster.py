@@ -17,11 +17,11 @@ import pandas as pd
 import pytest
 
 import train
-from sales_forecast import cluster, engine
+from sales_forecast.compute import cluster, engine
 from sales_forecast.errors import EngineError, NotEnoughData
-from sales_forecast.forecasters import once
-from sales_forecast.forecasters.arima import ARIMA
-from sales_forecast.forecasters.trees import XGBOOST
+from sales_forecast.models import fit_cache as once
+from sales_forecast.models.arima import ARIMA
+from sales_forecast.models.trees import XGBOOST
 from tests.builders import panel_of, sales_file, sample_panel, with_sales
 from tests.dask_cluster import ROOT, DaskCluster
 from tests.work import killing, refused, tripled, where

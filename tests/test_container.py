@@ -194,7 +194,7 @@ def test_nothing_of_this_environment_is_seen_in_it(serve: Image) -> None:
 
 
 def test_training_and_mlflow_with_its_artifacts_on_s3_have_what_they_import(tmp_path: Path) -> None:
-    used = "train, database_loader, sales_forecast.publish, mlflow.server, boto3, pymysql"
+    used = "train, database_loader, sales_forecast.training.promote, mlflow.server, boto3, pymysql"
     assert Image("train", tmp_path).run(["python", "-W", "ignore", "-c", f"import {used}"]) == 0
 
 

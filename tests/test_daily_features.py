@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from sales_forecast.daily_features import Design, date_columns
-from sales_forecast.panel import DAILY, Panel
+from sales_forecast.data.panel import DAILY, Panel
+from sales_forecast.features.daily_design import Design, date_columns
 from tests.builders import daily_panel, days
 
 

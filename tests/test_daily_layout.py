@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 import train
-from sales_forecast.backtest import backtest
+from sales_forecast.data.files.daily import no_trade
+from sales_forecast.data.files.layouts import read_panel, read_sales
+from sales_forecast.data.panel import DAILY, Panel
 from sales_forecast.errors import DataRefused
-from sales_forecast.forecasters.pooled import POOLED
-from sales_forecast.layouts.daily import no_trade
-from sales_forecast.panel import DAILY, Panel
-from sales_forecast.protocols import RollingOrigin
-from sales_forecast.scoring import scores, with_intervals
-from sales_forecast.sources import read_panel, read_sales
+from sales_forecast.evaluation.backtest import backtest
+from sales_forecast.evaluation.protocols import RollingOrigin
+from sales_forecast.evaluation.scoring import scores, with_intervals
+from sales_forecast.models.pooled import POOLED
 from tests.builders import daily_folder, daily_panel, with_sales
 
 HEADER = "Store,DayOfWeek,Date,Sales,Customers,Open,Promo,StateHoliday,SchoolHoliday"

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from sales_forecast.database import SAMPLE, Database, LoadReport
+from sales_forecast.data.database import SAMPLE, Database, LoadReport
+from sales_forecast.data.panel import CONDITIONS, Panel
+from sales_forecast.data.rows import SalesRows
 from sales_forecast.errors import DatabaseError, DataRefused, NotReady, SettingsError
-from sales_forecast.panel import CONDITIONS, Panel
-from sales_forecast.rows import SalesRows
 
 FRIDAY = date(2010, 2, 5)
 LONG_ENOUGH = 60  # seconds, for another process to start on a busy machine

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import database_loader
-from sales_forecast.database import Database
-from sales_forecast.panel import Panel
-from sales_forecast.sample import sample_rows
+from sales_forecast.data.database import Database
+from sales_forecast.data.panel import Panel
+from sales_forecast.data.sample import sample_rows
 
 LOADER = Path(database_loader.__file__)
 HEADER = "Store,Date,Weekly_Sales,Holiday_Flag,Temperature,Fuel_Price,CPI,Unemployment"

@@ -11,11 +11,11 @@ import joblib
 import numpy as np
 import pytest
 
-from sales_forecast import engine
-from sales_forecast.engine import Local
+from sales_forecast.compute import engine
+from sales_forecast.compute.engine import Local
 from sales_forecast.errors import EngineError
-from sales_forecast.forecasters.arima import ARIMA
-from sales_forecast.forecasters.ets import ETS
+from sales_forecast.models.arima import ARIMA
+from sales_forecast.models.ets import ETS
 from tests.builders import sample_panel
 from tests.work import killing, refused, tripled, where
 

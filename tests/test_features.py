@@ -7,17 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sales_forecast import calendar
-from sales_forecast.features import (
+from sales_forecast.data import calendar
+from sales_forecast.data.panel import CONDITIONS, Panel
+from sales_forecast.data.sample import sample_rows
+from sales_forecast.features.features import (
     CONDITION_NAMES,
     FEATURE_NAMES,
     History,
     condition_changes,
     features,
 )
-from sales_forecast.forecasters.pooled import fit_profile
-from sales_forecast.panel import CONDITIONS, Panel
-from sales_forecast.sample import sample_rows
+from sales_forecast.models.pooled import fit_profile
 from tests.builders import without_calendar
 
 
@@ -69,7 +69,7 @@ def test_rows_are_worked_on_in_blocks_and_nothing_depends_on_them(
     series, origin, target = rows(panel, 20)
     conditions = np.arange(20.0 * len(CONDITIONS)).reshape(20, -1) if told else None
     at_once = features(history, series, origin, target, conditions)
-    monkeypatch.setattr("sales_forecast.features._BLOCK", 7)
+    monkeypatch.setattr("sales_forecast.features.features._BLOCK", 7)
     in_blocks = features(history, series, origin, target, conditions)
     np.testing.assert_array_equal(in_blocks, at_once)
 

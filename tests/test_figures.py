@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from sales_forecast.figures import segments_plot, steps_plot
-from sales_forecast.metrics import Scores
-from sales_forecast.segments import Part, Segment
+from sales_forecast.evaluation.figures import segments_plot, steps_plot
+from sales_forecast.evaluation.metrics import Scores
+from sales_forecast.evaluation.segments import Part, Segment
 
 MODELS = ("good", "seasonal_naive_growth")
 

@@ -10,13 +10,14 @@ import pandas as pd
 import pytest
 from holidays import country_holidays
 
-from sales_forecast import catalogue, forecast, judged
-from sales_forecast.backtest import KEY_COLUMNS, backtest
-from sales_forecast.forecasters.naive import BASELINES
-from sales_forecast.forecasters.pooled import POOLED
-from sales_forecast.panel import DAILY, OPEN, Panel
-from sales_forecast.protocols import RollingOrigin
-from sales_forecast.sources import read_panel
+from sales_forecast.data.files.layouts import read_panel
+from sales_forecast.data.panel import DAILY, OPEN, Panel
+from sales_forecast.evaluation import forecast, judged
+from sales_forecast.evaluation.backtest import KEY_COLUMNS, backtest
+from sales_forecast.evaluation.protocols import RollingOrigin
+from sales_forecast.models import catalogue
+from sales_forecast.models.naive import BASELINES
+from sales_forecast.models.pooled import POOLED
 from tests.builders import days, panel_of, sample_panel, with_sales
 from tests.trained import silent
 

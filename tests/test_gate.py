@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sales_forecast.gate import Check, Verdict, best_forecast, judge
-from sales_forecast.judged import Tables
+from sales_forecast.evaluation.judged import Tables
+from sales_forecast.training.gate import Check, Verdict, best_forecast, judge
 from tests.builders import table_of
 
 SOLD = [100.0, 100.0, 100.0, 100.0]

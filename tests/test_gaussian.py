@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sales_forecast import calendar
-from sales_forecast.gaussian import (
+from sales_forecast.data import calendar
+from sales_forecast.features.gaussian import (
     Hyperparameters,
     Seen,
     Weeks,

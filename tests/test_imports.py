@@ -20,33 +20,27 @@ FILES = sorted([
 
 # Where a library may be imported; "x/" means any module of that folder.
 ALLOWED = {
-    "pandas": ("sales_forecast/backtest.py", "sales_forecast/scoring.py",
-               "sales_forecast/forecast.py", "sales_forecast/candidate.py",
-               "sales_forecast/training.py", "sales_forecast/gate.py",
-               "sales_forecast/judged.py", "sales_forecast/report.py",
-               "sales_forecast/segments.py",
-               "sales_forecast/measurement.py", "sales_forecast/registry/"),
-    "sklearn": ("sales_forecast/forecasters/trees.py", "sales_forecast/forecasters/ridge.py",
-                "sales_forecast/tune.py"),
-    "xgboost": ("sales_forecast/forecasters/trees.py", "sales_forecast/cluster.py"),
-    "joblib": ("sales_forecast/engine.py", "sales_forecast/cluster.py"),
-    "dask": ("sales_forecast/cluster.py",),
-    "distributed": ("sales_forecast/cluster.py",),
-    "lightgbm": ("sales_forecast/forecasters/boosting.py",),
-    "catboost": ("sales_forecast/forecasters/boosting.py",),
-    "statsmodels": ("sales_forecast/forecasters/arima.py", "sales_forecast/forecasters/ets.py"),
-    "scipy": ("sales_forecast/forecasters/pooled.py", "sales_forecast/forecasters/ensemble.py"),
-    "holidays": ("sales_forecast/public_holidays.py",),
-    "torch": ("sales_forecast/forecasters/lstm.py",),
-    "threadpoolctl": ("sales_forecast/forecasters/", "sales_forecast/engine.py"),
-    "onnx": ("sales_forecast/forecasters/export.py",),
-    "skl2onnx": ("sales_forecast/forecasters/export.py",),
-    "onnxmltools": ("sales_forecast/forecasters/export.py",),
-    "onnxruntime": ("sales_forecast/service/engines.py",),
-    "mlflow": ("sales_forecast/registry/",),
-    "matplotlib": ("sales_forecast/report.py", "sales_forecast/figures.py"),
-    "sqlalchemy": ("sales_forecast/database.py", "sales_forecast/database_server.py",
-                   "sales_forecast/forecast_table.py"),
+    "pandas": ("sales_forecast/evaluation/", "sales_forecast/training/"),
+    "sklearn": ("sales_forecast/models/trees.py", "sales_forecast/models/ridge.py",
+                "sales_forecast/tuning/"),
+    "xgboost": ("sales_forecast/models/trees.py", "sales_forecast/compute/cluster.py"),
+    "joblib": ("sales_forecast/compute/",),
+    "dask": ("sales_forecast/compute/cluster.py",),
+    "distributed": ("sales_forecast/compute/cluster.py",),
+    "lightgbm": ("sales_forecast/models/boosting.py",),
+    "catboost": ("sales_forecast/models/boosting.py",),
+    "statsmodels": ("sales_forecast/models/arima.py", "sales_forecast/models/ets.py"),
+    "scipy": ("sales_forecast/models/pooled.py", "sales_forecast/models/ensemble.py"),
+    "holidays": ("sales_forecast/data/public_holidays.py",),
+    "torch": ("sales_forecast/models/lstm.py",),
+    "threadpoolctl": ("sales_forecast/models/", "sales_forecast/compute/engine.py"),
+    "onnx": ("sales_forecast/models/export.py",),
+    "skl2onnx": ("sales_forecast/models/export.py",),
+    "onnxmltools": ("sales_forecast/models/export.py",),
+    "onnxruntime": ("sales_forecast/prediction/",),
+    "mlflow": ("sales_forecast/training/tracking/",),
+    "matplotlib": ("sales_forecast/evaluation/",),
+    "sqlalchemy": ("sales_forecast/data/",),
     "fastapi": ("sales_forecast/service/", "main.py"),
     "starlette": ("sales_forecast/service/", "main.py"),
     "uvicorn": ("sales_forecast/service/server.py",),
@@ -103,9 +97,9 @@ def test_nobody_reads_the_environment_but_pydantic_for_the_settings() -> None:
     }
     assert {
         # It only tells MLflow, before MLflow is there to be told, to report nothing.
-        "sales_forecast/registry/__init__.py",
+        "sales_forecast/training/tracking/__init__.py",
         # The same for ONNX Runtime.
-        "sales_forecast/service/__init__.py",
+        "sales_forecast/prediction/__init__.py",
         "aws_cloud_infra/settings.py",
         # It only tells its workers, before they start, where to count together.
         "main.py",
@@ -126,7 +120,7 @@ def test_the_infrastructure_knows_of_the_package_only_its_errors() -> None:
 
 def test_mlflow_reports_its_use_to_nobody() -> None:
     code = (
-        "import sales_forecast.registry.client\n"
+        "import sales_forecast.training.tracking.client\n"
         "from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY as off\n"
         "print(off.get())"
     )

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from sales_forecast.intervals import (
+from sales_forecast.models.intervals import (
     LEVELS,
     YOUNG,
     IntervalFactors,

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sales_forecast.backtest import backtest
+from sales_forecast.data.files.layouts import read_panel, read_sales
+from sales_forecast.data.panel import DAILY
 from sales_forecast.errors import DataRefused
-from sales_forecast.forecasters.naive import SEASONAL_NAIVE
-from sales_forecast.forecasters.pooled import POOLED
-from sales_forecast.metrics import wmae
-from sales_forecast.panel import DAILY
-from sales_forecast.protocols import RollingOrigin
-from sales_forecast.sources import read_panel, read_sales
+from sales_forecast.evaluation.backtest import backtest
+from sales_forecast.evaluation.metrics import wmae
+from sales_forecast.evaluation.protocols import RollingOrigin
+from sales_forecast.models.naive import SEASONAL_NAIVE
+from sales_forecast.models.pooled import POOLED
 from tests.docs import code_blocks
 
 # Departments

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from sales_forecast import metrics
+from sales_forecast.evaluation import metrics
 
 Y = np.array([100.0, 200.0, 300.0, 400.0])
 PREDICTION = np.array([110.0, 190.0, 330.0, 400.0])  # off by 10, 10, 30, 0

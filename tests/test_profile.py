@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sales_forecast import calendar
-from sales_forecast import split as split_module
-from sales_forecast.forecasters.pooled import fit_process, fit_profile
-from sales_forecast.gaussian import Seen
-from sales_forecast.panel import Panel
-from sales_forecast.split import Split, log_sales
+from sales_forecast.data import calendar
+from sales_forecast.data.panel import Panel
+from sales_forecast.features import decomposition as split_module
+from sales_forecast.features.decomposition import Split, log_sales
+from sales_forecast.features.gaussian import Seen
+from sales_forecast.models.pooled import fit_process, fit_profile
 from tests.builders import panel_of, sample_panel, weeks, with_sales
 
 BEFORE_CHRISTMAS = calendar.EVENT_NAMES.index("days_1_4_before_christmas")

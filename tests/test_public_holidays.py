@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sales_forecast.data.files.layouts import read_panel
+from sales_forecast.data.panel import DAILY, Panel
+from sales_forecast.data.public_holidays import is_known, public_holidays
 from sales_forecast.errors import DataRefused
-from sales_forecast.panel import DAILY, Panel
-from sales_forecast.public_holidays import is_known, public_holidays
-from sales_forecast.sources import read_panel
 from tests.builders import daily_panel, days, panel_of
 
 

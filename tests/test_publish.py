@@ -15,17 +15,17 @@ import pytest
 from mlflow.tracking import MlflowClient
 from threadpoolctl import threadpool_limits
 
-from sales_forecast import publish
-from sales_forecast.bundle import MANIFEST, Bundle, read_bundle
-from sales_forecast.candidate import Candidate
-from sales_forecast.candidate import _table_files as _files
-from sales_forecast.database import SAMPLE
+from sales_forecast.bundles.bundle import MANIFEST, Bundle, read_bundle
+from sales_forecast.data.database import SAMPLE
+from sales_forecast.data.panel import Panel
 from sales_forecast.errors import NotEnoughData
-from sales_forecast.panel import Panel
-from sales_forecast.publish import BASELINE_NOTE, Outcome, train_and_publish
-from sales_forecast.registry.client import BUNDLE_MODEL, Registry
-from sales_forecast.service.golden import verify
+from sales_forecast.prediction.conformance import verify
 from sales_forecast.settings import Settings
+from sales_forecast.training import promote as publish
+from sales_forecast.training.challenger import Candidate
+from sales_forecast.training.challenger import _table_files as _files
+from sales_forecast.training.promote import BASELINE_NOTE, Outcome, train_and_publish
+from sales_forecast.training.tracking.client import BUNDLE_MODEL, Registry
 from tests import trained
 from tests.builders import sample_panel
 
@@ -294,7 +294,7 @@ def test_the_local_bundle_is_the_registered_one_byte_for_byte(here: Place) -> No
 MOMENTS = {
     "before: publish.write_bundle": (False, False),
     "before: publish.record": (False, False),
-    "before: sales_forecast.registry.record._log_child": (False, False),
+    "before: sales_forecast.training.tracking.log._log_child": (False, False),
     "after: publish.record": (False, False),
     # The first link says that MLflow may not know the bundle yet, the second that it is champion.
     "before: publish.point": (False, False),

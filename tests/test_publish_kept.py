@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 
-from sales_forecast import publish
-from sales_forecast.bundle import CHAMPION, read_bundle, read_manifest
-from sales_forecast.candidate import Candidate, baseline_candidate, kept_candidate
+from sales_forecast.bundles.bundle import CHAMPION, read_bundle, read_manifest
 from sales_forecast.errors import NothingToPublish, RegistryError
-from sales_forecast.publish import BASELINE_NOTE, publish_kept, train_and_publish
-from sales_forecast.registry import client as registry_client
-from sales_forecast.registry import record as record_module
 from sales_forecast.settings import Settings
+from sales_forecast.training import promote as publish
+from sales_forecast.training.challenger import Candidate, baseline_candidate, kept_candidate
+from sales_forecast.training.promote import BASELINE_NOTE, publish_kept, train_and_publish
+from sales_forecast.training.tracking import client as registry_client
+from sales_forecast.training.tracking import log as record_module
 from tests import trained
 from tests.mlflow_server import MlflowServer
 from tests.test_publish import with_errors

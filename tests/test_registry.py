@@ -12,16 +12,16 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from sales_forecast.bundle import MANIFEST, TREES, read_bundle, read_manifest
-from sales_forecast.candidate import baseline_candidate
+from sales_forecast.bundles.bundle import MANIFEST, TREES, read_bundle, read_manifest
 from sales_forecast.errors import RegistryError
-from sales_forecast.features import FEATURE_NAMES, History
-from sales_forecast.forecasters import smoothing
-from sales_forecast.forecasters.trees import FittedRegressor, training_set
-from sales_forecast.registry.arima import ArimaModel
-from sales_forecast.registry.client import BUNDLE_MODEL, Registry
-from sales_forecast.registry.record import record
-from sales_forecast.training import Models
+from sales_forecast.features.features import FEATURE_NAMES, History
+from sales_forecast.models import smoothing
+from sales_forecast.models.trees import FittedRegressor, training_set
+from sales_forecast.training.challenger import baseline_candidate
+from sales_forecast.training.tracking.arima import ArimaModel
+from sales_forecast.training.tracking.client import BUNDLE_MODEL, Registry
+from sales_forecast.training.tracking.log import record
+from sales_forecast.training.training import Models
 from tests import trained
 
 ROOT = Path(__file__).parents[1]

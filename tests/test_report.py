@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sales_forecast.backtest import backtest
-from sales_forecast.forecasters.naive import BASELINES
-from sales_forecast.judged import Tables
-from sales_forecast.metrics import Scores
-from sales_forecast.protocols import RollingOrigin
-from sales_forecast.report import forecast_plot, score_table, segment_table
-from sales_forecast.scoring import with_intervals
-from sales_forecast.segments import Part, Segment
+from sales_forecast.evaluation.backtest import backtest
+from sales_forecast.evaluation.judged import Tables
+from sales_forecast.evaluation.metrics import Scores
+from sales_forecast.evaluation.protocols import RollingOrigin
+from sales_forecast.evaluation.report import forecast_plot, score_table, segment_table
+from sales_forecast.evaluation.scoring import with_intervals
+from sales_forecast.evaluation.segments import Part, Segment
+from sales_forecast.models.naive import BASELINES
 from tests.builders import sample_panel, with_sales
 
 GROWTH = {

@@ -10,12 +10,12 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from benchmarks.common_design import CommonArima, CommonTrees
-from sales_forecast.forecasters.base import FittedForecaster, Forecaster, FutureConditions
-from sales_forecast.forecasters.naive import GROWTH, LAST_VALUE, SEASONAL_NAIVE
-from sales_forecast.forecasters.pooled import fit_profile
-from sales_forecast.panel import CONDITIONS, Array, Panel
-from sales_forecast.profile import CalendarProfile
-from sales_forecast.sample import sample_rows
+from sales_forecast.data.panel import CONDITIONS, Array, Panel
+from sales_forecast.data.sample import sample_rows
+from sales_forecast.features.calendar_effects import CalendarProfile
+from sales_forecast.models.base import FittedForecaster, Forecaster, FutureConditions
+from sales_forecast.models.naive import GROWTH, LAST_VALUE, SEASONAL_NAIVE
+from sales_forecast.models.pooled import fit_profile
 
 YEAR = 52
 

@@ -10,14 +10,14 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from sales_forecast.backtest import backtest
-from sales_forecast.forecasters.naive import BASELINES
-from sales_forecast.intervals import SIZES
-from sales_forecast.metrics import Scores
-from sales_forecast.panel import DAILY, Panel
-from sales_forecast.protocols import RollingOrigin
-from sales_forecast.scoring import scores, with_intervals
-from sales_forecast.segments import Segment, leaders, segment_scores, step_scores
+from sales_forecast.data.panel import DAILY, Panel
+from sales_forecast.evaluation.backtest import backtest
+from sales_forecast.evaluation.metrics import Scores
+from sales_forecast.evaluation.protocols import RollingOrigin
+from sales_forecast.evaluation.scoring import scores, with_intervals
+from sales_forecast.evaluation.segments import Segment, leaders, segment_scores, step_scores
+from sales_forecast.models.intervals import SIZES
+from sales_forecast.models.naive import BASELINES
 from tests.builders import panel_of, sample_panel, table_of
 
 FIRST, CUTOFF, NEXT = "2011-11-04", "2011-12-30", "2012-01-06"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sales_forecast import shrinkage
-from sales_forecast.shrinkage import Spreads, Sums, estimate, solve
+from sales_forecast.features import shrinkage
+from sales_forecast.features.shrinkage import Spreads, Sums, estimate, solve
 
 N, P, DAYS = 70, 3, 200  # more series than one block holds
 

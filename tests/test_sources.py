@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sales_forecast.data.files.layouts import read_sales
+from sales_forecast.data.gaps import Gap, gaps
+from sales_forecast.data.panel import CONDITIONS
 from sales_forecast.errors import DataRefused
-from sales_forecast.gaps import Gap, gaps
-from sales_forecast.panel import CONDITIONS
-from sales_forecast.sources import read_sales
 
 HEADER = "Store,Date,Weekly_Sales,Holiday_Flag,Temperature,Fuel_Price,CPI,Unemployment"
 ROWS = [

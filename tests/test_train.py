@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 import train
-from sales_forecast.bundle import read_bundle
-from sales_forecast.database import Database
-from sales_forecast.rows import SalesRows
-from sales_forecast.sample import sample_rows
-from sales_forecast.service.golden import verify
+from sales_forecast.bundles.bundle import read_bundle
+from sales_forecast.data.database import Database
+from sales_forecast.data.rows import SalesRows
+from sales_forecast.data.sample import sample_rows
+from sales_forecast.prediction.conformance import verify
 from tests import trained
 from tests.builders import sales_file
 

@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sales_forecast.catalogue import choose
 from sales_forecast.errors import NotEnoughData, SettingsError
-from sales_forecast.forecasters.arima import ARIMA
-from sales_forecast.forecasters.naive import BASELINES
-from sales_forecast.gate import judge
-from sales_forecast.judged import Tables, score_models
-from sales_forecast.protocols import RollingOrigin
-from sales_forecast.training import evaluate, fit_models
+from sales_forecast.evaluation.judged import Tables, score_models
+from sales_forecast.evaluation.protocols import RollingOrigin
+from sales_forecast.models.arima import ARIMA
+from sales_forecast.models.catalogue import choose
+from sales_forecast.models.naive import BASELINES
+from sales_forecast.training.gate import judge
+from sales_forecast.training.training import evaluate, fit_models
 from tests import trained
 
 BASELINE_NAMES = ["naive", "seasonal_naive", "seasonal_naive_growth"]

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sales_forecast.panel import Panel
-from sales_forecast.traits import NEAREST, Likeness, is_name
+from sales_forecast.data.panel import Panel
+from sales_forecast.data.traits import NEAREST, Likeness, is_name
 from tests.builders import panel_of
 
 

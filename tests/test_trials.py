@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sales_forecast.trials import (
+from sales_forecast.tuning.trials import (
     Found,
     Trial,
     proposal,

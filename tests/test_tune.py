@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 import train
-from sales_forecast import tune
-from sales_forecast.backtest import backtest
+from sales_forecast.data.panel import Panel
 from sales_forecast.errors import NotEnoughData, SettingsError
-from sales_forecast.forecasters.boosting import BOOSTED
-from sales_forecast.forecasters.trees import RANDOM_FOREST, TREES, XGBOOST, TreeForecaster
-from sales_forecast.metrics import wmae
-from sales_forecast.panel import Panel
-from sales_forecast.protocols import MANY_STEPS, ONE_STEP, RollingOrigin
-from sales_forecast.trials import Found
+from sales_forecast.evaluation.backtest import backtest
+from sales_forecast.evaluation.metrics import wmae
+from sales_forecast.evaluation.protocols import MANY_STEPS, ONE_STEP, RollingOrigin
+from sales_forecast.models.boosting import BOOSTED
+from sales_forecast.models.trees import RANDOM_FOREST, TREES, XGBOOST, TreeForecaster
+from sales_forecast.tuning import tune
+from sales_forecast.tuning.trials import Found
 from tests.builders import one_thread, sales_file, sample_panel
 
 SMALL = replace(

@@ -6,12 +6,12 @@ from functools import cache
 
 from threadpoolctl import threadpool_limits
 
-from sales_forecast.bundle import TREES, Bundle
-from sales_forecast.candidate import Candidate, model_candidate
-from sales_forecast.judged import Tables
-from sales_forecast.panel import Panel
-from sales_forecast.sample import sample_rows
-from sales_forecast.training import evaluate
+from sales_forecast.bundles.bundle import TREES, Bundle
+from sales_forecast.data.panel import Panel
+from sales_forecast.data.sample import sample_rows
+from sales_forecast.evaluation.judged import Tables
+from sales_forecast.training.challenger import Candidate, model_candidate
+from sales_forecast.training.training import evaluate
 
 STORES = ("3", "12", "30")
 SOURCE = "three stores of the sample"

@@ -1,6 +1,1 @@
-"""The HTTP service: knows the bundle, the database and the features, and trains nothing."""
-
-import os
-
-# ONNX Runtime reports its use to its makers from the moment it is imported, unless told before.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+"""The HTTP service: knows bundle, database and predictor, and trains nothing."""

@@ -19,12 +19,12 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Self
 
-from sales_forecast.database import Database
+from sales_forecast.bundles.location import ModelLocation, locate
+from sales_forecast.data.database import Database
+from sales_forecast.data.panel import Panel
 from sales_forecast.errors import NotReady, SalesForecastError
-from sales_forecast.panel import Panel
-from sales_forecast.service.golden import load_predictor
-from sales_forecast.service.location import ModelLocation, locate
-from sales_forecast.service.predictor import Predictor
+from sales_forecast.prediction.conformance import load_predictor
+from sales_forecast.prediction.predictor import Predictor
 from sales_forecast.settings import Settings
 
 _SECONDS_TO_STOP = 10.0

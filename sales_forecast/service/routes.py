@@ -15,7 +15,7 @@ from fastapi import FastAPI, Query, Response
 from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 
-from sales_forecast.manifest import ForecastChoice, ForecastModel, IntervalLevel
+from sales_forecast.bundles.manifest import ForecastChoice, ForecastModel, IntervalLevel
 from sales_forecast.service.json_route import JsonRoute
 from sales_forecast.service.live import Live
 from sales_forecast.service.schemas import (

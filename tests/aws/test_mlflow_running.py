@@ -18,8 +18,8 @@ import pytest
 
 from aws_cloud_infra.mlflow_host import start
 from aws_cloud_infra.stacks.jobs import COMMANDS
-from sales_forecast import registry
-from sales_forecast.sample import sample_rows
+from sales_forecast.data.sample import sample_rows
+from sales_forecast.training import tracking as registry
 from tests.aws.account import Account
 from tests.aws.host import MASTER, Host, running_host, tls_database
 from tests.aws.machine import BUCKET, DATABASE, SECRET
@@ -98,7 +98,7 @@ def test_the_secret_opens_the_services_database_and_no_other(host: Host) -> None
 
 
 def test_the_url_in_the_secret_works_as_the_services_database_url(host: Host) -> None:
-    from sales_forecast.database import Database  # noqa: PLC0415 - brings SQLAlchemy along
+    from sales_forecast.data.database import Database  # noqa: PLC0415 - brings SQLAlchemy along
 
     with closing(Database(host.shared_url)) as database:
         database.ping()

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from sales_forecast.errors import NotEnoughData
-from sales_forecast.features import History
-from sales_forecast.forecasters import smoothing
-from sales_forecast.forecasters.arima import ARIMA
-from sales_forecast.forecasters.pooled import fit_profile
+from sales_forecast.features.features import History
+from sales_forecast.models import smoothing
+from sales_forecast.models.arima import ARIMA
+from sales_forecast.models.pooled import fit_profile
 from tests.builders import panel_of, sample_panel, with_sales
 from tests.forecasters.oracles import statsmodels_fit
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sales_forecast.forecasters.averages import AVERAGES, MOVING_AVERAGE, SEASONAL_AVERAGE
-from sales_forecast.panel import Array
+from sales_forecast.data.panel import Array
+from sales_forecast.models.averages import AVERAGES, MOVING_AVERAGE, SEASONAL_AVERAGE
 from tests.builders import panel_of
 
 NAN = np.nan

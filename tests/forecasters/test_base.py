@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sales_forecast.backtest import backtest
-from sales_forecast.catalogue import ALL_FORECASTERS
+from sales_forecast.data.panel import Panel
 from sales_forecast.errors import NotEnoughData
-from sales_forecast.forecasters.averages import AVERAGES
-from sales_forecast.forecasters.naive import BASELINES
-from sales_forecast.forecasters.pooled import POOLED
-from sales_forecast.panel import Panel
-from sales_forecast.protocols import RollingOrigin
+from sales_forecast.evaluation.backtest import backtest
+from sales_forecast.evaluation.protocols import RollingOrigin
+from sales_forecast.models.averages import AVERAGES
+from sales_forecast.models.catalogue import ALL_FORECASTERS
+from sales_forecast.models.naive import BASELINES
+from sales_forecast.models.pooled import POOLED
 from tests.builders import BOOSTED_IF_INSTALLED, one_thread, panel_of, sample_panel, with_sales
 
 RULES = (*BASELINES, *AVERAGES)

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import train
-from sales_forecast import tune
-from sales_forecast.catalogue import ALL_FORECASTERS, choose
 from sales_forecast.errors import SettingsError
-from sales_forecast.forecasters.boosting import BOOSTED, CATBOOST, LIGHTGBM
-from sales_forecast.forecasters.pooled import fit_profile
-from sales_forecast.forecasters.trees import TREES, TrainingSet, TreeForecaster, training_set
+from sales_forecast.models.boosting import BOOSTED, CATBOOST, LIGHTGBM
+from sales_forecast.models.catalogue import ALL_FORECASTERS, choose
+from sales_forecast.models.pooled import fit_profile
+from sales_forecast.models.trees import TREES, TrainingSet, TreeForecaster, training_set
+from sales_forecast.tuning import tune
 from tests.builders import BOOSTED_IF_INSTALLED, sales_file, sample_panel
 
 DOOR = Path(train.__file__)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sales_forecast.forecasters import cold_start
-from sales_forecast.panel import Panel
+from sales_forecast.data.panel import Panel
+from sales_forecast.models import cold_start
 from tests.builders import panel_of
 
 NAN = np.nan

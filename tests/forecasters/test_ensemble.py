@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from sales_forecast.errors import NotEnoughData
-from sales_forecast.forecasters.ensemble import MEMBERS, EnsembleForecaster, FittedEnsemble, stacked
-from sales_forecast.forecasters.naive import LAST_VALUE, SEASONAL_NAIVE
+from sales_forecast.models.ensemble import MEMBERS, EnsembleForecaster, FittedEnsemble, stacked
+from sales_forecast.models.naive import LAST_VALUE, SEASONAL_NAIVE
 from tests.builders import daily_panel, log_growth, panel_of, sample_panel, with_sales
 
 PERIODIC = 100.0 + np.tile(np.arange(52.0), 3)

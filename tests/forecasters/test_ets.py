@@ -9,8 +9,8 @@ import pytest
 from statsmodels.tsa import holtwinters
 
 from sales_forecast.errors import NotEnoughData
-from sales_forecast.features import History
-from sales_forecast.forecasters.ets import ETS, ahead
+from sales_forecast.features.features import History
+from sales_forecast.models.ets import ETS, ahead
 from tests.builders import panel_of, sample_panel, with_sales
 
 PARAMETERS = np.array([[0.3, 0.2, 0.9]])

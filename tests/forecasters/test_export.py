@@ -10,10 +10,10 @@ import onnx
 import onnxruntime
 import pytest
 
-from sales_forecast.features import FEATURE_NAMES
-from sales_forecast.forecasters.export import trees_to_onnx
-from sales_forecast.forecasters.pooled import fit_profile
-from sales_forecast.forecasters.trees import RANDOM_FOREST, XGBOOST, Regressor, training_set
+from sales_forecast.features.features import FEATURE_NAMES
+from sales_forecast.models.export import trees_to_onnx
+from sales_forecast.models.pooled import fit_profile
+from sales_forecast.models.trees import RANDOM_FOREST, XGBOOST, Regressor, training_set
 from tests.builders import one_thread, sample_panel
 
 

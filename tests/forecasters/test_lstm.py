@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from sales_forecast.errors import NotEnoughData
-from sales_forecast.features import History
-from sales_forecast.forecasters.pooled import fit_profile
+from sales_forecast.features.features import History
+from sales_forecast.models.pooled import fit_profile
 from tests.builders import log_growth, panel_of, sample_panel, with_sales
 
 torch = pytest.importorskip("torch", reason="torch is not installed: it is the extra `lstm`")
 
-from sales_forecast.forecasters import lstm  # noqa: E402
-from sales_forecast.forecasters.lstm import LSTM  # noqa: E402
+from sales_forecast.models import lstm  # noqa: E402
+from sales_forecast.models.lstm import LSTM  # noqa: E402
 
 
 def test_what_it_reads_is_the_weeks_up_to_the_origin_against_their_level():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sales_forecast.forecasters.naive import BASELINES, GROWTH, LAST_VALUE, SEASONAL_NAIVE
-from sales_forecast.panel import Array
+from sales_forecast.data.panel import Array
+from sales_forecast.models.naive import BASELINES, GROWTH, LAST_VALUE, SEASONAL_NAIVE
 from tests.builders import panel_of
 
 NAN = np.nan

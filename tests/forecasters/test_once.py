@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sales_forecast.forecasters.once import fit_once, forget, once
+from sales_forecast.models.fit_cache import fit_once, forget, once
 from tests.builders import panel_of
 
 

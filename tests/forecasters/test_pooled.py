@@ -9,9 +9,9 @@ import pytest
 from scipy import optimize, stats
 
 from sales_forecast.errors import NotEnoughData
-from sales_forecast.forecasters import pooled
-from sales_forecast.forecasters.pooled import POOLED, fit_process
-from sales_forecast.gaussian import Hyperparameters, Weeks, observed
+from sales_forecast.features.gaussian import Hyperparameters, Weeks, observed
+from sales_forecast.models import pooled
+from sales_forecast.models.pooled import POOLED, fit_process
 from tests.builders import panel_of, sample_panel, weeks, with_sales
 
 PERIODS = weeks("2010-02-05", 60)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from sales_forecast.errors import NotEnoughData
-from sales_forecast.features import History
-from sales_forecast.forecasters.pooled import fit_profile
-from sales_forecast.forecasters.ridge import RIDGE
-from sales_forecast.forecasters.trees import training_set
+from sales_forecast.features.features import History
+from sales_forecast.models.pooled import fit_profile
+from sales_forecast.models.ridge import RIDGE
+from sales_forecast.models.trees import training_set
 from tests.builders import sample_panel
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sales_forecast.features import History
-from sales_forecast.forecasters.pooled import fit_profile
-from sales_forecast.forecasters.smoothing import forecast, level
+from sales_forecast.features.features import History
+from sales_forecast.models.pooled import fit_profile
+from sales_forecast.models.smoothing import forecast, level
 from tests.builders import log_growth, sample_panel, with_sales
 from tests.forecasters.oracles import best_linear_forecast, statsmodels_fit
 

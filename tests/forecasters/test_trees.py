@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sales_forecast.data.panel import CONDITIONS
 from sales_forecast.errors import NotEnoughData
-from sales_forecast.features import FEATURE_NAMES, History
-from sales_forecast.forecasters.pooled import fit_profile
-from sales_forecast.forecasters.trees import (
+from sales_forecast.features.features import FEATURE_NAMES, History
+from sales_forecast.models.pooled import fit_profile
+from sales_forecast.models.trees import (
     RANDOM_FOREST,
     TREES,
     XGBOOST,
@@ -20,7 +21,6 @@ from sales_forecast.forecasters.trees import (
     training_rows,
     training_set,
 )
-from sales_forecast.panel import CONDITIONS
 from tests.builders import (
     BOOSTED_IF_INSTALLED,
     one_thread,

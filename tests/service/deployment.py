@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sales_forecast.bundle import point, write_bundle
-from sales_forecast.candidate import baseline_candidate
-from sales_forecast.database import SAMPLE, Database
-from sales_forecast.rows import SalesRows
-from sales_forecast.sample import sample_rows
+from sales_forecast.bundles.bundle import point, write_bundle
+from sales_forecast.data.database import SAMPLE, Database
+from sales_forecast.data.rows import SalesRows
+from sales_forecast.data.sample import sample_rows
+from sales_forecast.training.challenger import baseline_candidate
 
 ROOT = Path(__file__).parents[2]
 

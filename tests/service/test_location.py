@@ -6,9 +6,9 @@ from threading import Event
 
 import pytest
 
+from sales_forecast.bundles.location import Folder, locate
+from sales_forecast.bundles.registered import RegisteredModel
 from sales_forecast.errors import BundleRefused, SettingsError
-from sales_forecast.service.location import Folder, locate
-from sales_forecast.service.registered import RegisteredModel
 from sales_forecast.settings import Settings
 
 NEVER = Event()

@@ -9,20 +9,20 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from sales_forecast.bundle import TREES, Bundle
-from sales_forecast.candidate import Candidate, baseline_candidate, model_candidate
+from sales_forecast.bundles.bundle import TREES, Bundle
+from sales_forecast.bundles.manifest import Factors, StoredIntervals
+from sales_forecast.data.panel import CONDITIONS, Panel
+from sales_forecast.data.sample import sample_rows
 from sales_forecast.errors import BundleRefused, InvalidRequest, NotReady, UnknownStore
-from sales_forecast.forecasters.naive import GROWTH
-from sales_forecast.forecasters.pooled import POOLED
-from sales_forecast.manifest import Factors, StoredIntervals
-from sales_forecast.panel import CONDITIONS, Panel
-from sales_forecast.protocols import MANY_STEPS_NAME, ONE_STEP_NAME
-from sales_forecast.sample import sample_rows
-from sales_forecast.service.bounds import Bounds, interval
-from sales_forecast.service.engines import BaselineEngine
-from sales_forecast.service.golden import verify
-from sales_forecast.service.predictor import Predictor
-from sales_forecast.training import evaluate
+from sales_forecast.evaluation.protocols import MANY_STEPS_NAME, ONE_STEP_NAME
+from sales_forecast.models.naive import GROWTH
+from sales_forecast.models.pooled import POOLED
+from sales_forecast.prediction.bounds import Bounds, interval
+from sales_forecast.prediction.conformance import verify
+from sales_forecast.prediction.engines import BaselineEngine
+from sales_forecast.prediction.predictor import Predictor
+from sales_forecast.training.challenger import Candidate, baseline_candidate, model_candidate
+from sales_forecast.training.training import evaluate
 
 USUAL = (0.0, 60.0, 3.0, 200.0, 8.0)
 STORES = ["1", "2", "5", "9", "20", "33"]

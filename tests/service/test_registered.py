@@ -18,12 +18,12 @@ import httpx
 import pytest
 from mlflow.tracking import MlflowClient
 
-from sales_forecast.bundle import read_bundle
+from sales_forecast.bundles.bundle import read_bundle
+from sales_forecast.bundles.registered import RegisteredModel
 from sales_forecast.errors import RegistryError
-from sales_forecast.registry.client import Registry
-from sales_forecast.registry.record import record
 from sales_forecast.service.live import Live
-from sales_forecast.service.registered import RegisteredModel
+from sales_forecast.training.tracking.client import Registry
+from sales_forecast.training.tracking.log import record
 from tests import trained
 from tests.mlflow_server import MlflowServer, free_port
 from tests.service.deployment import ROOT, Deployment
@@ -257,7 +257,7 @@ def test_a_server_that_is_not_what_it_should_be_is_told_in_one_line(
 def test_nothing_of_mlflow_is_needed_to_fetch() -> None:
     code = """
 import sys
-import sales_forecast.service.registered
+import sales_forecast.bundles.registered
 print([name for name in ("mlflow", "pandas", "requests") if name in sys.modules])
 """
     done = subprocess.run(

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from sales_forecast.data.panel import CONDITIONS
 from sales_forecast.errors import DatabaseError
-from sales_forecast.panel import CONDITIONS
 from sales_forecast.service.app import create_app
 from sales_forecast.service.schemas import PredictRequest
 from tests.fakes import FakePredictor, LiveStub

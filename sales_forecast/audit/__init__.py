@@ -1,0 +1,1 @@
+"""Whether anything that is measured knows what came after its cutoff."""

@@ -1,0 +1,1 @@
+"""What a training leaves for the service: form, folder, where it is found."""

@@ -1,0 +1,1 @@
+"""The words and files of command lines."""

@@ -1,0 +1,1 @@
+"""Where work on many series runs."""

@@ -1,0 +1,148 @@
+"""What a cell of a sales file may hold: numbers, flags, days.
+
+Takes the text of cells, gives values or refuses them. Must not guess: a month-first date, a comma
+as decimal sign.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from datetime import date
+from functools import lru_cache
+
+import numpy as np
+
+from sales_forecast.data.files.csv_table import Table
+from sales_forecast.data.panel import DAYS_PER_PERIOD, Array, Days
+
+STORE_NUMBER = "a store number: digits only, at most 9 of them"
+NUMBER = "a finite number such as 1643690.9"
+
+_STORE = re.compile(r"[0-9]{1,9}")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_DAY_FIRST = re.compile(r"([0-9]{2})-([0-9]{2})-([0-9]{4})")
+_ISO = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
+_MISSING = ("", "NA")
+# A mistyped year must not become a panel of a hundred thousand empty weeks.
+_FIRST_YEAR, _LAST_YEAR = 1900, 2099
+
+
+def store(text: str) -> int:
+    """Return a number of up to nine digits. Raises ValueError."""
+    if not _STORE.fullmatch(text):
+        raise ValueError(text)
+    return int(text)
+
+
+def flag(text: str) -> float:
+    """Return 0 or 1. Raises ValueError."""
+    if text not in {"0", "1"}:
+        raise ValueError(text)
+    return float(text)
+
+
+def boolean(text: str) -> float:
+    """Return 1 for TRUE and 0 for FALSE. Raises ValueError."""
+    if text.upper() not in {"TRUE", "FALSE"}:
+        raise ValueError(text)
+    return float(text.upper() == "TRUE")
+
+
+def number(text: str) -> float:
+    """Return a finite number. Raises ValueError."""
+    # Python's own float() also takes `nan`, `inf`, `1_000` and the digits of other scripts.
+    if not _NUMBER.fullmatch(text) or not math.isfinite(value := float(text)):
+        raise ValueError(text)
+    return value
+
+
+def number_or_missing(text: str) -> float:
+    """Return a finite number, or NaN for `NA` and for an empty cell. Raises ValueError."""
+    return math.nan if text in _MISSING else number(text)
+
+
+def text(cell: str) -> str:
+    """Return a text that is not empty. Raises ValueError."""
+    if not cell:
+        raise ValueError(cell)
+    return cell
+
+
+def numbers(table: Table, column: str, *, missing: bool = False) -> Array:
+    """Return float64[n]: the numbers of a column, NaN for a missing one if that may be."""
+    convert, expected = (number_or_missing, f"{NUMBER}, or NA") if missing else (number, NUMBER)
+    return np.array(table.parse(column, convert, expected))
+
+
+def days(table: Table, column: str = "Date") -> Days:
+    """Return datetime64[D][n]: dates of one form."""
+    expected = f"a date of {_FIRST_YEAR}-{_LAST_YEAR} as DD-MM-YYYY (day first) or YYYY-MM-DD"
+    found = np.array(table.parse(column, _day, expected), dtype="datetime64[D]")
+    _refuse_mixed_forms(table, column)
+    return found
+
+
+def weeks(table: Table, column: str = "Date") -> Days:
+    """Return datetime64[D][n]: dates of one form, all on one weekday."""
+    found = days(table, column)
+    _refuse_other_weekdays(table, column, found)
+    return found
+
+
+def refuse_duplicates(
+    table: Table, column: str, series: Sequence[object], periods: Days, *, what: str, unit: str
+) -> None:
+    """Refuse a second row of one series and period.
+
+    `series`: one name a row; `what` and `unit` say what a series and a period are.
+    """
+    first: dict[tuple[object, date], int] = {}
+    keys = list(zip(series, periods.tolist(), strict=True))
+    if repeated := [row for row, key in enumerate(keys) if first.setdefault(key, row) != row]:
+        name, period = keys[repeated[0]]
+        earlier = table.lines[first[name, period]]
+        problem = f"{what} {name} already has the {unit} {period} on line {earlier}"
+        raise table.refusal(repeated, column, problem)
+
+
+def _refuse_mixed_forms(table: Table, column: str) -> None:
+    def form(cell: str) -> str:
+        return "YYYY-MM-DD" if _ISO.fullmatch(cell) else "DD-MM-YYYY"
+
+    cells = table.cells[column]
+    first = form(cells[0])
+    if other := [row for row, cell in enumerate(cells) if form(cell) != first]:
+        cell = cells[other[0]]
+        problem = (
+            f"{cell} is {form(cell)}, but {cells[0]} on line {table.lines[0]} is {first};"
+            " write all dates in one form"
+        )
+        raise table.refusal(other, column, problem)
+
+
+def _refuse_other_weekdays(table: Table, column: str, weeks: Days) -> None:
+    weekdays = weeks.astype(np.int64) % DAYS_PER_PERIOD
+    usual = np.bincount(weekdays).argmax()
+    if (odd := np.flatnonzero(weekdays != usual)).size:
+        regular = np.flatnonzero(weekdays == usual)[0]
+        problem = (
+            f"{table.cells[column][odd[0]]} is a {weeks[odd[0]].item():%A}, but the week on line"
+            f" {table.lines[regular]} ends on a {weeks[regular].item():%A};"
+            " weeks must be whole weeks apart, and dates are read day first"
+        )
+        raise table.refusal(odd.tolist(), column, problem)
+
+
+@lru_cache(maxsize=4096)  # the same weeks return for every store
+def _day(text: str) -> date:
+    if match := _DAY_FIRST.fullmatch(text):
+        day, month, year = map(int, match.groups())
+    elif match := _ISO.fullmatch(text):
+        year, month, day = map(int, match.groups())
+    else:
+        raise ValueError(text)
+    if not _FIRST_YEAR <= year <= _LAST_YEAR:
+        raise ValueError(text)
+    return date(year, month, day)

@@ -1,0 +1,82 @@
+"""Files to sales: the edge where data is checked, once.
+
+Takes a file or folder and its layout, gives a `Panel`, or rows for the database; or raises
+DataRefused with the file, the line, the column and what is wrong there. Must not guess and must
+not know the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from sales_forecast.errors import DataRefused
+from sales_forecast.data.files.daily import StoreDays
+from sales_forecast.data.files.departments import DepartmentWeeks
+from sales_forecast.data.files.own import OwnLayout
+from sales_forecast.data.files.stores import StoreWeeks
+from sales_forecast.data.panel import Panel
+from sales_forecast.data.rows import SalesRows
+
+
+class Layout(Protocol):
+    """A form of files, and how they become sales."""
+
+    def panel(self, path: Path) -> Panel:
+        """Read and validate everything. Raises DataRefused."""
+        ...
+
+
+@runtime_checkable
+class StoreLayout(Layout, Protocol):
+    """A layout from which weekly sales of stores can be read, as the database holds them."""
+
+    def rows(self, path: Path) -> SalesRows:
+        """Read and validate everything, in the order of the file. Raises DataRefused."""
+        ...
+
+
+LAYOUTS: Mapping[str, Layout] = {
+    "stores": StoreWeeks(),
+    "departments": DepartmentWeeks(),
+    "daily": StoreDays(),
+}
+OWN_LAYOUT = ".toml"
+
+
+def read_panel(path: Path, layout: str = "stores") -> Panel:
+    """Read a file or folder of a layout: one of `LAYOUTS`, or a TOML file that describes one.
+
+    Raises DataRefused, naming the place, if anything is not as it should be, if it cannot be
+    read, or if there is no such layout.
+    """
+    return _layout(path, layout).panel(path)
+
+
+def read_sales(path: Path, layout: str = "stores") -> SalesRows:
+    """Read weekly sales of stores, as the database holds them.
+
+    Raises DataRefused as `read_panel` does, and for a layout of other sales.
+    """
+    form = _layout(path, layout)
+    if not isinstance(form, StoreLayout):
+        raise DataRefused(
+            path,
+            f"the database holds weekly sales of stores, and layout {layout} is of others; "
+            f"measure it with: python train.py backtest --layout {layout} --csv {path} ...",
+        )
+    return form.rows(path)
+
+
+def _layout(path: Path, name: str) -> Layout:
+    if name.endswith(OWN_LAYOUT):
+        return OwnLayout.read(Path(name))
+    if name not in LAYOUTS:
+        known = ", ".join(LAYOUTS)
+        raise DataRefused(
+            path,
+            f"there is no layout {name!r}; the known layouts are: {known}, "
+            f"or a file of your own (*{OWN_LAYOUT})",
+        )
+    return LAYOUTS[name]

@@ -1,0 +1,164 @@
+"""One file of one's own, its columns mapped by a small TOML file.
+
+    series = ["shop", "article"]      # together they name a series
+    date = "week_ending"              # one weekday if weekly
+    target = "revenue"                # empty or NA: not known, or yet to come
+    frequency = "weekly"              # or "daily"
+    pooled_by = "article"             # within which series are alike; leave out if all are
+    traits = ["region"]               # what a series is: texts or numbers, one value a series
+    known_in_advance = ["promotion"]  # numbers that are also there for what is yet to come
+    conditions = ["temperature"]      # numbers that are known afterwards
+    holiday = "bank_holiday"          # 0 or 1: scored five times
+    open = "open"                     # 0 or 1, daily only: what sells nothing by plan
+    country = "DE"                    # its public holidays are known in advance, without a column
+
+Only `series`, `date` and `target` must be there. Other columns of the file are not read.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sales_forecast.data.files import cells
+from sales_forecast.data.files.csv_table import Table, read_table
+from sales_forecast.errors import DataRefused
+from sales_forecast.data.files.plans import with_plan
+from sales_forecast.data.panel import CONDITIONS, DAILY, OPEN, WEEKLY, Panel
+from sales_forecast.data.public_holidays import PUBLIC_HOLIDAY, is_known
+
+_HOLIDAY = CONDITIONS[0]
+_Name = Annotated[str, Field(min_length=1)]
+_Names = tuple[_Name, ...]
+
+
+class OwnLayout(BaseModel):
+    """Which column of a file means what."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    series: Annotated[_Names, Field(min_length=1)]
+    date: _Name
+    target: _Name
+    frequency: Literal["weekly", "daily"] = "weekly"
+    pooled_by: _Name | None = None
+    traits: _Names = ()
+    known_in_advance: _Names = ()
+    conditions: _Names = ()
+    holiday: _Name | None = None
+    open: _Name | None = None
+    country: _Name | None = None
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """Read the TOML file. Raises DataRefused."""
+        try:
+            return cls.model_validate(tomllib.loads(file.read_text()))
+        except OSError as error:
+            raise DataRefused(file, f"cannot be read: {error.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise DataRefused(file, f"is not TOML: {error}") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            problem = f"{where}: {first['msg']}" if where else first["msg"]
+            raise DataRefused(file, f"describes no layout: {problem}") from None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        columns = self._columns()
+        if twice := sorted({name for name in columns if columns.count(name) > 1}):
+            raise ValueError(f"column {twice[0]!r} is named twice")
+        if self.pooled_by not in (None, *self.series, *self.traits):
+            raise ValueError(f"pooled_by {self.pooled_by!r} is neither in series nor in traits")
+        if self.open and self.frequency != "daily":
+            raise ValueError("open is for daily sales")
+        if self.country and not is_known(self.country):
+            raise ValueError(f"country {self.country!r} is no code of a known country, such as DE")
+        if self.country and PUBLIC_HOLIDAY in (*self.known_in_advance, *self.conditions):
+            raise ValueError(f"with country, {PUBLIC_HOLIDAY!r} is no name of a column")
+        return self
+
+    def _columns(self) -> tuple[str, ...]:
+        flags = (name for name in (self.holiday, self.open) if name)
+        named = (*self.series, self.date, self.target, *self.traits)
+        return (*named, *self.known_in_advance, *self.conditions, *flags)
+
+    def panel(self, file: Path) -> Panel:
+        """See `layouts.Layout.panel`."""
+        table = read_table(file, self._columns(), others=True)
+        keys = [_key(table, name) for name in self.series]
+        daily = self.frequency == "daily"
+        periods = cells.days(table, self.date) if daily else cells.weeks(table, self.date)
+        names = list(zip(*(key.tolist() for key in keys), strict=True))
+        unit = (DAILY if daily else WEEKLY).unit
+        cells.refuse_duplicates(table, self.date, names, periods, what="series", unit=unit)
+        planned = {name: cells.numbers(table, name, missing=True) for name in self.known_in_advance}
+        observed = {name: cells.numbers(table, name, missing=True) for name in self.conditions}
+        if self.open:
+            planned[OPEN] = np.array(table.parse(self.open, cells.flag, "0 or 1"))
+        if self.holiday:
+            observed[_HOLIDAY] = np.array(table.parse(self.holiday, cells.flag, "0 or 1"))
+        sales = cells.numbers(table, self.target, missing=True)
+        if self.open:
+            sales[planned[OPEN] == 0] = np.nan  # nothing is sold, as planned: nothing to forecast
+        if np.isnan(sales).all():
+            raise DataRefused(file, "no row has sales", column=self.target)
+        conditions = {**planned, **observed}
+        whole = Panel.from_rows(keys, periods, sales, conditions, DAILY if daily else WEEKLY)
+        return replace(
+            with_plan(whole, planned, self.country),
+            traits=self._traits(table, keys, names),
+            pooled_by=self.pooled_by,
+        )
+
+    def _traits(
+        self,
+        table: Table,
+        keys: Sequence[npt.NDArray[np.generic]],
+        names: Sequence[tuple[object, ...]],
+    ) -> dict[str, npt.NDArray[np.generic]]:
+        """Return the traits of each series; its keys are traits too, if there are several."""
+        rows: dict[tuple[object, ...], int] = {}
+        for row, name in enumerate(names):
+            rows.setdefault(name, row)
+        first = [rows[name] for name in sorted(rows)]  # the order of a panel
+        own = {name: key[first] for name, key in zip(self.series, keys, strict=True)}
+        found: dict[str, npt.NDArray[np.generic]] = own if len(keys) > 1 or self.pooled_by else {}
+        for trait in self.traits:
+            values = _trait(table, trait)
+            expected = values[[rows[name] for name in names]]
+            if (other := np.flatnonzero(values != expected)).size:
+                row = int(other[0])
+                named = "-".join(map(str, names[row]))
+                problem = f"series {named} was {expected[row]} before and is {values[row]} here"
+                raise table.refusal(other.tolist(), trait, problem)
+            found[trait] = values[first]
+        return found
+
+
+def _key(table: Table, column: str) -> npt.NDArray[np.generic]:
+    """Return the cells of a column as whole numbers if all are, else as texts."""
+    texts = np.array(table.parse(column, cells.text, "a name or a number"))
+    try:
+        numbers = np.array(table.parse(column, cells.store, "a number"), dtype=np.int64)
+    except DataRefused:
+        return texts
+    # 007 and 7 are two articles.
+    return numbers if (numbers.astype(str) == texts).all() else texts
+
+
+def _trait(table: Table, column: str) -> npt.NDArray[np.generic]:
+    """Return what a series is: numbers if all cells are, some with decimals; else as a key."""
+    if any("." in cell for cell in table.cells[column]):
+        with suppress(DataRefused):
+            return cells.numbers(table, column)
+    return _key(table, column)

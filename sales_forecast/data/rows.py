@@ -1,0 +1,39 @@
+"""Validated sales rows: what files and the sample give, and what the database keeps.
+
+Takes columns of equal length, gives a table that is ordered and can become a `Panel`. Must
+not validate: whoever builds rows has validated them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sales_forecast.data.panel import Array, Days, Panel
+
+
+@dataclass(frozen=True, eq=False)
+class SalesRows:
+    """Long rows, one per store and week, at most one of each.
+
+    Attributes:
+        store: int64[n], store numbers.
+        week: datetime64[D][n], the day that ends the week.
+        sales: float64[n], sales of the whole week.
+        conditions: float64[n] for each name of `panel.CONDITIONS`.
+    """
+
+    store: npt.NDArray[np.int64]
+    week: Days
+    sales: Array
+    conditions: Mapping[str, Array]
+
+    def __len__(self) -> int:
+        return len(self.sales)
+
+    def to_panel(self) -> Panel:
+        """Return the dense form. Raises ValueError as `Panel.from_rows` does."""
+        return Panel.from_rows(self.store, self.week, self.sales, self.conditions)

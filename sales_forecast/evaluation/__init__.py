@@ -1,0 +1,1 @@
+"""What models would have said, and how wrong they would have been."""

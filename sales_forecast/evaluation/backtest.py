@@ -1,0 +1,107 @@
+"""Rolling-origin backtest: what each model would have said, had it been asked then.
+
+Takes a panel and forecasters, gives one long table. At every cutoff a model sees
+`panel.until(cutoff)` and nothing else; what was sold afterwards is joined only when all
+predictions are made. Conditions of the target week are given for a horizon of one week
+only, as a caller of the API gives them; for more steps nobody could know them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from sales_forecast.data.panel import Array, Panel
+from sales_forecast.errors import NotEnoughData
+from sales_forecast.evaluation.protocols import RollingOrigin
+from sales_forecast.models import cold_start
+from sales_forecast.models.base import FittedForecaster, Forecaster
+from sales_forecast.models.fit_cache import fit_once
+
+REFIT_WEEKS = 4
+"""As often as one trains at least: every month."""
+KEY_COLUMNS = ["unique_id", "cutoff", "ds", "step", "y", "holiday"]
+Progress = Callable[[str], None]
+
+
+def backtest(
+    panel: Panel,
+    forecasters: Sequence[Forecaster],
+    split: RollingOrigin,
+    progress: Progress = lambda _: None,
+) -> pd.DataFrame:
+    """Backtest all forecasters on the same windows.
+
+    Returns one row per series, cutoff and step with known sales: `KEY_COLUMNS`, then one
+    column a model. Models are refitted every `REFIT_WEEKS` weeks and always see the history
+    up to the cutoff. Raises NotEnoughData when there are not enough weeks or nothing to judge.
+    """
+    cutoffs = split.cutoffs(panel)
+    windows = []
+    fitted: dict[str, FittedForecaster] = {}
+    refit_at = cutoffs[0]
+    for number, cutoff in enumerate(cutoffs, start=1):
+        history = panel.until(cutoff)
+        if cutoff >= refit_at:
+            for forecaster in forecasters:
+                progress(f"window {number} of {len(cutoffs)}: fitting {forecaster.name}")
+                fitted[forecaster.name] = fit_once(forecaster, history)
+            refit_at = cutoff + np.timedelta64(7 * REFIT_WEEKS, "D")
+        progress(f"window {number} of {len(cutoffs)}: predicting")
+        conditions = _conditions(panel, history, split.horizon) if split.horizon == 1 else None
+        predictions = {
+            name: cold_start.for_all(model.predict(history, split.horizon, conditions), history)
+            for name, model in fitted.items()
+        }
+        windows.append(_window_table(panel, history, split.horizon, predictions))
+    table = pd.concat(windows, ignore_index=True)
+    expected = sum(int(_following(panel, cutoff, split.horizon).sum()) for cutoff in cutoffs)
+    if len(table) != expected:
+        raise AssertionError(f"the backtest has {len(table)} rows, {expected} were to be predicted")
+    # Before anything was sold there is nothing to be judged on: left out for all models.
+    table = table.dropna(subset=[*fitted]).reset_index(drop=True)
+    if table.empty:
+        raise NotEnoughData(
+            f"None of the {expected} {panel.frequency.unit}s in the windows has sales before it."
+        )
+    return table
+
+
+def _following(panel: Panel, cutoff: np.datetime64, horizon: int) -> Array:
+    end = int((panel.periods <= cutoff).sum())
+    return ~np.isnan(panel.y[:, end : end + horizon])
+
+
+def _conditions(panel: Panel, history: Panel, horizon: int) -> Mapping[str, Array]:
+    ahead = slice(history.n_periods, history.n_periods + horizon)
+    return {name: values[:, ahead] for name, values in panel.conditions.items()}
+
+
+def window_keys(history: Panel, horizon: int) -> dict[str, object]:
+    """Return the first columns of a table of what comes after a history: one row a series and step.
+
+    The last known day is the `cutoff`.
+    """
+    return {
+        "unique_id": np.repeat(history.series, horizon),
+        "cutoff": history.periods[-1],
+        "ds": np.tile(history.after(horizon), history.n_series),
+        "step": np.tile(np.arange(1, horizon + 1), history.n_series),
+    }
+
+
+def _window_table(
+    panel: Panel, history: Panel, horizon: int, predictions: Mapping[str, Array]
+) -> pd.DataFrame:
+    end = history.n_periods
+    y = panel.y[:, end : end + horizon]
+    flags = panel.conditions.get("Holiday_Flag", np.zeros_like(panel.y))[:, end : end + horizon]
+    columns: dict[str, object] = {
+        **window_keys(history, horizon),
+        "y": y.ravel(),
+        "holiday": flags.ravel(),
+        **{name: values.ravel() for name, values in predictions.items()},
+    }
+    return pd.DataFrame(columns).dropna(subset=["y"])

@@ -1,0 +1,89 @@
+"""A backtest, or a forecast, as it is handed out: text for the terminal, contents of files.
+
+Takes a panel, a protocol and the table that it gave. Writes and prints nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from sales_forecast.data.panel import DAILY, Panel
+from sales_forecast.evaluation import figures, forecast, report, segments
+from sales_forecast.evaluation.metrics import Scores
+from sales_forecast.evaluation.protocols import RollingOrigin
+from sales_forecast.evaluation.scoring import scores
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """What a backtest of a panel measured: its table, with intervals."""
+
+    panel: Panel
+    split: RollingOrigin
+    table: pd.DataFrame
+
+    @cached_property
+    def _scores(self) -> Mapping[str, Scores]:
+        return scores(self.table, percentages=self.panel.frequency == DAILY)
+
+    @cached_property
+    def _leaders(self) -> tuple[str, ...]:
+        return segments.leaders(self._scores)
+
+    @cached_property
+    def _segments(self) -> tuple[segments.Segment, ...]:
+        return segments.segment_scores(self.panel, self.table)
+
+    def text(self, *, by_segment: bool) -> str:
+        """Return the protocol in a sentence and the scores as Markdown tables."""
+        tables = [report.score_table(self._as_dicts())]
+        if by_segment:
+            tables += [report.segment_table(found, self._leaders) for found in self._segments]
+        said = (*self.panel.notes, self.split.describe(self.panel))
+        return "\n".join(said) + "\n" + "\n\n".join(tables)
+
+    def predictions(self) -> str:
+        """Return every prediction as CSV."""
+        return _csv(self.table.drop(columns="holiday"))
+
+    def summary(self) -> str:
+        """Return the protocol, what data it was, and the scores as JSON."""
+        content = {
+            "protocol": {
+                name: getattr(self.split, name) for name in ("horizon", "windows", "step")
+            },
+            "data_fingerprint": self.panel.fingerprint,
+            "rows": len(self.table),
+            "scores": self._as_dicts(),
+        }
+        return json.dumps(content, indent=1) + "\n"
+
+    def figures(self) -> Mapping[str, bytes]:
+        """Return name of a file -> PNG: errors by step, and in all other segments."""
+        steps = segments.step_scores(self.panel, self.table)
+        others = [found for found in self._segments if found.name != steps.name]
+        return {
+            "steps.png": figures.steps_plot(steps, self._leaders),
+            "segments.png": figures.segments_plot(self._scores, others, self._leaders),
+        }
+
+    def _as_dicts(self) -> dict[str, dict[str, float]]:
+        return {name: score.as_dict() for name, score in self._scores.items()}
+
+
+def forecast_csv(panel: Panel, table: pd.DataFrame) -> str:
+    """Return a table of `judged.forecast` as CSV; `warnings` say what little it stands on."""
+    said = forecast.cautions(panel)
+    return _csv(table.assign(warnings=[said.get(name, "") for name in table["unique_id"]]))
+
+
+def _csv(table: pd.DataFrame) -> str:
+    # The columns are a contract with whoever reads the file, and know 80% alone.
+    wide = [name for name in table.columns if name.endswith(("_lo_95", "_hi_95"))]
+    public = table.drop(columns=wide).assign(cutoff=table["cutoff"].dt.date)
+    return str(public.to_csv(index=False, date_format="%Y-%m-%d"))

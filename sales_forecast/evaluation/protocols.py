@@ -1,0 +1,72 @@
+"""The protocols by which models are judged: which cutoffs, how far ahead.
+
+Takes a panel, gives its cutoffs. Must not know models or scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sales_forecast.data.panel import SEASON_LENGTH, Days, Panel
+from sales_forecast.errors import NotEnoughData
+
+
+@dataclass(frozen=True)
+class RollingOrigin:
+    """`windows` cutoffs, `step` weeks apart, each predicting `horizon` weeks (or days).
+
+    Of the last `windows * step` cutoffs that leave a whole horizon, every `step`-th, oldest
+    first: protocols of equal `windows * step + horizon` start in the same week.
+    """
+
+    horizon: int
+    windows: int
+    step: int
+
+    def __post_init__(self) -> None:
+        for name in ("horizon", "windows", "step"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+    @property
+    def weeks(self) -> int:
+        """The number of weeks from the first cutoff (exclusive) that the protocol needs."""
+        return self.windows * self.step + self.horizon - 1
+
+    def cutoffs(self, panel: Panel) -> Days:
+        """Return the last known week of each window. Raises NotEnoughData with the numbers."""
+        first = panel.n_periods - 1 - self.weeks
+        unit = panel.frequency.unit
+        if first < 0:
+            raise NotEnoughData(
+                f"{self.windows} windows of {self.horizon} {unit}s, {self.step} apart, need more "
+                f"than {self.weeks} {unit}s of sales; there are {panel.n_periods}. "
+                "Reduce `windows`, `step` or `horizon`.",
+                {"weeks": panel.n_periods, "needed": self.weeks + 1},
+            )
+        cutoffs: Days = panel.periods[first : panel.n_periods - self.horizon : self.step]
+        return cutoffs
+
+    def describe(self, panel: Panel) -> str:
+        """Return the protocol in a sentence, with its dates."""
+        cutoffs, unit = self.cutoffs(panel), panel.frequency.unit
+        return (
+            f"{self.horizon} {unit}(s) ahead, {self.windows} windows {self.step} {unit}(s) apart, "
+            f"cutoffs {cutoffs[0]} .. {cutoffs[-1]}, {panel.n_series} series"
+        )
+
+    def within(self, weeks: int) -> RollingOrigin | None:
+        """Return the protocol with as many windows as `weeks` weeks hold; None if not even one."""
+        windows = min(self.windows, (weeks - self.horizon + 1) // self.step)
+        return RollingOrigin(self.horizon, windows, self.step) if windows > 0 else None
+
+
+ONE_STEP = RollingOrigin(horizon=1, windows=39, step=1)
+"""P1: the job of `/predict_sales`."""
+MANY_STEPS = RollingOrigin(horizon=8, windows=8, step=4)
+"""P2: the job of `/forecast_sales`."""
+ONE_STEP_NAME, MANY_STEPS_NAME = "one_step", "many_steps"
+PROTOCOLS: Mapping[str, RollingOrigin] = {ONE_STEP_NAME: ONE_STEP, MANY_STEPS_NAME: MANY_STEPS}
+MIN_WEEKS = SEASON_LENGTH + 13
+"""From so many weeks on models are judged: a year, and a quarter that tells it from another."""

@@ -1,0 +1,183 @@
+"""What stores sell in a week because of its dates, and what the chain and its stores are worth.
+
+Takes a panel, gives the calendar part of log sales of each store for any week, past or future,
+or all that is expected of the weeks ahead. The chain and each store's deviation from it are
+processes of `gaussian`: pooling all stores is what makes two years enough, since a single store
+has seen each holiday twice. Where a trait tells series apart (departments), each pool has
+processes of its own, and its stores are the series in it. numpy only, so that the service can run
+it; `models.pooled` fits it. Must not know models or conditions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from sales_forecast.data.panel import Array, Days, Panel
+from sales_forecast.features.decomposition import Split
+from sales_forecast.features.gaussian import Hyperparameters, Seen, Weeks, calendar_covariance
+
+
+class Profile(Protocol):
+    """The part of log sales that is known in advance."""
+
+    def at(self, series: Sequence[str], periods: Days) -> Array:
+        """Return float64[n_series, n] for series and periods, past or future."""
+        ...
+
+
+class Process(Protocol):
+    """What is expected of log sales, and how sure that is."""
+
+    def ahead(self, history: Panel, horizon: int) -> Array:
+        """Return float64[n_series, horizon]: log sales expected of the weeks after a history.
+
+        NaN for a series of which it knows nothing.
+        """
+        ...
+
+    def spread(self, history: Panel, horizon: int) -> Array:
+        """Return float64[n_series, horizon]: the standard deviation of log sales around `ahead`."""
+        ...
+
+    def calendar(self, panel: Panel) -> Profile:
+        """Return what dates alone make of log sales, as far as a panel tells."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class PooledProcess:
+    """Both processes of a pool, fitted."""
+
+    chain: Hyperparameters
+    store: Hyperparameters
+    pivot: np.datetime64
+    """The day that time is counted from: the last of the weeks it was fitted to."""
+
+    def weeks(self, periods: Days) -> Weeks:
+        """Describe weeks as both processes see them."""
+        return Weeks.of(periods, self.pivot)
+
+    def seen(self, panel: Panel, split: Split) -> Iterator[tuple[Seen, npt.NDArray[np.intp]]]:
+        """Yield each process that has seen its part of a panel, with the stores it stands for."""
+        known = np.flatnonzero(~np.isnan(split.chain))
+        everyone = np.arange(panel.n_series)
+        values = split.chain[known, None]
+        yield Seen.values(self.chain, self.weeks(panel.periods[known]), values), everyone
+        for series, week, noise in split.blocks():
+            values = split.deviations[np.ix_(series, week)].T
+            store = replace(self.store, noise=noise * self.store.noise)
+            yield Seen.values(store, self.weeks(panel.periods[week]), values), series
+
+    def ahead(self, history: Panel, horizon: int) -> Array:
+        """See `Process.ahead`."""
+        split = Split.of(history)
+        asked = self.weeks(history.after(horizon))
+        expected = np.repeat(split.levels[:, None], horizon, axis=1)
+        for seen, series in self.seen(history, split):
+            expected[series] += seen.expected(asked).T
+        expected[np.isnan(split.deviations).all(axis=1)] = np.nan
+        return expected
+
+    def spread(self, history: Panel, horizon: int) -> Array:
+        """See `Process.spread`."""
+        asked = self.weeks(history.after(horizon))
+        variance = np.zeros((history.n_series, horizon))
+        for seen, series in self.seen(history, Split.of(history)):
+            variance[series] += seen.spread(asked) ** 2
+        return np.sqrt(variance)
+
+    def calendar(self, panel: Panel) -> CalendarProfile:
+        """See `Process.calendar`."""
+        n = panel.n_periods
+        chain, stores = np.zeros(n), np.zeros((panel.n_series, n))
+        split = Split.of(panel)
+        (first, _), *others = self.seen(panel, split)
+        chain[~np.isnan(split.chain)] = first.weights[:, 0]
+        for (seen, series), (_, week, _) in zip(others, split.blocks(), strict=True):
+            stores[np.ix_(series, week)] = seen.weights.T
+        named = dict(zip(panel.series, stores, strict=True))
+        return CalendarProfile(self, panel.periods, chain, named)
+
+
+@dataclass(frozen=True, eq=False)
+class CalendarProfile:
+    """What dates alone make of log sales, store by store.
+
+    Attributes:
+        process: what the weights belong to.
+        periods: datetime64[D][n], the weeks that it has seen.
+        chain: float64[n], the weight of each in what is expected of the chain.
+        stores: name -> float64[n], of each in what is expected of a store beside the chain.
+    """
+
+    process: PooledProcess
+    periods: Days
+    chain: Array
+    stores: Mapping[str, Array]
+
+    def at(self, series: Sequence[str], periods: Days) -> Array:
+        """Return float64[n_series, n]: the calendar part of log sales of weeks.
+
+        A store that it does not know has that of the chain.
+        """
+        seen, asked = self.process.weeks(self.periods), self.process.weeks(periods)
+        of_chain = calendar_covariance(self.process.chain, asked, seen) @ self.chain
+        unknown = np.zeros(len(self.periods))
+        weights = np.stack([self.stores.get(name, unknown) for name in series])
+        of_store = calendar_covariance(self.process.store, asked, seen) @ weights.T
+        parts: Array = of_chain + of_store.T
+        return parts
+
+
+@dataclass(frozen=True, eq=False)
+class ProcessByPool:
+    """A process for each pool of a panel."""
+
+    pools: Mapping[str, Process]
+
+    def ahead(self, history: Panel, horizon: int) -> Array:
+        """See `Process.ahead`."""
+        expected = np.full((history.n_series, horizon), np.nan)
+        for process, rows, pool in self._known(history):
+            expected[rows] = process.ahead(pool, horizon)
+        return expected
+
+    def spread(self, history: Panel, horizon: int) -> Array:
+        """See `Process.spread`."""
+        spread = np.full((history.n_series, horizon), np.nan)
+        for process, rows, pool in self._known(history):
+            spread[rows] = process.spread(pool, horizon)
+        return spread
+
+    def calendar(self, panel: Panel) -> ProfileByPool:
+        """See `Process.calendar`."""
+        profiles = [(process.calendar(pool), pool) for process, _, pool in self._known(panel)]
+        return ProfileByPool({name: of for of, pool in profiles for name in pool.series})
+
+    def _known(self, panel: Panel) -> Iterator[tuple[Process, npt.NDArray[np.intp], Panel]]:
+        for label, rows, pool in panel.pools():
+            if label in self.pools:
+                yield self.pools[label], rows, pool
+
+
+@dataclass(frozen=True, eq=False)
+class ProfileByPool:
+    """What dates alone make of log sales, by the profile of the pool of each series."""
+
+    profiles: Mapping[str, Profile]
+
+    def at(self, series: Sequence[str], periods: Days) -> Array:
+        """See `Profile.at`. For a series that it does not know, dates make no difference."""
+        parts = np.zeros((len(series), len(periods)))
+        rows: dict[Profile, list[int]] = {}
+        for row, name in enumerate(series):
+            if name in self.profiles:
+                rows.setdefault(self.profiles[name], []).append(row)
+        for profile, of in rows.items():
+            parts[of] = profile.at([series[row] for row in of], periods)
+        return parts

@@ -1,0 +1,250 @@
+"""What a day is worth knowing for: columns of its date and of what is planned, for a regression.
+
+Takes a panel of days and a range of them, gives float32 columns by series and day. A plan of 0 and
+1 counts by weekday, one of other numbers as its distance from what is usual; `open` by the
+neighbours that are closed against the rule. Must not read sales, nor a plan after the range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from sales_forecast.data.calendar import christmas, easter
+from sales_forecast.data.panel import DAYS_PER_PERIOD, OPEN, Array, Days, Panel
+
+Floats = npt.NDArray[np.float32]
+
+CONTEXT = 8 * DAYS_PER_PERIOD
+"""Days before one that its columns may depend on."""
+_DAYS_PER_YEAR, _DAYS_PER_MONTH = 365.2425, 365.2425 / 12
+_SEASON_ORDERS, _MONTH_ORDERS = 4, 5
+_SUMMER = 180  # until this day of the year the last Christmas is nearer than the next
+_LONG_CLOSURE = 10
+_NEAR_CLOSURE = (3, 14, 42)
+_MOST_UNUSUAL = 3.0
+"""Standard deviations beyond which a planned number counts as no further off."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlanColumn:
+    """What a plan was like in the past that it is judged by.
+
+    Attributes:
+        flag: whether it was 0 or 1 and nothing else.
+        habit: float64[7], its mean by weekday, Monday first.
+        centre, scale: its mean and its standard deviation.
+    """
+
+    flag: bool
+    habit: Array
+    centre: float
+    scale: float
+
+    @classmethod
+    def of(cls, values: Array, weekday: npt.NDArray[np.int64]) -> Self:
+        """Look at float64[n_series, n_days]."""
+        known = values[~np.isnan(values)]
+        centre = float(known.mean()) if len(known) else 0.0
+        by_day = [_mean(values[:, weekday == day].ravel(), 0) for day in range(DAYS_PER_PERIOD)]
+        habit = np.where(np.isnan(by_day), centre, by_day)
+        scale = float(known.std()) if len(known) else 0.0
+        return cls(bool(np.isin(known, (0, 1)).all()), habit, centre, scale or 1.0)
+
+    def filled(self, values: Array, weekday: npt.NDArray[np.int64]) -> Array:
+        """Return float64[n_series, n_days] without NaN; see `Design.plan`."""
+        of_day = _mean(values, 0)
+        usual = np.where(np.isnan(of_day), self.habit[weekday], of_day)
+        return np.where(np.isnan(values), np.round(usual) if self.flag else usual, values)
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """How days become columns, as the past of one panel has it.
+
+    Attributes:
+        first: the day that the plan of a panel begins with.
+        columns: by the names of the plans.
+    """
+
+    first: np.datetime64
+    columns: Mapping[str, PlanColumn]
+
+    @classmethod
+    def of(cls, panel: Panel) -> Self:
+        """Look at all days of a panel, and at no plan beyond them."""
+        weekday = _weekdays(panel.periods)
+        columns = {
+            name: PlanColumn.of(_widened(values, 0, panel.n_periods), weekday)
+            for name, values in panel.plan.items()
+        }
+        return cls(panel.periods[0], columns)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of all columns, in order; those of the date come first, the level before all."""
+        week = self.first + np.arange(DAYS_PER_PERIOD)
+        plan = {name: np.zeros((1, len(week))) for name in self.columns}
+        return (*date_columns(week), *self.plan_columns(week, plan))
+
+    def plan(self, panel: Panel, days: Days) -> dict[str, Array]:
+        """Return what is planned for days in a row, float64[n_series, n] by name.
+
+        A series of which nothing is said does what most do on that day; on a day of which nothing
+        is said, all do what is usual on its weekday.
+        """
+        start, weekday = int((days[0] - self.first).astype(int)), _weekdays(days)
+        return {
+            name: column.filled(_widened(panel.plan[name], start, start + len(days)), weekday)
+            for name, column in self.columns.items()
+        }
+
+    def plan_columns(self, days: Days, plan: Mapping[str, Array]) -> dict[str, Array]:
+        """Return float64[n_series, n] by name: what a plan says, the days around included."""
+        weekday = _weekdays(days)
+        found: dict[str, Array] = {}
+        for name, values in plan.items():
+            column = self.columns[name]
+            if name == OPEN:
+                found |= self._closed(1 - values, weekday)
+            elif column.flag:
+                found[name] = values
+                found |= {f"{name}_{day}": values * (weekday == day) for day in range(1, 7)}
+            else:
+                away = (values - column.centre) / column.scale
+                found[name] = np.clip(away, -_MOST_UNUSUAL, _MOST_UNUSUAL)
+        return found
+
+    def _closed(self, shut: Array, weekday: npt.NDArray[np.int64]) -> dict[str, Array]:
+        """Return what the closed days around a day say: those that break the rule of a week."""
+        rule = np.round(1 - self.columns[OPEN].habit)
+
+        def usual(away: int) -> Array:
+            return np.take(rule, (weekday + away) % DAYS_PER_PERIOD)
+
+        tomorrow, in_two, yesterday, two_ago = (_shift(shut, away) for away in (1, 2, -1, -2))
+        return {
+            "closed_tomorrow": tomorrow * (1 - usual(1)),
+            "open_tomorrow": (1 - tomorrow) * usual(1),
+            "closed_two_ahead": tomorrow * in_two,
+            "closed_in_two": in_two * (1 - tomorrow) * (1 - usual(2)),
+            "closed_yesterday": yesterday * (1 - usual(-1)),
+            "open_yesterday": (1 - yesterday) * usual(-1),
+            "closed_two_behind": yesterday * two_ago,
+            "closed_two_ago": two_ago * (1 - yesterday) * (1 - usual(-2)),
+            **_long_closures(shut),
+        }
+
+    def matrix(self, panel: Panel, days: Days) -> Callable[[slice], Floats]:
+        """Return what gives float32[n_series, n_columns, n] of some series and days in a row.
+
+        For all series at once it would be a quarter of a gigabyte.
+        """
+        dates, plan = date_columns(days), self.plan(panel, days)
+
+        def of(some: slice) -> Floats:
+            columns = dates | self.plan_columns(days, {n: v[some] for n, v in plan.items()})
+            n_series = len(panel.series[some])
+            X = np.empty((n_series, len(self.names), len(days)), np.float32)
+            for position, name in enumerate(self.names):
+                X[:, position] = columns[name]
+            return X
+
+        return of
+
+
+def date_columns(days: Days) -> dict[str, Array]:
+    """Return float64[n] by name: what the dates alone say."""
+    months, years = days.astype("datetime64[M]"), days.astype("datetime64[Y]")
+    of_month = (days - months.astype("datetime64[D]")).astype(float)
+    left = ((months + 1).astype("datetime64[D]") - days).astype(int)
+    of_year = (days - years.astype("datetime64[D]")).astype(float)
+    year = years.astype(np.int64) + 1970
+    weekday = _weekdays(days)
+    to_easter, to_christmas = (
+        (days - np.array([event(one) for one in of.tolist()], days.dtype)).astype(float)
+        for event, of in ((easter, year), (christmas, year - (of_year <= _SUMMER)))
+    )
+    parts: dict[str, Mapping[str, Array]] = {
+        "week": {f"{day}": weekday == day for day in range(1, 7)},
+        "month": _harmonics(of_month / _DAYS_PER_MONTH, _MONTH_ORDERS)
+        | {f"last{day}": left == day for day in (1, 2, 3)}
+        | {f"first{day}": of_month == day for day in (0, 1)},
+        "season": _harmonics(of_year / _DAYS_PER_YEAR, _SEASON_ORDERS),
+        # Bumps instead of a flag a day: a day before Christmas that was a Sunday is not missed.
+        "christmas": _bumps(to_christmas, (-29, -22, -15, -8, -5, -2, -1))
+        | {f"eve{day:+d}": to_christmas == day for day in (-1, 6)}
+        | _bumps(to_christmas, (1, 2, 5, 6))
+        | _bumps(to_christmas, (7, 8, 19)),
+        "easter": _bumps(to_easter, (-14, -8, -4, -3))
+        | {f"day{day:+d}": to_easter == day for day in (-3, -1, 0)}
+        | _bumps(to_easter, (1, 2, 8)),
+        # Where carnival is kept shops shut at noon: it is the coefficients of a series that tell.
+        "carnival": {f"{day}": to_easter == day for day in (-52, -48, -47)},
+    }
+    named = {f"{part}_{k}": v for part, columns in parts.items() for k, v in columns.items()}
+    return {"level": np.ones(len(days))} | named
+
+
+def _bumps(x: Array, knots: tuple[int, ...]) -> dict[str, Array]:
+    """Return a piecewise linear bump for every knot but the first and last, which are 0."""
+    rows = np.eye(len(knots))[1:-1]
+    bumps = zip(knots[1:-1], rows, strict=True)
+    return {f"{knot:+d}": np.interp(x, knots, row) for knot, row in bumps}
+
+
+def _harmonics(x: Array, orders: int) -> dict[str, Array]:
+    angles = {order: 2 * np.pi * order * x for order in range(1, orders + 1)}
+    waves = {"sin": np.sin, "cos": np.cos}
+    return {
+        f"{name}{k}": wave(angle) for k, angle in angles.items() for name, wave in waves.items()
+    }
+
+
+def _weekdays(days: Days) -> npt.NDArray[np.int64]:
+    """Return int64[n], 0 for Monday: the first day that numpy counts from was a Thursday."""
+    weekdays: npt.NDArray[np.int64] = (days.astype(np.int64) + 3) % DAYS_PER_PERIOD
+    return weekdays
+
+
+def _mean(values: Array, axis: int) -> Array:
+    """Return the mean of what is known, NaN where nothing is."""
+    count = (~np.isnan(values)).sum(axis)
+    return np.where(count > 0, np.nansum(values, axis) / np.maximum(count, 1), np.nan)
+
+
+def _widened(values: Array, start: int, stop: int) -> Array:
+    """Return columns start..stop-1, NaN before the first and after the last there is."""
+    inside = values[:, max(start, 0) : max(stop, 0)]
+    before = min(max(-start, 0), stop - start)
+    after = stop - start - before - inside.shape[1]
+    return np.pad(inside, ((0, 0), (before, after)), constant_values=np.nan)
+
+
+def _shift(values: Array, days: int) -> Array:
+    """Return values of `days` later (negative: before); beyond the ends weeks repeat."""
+    longer = np.concatenate([values[:, :7], values, values[:, -7:]], axis=1)
+    return longer[:, 7 + days : 7 + days + values.shape[1]]
+
+
+def _before(flags: Array, days: int) -> Array:
+    """Return how many of the `days` days before each have the flag."""
+    total = np.pad(np.cumsum(flags, axis=1), ((0, 0), (days + 1, 0)))[:, :-1]
+    return total[:, days:] - total[:, :-days]
+
+
+def _long_closures(shut: Array) -> dict[str, Array]:
+    """Return whether a long closure ended, or will begin, within some days of an open day."""
+    found = {}
+    for name, way in {"reopened": 1, "closing": -1}.items():
+        closed = shut[:, ::way]
+        inside = closed * (_before(closed, _LONG_CLOSURE) == _LONG_CLOSURE)
+        for days in _NEAR_CLOSURE:
+            near = (1 - closed) * (_before(inside, days) > 0)
+            found[f"{name}_{days}"] = near[:, ::way]
+    return found

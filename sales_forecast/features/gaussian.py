@@ -1,0 +1,190 @@
+"""A Gaussian process over weeks: what is expected of a week before it comes.
+
+Takes weeks and the hyperparameters of one process, gives covariances and, of values in order,
+what was expected of every week as values became known. numpy only, so that the service can run
+it; `models.pooled` estimates the hyperparameters. Must not know stores or sales.
+
+Source of the algebra: Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006,
+chapters 2 and 4; MacKay, Introduction to Gaussian Processes, 1998, for the periodic kernel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from sales_forecast.data import calendar
+from sales_forecast.data.panel import Array, Days
+
+_DAYS_PER_YEAR = 365.2425
+_MONTH_ORDERS = 5
+_LEVEL = 0.1**2
+"""Variance of the level: values are given without their mean, which two years tell well."""
+_JITTER = 1e-8
+_FURTHEST = 3.0
+"""A value further off than so many standard deviations counts as one that is just so far off."""
+CALENDAR = ("season", "month", "large_events", "small_events")
+"""The components that dates alone make."""
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """Of one process, all positive: variances of log sales, lengths in years.
+
+    The two drifts are Ornstein-Uhlenbeck processes; the season repeats with the date.
+    """
+
+    trend: float
+    fast_drift: float
+    fast_length: float
+    slow_drift: float
+    slow_length: float
+    season: float
+    season_length: float
+    month: float
+    large_events: float
+    small_events: float
+    noise: float
+
+    @classmethod
+    def from_logs(cls, logs: Array) -> Hyperparameters:
+        """Return those whose logarithms are given, in the order of the fields."""
+        return cls(*np.exp(logs).tolist())
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Return their names, in the order of the fields."""
+        return tuple(field.name for field in fields(cls))
+
+    @classmethod
+    def variances(cls) -> tuple[str, ...]:
+        """Return the names of those that are variances."""
+        return tuple(name for name in cls.names() if not name.endswith("_length"))
+
+    def logs(self) -> Array:
+        """Return float64[11], the logarithms in the order of the fields."""
+        return np.log([getattr(self, name) for name in self.names()])
+
+
+@dataclass(frozen=True, eq=False)
+class Weeks:
+    """Weeks as a process sees them.
+
+    Attributes:
+        years: float64[n], since a day that is the same for all.
+        month: float64[n, 2 * orders], harmonics of the day of month.
+        large_events, small_events: float64[n, k], counts of event days.
+    """
+
+    years: Array
+    month: Array
+    large_events: Array
+    small_events: Array
+
+    @classmethod
+    def of(cls, periods: Days, pivot: np.datetime64) -> Weeks:
+        """Describe weeks ending on `periods`, time counted from `pivot`."""
+        days = (periods - pivot).astype("timedelta64[D]").astype(np.float64)
+        return cls(
+            days / _DAYS_PER_YEAR,
+            calendar.month_harmonics(periods, _MONTH_ORDERS),
+            calendar.event_days(periods, calendar.LARGE_EVENTS),
+            calendar.event_days(periods, calendar.SMALL_EVENTS),
+        )
+
+
+def components(of: Hyperparameters, rows: Weeks, columns: Weeks) -> dict[str, Array]:
+    """Return the prior covariance of two sets of weeks, float64[n, m] by name of its variance."""
+    apart = np.abs(rows.years[:, None] - columns.years)
+    turns = (np.sin(np.pi * apart) / of.season_length) ** 2
+    return {
+        "trend": of.trend * np.outer(rows.years, columns.years),
+        "fast_drift": of.fast_drift * np.exp(-apart / of.fast_length),
+        "slow_drift": of.slow_drift * np.exp(-apart / of.slow_length),
+        "season": of.season * np.exp(-2 * turns),
+        "month": of.month * (rows.month @ columns.month.T),
+        "large_events": of.large_events * (rows.large_events @ columns.large_events.T),
+        "small_events": of.small_events * (rows.small_events @ columns.small_events.T),
+    }
+
+
+def calendar_covariance(of: Hyperparameters, rows: Weeks, columns: Weeks) -> Array:
+    """Return float64[n, m]: of the part that dates alone make."""
+    parts = components(of, rows, columns)
+    return np.sum([parts[name] for name in CALENDAR], axis=0)
+
+
+def covariance(of: Hyperparameters, rows: Weeks, columns: Weeks) -> Array:
+    """Return float64[n, m]: of all but what each week has of its own."""
+    return _LEVEL + np.sum(list(components(of, rows, columns).values()), axis=0)
+
+
+def observed(of: Hyperparameters, weeks: Weeks) -> Array:
+    """Return float64[n, n]: the covariance of values, their own noise included."""
+    return covariance(of, weeks, weeks) + (of.noise + _JITTER) * np.eye(len(weeks.years))
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A process that has seen values of some weeks.
+
+    Attributes:
+        of: its hyperparameters.
+        weeks: the n weeks.
+        lower: float64[n, n], the Cholesky factor of their covariance.
+        believed: float64[n, k], the values, those far from all others drawn in; one column a
+            series.
+    """
+
+    of: Hyperparameters
+    weeks: Weeks
+    lower: Array
+    believed: Array
+
+    @classmethod
+    def values(cls, of: Hyperparameters, weeks: Weeks, values: Array) -> Seen:
+        """Let it see values, float64[n, k] without gaps."""
+        both = observed(of, weeks)
+        lower = np.asarray(np.linalg.cholesky(both), dtype=np.float64)
+        return cls(of, weeks, lower, _winsorised(values, _drawn_in_order(values, lower), both))
+
+    @property
+    def weights(self) -> Array:
+        """How the values weigh in what is expected of others, float64[n, k]."""
+        half = np.linalg.solve(self.lower, self.believed)
+        return np.asarray(np.linalg.solve(self.lower.T, half), dtype=np.float64)
+
+    def expected(self, asked: Weeks) -> Array:
+        """Return float64[m, k]: what is expected of other weeks, all values known."""
+        expected: Array = covariance(self.of, asked, self.weeks) @ self.weights
+        return expected
+
+    def spread(self, asked: Weeks) -> Array:
+        """Return float64[m]: the standard deviation of other weeks, their own noise included."""
+        known = np.linalg.solve(self.lower, covariance(self.of, self.weeks, asked))
+        before = np.diag(observed(self.of, asked))
+        return np.sqrt(np.maximum(before - (known**2).sum(axis=0), _JITTER))
+
+
+def _drawn_in_order(values: Array, lower: Array) -> Array:
+    """Return the values, each drawn in to where those before it let one expect it."""
+    surprises = np.zeros_like(values)
+    for week, value in enumerate(values):
+        error = (value - lower[week, :week] @ surprises[:week]) / lower[week, week]
+        surprises[week] = np.clip(error, -_FURTHEST, _FURTHEST)
+    drawn: Array = lower @ surprises
+    return drawn
+
+
+def _winsorised(values: Array, sound: Array, covariance: Array) -> Array:
+    """Return the values, each drawn in to where `sound` ones of all other weeks let one expect it.
+
+    An accident is drawn in to its neighbours, but a lasting change of level, which those after it
+    confirm, is not. Source of the leave-one-out errors: Rasmussen and Williams, section 5.4.2.
+    """
+    inverse = np.linalg.inv(covariance)
+    variance = 1 / np.diag(inverse)[:, None]
+    others_say = sound - variance * (inverse @ sound)
+    furthest = _FURTHEST * np.sqrt(variance)
+    return np.clip(values, others_say - furthest, others_say + furthest)

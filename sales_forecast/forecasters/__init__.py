@@ -1,1 +1,0 @@
-"""Forecasters, all behind the one protocol of `base`."""

@@ -1,1 +1,0 @@
-"""The forms of files that sales come in: one small class each, behind `sources.Layout`."""

@@ -1,0 +1,1 @@
+"""Models, all behind the one protocol of `base`; and what stands behind all of them."""

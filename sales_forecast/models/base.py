@@ -1,0 +1,66 @@
+"""The protocol that every forecaster keeps.
+
+`fit` sees one panel and nothing later. `predict` sees the history at an origin that may be
+later than the one of the fit, so that a model can be refitted less often than it is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from sales_forecast.data.panel import Panel
+from sales_forecast.errors import NotEnoughData
+
+Array = npt.NDArray[np.float64]
+FutureConditions = Mapping[str, Array]
+"""Condition name -> float64[n_series, horizon], for the weeks that are to be predicted."""
+
+
+def weeks_sold(panel: Panel) -> npt.NDArray[np.int64]:
+    """Return int64[n_series]: in how many weeks each series sold something, if on one day."""
+    a_week = panel.frequency.a_week
+    sold = np.pad(panel.y > 0, ((0, 0), (-panel.n_periods % a_week, 0)))
+    weeks: npt.NDArray[np.int64] = sold.reshape(panel.n_series, -1, a_week).any(axis=2).sum(axis=1)
+    return weeks
+
+
+def too_short(panel: Panel, model: str, needed: int) -> NotEnoughData:
+    """Return the error for a panel in which no series has `needed` weeks with sales."""
+    longest = int(weeks_sold(panel).max())
+    return NotEnoughData(
+        f"{model} needs a series with at least {needed} weeks of sales, to learn from yearly "
+        f"change; the longest has {longest}. Load more history.",
+        {"weeks": longest, "needed": needed},
+    )
+
+
+class FittedForecaster(Protocol):
+    """A model that learned from the panel it was fitted on, and from nothing later."""
+
+    def predict(
+        self, history: Panel, horizon: int, conditions: FutureConditions | None = None
+    ) -> Array:
+        """Predict the `horizon` weeks after the last one of `history`.
+
+        `conditions`: what the caller knows of those weeks; without them the model uses what
+        can be known at the origin. Returns float64[n_series, horizon], in units of sales,
+        NaN for a series of which `history` holds nothing.
+        """
+        ...
+
+
+class Forecaster(Protocol):
+    """A recipe: a name and how to fit."""
+
+    @property
+    def name(self) -> str:
+        """The column of this model in every table."""
+        ...
+
+    def fit(self, panel: Panel) -> FittedForecaster:
+        """Learn from all of `panel`. Raises NotEnoughData with the numbers."""
+        ...

@@ -1,0 +1,161 @@
+"""Intervals of 80% and 95% from residuals: how far off forecasts of the same step have been.
+
+Takes the relative errors of past forecasts, gives two factors per step that a prediction is
+multiplied with. Series are grouped by size, because small ones stray further: the shape of the
+errors is measured on all of them, its width in each group. Knows no model: what was measured is
+what is promised.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sales_forecast.data.panel import Array
+
+Names = Sequence[str] | npt.NDArray[np.object_]
+LEVELS = (80, 95)
+"""Percent of sales that an interval is to hold."""
+SIZES = ("smallest third", "middle third", "largest third")
+NEW = "nothing known"
+"""The name under which series go of which nothing was known: they are like no others."""
+YOUNG = "less than a year known"
+"""The name under which series of little history go, all together: they stray by far the most,
+whatever their size. As long as too little was measured of them, nothing is promised of them."""
+_TAIL_RESIDUALS = 2
+"""Fewer beyond an end say nothing about where it is."""
+
+
+def min_residuals(level: int) -> int:
+    """Return how many residuals an interval needs: 30 for 80%, 80 for 95%."""
+    return max(30, math.ceil(_TAIL_RESIDUALS * 200 / (100 - level)))
+
+
+@dataclass(frozen=True, eq=False)
+class IntervalFactors:
+    """Factors of the lower and upper end for the steps 1..n; never narrower at a later step."""
+
+    lower: Array
+    upper: Array
+
+    def at(self, step: int) -> tuple[float, float]:
+        """Return the two factors of a step.
+
+        Beyond the last step that was measured the interval widens with the root of the step,
+        as a random walk's does.
+        """
+        measured = len(self.lower)
+        last = min(step, measured) - 1
+        widening = math.sqrt(max(step, measured) / measured)
+        lower = float(self.lower[last]) ** widening
+        upper = float(self.upper[last]) ** widening
+        return lower, upper
+
+
+def interval_factors(
+    step: npt.NDArray[np.int64], ratio: Array, horizon: int, level: int
+) -> IntervalFactors:
+    """Return the factors for steps 1..horizon from residuals of forecasts.
+
+    `step`: int64[n], `ratio`: float64[n], sales over prediction. A step takes the residuals of
+    all steps up to it: its own are those of a few windows, and the widest of many small samples
+    would be too wide. NaN where they are fewer than `min_residuals`.
+    """
+    lower = np.full(horizon, np.nan)
+    upper = np.full(horizon, np.nan)
+    tail = (1 - level / 100) / 2
+    for position in range(horizon):
+        chosen = ratio[step <= position + 1]
+        if len(chosen) >= min_residuals(level):
+            lower[position], upper[position] = np.quantile(chosen, (tail, 1 - tail))
+    # The prediction itself lies inside, and more steps never mean more certainty.
+    return IntervalFactors(
+        np.fmin.accumulate(np.clip(lower, 0.0, 1.0)), np.fmax.accumulate(np.maximum(upper, 1.0))
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Intervals:
+    """What was measured of the errors of one model.
+
+    Attributes:
+        factors: level -> factors of a series that strays as far as most do.
+        widths: series -> how far those of its size stray, 1 being what most do.
+    """
+
+    factors: Mapping[int, IntervalFactors]
+    widths: Mapping[str, float]
+
+    @classmethod
+    def none(cls) -> Intervals:
+        """Return what is known where nothing was measured."""
+        unknown = IntervalFactors(np.array([np.nan]), np.array([np.nan]))
+        return cls(dict.fromkeys(LEVELS, unknown), {})
+
+    @classmethod
+    def measured(
+        cls,
+        series: Names,
+        step: npt.NDArray[np.int64],
+        y: Array,
+        prediction: Array,
+        horizon: int,
+    ) -> Intervals:
+        """Measure them on forecasts whose weeks are known: `y` and `prediction`, float64[n].
+
+        Series called `YOUNG` have a width of their own beside those of the `SIZES`.
+        """
+        sound = prediction > 0
+        names, rows = np.unique(np.asarray(series)[sound], return_inverse=True)
+        ratio = np.maximum(y[sound] / prediction[sound], 0.0)
+        kinds = np.where(names == YOUNG, len(SIZES), size_thirds(rows, y[sound]))
+        widths = _widths(rows, kinds, ratio)
+        standard = 1 + (ratio - 1) / widths[rows]
+        of_name = dict(zip(names.tolist(), widths.tolist(), strict=True))
+        if np.count_nonzero(names[rows] == YOUNG) < min_residuals(LEVELS[0]):
+            of_name.pop(YOUNG, None)
+        return cls(
+            {level: interval_factors(step[sound], standard, horizon, level) for level in LEVELS},
+            of_name,
+        )
+
+    def of(self, level: int, series: Names, step: npt.NDArray[np.int64]) -> tuple[Array, Array]:
+        """Return both factors, float64[n] each, of n series and steps; no lower one is below 0.
+
+        NaN where too little was measured.
+        """
+        steps, back = np.unique(step, return_inverse=True)
+        lower, upper = np.array([self.factors[level].at(int(one)) for one in steps])[back].T
+        usual = {YOUNG: np.nan}
+        width = np.array([self.widths.get(name, usual.get(name, 1.0)) for name in series])
+        return np.maximum(1 - width * (1 - lower), 0.0), 1 + width * (upper - 1)
+
+
+def size_thirds(rows: npt.NDArray[np.intp], y: Array) -> npt.NDArray[np.intp]:
+    """Return intp[n_series]: which of `SIZES` each series has, by its mean sales.
+
+    `rows`: intp[n], the number of the series that sold `y`, float64[n]; each number occurs.
+    """
+    mean = np.bincount(rows, y) / np.bincount(rows)
+    rank = np.argsort(np.argsort(mean, kind="stable"))
+    thirds: npt.NDArray[np.intp] = rank * len(SIZES) // len(rank) if len(rank) else rank
+    return thirds
+
+
+def _widths(rows: npt.NDArray[np.intp], kinds: npt.NDArray[np.intp], ratio: Array) -> Array:
+    """Return float64[n_series]: the typical error of the kind of series that one belongs to.
+
+    1 is that of all; a kind of too few residuals is taken for 1.
+    """
+    widths = np.ones(len(kinds))
+    off = np.abs(ratio - 1)
+    typical = float(np.median(off)) if len(off) else 0.0
+    for kind in np.unique(kinds):
+        own = off[kinds[rows] == kind]
+        if typical > 0 and len(own) >= min_residuals(LEVELS[0]) and np.median(own) > 0:
+            widths[kinds == kind] = np.median(own) / typical
+    return widths

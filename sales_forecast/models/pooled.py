@@ -1,0 +1,182 @@
+"""The pooled Gaussian process: the chain's log sales, and each store's deviation from them.
+
+Takes panels, gives sales. The stores share one set of hyperparameters, because two years of one
+store say too little; they maximise the marginal likelihood under a weak prior. No conditions:
+within a store they say hardly anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import linalg, optimize, stats
+from threadpoolctl import threadpool_limits
+
+from sales_forecast.data.panel import DAILY, SEASON_LENGTH, Array, Panel
+from sales_forecast.features.calendar_effects import PooledProcess, Process, ProcessByPool, Profile
+from sales_forecast.features.decomposition import Split
+from sales_forecast.features.gaussian import Hyperparameters, Weeks, components, observed
+from sales_forecast.models.base import FutureConditions, too_short, weeks_sold
+from sales_forecast.models.fit_cache import once
+from sales_forecast.models.regression import fit_days
+
+# Where the search starts and what it is drawn to: standard deviations of log sales, and years.
+# From what retail is like: a holiday moves a week by some tens of percent, a month by some percent.
+_CHAIN = Hyperparameters(
+    trend=0.01**2, fast_drift=0.02**2, fast_length=0.05, slow_drift=0.03**2, slow_length=1.0,
+    season=0.1**2, season_length=0.7, month=0.02**2, large_events=0.05**2, small_events=0.02**2,
+    noise=0.01**2,
+)  # fmt: skip
+_STORE = Hyperparameters(
+    trend=0.05**2, fast_drift=0.03**2, fast_length=0.05, slow_drift=0.06**2, slow_length=1.0,
+    season=0.06**2, season_length=0.7, month=0.01**2, large_events=0.02**2, small_events=0.01**2,
+    noise=0.02**2,
+)  # fmt: skip
+_CHAIN_SPREAD, _STORE_SPREAD = 0.2, 0.15
+"""Standard deviations of log sales up to which that holds as it stands."""
+_PRIOR_SPREAD = 0.7
+"""The standard deviation of the logarithm of each."""
+_MOST_STEPS = 60
+_MOST_GROUPS = 4
+_NOWHERE = 1e12
+"""Worse than anything: a search that leaps there steps back."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Scatter:
+    """Series that are known in the same weeks: all that the likelihood needs of them."""
+
+    weeks: Weeks
+    products: Array
+    """float64[n, n]: the sum over series of values times values."""
+    n_series: int
+
+
+@once
+def fit_process(panel: Panel) -> Process:
+    """Estimate what is expected of every pool from all of a panel: weeks or days."""
+    fit = fit_days if panel.frequency == DAILY else _fit_pool
+    with threadpool_limits(limits=1):  # small matrices: on busy cores threads cost tenfold
+        if panel.pooled_by is None:
+            return fit(panel)
+        pools = panel.pools()
+        return ProcessByPool({name: fit(pool) for name, _, pool in pools if _sells(pool)})
+
+
+def _sells(pool: Panel) -> bool:
+    return bool((pool.y > 0).any())
+
+
+def _fit_pool(panel: Panel) -> PooledProcess:
+    pivot = panel.periods[-1]
+    split = Split.of(panel)
+    known = ~np.isnan(split.chain)
+    chain = split.chain[known]
+    # The largest groups of smooth stores tell what all are like.
+    smooth = [(series, week) for series, week, noise in split.alike() if noise == 1]
+    telling = sorted(smooth, key=lambda alike: -len(alike[0]) * len(alike[1]))[:_MOST_GROUPS]
+    alike = [
+        _Scatter(Weeks.of(panel.periods[week], pivot), values.T @ values, len(values))
+        for series, week in telling
+        for values in [split.deviations[np.ix_(series, week)]]
+    ]
+    weeks = Weeks.of(panel.periods[known], pivot)
+    of_chain = _fit(_CHAIN, _CHAIN_SPREAD, [_Scatter(weeks, np.outer(chain, chain), 1)])
+    return PooledProcess(of_chain, _fit(_STORE, _STORE_SPREAD, alike), pivot)
+
+
+@once
+def fit_profile(panel: Panel) -> Profile:
+    """Return the calendar part of log sales, as far as a panel tells."""
+    return fit_process(panel).calendar(panel)
+
+
+def _fit(prior: Hyperparameters, spread: float, scatters: Sequence[_Scatter]) -> Hyperparameters:
+    """Return the hyperparameters of highest posterior density.
+
+    `prior`: what values of a standard deviation of up to `spread` are like; of those that vary
+    more, the variances are expected to be larger alike.
+    """
+    total = sum(np.trace(scatter.products) for scatter in scatters)
+    count = sum(scatter.n_series * len(scatter.products) for scatter in scatters)
+    larger = max(1.0, total / count / spread**2) if count else 1.0
+    scaled = {name: larger * getattr(prior, name) for name in Hyperparameters.variances()}
+    middle = replace(prior, **scaled).logs()
+
+    def loss(logs: Array) -> tuple[float, Array]:
+        away = (logs - middle) / _PRIOR_SPREAD
+        value, slope = 0.5 * float(away @ away), away / _PRIOR_SPREAD
+        try:
+            for scatter in scatters:
+                misfit, its_slope = _misfit(Hyperparameters.from_logs(logs), scatter)
+                value, slope = value + misfit, slope + its_slope
+        except (np.linalg.LinAlgError, ValueError):  # no covariance in so many digits
+            return _NOWHERE, np.zeros_like(logs)
+        return value, slope
+
+    options = {"maxiter": _MOST_STEPS}
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = optimize.minimize(loss, middle, jac=True, method="L-BFGS-B", options=options)
+    return Hyperparameters.from_logs(found.x)
+
+
+def _misfit(of: Hyperparameters, scatter: _Scatter) -> tuple[float, Array]:
+    """Return minus the log likelihood, but for a constant, and its slope in the logarithms."""
+    n = len(scatter.products)
+    lower = np.linalg.cholesky(observed(of, scatter.weeks))
+    inverse = linalg.cho_solve((lower, True), np.eye(n))
+    log_det = 2 * np.log(np.diag(lower)).sum()
+    value = 0.5 * ((inverse * scatter.products).sum() + scatter.n_series * log_det)
+    outer = 0.5 * (scatter.n_series * inverse - inverse @ scatter.products @ inverse)
+    parts = components(of, scatter.weeks, scatter.weeks)
+    apart = np.abs(scatter.weeks.years[:, None] - scatter.weeks.years)
+    turns = (np.sin(np.pi * apart) / of.season_length) ** 2
+    slopes = {
+        **parts,
+        "fast_length": parts["fast_drift"] * apart / of.fast_length,
+        "slow_length": parts["slow_drift"] * apart / of.slow_length,
+        "season_length": parts["season"] * 4 * turns,
+        "noise": of.noise * np.eye(n),
+    }
+    return float(value), np.array([(outer * slopes[name]).sum() for name in of.names()])
+
+
+@dataclass(frozen=True, eq=False)
+class FittedPooled:
+    """Both processes of every pool, fitted."""
+
+    process: Process
+
+    def predict(
+        self, history: Panel, horizon: int, conditions: FutureConditions | None = None
+    ) -> Array:
+        """See `base.FittedForecaster.predict`. Conditions are not used."""
+        del conditions
+        return np.exp(self.process.ahead(history, horizon))
+
+    def intervals(self, history: Panel, horizon: int, level: int) -> tuple[Array, Array]:
+        """Return both ends of what the process itself believes, float64[n_series, horizon] each.
+
+        `level`: percent of sales between them, by the normal distribution of log sales.
+        """
+        expected = self.process.ahead(history, horizon)
+        reach = stats.norm.ppf(0.5 + level / 200) * self.process.spread(history, horizon)
+        return np.exp(expected - reach), np.exp(expected + reach)
+
+
+@dataclass(frozen=True)
+class PooledForecaster:
+    """A Gaussian process for the chain and one for each store's deviation from it."""
+
+    name: str = "pooled"
+
+    def fit(self, panel: Panel) -> FittedPooled:
+        """Estimate the hyperparameters. Raises NotEnoughData where no store has a year."""
+        if not (weeks_sold(panel) >= SEASON_LENGTH).any():
+            raise too_short(panel, "The pooled process", SEASON_LENGTH)
+        return FittedPooled(fit_process(panel))
+
+
+POOLED = PooledForecaster()

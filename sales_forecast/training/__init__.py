@@ -1,0 +1,1 @@
+"""From a panel to a champion."""

@@ -1,0 +1,118 @@
+"""Names and bundles: which version an alias means, and where its files are.
+
+Takes names and aliases, gives versions and bundle folders. Every failure of MLflow leaves
+here as RegistryError, and nothing that MLflow remarks reaches the terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from sales_forecast.bundles.bundle import MANIFEST
+from sales_forecast.errors import RegistryError, SalesForecastError
+
+EXPERIMENT = "sales-forecasting"
+BUNDLE_MODEL = "Sales-Forecasting"
+_RETRIES = 2
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Keep MLflow's remarks off the terminal, and turn its failures into ours."""
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    except SalesForecastError:
+        raise
+    except Exception as error:  # MLflow lets through what the libraries below it raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise RegistryError(
+            f"MLflow: {reason.rstrip('.')}. Check MLFLOW_TRACKING_URI and that the server answers,"
+            " then run the command again."
+        ) from error
+
+
+class Registry:
+    """One MLflow tracking server or local database."""
+
+    def __init__(self, tracking_uri: str, var_dir: Path) -> None:
+        self._local = not tracking_uri.startswith("http")
+        self._var_dir = var_dir
+        with quietly():
+            if self._local:
+                var_dir.mkdir(parents=True, exist_ok=True)
+            # A server that is down is to be noticed in seconds; MLflow's own patience is minutes.
+            if not MLFLOW_HTTP_REQUEST_MAX_RETRIES.is_set():  # type: ignore[no-untyped-call]
+                MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(_RETRIES)  # type: ignore[no-untyped-call]
+            mlflow.set_tracking_uri(tracking_uri)
+            self._client = MlflowClient()
+
+    def fetch(self, name: str, alias: str) -> Path | None:
+        """Return a local folder with the bundle that an alias names; None if it names none."""
+        with quietly():
+            try:
+                found = self._client.get_model_version_by_alias(name, alias)
+            except MlflowException as error:
+                if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    return None
+                raise
+            cache = self._var_dir / "registry" / name
+            # With the run, because another registry has a version of the same number.
+            folder = cache / f"{found.version}-{found.run_id}"
+            if not folder.exists():
+                cache.mkdir(parents=True, exist_ok=True)
+                aside = Path(tempfile.mkdtemp(prefix=".fetching-", dir=cache))
+                try:
+                    got = mlflow.artifacts.download_artifacts(
+                        f"models:/{name}/{found.version}", dst_path=str(aside)
+                    )
+                    manifest = next(Path(got).rglob(MANIFEST), None)
+                    if manifest is None:
+                        raise RegistryError(f"models:/{name}@{alias} is no bundle: no {MANIFEST}.")
+                    try:
+                        manifest.parent.rename(folder)
+                    except OSError:
+                        if not folder.exists():  # else another process was quicker
+                            raise
+                finally:
+                    shutil.rmtree(aside, ignore_errors=True)
+            return folder
+
+    def point(self, alias: str, version: str) -> None:
+        """Let an alias name a version of the bundle."""
+        with quietly():
+            self._client.set_registered_model_alias(BUNDLE_MODEL, alias, version)
+
+    def experiment(self) -> str:
+        """Return the id of our experiment; it is created at the first call."""
+        found = self._client.get_experiment_by_name(EXPERIMENT)
+        if found is not None:
+            return str(found.experiment_id)
+        place = (self._var_dir / "mlartifacts").resolve().as_uri() if self._local else None
+        return str(self._client.create_experiment(EXPERIMENT, artifact_location=place))
+
+    def register_bundle(self, run_id: str) -> str:
+        """Register the `bundle` artifacts of a run; return the new version, without alias."""
+        with contextlib.suppress(MlflowException):  # it exists from the second training on
+            self._client.create_registered_model(BUNDLE_MODEL)
+        source = f"{self._client.get_run(run_id).info.artifact_uri}/bundle"
+        return str(self._client.create_model_version(BUNDLE_MODEL, source, run_id).version)

@@ -1,0 +1,1 @@
+"""Hyperparameters, searched on weeks before the reported ones."""
