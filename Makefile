@@ -56,4 +56,4 @@ lock: setup ## resolve pyproject.toml anew; the images' locks keep the versions 
 	$(COMPILE) --upgrade --constraints requirements/dev.txt --output-file requirements/serve.txt
 
 clean: ## forget the environment and everything made here
-	rm -rf $(VENV) var .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) var .coverage* .import_linter_cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -3,7 +3,8 @@
 Takes a URL and questions, gives the service's answers as plain Python values. Tries again, a
 bounded number of times and ever more slowly, only where another try can help: nothing
 listens, the connection broke, or the service is not ready yet. Must not validate: the service
-does, and its words reach the caller.
+does, and its words reach the caller. One file, however long: it is copied to where questions are
+asked.
 """
 
 from __future__ import annotations
@@ -106,18 +107,32 @@ class SalesForecastClient:
             "CPI": cpi,
             "Unemployment": unemployment,
         }
-        answer: dict[str, Any] = self._ask("POST", "/predict_sales", body)
+        return self.predict(body)
+
+    def predict(self, question: Mapping[str, object]) -> dict[str, Any]:
+        """Predict one series of any panel: its keys, the date and covariates by their columns."""
+        answer: dict[str, Any] = self._ask("POST", "/predict_sales", dict(question))
         return answer
 
     def forecast_sales(
         self, store_id: int, steps: int, model: str | None = None, level: int | None = None
     ) -> list[dict[str, Any]]:
-        """Forecast the `steps` weeks after the last known one.
+        """Forecast the `steps` weeks after the last known one; see `forecast`."""
+        return self.forecast({"store_id": store_id}, steps, model, level)
 
-        `model` is "arima" or "best", `level` of the interval 80 or 95 percent; by default the
-        former of each.
+    def forecast(
+        self,
+        series: Mapping[str, object],
+        steps: int,
+        model: str | None = None,
+        level: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Forecast one series of any panel, `{"store_id": 1, "dept_id": 3}` say.
+
+        `model` is "arima" or "best", `level` of the interval 80 or 95 percent; without them the
+        service answers with what is usual for its panel, and 80.
         """
-        body = {"store_id": store_id, "steps": steps}
+        body = {**series, "steps": steps}
         asked = {"model": model, "level": level}
         query = {name: str(value) for name, value in asked.items() if value is not None}
         weeks: list[dict[str, Any]] = self._ask("POST", "/forecast_sales", body, query)
@@ -137,6 +152,17 @@ class SalesForecastClient:
         """Return the version, training window and scores of the model."""
         answer: dict[str, Any] = self._ask("GET", "/model")
         return answer
+
+    def examples(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return a question for each of both endpoints, about the panel that is loaded."""
+        if self.model().get("layout", "stores") == "stores":
+            return _STORE_WEEK, {"store_id": 1, "steps": 5}
+        paths = self._ask("GET", "/openapi.json")["paths"]
+        bodies = (
+            paths[path]["post"]["requestBody"]["content"]["application/json"]["example"]
+            for path in ("/predict_sales", "/forecast_sales")
+        )
+        return next(bodies), next(bodies)
 
     def _ask(
         self, method: str, path: str, body: object = None, query: Mapping[str, str] | None = None
@@ -182,16 +208,27 @@ def _content(response: httpx.Response) -> Any:
         raise ClientError("strange_answer", message, status=response.status_code) from None
 
 
-_EXAMPLE_PREDICTION: dict[str, Any] = {
-    "store": 1,
-    "date": "03-11-2012",
-    "holiday_flag": 0,
-    "temperature": 75.5,
-    "fuel_price": 3.45,
-    "cpi": 238.2,
-    "unemployment": 5.8,
+_STORE_WEEK: dict[str, Any] = {
+    "Store": 1,
+    "Date": "03-11-2012",
+    "Holiday_Flag": 0,
+    "Temperature": 75.5,
+    "Fuel_Price": 3.45,
+    "CPI": 238.2,
+    "Unemployment": 5.8,
 }
-_EXAMPLE_FORECAST: dict[str, Any] = {"store": 1, "steps": 5}
+
+
+def _pair(text: str) -> tuple[str, object]:
+    """Read NAME=VALUE: a number where it is one, else a text; `"7"` with its quotes is a text."""
+    name, given, value = text.partition("=")
+    if not name or not given:
+        raise argparse.ArgumentTypeError(f"{text} is not of the form NAME=VALUE")
+    try:
+        read = json.loads(value)
+    except ValueError:
+        read = value
+    return name, read if isinstance(read, int | float | str) else value
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -202,34 +239,55 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--url", default=DEFAULT_URL, help="where the service is")
     parser.add_argument("--api-key", help="instead of the setting API_KEY")
     commands = parser.add_subparsers(dest="command")
-    predict = commands.add_parser("predict", help="one store and week under given conditions")
+    predict = commands.add_parser("predict", help="one series and week under given conditions")
     forecast = commands.add_parser("forecast", help="the weeks after the last known one")
-    for command, example in ((predict, _EXAMPLE_PREDICTION), (forecast, _EXAMPLE_FORECAST)):
-        for name, value in example.items():
-            flag = f"--{name.replace('_', '-')}"
-            command.add_argument(flag, type=type(value), required=True, help=f"such as {value}")
     unset = argparse.SUPPRESS
-    forecast.add_argument("--model", default=unset, help="arima (the default) or best")
+    for command, example in ((predict, "Store=1"), (forecast, "store_id=1")):
+        command.add_argument(
+            "--key",
+            type=_pair,
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help=f"a field of the question, {example} say; once for each",
+        )
+        command.add_argument("--store", type=int, default=unset, help=f"short for --key {example}")
+    for name, value in _STORE_WEEK.items():
+        if name != "Store":
+            flag = f"--{name.lower().replace('_', '-')}"
+            predict.add_argument(
+                flag, dest=name, type=type(value), default=unset, help=f"such as {value}"
+            )
+    forecast.add_argument("--steps", type=int, required=True, help="such as 5")
+    forecast.add_argument("--model", default=unset, help="arima or best")
     forecast.add_argument("--level", default=unset, type=int, help="80 (the default) or 95 percent")
     return parser
 
 
+def _question(chosen: Mapping[str, Any], store: str) -> dict[str, Any]:
+    """Return the fields of a question, those that were given as `--key` first."""
+    others = {name: value for name, value in chosen.items() if name not in {"key", "store"}}
+    named = {store: chosen["store"]} if "store" in chosen else {}
+    return {**named, **dict(chosen["key"]), **others}
+
+
 def _predict(client: SalesForecastClient, question: Mapping[str, Any]) -> None:
-    answer = client.predict_sales(**question)
+    answer = client.predict(question)
     print(f"predict_sales  {json.dumps(question)}")
     print(json.dumps(answer, indent=2))
 
 
 def _forecast(client: SalesForecastClient, question: Mapping[str, Any]) -> None:
-    weeks = client.forecast_sales(
-        question["store"], question["steps"], question.get("model"), question.get("level")
+    series = {k: v for k, v in question.items() if k not in {"steps", "model", "level"}}
+    periods = client.forecast(
+        series, question["steps"], question.get("model"), question.get("level")
     )
     print(f"forecast_sales  {json.dumps(question)}")
     print(f"{'Date':<12}{'Sales':>16}{'lower':>16}{'upper':>16}")
-    for week in weeks:
-        numbers = (week["Sales"], week["lower"], week["upper"])
+    for period in periods:
+        numbers = (period["Sales"], period["lower"], period["upper"])
         cells = "".join(f"{'-' if number is None else f'{number:,.2f}':>16}" for number in numbers)
-        print(f"{week['Date']:<12}{cells}")
+        print(f"{period['Date']:<12}{cells}")
 
 
 def main(arguments: Sequence[str] | None = None, **options: Any) -> int:
@@ -237,16 +295,23 @@ def main(arguments: Sequence[str] | None = None, **options: Any) -> int:
 
     `options` are further ones of `SalesForecastClient`.
     """
-    chosen = vars(_parser().parse_args(arguments))
+    parser = _parser()
+    chosen = vars(parser.parse_args(arguments))
+    if chosen["command"] and not (chosen["key"] or "store" in chosen):
+        parser.error(f"{chosen['command']} needs to know of what: --store 1, or --key NAME=VALUE")
     url, api_key, command = chosen.pop("url"), chosen.pop("api_key"), chosen.pop("command")
     try:
         if api_key is None and (secret := load_settings().api_key):
             api_key = secret.get_secret_value()
         with SalesForecastClient(url, api_key, **options) as client:
-            if command in {None, "predict"}:
-                _predict(client, chosen or _EXAMPLE_PREDICTION)
-            if command in {None, "forecast"}:
-                _forecast(client, chosen or _EXAMPLE_FORECAST)
+            if command == "predict":
+                _predict(client, _question(chosen, "Store"))
+            elif command == "forecast":
+                _forecast(client, _question(chosen, "store_id"))
+            else:
+                week, ahead = client.examples()
+                _predict(client, week)
+                _forecast(client, ahead)
     except (ClientError, SalesForecastError) as error:
         print(f"client.py: {error.message}", file=sys.stderr)
         return 1

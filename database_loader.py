@@ -1,4 +1,7 @@
-"""Load sales into the database: `python database_loader.py [--csv FILE] [--layout NAME]`.
+"""Load sales into the database: `python database_loader.py [--csv PATH] [--layout NAME]`.
+
+A layout is `stores`, `departments`, `daily`, or a file that describes one's own; the database keeps
+the panel as it is. `--sum-to-stores` adds departments up to weekly stores.
 
 Exit codes: 0 loaded (or nothing to do); 1 refused, in one line, with nothing written; 2 wrong
 usage.
@@ -10,56 +13,78 @@ import argparse
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import date
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from sales_forecast.commands.arguments import add_layout
 from sales_forecast.data.database import SAMPLE, Database, LoadReport
-from sales_forecast.data.files.layouts import read_sales
+from sales_forecast.data.files.layouts import read_panel, read_sales
 from sales_forecast.data.gaps import Gap, gaps
-from sales_forecast.data.panel import Panel
-from sales_forecast.data.rows import SalesRows
+from sales_forecast.data.panel import WEEKLY, Panel
 from sales_forecast.data.sample import sample_rows
+from sales_forecast.data.spec import PUBLIC_HOLIDAY
 from sales_forecast.errors import SalesForecastError
 from sales_forecast.settings import load_settings
 
 USUAL_FILE = Path("data/Walmart_Sales.csv")
+MOST_GAPS, FEW_GAPS = 50, 10
+"""Up to so many series with gaps are all named; of more, the first few."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Load one file or the sample; return the exit code."""
-    parser = argparse.ArgumentParser(description="Load weekly sales into the database.")
+    parser = argparse.ArgumentParser(description="Load sales into the database.")
     parser.add_argument(
         "--csv",
         type=Path,
-        metavar="FILE",
-        help=f"the file to load (default: {USUAL_FILE}, or else the generated sample)",
+        metavar="PATH",
+        help=f"the file or folder to load (default: {USUAL_FILE}, or else the generated sample)",
     )
     add_layout(parser)
+    parser.add_argument(
+        "--sum-to-stores",
+        action="store_true",
+        help="with --layout departments: store what whole stores sold in a week",
+    )
     arguments = parser.parse_args(argv)
+    if arguments.sum_to_stores and arguments.layout != "departments":
+        parser.error("--sum-to-stores is for --layout departments alone")
+    if arguments.csv is None and arguments.layout != "stores":
+        parser.error(f"--layout {arguments.layout} needs --csv PATH")
     file = arguments.csv or (USUAL_FILE if USUAL_FILE.exists() else None)
     try:
         with closing(Database(load_settings().database_url)) as database:
             if file is None:
                 load_sample(database)
             else:
-                load_file(database, file, arguments.layout)
+                load_file(database, file, arguments.layout, sums=arguments.sum_to_stores)
     except SalesForecastError as error:
         print(error.message, file=sys.stderr)
         return 1
     return 0
 
 
-def load_file(database: Database, file: Path, layout: str) -> None:
-    """Load a file of real sales and say what was in it."""
-    rows = read_sales(file, layout)
-    report = database.write(rows, source=readable(file.resolve()))
+def load_file(database: Database, file: Path, layout: str, *, sums: bool) -> None:
+    """Load a file or folder of real sales and say what was in it."""
+    _progress(layout, f"Reading {readable(file)}.")
+    panel = read_sales(file, layout).to_panel() if sums else read_panel(file, layout)
+    _progress(layout, f"Writing {panel.n_series:,} series.")
+    report = database.write(panel, source=readable(file.resolve()))
     if report.sample_rows_removed:
         print(f"Removed the generated sample ({report.sample_rows_removed:,} rows).")
     print(f"Loaded {readable(file)}.")
-    describe(rows, report)
+    describe(panel, report)
+    _progress(layout, "Reading it back.")
     describe_stored(database.read_panel())
+
+
+def _progress(layout: str, stage: str) -> None:
+    """Say what is being done, where it may take a while."""
+    if layout != "stores":
+        print(stage, file=sys.stderr)
 
 
 def load_sample(database: Database) -> None:
@@ -68,36 +93,68 @@ def load_sample(database: Database) -> None:
     if stored not in {None, SAMPLE}:
         print(f"No {USUAL_FILE} here. The database keeps the sales loaded from {stored}.")
         return
-    rows = sample_rows()
-    report = database.write(rows, SAMPLE)
+    panel = sample_rows().to_panel()
+    report = database.write(panel, SAMPLE)
     print(f"No {USUAL_FILE} here: loaded the generated sample. Its sales are invented.")
     print("  To load your own, which replace it: python database_loader.py --csv FILE")
-    describe(rows, report)
+    describe(panel, report)
     describe_stored(database.read_panel())
 
 
-def describe(rows: SalesRows, report: LoadReport) -> None:
+def describe(panel: Panel, report: LoadReport) -> None:
     """Print what was loaded, and what that changed."""
-    weeks = f"weeks ending {rows.week.min()} .. {rows.week.max()}"
-    print(f"  rows {len(rows):,}, stores {len(np.unique(rows.store)):,}, {weeks}")
+    rows = report.inserted + report.corrected + report.unchanged
+    sold = int((~np.isnan(panel.y)).sum())
+    with_sales = "" if rows == sold else f" ({sold:,} with sales)"
+    print(f"  rows {rows:,}{with_sales}, {words(panel)} {panel.n_series:,}, {dates(panel)}")
     changes = f"inserted {report.inserted:,}, corrected {report.corrected:,}"
     print(f"  {changes}, unchanged {report.unchanged:,}")
-    print(f"  negative sales (kept): {int((rows.sales < 0).sum()):,}")
+    print(f"  negative sales (kept): {int((panel.y < 0).sum()):,}")
+    for note in panel.notes:
+        print(f"  {note}")
 
 
 def describe_stored(panel: Panel) -> None:
-    """Print what the database now holds, and which weeks it lacks."""
-    print(f"Stored now: stores {panel.n_series:,}, weeks ending {panel.first} .. {panel.last}")
+    """Print what the database now holds, and which periods it lacks."""
+    print(f"Stored now: {words(panel)} {panel.n_series:,}, {dates(panel)}")
     missing = gaps(panel)
-    print(f"  stores with gaps: {len(missing):,}")
-    for store, ranges in missing.items():
-        count = sum(gap.weeks for gap in ranges)
-        print(f"    store {store}, weeks missing {count:,}: {', '.join(map(shown, ranges))}")
+    print(f"  {words(panel)} with gaps: {len(missing):,}")
+    named = len(missing) if len(missing) <= MOST_GAPS else FEW_GAPS
+    more = len(missing) - named
+    one = words(panel).removesuffix("s") if words(panel) == "stores" else "series"
+    for name, ranges in islice(missing.items(), named):
+        count = sum(gap.periods for gap in ranges)
+        listed = ", ".join(map(shown, ranges[:named] if more else ranges))
+        listed += f" and {len(ranges) - named} more times" if more and len(ranges) > named else ""
+        print(f"    {one} {name}, {panel.frequency.unit}s missing {count:,}: {listed}")
+    if more:
+        print(f"    and {more:,} more")
+
+
+def words(panel: Panel) -> str:
+    """Return what the series of a panel are called."""
+    of_stores = panel.spec is not None and panel.spec.layout in {"stores", "daily"}
+    return "stores" if of_stores else "series"
+
+
+def dates(panel: Panel) -> str:
+    """Return the first and the last period with sales, and how far a plan goes on."""
+    kind = "weeks ending" if panel.frequency == WEEKLY else "days"
+    known = f"{kind} {panel.first} .. {panel.last}"
+    planned = planned_until(panel)
+    return f"{known}, planned until {planned}" if planned else known
+
+
+def planned_until(panel: Panel) -> date | None:
+    """Return the last period of a plan of the file's own, if it goes beyond the sales."""
+    lengths = [of.shape[1] for name, of in panel.plan.items() if name != PUBLIC_HOLIDAY]
+    ahead = max(lengths, default=0) - panel.n_periods
+    return panel.after(ahead)[-1].item() if ahead > 0 else None
 
 
 def shown(gap: Gap) -> str:
     """Return the gap as one date or a range."""
-    return str(gap.first) if gap.weeks == 1 else f"{gap.first} .. {gap.last}"
+    return str(gap.first) if gap.periods == 1 else f"{gap.first} .. {gap.last}"
 
 
 def readable(file: Path) -> str:

@@ -7,7 +7,7 @@ python train.py publish         record what a training made while MLflow did not
 python train.py backtest --csv FILE --horizon 8 --windows 8 --step 4
 python train.py audit           prove that no prediction knows what came after its cutoff
 python train.py tune            search hyperparameters on weeks before the reported ones
-python train.py forecast        write a year of every store, by the champion, into the database
+python train.py forecast        write what the champion expects of every series into the database
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,10 +28,11 @@ from rich.markup import escape
 from sales_forecast.bundles.bundle import CHALLENGER, CHAMPION, trained_on
 from sales_forecast.commands import outputs
 from sales_forecast.commands.arguments import parse_train
+from sales_forecast.compute.source import source_hash
 from sales_forecast.data.database import Database
 from sales_forecast.data.files.layouts import read_panel
 from sales_forecast.data.panel import Panel
-from sales_forecast.errors import SalesForecastError
+from sales_forecast.errors import NotEnoughData, SalesForecastError
 from sales_forecast.settings import load_settings
 
 if TYPE_CHECKING:
@@ -50,9 +52,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """Show what is being done on a terminal, and nothing elsewhere."""
-    with Console(stderr=True).status("starting") as status:
+    """Show what is being done on a terminal, and elsewhere each stage as a line of stderr."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _stages()
+        return
+    with console.status("starting") as status:
         yield lambda text: status.update(escape(text))
+
+
+def _stages() -> Callable[[str], None]:
+    """Return what prints the beginning of each text, once: "one step" of its 39 windows."""
+    last = ""
+
+    def show(text: str) -> None:
+        nonlocal last
+        stage = text.partition(":")[0]
+        if stage != last:
+            last = stage
+            print(stage, file=sys.stderr, flush=True)
+
+    return show
 
 
 def _engine(scheduler: str | None) -> AbstractContextManager[None]:
@@ -68,18 +88,19 @@ def train(arguments: argparse.Namespace) -> int:
     """Train on the database, publish what deserves it, and say so."""
     settings = load_settings()
     with closing(Database(settings.database_url)) as database:
+        database.migrate()
         panel, source = database.read_panel(), database.source() or "unknown"
     links = [settings.var_dir / alias for alias in (CHAMPION, CHALLENGER)]
-    trained = trained_on(panel, links) if arguments.if_changed else None
+    trained = trained_on(panel, source_hash(), links) if arguments.if_changed else None
     if trained is not None:
-        print(f"Nothing changed: {trained.version} was trained on this data by this code.")
+        print(f"Nothing changed: {trained} was trained on this data by this code.")
         return 0
     started = time.monotonic()
     with _progress() as progress:
         progress("importing the training libraries")
-        from sales_forecast.training.promote import train_and_publish
+        from sales_forecast.training.promote import train_and_promote
 
-        outcome = train_and_publish(panel, source, settings, progress)
+        outcome = train_and_promote(panel, source, settings, progress)
     return _tell(outcome, started)
 
 
@@ -88,9 +109,9 @@ def publish(_: argparse.Namespace) -> int:
     started = time.monotonic()
     with _progress() as progress:
         progress("importing MLflow")
-        from sales_forecast.training.promote import publish_kept
+        from sales_forecast.training.promote import promote_kept
 
-        outcome = publish_kept(load_settings(), progress)
+        outcome = promote_kept(load_settings(), progress)
     return _tell(outcome, started)
 
 
@@ -107,7 +128,7 @@ def run_backtest(arguments: argparse.Namespace) -> int:
     """Measure models on a file or on the database; publish nothing."""
     files = arguments.predictions, arguments.json, arguments.forecast
     outputs.check(*files, folder=arguments.figures)
-    panel = _panel(arguments)
+    panel = _until(_panel(arguments), arguments.until)
     with _progress() as progress:
         progress("importing the training libraries")
         from sales_forecast.evaluation import judged
@@ -136,7 +157,7 @@ def run_backtest(arguments: argparse.Namespace) -> int:
 
 
 def forecast(_: argparse.Namespace) -> int:
-    """Write what the champion expects of every store into the database, and say so."""
+    """Write what the champion expects of every series into the database, and say so."""
     with _progress() as progress:
         progress("importing the service")
         from sales_forecast.operations.batch import write_forecasts
@@ -194,6 +215,15 @@ def _panel(arguments: argparse.Namespace) -> Panel:
         return read_panel(arguments.csv, arguments.layout)
     with closing(Database(load_settings().database_url)) as database:
         return database.read_panel()
+
+
+def _until(panel: Panel, day: date | None) -> Panel:
+    """Return a panel as it was known at the end of a day. Raises NotEnoughData."""
+    if day is None:
+        return panel
+    if day < panel.first:
+        raise NotEnoughData(f"--until {day}: the first {panel.frequency.unit} ends {panel.first}.")
+    return panel.until(day)
 
 
 def _write(file: Path, content: str | bytes) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from starlette.types import ASGIApp
 
-from sales_forecast.bundles.bundle import point, write_bundle
+from sales_forecast.bundles.bundle import set_alias, write_bundle
 from sales_forecast.data.database import Database
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import SalesRows
@@ -27,7 +27,7 @@ from sales_forecast.models.catalogue import ALL_FORECASTERS
 from sales_forecast.service.app import create_app
 from sales_forecast.service.live import Live
 from sales_forecast.settings import Settings
-from sales_forecast.training.challenger import model_candidate
+from sales_forecast.training.challenger import model_challenger
 from tests.service.conftest import FORECAST, PREDICT, ask_app
 
 STORES = (1, 2, 20)
@@ -66,8 +66,8 @@ def client(panel: Panel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
         database_url=f"sqlite:///{folder}/sales.db", model_uri=str(folder / "champion")
     )
     Database(settings.database_url).write(small_chain(), "unit tests")
-    candidate = model_candidate(panel, "unit tests", {}, lambda _: None)
-    point(folder / "champion", write_bundle(folder / "v1", candidate.manifest, candidate.files))
+    challenger = model_challenger(panel, "unit tests", {}, lambda _: None)
+    set_alias(folder / "champion", write_bundle(folder / "bundles", challenger.sealed))
     with Live.from_settings(settings) as live:
         live.wait(30)
         yield Client(create_app(live))

@@ -9,9 +9,9 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.commands import main
-from aws_cloud_infra.stack import Stack
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.commands.main import main
+from aws_cloud_infra.engine.stack import Stack
 from aws_cloud_infra.stacks import both
 
 

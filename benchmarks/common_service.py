@@ -13,10 +13,10 @@ import numpy as np
 from fastapi import FastAPI
 
 from benchmarks.common_design import CommonTrees, feature_rows
+from benchmarks.store_week import StoreWeek
 from sales_forecast.data.calendar import week_ending
 from sales_forecast.data.database import Database
 from sales_forecast.data.panel import CONDITIONS
-from sales_forecast.service.schemas import PredictRequest
 from sales_forecast.settings import load_settings
 
 
@@ -30,7 +30,7 @@ def create() -> FastAPI:
     app = FastAPI()
 
     @app.post("/predict_sales")
-    def predict_sales(request: PredictRequest) -> dict[str, float]:
+    def predict_sales(request: StoreWeek) -> dict[str, float]:
         row = panel.positions[str(request.store)]
         week = np.datetime64(week_ending(request.day))
         before = panel.y[row : row + 1, : int(np.searchsorted(panel.periods, week))]

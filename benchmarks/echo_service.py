@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from sales_forecast.service.schemas import PredictRequest
+from benchmarks.store_week import StoreWeek
 
 
 def create() -> FastAPI:
     app = FastAPI()
 
     @app.post("/predict_sales")
-    async def predict_sales(request: PredictRequest) -> PredictRequest:
+    async def predict_sales(request: StoreWeek) -> StoreWeek:
         return request
 
     return app

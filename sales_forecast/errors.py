@@ -8,13 +8,16 @@ SalesForecastError
 ├── RegistryError          MLflow does not answer, or not as it should
 ├── EngineError            the processes or the cluster that should work do not
 ├── NothingToPublish       no training left anything that MLflow does not know
-├── BundleRefused          a model bundle that is damaged or fails its own golden rows
+├── BundleRefused          a model bundle that is damaged, or answers otherwise than trained
+│   └── OlderBundle        one that an earlier release wrote
 ├── InvalidRequest (422)   a field of a request that cannot be answered
 ├── InvalidJson (400)      a body that is not JSON
 ├── BodyTooLarge (413)     a body that no request needs
-├── UnknownStore (404)     a store that the model does not know
+├── UnknownSeries (404)    a series that the model does not know
+│   └── UnknownStore       a store
+├── NoForecasts (404)      nothing was forecast yet of what was asked for
 ├── NotReady (503)         no verified bundle, or no history, yet
-└── InfraError             AWS refused, or we did: a branch of its own in `aws_cloud_infra.errors`
+└── InfraError             AWS refused, or we did: a branch in `aws_cloud_infra.account.errors`
 
 Every error has a `code` (stable, for programs), a message (what, the numbers, what to do)
 and `fields` (what the message is about, by name). Foreign exceptions are translated at the
@@ -93,10 +96,14 @@ class NothingToPublish(SalesForecastError):
 
 
 class BundleRefused(SalesForecastError):
-    """A bundle that is missing, damaged, of another format, or wrong on its golden rows."""
+    """A bundle that is missing, damaged, of another format, or does not answer as trained."""
 
     code = "bundle_refused"
     status = 503
+
+
+class OlderBundle(BundleRefused):
+    """A bundle in the form of an earlier release: sound, but not to be read any more."""
 
 
 class InvalidRequest(SalesForecastError):
@@ -120,10 +127,23 @@ class BodyTooLarge(SalesForecastError):
     status = 413
 
 
-class UnknownStore(SalesForecastError):
+class UnknownSeries(SalesForecastError):
+    """A series that the model does not know."""
+
+    code = "unknown_series"
+    status = 404
+
+
+class UnknownStore(UnknownSeries):
     """A store that the model does not know."""
 
     code = "unknown_store"
+
+
+class NoForecasts(SalesForecastError):
+    """Nothing was forecast yet; the message has the command that does it."""
+
+    code = "no_forecasts"
     status = 404
 
 

@@ -32,11 +32,13 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     """How many processes answer; each holds the model once."""
     threads: Annotated[int, Field(ge=1, le=64)] = 1
-    """How many checks of one worker may wait for the database at the same time."""
+    """How many checks and stored forecasts of one worker may wait for the database at once."""
     prometheus_multiproc_dir: Path | None = None
     """Where the workers count together; `main.py` names a folder to its own."""
     refresh_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
     """How often the service looks for new weeks and a new champion."""
+    forecast_horizon: Annotated[int, Field(ge=1, le=3660)] | None = None
+    """How many periods ahead `train.py forecast` looks; unset: 52 weeks, or 90 days."""
     var_dir: Path = Path("var")
     """Where bundles, the default databases and the download cache live."""
 

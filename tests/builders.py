@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_limits
 
+from sales_forecast.data.files.layouts import read_panel
 from sales_forecast.data.panel import CONDITIONS, DAILY, Array, Panel
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.features.calendar_effects import CalendarProfile, PooledProcess
@@ -204,3 +205,59 @@ def daily_folder(folder: Path, panel: Panel) -> Path:
         writer.writerow(["Store", "StoreType", "Assortment", "CompetitionDistance", "Promo2"])
         writer.writerows([store, "c", "a", 1270, 0] for store in panel.series)
     return folder
+
+
+LAYOUT_NAMES = ("stores", "departments", "daily", "articles")
+"""The layouts of `panel_of_layout`; `articles` is one of one's own."""
+_MARKDOWNS = "MarkDown1,MarkDown2,MarkDown3,MarkDown4,MarkDown5"
+_DEPARTMENTS = {
+    "train.csv": """Store,Dept,Date,Weekly_Sales,IsHoliday
+1,2,2010-02-05,100.5,FALSE
+1,2,2010-02-12,-4.25,TRUE
+1,10,2010-02-05,50,FALSE
+12,2,2010-02-05,300,FALSE
+12,2,2010-02-19,310,FALSE
+""",
+    "features.csv": f"""Store,Date,Temperature,Fuel_Price,{_MARKDOWNS},CPI,Unemployment,IsHoliday
+1,2010-02-05,42.3,2.5,NA,NA,NA,NA,NA,211.1,8.1,FALSE
+1,2010-02-12,38.5,2.6,10,-2.5,NA,NA,NA,211.2,8.1,TRUE
+1,2010-02-19,39.9,2.6,NA,NA,NA,NA,NA,211.3,8.1,FALSE
+12,2010-02-05,70.1,2.9,NA,NA,NA,NA,NA,126.4,13.9,FALSE
+12,2010-02-12,70.2,2.9,NA,NA,NA,NA,NA,126.5,13.9,TRUE
+12,2010-02-19,70.3,2.9,NA,NA,NA,NA,NA,126.6,13.9,FALSE
+""",
+    "stores.csv": "Store,Type,Size\n1,A,151315\n12,B,112238.5\n",
+}
+_ARTICLES = {
+    "articles.toml": """series = ["shop", "article"]
+date = "week"
+target = "revenue"
+known_in_advance = ["promotion", "Promotion"]
+conditions = ["rain"]
+traits = ["region", "floor", "area"]
+pooled_by = "article"
+holiday = "order"
+country = "DE"
+""",
+    "sales.csv": """week,shop,article,region,floor,area,revenue,promotion,Promotion,rain,order
+05-01-2024,north,007,x,1,70.5,10,0,0.5,1.5,0
+12-01-2024,north,007,x,1,70.5,12,1,,,1
+19-01-2024,north,007,x,1,70.5,NA,1,0.5,NA,0
+26-01-2024,north,007,x,1,70.5,NA,,,NA,0
+05-01-2024,east,7,y,2,80,20,0,0,0,0
+05-01-2024,"öst, 2",7,y,2,80,,0,0,0,0
+""",
+}
+
+
+def panel_of_layout(layout: str, folder: Path) -> Panel:
+    """A small panel as files of a layout give it: gaps, unknown values, days that are planned."""
+    if layout == "stores":
+        return read_panel(sales_file(folder, sample_panel(3, 12)))
+    if layout == "daily":
+        return read_panel(daily_folder(folder, daily_panel(3, 60, ahead=9)), layout)
+    for name, content in {**_DEPARTMENTS, **_ARTICLES}.items():
+        (folder / name).write_text(content)
+    if layout == "departments":
+        return read_panel(folder, layout)
+    return read_panel(folder / "sales.csv", str(folder / "articles.toml"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,12 @@ def walmart_csv() -> Path:
 def walmart_departments() -> Path:
     """The folder of real departments."""
     return _real("walmart_departments")
+
+
+@pytest.fixture(scope="session")
+def real() -> Callable[[str], Path]:
+    """Any real file or folder, by its name."""
+    return _real
 
 
 def _real(name: str) -> Path:

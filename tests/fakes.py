@@ -8,19 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from threading import Event
 from typing import Self
 
-from sales_forecast.bundles.manifest import ForecastChoice, ForecastModel, IntervalLevel
+from sales_forecast.bundles.manifest import ForecastChoice, IntervalLevel
 from sales_forecast.data.calendar import week_ending
-from sales_forecast.errors import BundleRefused, NotReady, UnknownStore
-from sales_forecast.prediction.predictor import Answer, WeekForecast
+from sales_forecast.data.rows import STORES
+from sales_forecast.data.spec import PanelSpec
+from sales_forecast.data.stored_forecasts import StoredIssue, StoredPeriod
+from sales_forecast.errors import (
+    BundleRefused,
+    InvalidRequest,
+    NoForecasts,
+    NotReady,
+    UnknownStore,
+)
+from sales_forecast.service.forms import Forms, Named, forms_of
 from sales_forecast.service.live import Live
+from sales_forecast.service.predictor import Answer, PeriodForecast
 
 KNOWN_STORES = range(1, 46)
 ORIGIN = date(2012, 10, 26)
+NOTHING_SAID = '{"note": "", "series": {}}'
 
 
 @dataclass(frozen=True)
@@ -32,34 +43,67 @@ class FakePredictor:
     warnings: tuple[str, ...] = ()
     baseline: bool = False
 
-    def predict(self, store: int, day: date, conditions: Sequence[float]) -> Answer:
-        _, temperature, *_ = conditions
-        sales = 1000.0 * self._known(store, "Store")
+    @property
+    def spec(self) -> PanelSpec:
+        return STORES
+
+    @property
+    def forms(self) -> Forms:
+        return forms_of(STORES)
+
+    @property
+    def usual(self) -> ForecastChoice:
+        return "arima"
+
+    @property
+    def series(self) -> Self:
+        return self
+
+    def check(self, keys: Mapping[int, int | str]) -> None:
+        if keys:
+            self._known((keys[0],), "store_id")
+
+    @property
+    def example(self) -> tuple[Named, date]:
+        return (1,), self.origin + timedelta(weeks=1)
+
+    def predict(self, series: Named, day: date, covariates: Sequence[float | None]) -> Answer:
+        _, temperature, *_ = covariates
+        sales = 1000.0 * self._known(series, "Store")
         hot = ("Temperature is above the range seen in training.",) if temperature > 120 else ()
         return Answer(
             prediction=sales,
-            week_ending=week_ending(day),
+            period=week_ending(day),
             interval_80=(sales - 50, sales + 50),
             interval_95=(sales - 90, sales + 90),
-            random_forest=None if self.baseline else sales + 50,
-            xgboost=None if self.baseline else sales - 50,
+            models=self._members(sales),
+            covariates={},
             warnings=self.warnings + hot,
         )
 
+    def _members(self, sales: float) -> Mapping[str, float]:
+        if self.baseline:
+            return {"seasonal_naive_growth": sales}
+        return {"random_forest": sales + 50, "xgboost": sales - 50}
+
     @property
-    def forecasting(self) -> Mapping[ForecastChoice, ForecastModel]:
+    def forecasting(self) -> Mapping[ForecastChoice, str]:
         if self.baseline:
             return {"arima": "seasonal_naive_growth", "best": "seasonal_naive_growth"}
         return {"arima": "arima", "best": "pooled"}
 
     def forecast(
-        self, store: int, steps: int, choice: ForecastChoice = "arima", level: IntervalLevel = 80
-    ) -> Sequence[WeekForecast]:
+        self,
+        series: Named,
+        steps: int,
+        choice: ForecastChoice | None = None,
+        level: IntervalLevel = 80,
+    ) -> Sequence[PeriodForecast]:
         wide = 0.0 if level == 80 else 40.0
-        sales = 1000.0 * self._known(store, "store_id")
-        sales += 10 * (self.forecasting[choice] == "pooled")
+        sales = 1000.0 * self._known(series, "store_id")
+        sales += 10 * (self.forecasting[choice or self.usual] == "pooled")
         return [
-            WeekForecast(
+            PeriodForecast(
                 self.origin + timedelta(weeks=week),
                 sales + week,
                 sales - wide,
@@ -68,8 +112,8 @@ class FakePredictor:
             for week in range(1, steps + 1)
         ]
 
-    def warnings_for(self, store: int) -> tuple[str, ...]:
-        self._known(store, "store_id")
+    def warnings_for(self, series: Named, steps: int = 1) -> tuple[str, ...]:
+        self._known(series, "store_id")
         return self.warnings
 
     def describe(self) -> dict[str, object]:
@@ -79,7 +123,9 @@ class FakePredictor:
             "warnings": list(self.warnings),
         }
 
-    def _known(self, store: int, name: str) -> int:
+    def _known(self, series: Named, name: str) -> int:
+        (store,) = series
+        assert isinstance(store, int)
         if store not in KNOWN_STORES:
             raise UnknownStore(f"Store {store} is not in the model.", {name: store})
         return store
@@ -142,7 +188,7 @@ def build_fake(folder: Path, panel: object) -> FakePredictor:
     """Build what the folder names; the version `bad` fails as a damaged bundle does."""
     version = (folder / "manifest.json").read_text()
     if version == "bad":
-        raise BundleRefused("The bundle bad does not reproduce its golden rows.")
+        raise BundleRefused("The bundle bad does not answer as it was trained to.")
     return FakePredictor(version=f"{version} on {panel}")
 
 
@@ -160,11 +206,38 @@ def live_fake(
     return Live(model, database or FakeDatabase(), refresh_seconds, build)
 
 
+class FakeForecasts:
+    """A batch of four weeks: store n sells n * 1000 dollars, all stores together a million."""
+
+    def find(
+        self,
+        spec: PanelSpec,
+        keys: Mapping[str, str],
+        target: date | None = None,
+        as_of: date | None = None,
+    ) -> StoredIssue:
+        assert spec == STORES
+        sales = 1000.0 * int(keys["k1"]) if keys else 1_000_000.0
+        ends = {f"{end}_{level}": sales for end in ("lower", "upper") for level in (80, 95)}
+        periods = [
+            StoredPeriod(ORIGIN + timedelta(weeks=step), step, sales, 1, ends)
+            for step in range(1, 5)
+            if target in {None, ORIGIN + timedelta(weeks=step)}
+        ]
+        if not periods:
+            raise InvalidRequest(f"week {target} was not forecast.", {"week": str(target)})
+        if as_of is not None and as_of < ORIGIN:
+            raise NoForecasts(f"Nothing was forecast by the end of {as_of}.", {"as_of": as_of})
+        issued_at = datetime(2012, 10, 27, tzinfo=UTC)
+        return StoredIssue(ORIGIN, issued_at, "pooled", "fake-1", "{}", NOTHING_SAID, periods)
+
+
 class LiveStub:
     """Serves one predictor for ever, without a thread."""
 
     def __init__(self, predictor: FakePredictor | None = None, problem: str | None = None) -> None:
         self._predictor = predictor
+        self.forecasts = FakeForecasts()
         self.problem = problem
         self.failure: Exception | None = None
 

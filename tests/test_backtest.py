@@ -24,10 +24,10 @@ from sales_forecast.evaluation.scoring import (
     models_in,
     scores,
     with_intervals,
-    with_mean,
 )
 from sales_forecast.models.base import FutureConditions
 from sales_forecast.models.catalogue import ALL_FORECASTERS
+from sales_forecast.models.intervals import OLD
 from sales_forecast.models.naive import BASELINES, LAST_VALUE
 from tests.builders import one_thread, panel_of, sample_panel, table_of, with_sales
 
@@ -261,13 +261,6 @@ def test_models_are_the_columns_that_are_neither_keys_nor_intervals():
     assert ["naive", "arima"] == models_in(table)
 
 
-def test_the_mean_of_models_is_a_model_too():
-    table = table_of([1.0, 2.0], {"a": [1, 2], "b": [3, 6], "c": [100, 100]})
-    mean = with_mean(table, "both", ["a", "b"])
-    assert [2.0, 4.0] == mean["both"].tolist()
-    assert ["a", "b", "c", "both"] == models_in(mean)
-
-
 # Intervals
 
 
@@ -292,11 +285,13 @@ def test_an_interval_is_measured_on_nothing_but_weeks_that_had_ended_by_the_cuto
     table = with_intervals(sample_table())
     for row in table.iloc[::37].itertuples():
         ended = table[table["ds"] <= row.cutoff]
-        intervals = measured_intervals(ended, "seasonal_naive", horizon=4)
+        intervals = measured_intervals(ended, old(ended), "seasonal_naive")
         for level in (80, 95):
-            factors = intervals.of(level, [row.unique_id], np.array([row.step]))
+            found = intervals.ends(
+                level, [OLD], [row.unique_id], np.array([row.step]), np.array([row.seasonal_naive])
+            )
             np.testing.assert_array_equal(
-                [row.seasonal_naive * factor.item() for factor in factors],
+                [end.item() for end in found],
                 [getattr(row, f"seasonal_naive_{end}_{level}") for end in ("lo", "hi")],
             )
 
@@ -315,9 +310,15 @@ def test_later_sales_change_no_interval_of_an_earlier_window():
     assert not with_intervals(table)[ends].equals(with_intervals(changed)[ends])
 
 
+def old(table: pd.DataFrame) -> np.ndarray:
+    """That every series of a table is one of a year or more."""
+    return np.full(len(table), OLD)
+
+
 def ends(table: pd.DataFrame) -> tuple[float, float]:
     """The 80% factors of one step that a table of one store gives."""
-    lower, upper = measured_intervals(table, "m", 1).of(80, ["1"], np.array([1]))
+    intervals = measured_intervals(table, old(table), "m")
+    lower, upper = intervals.ends(80, [OLD], ["1"], np.array([1]), np.array([1.0]))
     return lower.item(), upper.item()
 
 

@@ -1,10 +1,9 @@
-"""Forecasts in the database: what the service would answer, once for each origin."""
+"""The batch: what is expected of every series, issued into the database once."""
 
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import asdict, replace
-from datetime import date
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,152 +11,193 @@ import pytest
 import sqlalchemy as sa
 
 import train
-from sales_forecast.bundles.bundle import write_bundle
+from sales_forecast.bundles.bundle import Bundle, read_bundle, write_bundle
 from sales_forecast.data.database import Database
-from sales_forecast.data.forecast_table import ForecastTable
 from sales_forecast.data.panel import Panel
-from sales_forecast.data.rows import SalesRows
-from sales_forecast.errors import BundleRefused, DatabaseError, NotReady
-from sales_forecast.operations.batch import forecast_rows, write_forecasts
-from sales_forecast.prediction.engines import MAX_STEPS
-from sales_forecast.prediction.predictor import Predictor
-from sales_forecast.settings import Settings
-from sales_forecast.training.challenger import Candidate, baseline_candidate
-from tests import trained
-from tests.builders import with_sales
+from sales_forecast.errors import BundleRefused, NotReady, SettingsError
+from sales_forecast.evaluation.backtest import backtest
+from sales_forecast.evaluation.protocols import RollingOrigin
+from sales_forecast.evaluation.scoring import with_intervals
+from sales_forecast.models.naive import BASELINES, GROWTH
+from sales_forecast.operations.batch import issues_of, write_forecasts
+from sales_forecast.prediction.forecast import ends, forecast
+from sales_forecast.settings import Settings, load_settings
+from sales_forecast.training.challenger import baseline_challenger, model_challenger
+from tests.builders import one_thread, panel_of_layout
+from tests.two_keys import panel
+
+N_WEEKS = 120
 
 
-def load(url: str, panel: Panel) -> None:
-    """Load a panel into a database."""
-    store, week = np.nonzero(~np.isnan(panel.y))
-    rows = SalesRows(
-        np.array(panel.series, dtype=np.int64)[store],
-        panel.periods[week],
-        panel.y[store, week],
-        {name: values[store, week] for name, values in panel.conditions.items()},
-    )
+def silent(_: str) -> None:
+    """Progress that nobody watches."""
+
+
+def load(url: str, sales: Panel) -> None:
     with closing(Database(url)) as database:
-        database.write(rows, "panel")
+        database.write(sales, "panel")
 
 
-def bundle(folder: Path, candidate: Candidate) -> str:
-    return str(
-        write_bundle(folder / candidate.manifest.version, candidate.manifest, candidate.files)
-    )
+def bundle(folder: Path, sales: Panel, note: str = "") -> Path:
+    """The growth baseline, judged by itself."""
+    table = with_intervals(backtest(sales, BASELINES, RollingOrigin(4, 10, 1)), sales)
+    tables = {"many_steps": table}
+    return write_bundle(folder, baseline_challenger(sales, "panel", tables, note).sealed)
 
 
-def stored(url: str) -> list[dict[str, object]]:
+def asked(url: str, query: str) -> list[tuple[object, ...]]:
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     with engine.connect() as connection:
-        table = sa.text("SELECT * FROM forecasts ORDER BY origin, store, week")
-        found = [dict(row._mapping) for row in connection.execute(table)]
-    days = {"origin", "week"}  # SQLite has them as texts
-    return [{name: str(of) if name in days else of for name, of in row.items()} for row in found]
-
-
-def expected(panel: Panel, candidate: Candidate) -> list[dict[str, object]]:
-    rows = map(asdict, forecast_rows(Predictor(trained.bundle(candidate), panel), panel))
-    return [{**row, "origin": str(row["origin"]), "week": str(row["week"])} for row in rows]
+        return [tuple(row) for row in connection.execute(sa.text(query))]
 
 
 @pytest.fixture
-def settings(url: str, tmp_path: Path) -> Settings:
-    """Three stores and the models that were trained on them."""
-    load(url, trained.panel())
-    return Settings(database_url=url, model_uri=bundle(tmp_path, trained.candidate()))
+def settings(tmp_path: Path) -> Settings:
+    """Nine departments, the growth baseline and its intervals."""
+    url = f"sqlite:///{tmp_path}/sales.db"
+    load(url, panel(N_WEEKS))
+    return Settings(database_url=url, model_uri=str(bundle(tmp_path, panel(N_WEEKS))))
 
 
-def test_every_store_has_a_year_of_what_the_service_answers(settings: Settings) -> None:
-    sentence = write_forecasts(settings, trained.silent)
-    predictor = Predictor(trained.bundle(), trained.panel())
-    rows = {(row["store"], row["week"]): row for row in stored(settings.database_url)}
+def read(settings: Settings) -> Bundle:
+    return read_bundle(Path(settings.model_uri))
 
-    assert 3 * MAX_STEPS == len(rows)
+
+def test_every_series_has_a_year_of_what_the_one_function_says(settings: Settings) -> None:
+    sentence = write_forecasts(settings, silent)
+    sales = panel(N_WEEKS)
     assert sentence == (
-        f"Wrote 156 forecasts of 3 stores after 2012-10-26, by {predictor.forecasting['best']} "
-        f"of model {predictor.version}."
+        f"Wrote 936 forecasts of 9 series, 52 weeks after {sales.last}, by {GROWTH.name} and "
+        f"{GROWTH.name} of model {read(settings).version}."
     )
-    for store in map(int, trained.STORES):
-        for level in (80, 95):
-            for week in predictor.forecast(store, MAX_STEPS, "best", level):
-                row = rows[store, str(week.week_ending)]
-                assert week.sales == row["sales"]
-                assert (week.lower, week.upper) == (row[f"lower_{level}"], row[f"upper_{level}"])
-                assert predictor.version == row["model_version"]
-                assert "" == row["warnings"]
+    expected = forecast({"x": GROWTH}, sales, 52)["x"]
+    bounds = ends(read(settings).intervals[GROWTH.name], sales, expected)
+    columns = [expected, *bounds[80], *bounds[95]]
+    for role in ("best", "baseline"):
+        of_role = f"i.id = issue_id WHERE role = '{role}' ORDER BY series_id, step"
+        values = "sales, lower_80, upper_80, lower_95, upper_95"
+        query = f"SELECT {values} FROM forecasts JOIN forecast_issues i ON {of_role}"  # noqa: S608
+        rows = asked(settings.database_url, query)
+        found = np.array(rows, dtype=np.float64).T
+        np.testing.assert_allclose(found, [np.round(of.ravel(), 2) for of in columns])
+        assert not np.isnan(found).any()
 
 
-def test_a_second_run_changes_nothing_and_another_model_replaces(
+def test_a_second_run_says_that_nothing_changed(settings: Settings) -> None:
+    write_forecasts(settings, silent)
+    before = asked(settings.database_url, "SELECT * FROM forecasts")
+    assert write_forecasts(settings, silent) == (
+        f"Nothing changed: model {read(settings).version} has forecast 52 weeks after "
+        f"{panel(N_WEEKS).last} from these sales already."
+    )
+    assert before == asked(settings.database_url, "SELECT * FROM forecasts")
+
+
+def test_corrected_sales_another_model_or_horizon_issue_anew(
     settings: Settings, tmp_path: Path
 ) -> None:
-    write_forecasts(settings, trained.silent)
-    first = stored(settings.database_url)
-    write_forecasts(settings, trained.silent)
-    assert first == stored(settings.database_url)
-
-    other = baseline_candidate(trained.panel(), "panel", {}, "a note for callers")
-    given = settings.model_copy(update={"model_uri": bundle(tmp_path, other)})
-    write_forecasts(given, trained.silent)
-    rows = stored(settings.database_url)
-    assert expected(trained.panel(), other) == rows
-    assert {"a note for callers"} == {row["warnings"] for row in rows}
-    assert {None} == {row["lower_80"] for row in rows}
-
-
-def test_what_was_expected_at_earlier_origins_stays(url: str, tmp_path: Path) -> None:
-    settings = Settings(database_url=url, model_uri=bundle(tmp_path, trained.candidate()))
-    load(url, trained.first_weeks(142))
-    write_forecasts(settings, trained.silent)
-    before = stored(url)
-    load(url, trained.panel())
-    write_forecasts(settings, trained.silent)
-    after = stored(url)
-    assert {"2012-10-19", "2012-10-26"} == {row["origin"] for row in after}
-    assert before == [row for row in after if row["origin"] == "2012-10-19"]
-
-
-def test_a_store_that_never_sold_has_no_rows_and_a_young_one_says_so() -> None:
-    panel = with_sales(with_sales(trained.panel(), 0, 0, None, 0.0), 1, 0, 130, np.nan)
-    rows = list(forecast_rows(Predictor(trained.bundle(), panel), panel))
-    assert {12: True, 30: False} == {row.store: "Only 13 weeks" in row.warnings for row in rows}
+    sales = panel(N_WEEKS)
+    corrected = replace(sales, y=sales.y + (sales.y == sales.y.max()))
+    write_forecasts(settings, silent)
+    load(settings.database_url, corrected)
+    assert write_forecasts(settings, silent).startswith("Wrote 936 forecasts of 9 series")
+    other = settings.model_copy(
+        update={"model_uri": str(bundle(tmp_path, sales, "a note for callers"))}
+    )
+    assert write_forecasts(other, silent).startswith("Wrote 936 forecasts of 9 series")
+    short = other.model_copy(update={"forecast_horizon": 3})
+    assert write_forecasts(short, silent).startswith("Wrote 54 forecasts of 9 series, 3 weeks")
+    issues = asked(
+        settings.database_url,
+        "SELECT role, horizon, COUNT(DISTINCT fingerprint), COUNT(*) FROM forecast_issues"
+        " GROUP BY role, horizon ORDER BY role, horizon",
+    )
+    assert [
+        ("baseline", 3, 1, 1), ("baseline", 52, 2, 3), ("best", 3, 1, 1), ("best", 52, 2, 3),
+    ] == issues  # fmt: skip
+    ((said,),) = asked(
+        settings.database_url,
+        "SELECT COUNT(*) FROM forecast_issues WHERE warnings LIKE '%a note for callers%'",
+    )
+    assert 4 == said
 
 
-def test_what_cannot_be_written_leaves_what_was_there(settings: Settings) -> None:
-    write_forecasts(settings, trained.silent)
-    before = stored(settings.database_url)
-    panel = trained.panel()
-    (row, *_) = forecast_rows(Predictor(trained.bundle(), panel), panel)
-    with (
-        closing(ForecastTable(settings.database_url)) as table,
-        pytest.raises(DatabaseError, match="does not answer as it should"),
-    ):
-        table.replace(date(2012, 10, 26), [row, replace(row, sales=1.0)])  # the same week twice
-    assert before == stored(settings.database_url)
+def test_what_was_thinned_is_told(settings: Settings) -> None:
+    write_forecasts(settings, silent)
+    load(settings.database_url, panel(N_WEEKS + 27))
+    sentence = write_forecasts(settings, silent)
+    thinned = 2 * 9 * (52 - 13)
+    assert sentence.endswith(f" Thinned {thinned} of old origins, more than 13 weeks ahead.")
 
 
-def test_without_sales_or_a_model_nothing_is_written(url: str, tmp_path: Path) -> None:
+def test_the_best_model_and_the_baseline_are_told_apart(tmp_path: Path) -> None:
+    sales = panel(N_WEEKS)
+    with one_thread():
+        challenger = model_challenger(sales, "panel", {}, silent)
+    folder = write_bundle(tmp_path, challenger.sealed)
+    url = f"sqlite:///{tmp_path}/sales.db"
+    load(url, sales)
+    sentence = write_forecasts(Settings(database_url=url, model_uri=str(folder)), silent)
+    best = challenger.manifest.answered_by.best
+    assert f"by {best} and {GROWTH.name} of model {challenger.version}" in sentence
+    ours, baseline = issues_of(read_bundle(folder), sales, 52)
+    assert (best, GROWTH.name) == (ours.model, baseline.model)
+    assert best != GROWTH.name
+    np.testing.assert_allclose(baseline.sales, forecast({"x": GROWTH}, sales, 52)["x"])
+    assert [(best,), (GROWTH.name,)] == asked(url, "SELECT model FROM forecast_issues ORDER BY id")
+    assert [(936,)] == asked(url, "SELECT COUNT(*) FROM forecasts WHERE lower_80 IS NULL")
+
+
+def test_days_are_forecast_90_ahead_and_closed_ones_sell_nothing(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/sales.db"
+    sales = panel_of_layout("daily", tmp_path)
+    load(url, sales)
+    sealed = baseline_challenger(sales, "days", {}, "").sealed
+    settings = Settings(database_url=url, model_uri=str(write_bundle(tmp_path, sealed)))
+    assert "3 series, 90 days after " in write_forecasts(settings, silent)
+    rows = asked(url, "SELECT strftime('%w', target), MAX(sales) FROM forecasts GROUP BY 1")
+    assert ("0", 0.0) in rows
+
+
+def test_without_sales_a_model_or_one_of_this_panel_nothing_is_written(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/sales.db"
     settings = Settings(database_url=url, model_uri=str(tmp_path / "none"))
     with pytest.raises(NotReady, match="holds no sales yet"):
-        write_forecasts(settings, trained.silent)
-    load(url, trained.panel())
+        write_forecasts(settings, silent)
+    load(url, panel_of_layout("stores", tmp_path))
     with pytest.raises(BundleRefused, match="There is no model bundle at"):
-        write_forecasts(settings, trained.silent)
-    with pytest.raises(sa.exc.SQLAlchemyError):
-        stored(url)
+        write_forecasts(settings, silent)
+    other = settings.model_copy(update={"model_uri": str(bundle(tmp_path, panel(N_WEEKS)))})
+    with pytest.raises(BundleRefused, match="made for another panel"):
+        write_forecasts(other, silent)
+    assert [(0,)] == asked(url, "SELECT COUNT(*) FROM forecast_issues")
 
 
-def test_the_command_says_what_it_wrote_or_why_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("value", ["0", "-1", "52.5", "a year", ""])
+def test_a_horizon_is_a_number_of_periods(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORECAST_HORIZON", value)
+    with pytest.raises(SettingsError, match="FORECAST_HORIZON: Input should be"):
+        load_settings()
+
+
+def test_the_command_says_what_it_did_and_each_stage_as_a_line(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/sales.db")
-    monkeypatch.setenv("MODEL_URI", bundle(tmp_path, trained.candidate()))
+    monkeypatch.setenv("DATABASE_URL", settings.database_url)
+    monkeypatch.setenv("MODEL_URI", settings.model_uri)
+    monkeypatch.setenv("FORECAST_HORIZON", "2")
+    assert 0 == train.main(["forecast"])
+    said = capsys.readouterr()
+    assert said.out.startswith("Wrote 36 forecasts of 9 series, 2 weeks after ")
+    assert [
+        "importing the service",
+        "reading the sales",
+        "letting the model prove itself",
+        "forecasting",
+        "writing",
+    ] == said.err.splitlines()
+    monkeypatch.setenv("MODEL_URI", "nowhere")
     assert 1 == train.main(["forecast"])
     said = capsys.readouterr()
     assert "" == said.out
-    assert 1 == len(said.err.splitlines())
-
-    load(f"sqlite:///{tmp_path}/sales.db", trained.panel())
-    assert 0 == train.main(["forecast"])
-    said = capsys.readouterr()
-    assert said.out.startswith("Wrote 156 forecasts of 3 stores after 2012-10-26, by ")
-    assert "" == said.err
+    assert said.err.splitlines()[-1].startswith("There is no model bundle at nowhere.")

@@ -1,13 +1,20 @@
+"""The bundle: whole or not there, and what was changed in it is noticed."""
+
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from threading import Event, Thread
 
@@ -15,33 +22,53 @@ import numpy as np
 import pytest
 
 from sales_forecast.bundles.bundle import (
+    ARRAYS,
     MANIFEST,
+    ORIGIN,
     TREES,
-    point,
+    Sealed,
     read_bundle,
     read_manifest,
+    read_origin,
+    seal,
+    set_alias,
     trained_on,
     write_bundle,
 )
 from sales_forecast.bundles.manifest import (
     AnsweredBy,
-    Factors,
     Manifest,
-    StoredIntervals,
-    StoredPanel,
-    StoredProfile,
+    Origin,
     TrainingWindow,
+    measured,
+    stored,
 )
+from sales_forecast.bundles.panel_state import panel_of, state_of
+from sales_forecast.bundles.states import Packed, Unpacked
 from sales_forecast.data.panel import Panel
-from sales_forecast.errors import BundleRefused, SettingsError
-from sales_forecast.features.calendar_effects import PooledProcess
+from sales_forecast.errors import BundleRefused, OlderBundle, SettingsError
 from sales_forecast.features.features import FEATURE_NAMES
-from sales_forecast.features.gaussian import Hyperparameters
-from sales_forecast.models.intervals import IntervalFactors, Intervals
-from tests.builders import sample_panel, weeks
+from sales_forecast.models.arima import ARIMA
+from sales_forecast.models.fitted.blends import FittedMean
+from sales_forecast.models.fitted.regressor import FittedRegressor
+from sales_forecast.models.fitted.restore import Restored
+from sales_forecast.models.fitted.smoothing import FittedArima
+from sales_forecast.models.intervals import (
+    NEW,
+    OLD,
+    YOUNG,
+    IntervalFactors,
+    Intervals,
+    IntervalsByAge,
+)
+from sales_forecast.models.naive import GROWTH
+from tests import trained
+from tests.builders import daily_panel, sample_panel
+from tests.builders import panel_of as stores_of
 
 ROOT = Path(__file__).parents[1]
-FILES = {TREES: b"two trees", "backtest_one_step.csv.gz": b"a table"}
+TABLE = "backtest_one_step.csv.gzip"
+CODE = "0123456789ab"
 WEEKS = np.array(["2012-10-12", "2012-10-19", "2012-10-26"], dtype="datetime64[D]")
 PANEL = Panel(
     y=np.array([[1.5, np.nan, 0.1 + 0.2], [np.nan, -4.0, 1e17]]),
@@ -49,52 +76,60 @@ PANEL = Panel(
     series=("1", "22"),
     conditions={"CPI": np.array([[211.0, np.nan, 212.0], [np.nan, 130.1234567, 131.0]])},
 )
-PROFILE = PooledProcess(
-    Hyperparameters(*np.linspace(0.1, 0.3, 11)),
-    Hyperparameters(*np.linspace(0.2, 0.4, 11)),
-    WEEKS[-1],
-).calendar(sample_panel(2))
+FACTORS = IntervalFactors(np.array([0.9, 0.1 + 0.2]), np.array([1.1, 1.3]))
+UNKNOWN = IntervalFactors(np.array([0.9, np.nan]), np.array([1.1, np.nan]))
+INTERVALS = IntervalsByAge(
+    {
+        OLD: Intervals({80: FACTORS, 95: UNKNOWN}, {"1": 0.7, "22": 1.4}),
+        YOUNG: Intervals({80: UNKNOWN, 95: UNKNOWN}, {YOUNG: 1.0}),
+    }
+)
 
 
-def stored(factors: Factors) -> StoredIntervals:
-    return StoredIntervals(factors={80: factors, 95: factors}, widths={"1": 0.8, "22": 1.5})
-
-
-def manifest(**changes: object) -> Manifest:
-    given: dict[str, object] = {
-        "version": "2012-10-26-0123abcd",
-        "kind": "models",
+def origin(**changes: object) -> Origin:
+    given = {
         "trained_at": datetime(2026, 1, 2, tzinfo=UTC),
         "git_commit": None,
+        "code": CODE,
+        "source": "sales.csv",
+    }
+    return Origin.model_validate(given | changes)
+
+
+@cache
+def fitted() -> FittedArima:
+    return ARIMA.fit(sample_panel(2))
+
+
+def sealed(files: Mapping[str, bytes] | None = None, **changes: object) -> Sealed:
+    """A bundle of ARIMA, packed anew with each call."""
+    states = Packed()
+    arima = states.add(fitted().state)
+    given: dict[str, object] = {
+        "kind": "models",
         "training": TrainingWindow(
             first_week=date(2012, 10, 12),
             last_week=date(2012, 10, 26),
             series=PANEL.series,
             fingerprint=PANEL.fingerprint,
-            source="sales.csv",
         ),
         "feature_names": FEATURE_NAMES,
-        "calendar": StoredProfile.of(PROFILE),
-        "theta": {"1": -0.4},
+        "answered_by": AnsweredBy(predict_sales="arima", forecast_sales="arima", best="arima"),
+        "models": {"arima": arima},
+        "things": tuple(states.things),
+        "conformance": None,
         "condition_ranges": {"CPI": (130.1234567, 212.0)},
-        "answered_by": AnsweredBy(
-            predict_sales="rf_xgb_mean", forecast_sales="arima", best="pooled"
-        ),
-        "intervals": {
-            "rf_xgb_mean": stored(Factors(lower=(0.9,), upper=(1.1,))),
-            "arima": stored(Factors(lower=(0.9, None), upper=(1.1, None))),
-            "pooled": stored(Factors(lower=(0.8, None), upper=(1.2, None))),
-        },
+        "intervals": {"arima": stored(INTERVALS)},
         "scores": {"one_step": {"naive": {"wmae": 12.5}}},
-        "scores_by_series": {"one_step": {"naive": {"1": 10.0, "22": 15.0}}},
-        "golden": None,
+        "checksums": {},
     }
-    return Manifest.model_validate(given | changes)
+    manifest = Manifest.model_validate(given | changes)
+    return seal(manifest, origin(), {TABLE: b"a table", ARRAYS: states.npz(), **(files or {})})
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return write_bundle(tmp_path / "bundles" / "good", manifest(), FILES)
+    return write_bundle(tmp_path / "bundles", sealed())
 
 
 def killed(code: str, *arguments: Path) -> None:
@@ -102,8 +137,8 @@ def killed(code: str, *arguments: Path) -> None:
     preamble = """
         import os, signal, sys
         from pathlib import Path
-        from sales_forecast.bundle import point, write_bundle
-        from tests.test_bundle import FILES, manifest
+        from sales_forecast.bundles.bundle import set_alias, write_bundle
+        from tests.test_bundle import sealed
 
         def die(*_: object) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -120,84 +155,137 @@ def killed(code: str, *arguments: Path) -> None:
 
 def test_a_bundle_reads_back_as_it_was_written(folder: Path) -> None:
     bundle = read_bundle(folder)
+    manifest = json.loads(sealed().files[MANIFEST])
+    panel = sample_panel(2)
 
-    assert manifest() == bundle.manifest.model_copy(update={"checksums": {}})
-    assert FILES[TREES] == bundle.trees
-    assert {MANIFEST, *FILES} == {file.name for file in folder.iterdir()}
-    read = bundle.manifest.calendar
-    assert read is not None
-    ends = weeks("2012-11-02", 60)
+    assert manifest == bundle.manifest.model_dump(mode="json")
+    assert {MANIFEST, ORIGIN, ARRAYS, TABLE} == {file.name for file in folder.iterdir()}
+    assert (folder.name, origin(), None) == (bundle.version, bundle.origin, bundle.conformance)
+    assert ["arima"] == [*bundle.models] == [*bundle.intervals]
     np.testing.assert_array_equal(
-        PROFILE.at(("1", "2", "new"), ends), read.profile().at(("1", "2", "new"), ends)
+        fitted().predict(panel, 60), bundle.models["arima"].predict(panel, 60)
     )
+
+
+def test_the_version_is_the_last_week_and_the_digest_of_all_but_the_origin() -> None:
+    first = sealed()
+    assert re.fullmatch("2012-10-26-[0-9a-f]{12}", first.version)
+    digest = hashlib.sha256(first.files[MANIFEST]).hexdigest()
+    assert first.version == f"2012-10-26-{digest[:12]}"
+    manifest = Manifest.model_validate_json(first.files[MANIFEST])
+    assert {TABLE, ARRAYS} == set(manifest.checksums)
+    assert manifest.checksums[TABLE] == hashlib.sha256(b"a table").hexdigest()
+
+    assert first.version == sealed().version
+    files = {name: content for name, content in first.files.items() if name in {TABLE, ARRAYS}}
+    elsewhere = seal(manifest, origin(source="another.csv", code="of another release"), files)
+    assert first.version == elsewhere.version
+    others = [sealed(note="another"), sealed({TABLE: b"another"}), sealed({"new": b""})]
+    assert 4 == len({first.version, *(other.version for other in others)})
 
 
 def test_other_users_may_read_a_bundle(folder: Path) -> None:
     assert 0o755 == folder.stat().st_mode & 0o777
 
 
-def test_a_panel_with_gaps_comes_back_bit_by_bit() -> None:
-    text = StoredPanel.of(PANEL).model_dump_json()
-    back = StoredPanel.model_validate_json(text).panel()
+def through_json(panel: Panel) -> Panel:
+    packed = Packed()
+    content = json.loads(json.dumps([packed.add({"kind": "x", **state_of(panel)}), packed.things]))
+    return panel_of(Unpacked(content[1], packed.npz()).state(content[0]))
 
-    assert PANEL.fingerprint == back.fingerprint
-    np.testing.assert_array_equal(PANEL.y, back.y)
-    np.testing.assert_array_equal(PANEL.periods, back.periods)
-    assert "NaN" not in text
+
+@pytest.mark.parametrize(
+    "panel",
+    [
+        PANEL,
+        stores_of([1.0, 2.0]),
+        daily_panel(2, 20, ahead=5),
+        replace(
+            PANEL,
+            traits={"kind": np.array(["a", "b"]), "size": np.array([1.5, np.nan])},
+            pooled_by="kind",
+        ),
+    ],
+    ids=["gaps", "conditions", "days with a plan", "pools"],
+)
+def test_a_panel_comes_back_bit_by_bit(panel: Panel) -> None:
+    back = through_json(panel)
+
+    assert panel.fingerprint == back.fingerprint
+    assert (panel.series, panel.pooled_by, panel.frequency) == (
+        back.series,
+        back.pooled_by,
+        back.frequency,
+    )
+    np.testing.assert_array_equal(panel.y, back.y)
+    np.testing.assert_array_equal(panel.periods, back.periods)
+    for ours, theirs in (
+        (panel.conditions, back.conditions),
+        (panel.plan, back.plan),
+        (panel.traits, back.traits),
+    ):
+        assert ours.keys() == theirs.keys()
+        for name, values in ours.items():
+            np.testing.assert_array_equal(values, theirs[name])
 
 
 def test_intervals_come_back_as_they_were_also_those_that_were_not_measured() -> None:
-    measured = IntervalFactors(np.array([0.9, 0.1 + 0.2]), np.array([1.1, 1.3]))
-    unknown = IntervalFactors(np.array([0.9, np.nan]), np.array([1.1, np.nan]))
-    intervals = Intervals({80: measured, 95: unknown}, {"1": 0.7, "22": 1.4})
-    text = StoredIntervals.of(intervals).model_dump_json()
-    back = StoredIntervals.model_validate_json(text).intervals()
+    content = {"intervals": {"m": stored(INTERVALS)}}
+    manifest = Manifest.model_validate_json(sealed(**content).files[MANIFEST])
+    back = measured(manifest.intervals["m"])
 
-    assert intervals.widths == back.widths
-    assert [80, 95] == list(back.factors)
-    for level, factors in intervals.factors.items():
-        np.testing.assert_array_equal(factors.lower, back.factors[level].lower)
-        np.testing.assert_array_equal(factors.upper, back.factors[level].upper)
+    assert [OLD, YOUNG] == [*back.of_age]
+    for age, intervals in INTERVALS.of_age.items():
+        found = back.of_age[age]
+        assert intervals.widths == found.widths
+        assert [80, 95] == list(found.factors)
+        for level, factors in intervals.factors.items():
+            np.testing.assert_array_equal(factors.lower, found.factors[level].lower)
+            np.testing.assert_array_equal(factors.upper, found.factors[level].upper)
+    assert np.isnan(back.ends(80, [NEW], ["1"], np.array([1]), np.array([1.0]))).all()
 
 
 def test_a_bundle_that_is_there_already_is_kept(folder: Path) -> None:
-    assert folder == write_bundle(folder, manifest(note="another"), {TREES: b"others"})
-    assert b"two trees" == read_bundle(folder).trees
+    written = (folder / MANIFEST).stat().st_mtime_ns
+
+    assert folder == write_bundle(folder.parent, sealed())
+    assert written == (folder / MANIFEST).stat().st_mtime_ns
+    assert folder != write_bundle(folder.parent, sealed(note="another"))
 
 
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="bundle cannot be written: No such file"):
-        write_bundle(tmp_path / "bundle", manifest(), {**FILES, "no/such/folder": b""})
+    with pytest.raises(SettingsError, match="cannot be written: No such file"):
+        write_bundle(tmp_path, sealed({"no/such/folder": b""}))
 
     assert [] == list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("files_written", [1, 2, 3])
+@pytest.mark.parametrize("files_written", [1, 2, 3, 4])
 def test_a_bundle_whose_writer_is_killed_does_not_exist(tmp_path: Path, files_written: int) -> None:
-    folder = tmp_path / "bundles" / "new"
     killed(
         f"""
         written = []
         os.fsync = lambda file: written.append(file) or len(written) < {files_written} or die()
-        write_bundle(Path(sys.argv[1]), manifest(), FILES)
+        write_bundle(Path(sys.argv[1]), sealed())
         """,
-        folder,
+        tmp_path,
     )
 
-    assert not folder.exists()
-    assert write_bundle(folder, manifest(), FILES) == folder
-    assert FILES[TREES] == read_bundle(folder).trees
+    assert not (tmp_path / sealed().version).exists()
+    folder = write_bundle(tmp_path, sealed())
+    assert tmp_path / sealed().version == folder
+    assert folder.name == read_bundle(folder).version
 
 
 def test_a_link_whose_writer_is_killed_still_names_the_old_bundle(
     folder: Path, tmp_path: Path
 ) -> None:
     link = tmp_path / "champion"
-    point(link, folder)
+    set_alias(link, folder)
     killed(
         """
         Path.replace = die
-        point(Path(sys.argv[1]), Path(sys.argv[2]))
+        set_alias(Path(sys.argv[1]), Path(sys.argv[2]))
         """,
         link,
         tmp_path / "bundles" / "other",
@@ -207,34 +295,34 @@ def test_a_link_whose_writer_is_killed_still_names_the_old_bundle(
 
 
 def test_a_link_can_be_pointed_elsewhere(folder: Path, tmp_path: Path) -> None:
-    other = write_bundle(tmp_path / "bundles" / "other", manifest(version="other"), FILES)
+    other = write_bundle(tmp_path / "bundles", sealed(note="other"))
     link = tmp_path / "new" / "folder" / "champion"
 
-    point(link, folder)
-    assert "2012-10-26-0123abcd" == read_manifest(link).version
-    point(link, other)
-    assert "other" == read_manifest(link).version
+    set_alias(link, folder)
+    assert folder.name == read_bundle(link).version
+    set_alias(link, other)
+    assert (other.name, "other") == (read_bundle(link).version, read_manifest(link).note)
     assert [link] == list(link.parent.iterdir())
 
 
 def test_a_link_survives_that_the_whole_folder_moves(folder: Path, tmp_path: Path) -> None:
-    point(folder.parent / "champion", folder)
+    set_alias(folder.parent / "champion", folder)
     moved = shutil.move(folder.parent, tmp_path / "moved")
 
-    assert "2012-10-26-0123abcd" == read_manifest(Path(moved) / "champion").version
+    assert folder.name == read_bundle(Path(moved) / "champion").version
 
 
 def test_a_reader_sees_the_old_bundle_or_the_new_one_and_never_none(
     folder: Path, tmp_path: Path
 ) -> None:
-    other = write_bundle(tmp_path / "bundles" / "other", manifest(version="other"), FILES)
+    other = write_bundle(tmp_path / "bundles", sealed(note="other"))
     link = tmp_path / "champion"
-    point(link, folder)
+    set_alias(link, folder)
     done = Event()
 
     def swap() -> None:
         for number in range(400):
-            point(link, other if number % 2 else folder)
+            set_alias(link, other if number % 2 else folder)
         done.set()
 
     writer = Thread(target=swap)
@@ -244,8 +332,11 @@ def test_a_reader_sees_the_old_bundle_or_the_new_one_and_never_none(
         seen.add(link.readlink().name)  # raises where there is no link
     writer.join()
 
-    assert seen <= {"good", "other"}
+    assert seen <= {folder.name, other.name}
     assert seen
+
+
+# Damage, and tampering
 
 
 def flip(file: Path) -> None:
@@ -258,40 +349,196 @@ def truncate(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-1])
 
 
-@pytest.mark.parametrize("name", sorted(FILES))
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle as a training makes it, with trees, tables and questions."""
+    return write_bundle(tmp_path_factory.mktemp("bundles"), trained.challenger().sealed)
+
+
+@pytest.fixture
+def copied(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / whole.name))
+
+
+FILES = (ARRAYS, TREES, "backtest_one_step.csv.gzip", "backtest_many_steps.csv.gzip")
+
+
+def test_a_training_makes_these_files_and_no_others(whole: Path) -> None:
+    assert {MANIFEST, ORIGIN, *FILES} == {file.name for file in whole.iterdir()}
+
+
+@pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("damage", [flip, truncate])
 def test_a_damaged_file_is_refused_by_its_name(
-    folder: Path, name: str, damage: Callable[[Path], None]
+    copied: Path, name: str, damage: Callable[[Path], None]
 ) -> None:
-    damage(folder / name)
+    damage(copied / name)
 
     with pytest.raises(BundleRefused) as refused:
-        read_bundle(folder)
+        read_bundle(copied)
     assert refused.value.message == (
-        f"{folder}: {name} is damaged: its checksum is not the manifest's"
+        f"{copied}: {name} is damaged: its checksum is not the manifest's"
     )
 
 
+def numbers_in(
+    content: object, path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[str | int, ...]]:
+    """The paths to all numbers of a manifest."""
+    children: Iterable[tuple[str | int, object]] = ()
+    if isinstance(content, dict):
+        children = content.items()
+    elif isinstance(content, list):
+        children = enumerate(content)
+    elif isinstance(content, int | float):
+        yield path
+    for name, child in children:
+        yield from numbers_in(child, (*path, name))
+
+
+@pytest.mark.parametrize("part", ["scores", "intervals", "condition_ranges", "models", "things"])
+def test_a_changed_number_of_the_manifest_is_refused(copied: Path, part: str) -> None:
+    content = json.loads((copied / MANIFEST).read_text())
+    paths = [path for path in numbers_in(content) if path[0] == part]
+    *parents, last = paths[len(paths) // 2]
+    place = content
+    for name in parents:
+        place = place[name]
+    place[last] = place[last] + 1
+    (copied / MANIFEST).write_text(json.dumps(content, indent=1))
+
+    with pytest.raises(BundleRefused) as refused:
+        read_bundle(copied)
+    assert "It was changed or renamed. Run `python train.py` again." in refused.value.message
+
+
+@pytest.mark.parametrize("before", ['"fingerprint": "', '"arima": {', '"last_week": "', '"wmae": '])
+def test_a_changed_digit_of_the_manifest_is_refused(copied: Path, before: str) -> None:
+    text = (copied / MANIFEST).read_text()
+    digit = re.compile(r"[0-9]").search(text, text.index(before) + len(before))
+    assert digit is not None
+    other = "1" if digit[0] != "1" else "2"
+    (copied / MANIFEST).write_text(text[: digit.start()] + other + text[digit.end() :])
+
+    with pytest.raises(BundleRefused):
+        read_bundle(copied)
+
+
+def test_space_that_means_nothing_is_a_change_too(copied: Path) -> None:
+    (copied / MANIFEST).write_bytes((copied / MANIFEST).read_bytes() + b" ")
+
+    with pytest.raises(BundleRefused, match="changed or renamed"):
+        read_bundle(copied)
+
+
+def test_where_a_bundle_came_from_is_no_part_of_what_it_is(copied: Path) -> None:
+    (copied / ORIGIN).write_text(origin(source="elsewhere").model_dump_json())
+
+    assert copied.name == read_bundle(copied).version
+    assert "elsewhere" == read_bundle(copied).origin.source
+
+
+def test_a_renamed_folder_is_refused(copied: Path) -> None:
+    renamed = copied.rename(copied.with_name("2012-10-26-0123456789ab"))
+
+    with pytest.raises(BundleRefused) as refused:
+        read_bundle(renamed)
+    assert refused.value.message == (
+        f"{renamed}: what is in it makes version {copied.name}, and that is the name a bundle's "
+        "folder must have. It was changed or renamed. Run `python train.py` again."
+    )
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/hostname", "a/../../secret"])
+def test_a_manifest_that_names_a_file_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret").write_bytes(b"x")
+    manifest = json.loads(sealed().files[MANIFEST])
+    manifest["checksums"][name] = hashlib.sha256(b"x").hexdigest()
+    text = json.dumps(manifest).encode()
+    folder = tmp_path / f"2012-10-26-{hashlib.sha256(text).hexdigest()[:12]}"
+    folder.mkdir()
+    for file, content in {**sealed().files, MANIFEST: text}.items():
+        (folder / file).write_bytes(content)
+
+    with pytest.raises(BundleRefused) as refused:
+        read_bundle(folder)
+    assert f"{folder}: {name} is not a file of this folder" == refused.value.message
+
+
 def test_a_missing_file_is_refused_by_its_name(folder: Path) -> None:
-    (folder / TREES).unlink()
+    (folder / TABLE).unlink()
 
     with pytest.raises(BundleRefused) as refused:
         read_bundle(folder)
-    assert f"{folder}: {TREES} cannot be read: No such file or directory" == refused.value.message
+    assert f"{folder}: {TABLE} cannot be read: No such file or directory" == refused.value.message
 
 
-def test_a_bundle_of_models_without_trees_is_refused(tmp_path: Path) -> None:
-    folder = write_bundle(tmp_path / "treeless", manifest(), {})
+def test_a_bundle_of_trees_without_their_graph_is_refused(tmp_path: Path) -> None:
+    states = Packed()
+    profile = fitted().profile
+    mean = FittedMean({"xgboost": FittedRegressor("xgboost", NoRegressor(), profile)})
+    models = {"rf_xgb_mean": states.add(mean.state)}
+    files = {ARRAYS: states.npz()}
+    folder = write_bundle(tmp_path, sealed(files, models=models, things=tuple(states.things)))
 
     with pytest.raises(BundleRefused) as refused:
         read_bundle(folder)
-    assert f"{folder}: trees.onnx is missing" == refused.value.message
+    assert "the bundle has no trees, and xgboost is made of them." == refused.value.message
 
 
-def test_a_baseline_needs_no_trees(tmp_path: Path) -> None:
-    folder = write_bundle(tmp_path / "baseline", manifest(kind="baseline"), {})
+class NoRegressor:
+    """Stands for trees, which are kept beside the state."""
 
-    assert b"" == read_bundle(folder).trees
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return np.zeros(len(X))
+
+
+def test_a_baseline_needs_neither_trees_nor_questions(tmp_path: Path) -> None:
+    states = Packed()
+    models = {GROWTH.name: states.add(GROWTH.state)}
+    baseline = sealed(
+        {ARRAYS: states.npz()}, kind="baseline", models=models, things=tuple(states.things)
+    )
+
+    bundle = read_bundle(write_bundle(tmp_path, baseline))
+    assert {GROWTH.name: GROWTH} == bundle.models
+
+
+def test_a_manifest_that_names_a_state_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path, sealed(models={"arima": {"$thing": 99}}))
+
+    with pytest.raises(BundleRefused, match=r"manifest\.json names what is not there"):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize("state", [{"kind": "magic"}, {"kind": "arima"}, {}])
+def test_a_state_of_no_model_is_refused(state: dict[str, str]) -> None:
+    with pytest.raises(BundleRefused, match="model of the bundle cannot be read"):
+        Restored(lambda _: NoRegressor()).model(state)
+
+
+@pytest.mark.parametrize("arrays", [b"", b"no arrays", b"PK"])
+def test_arrays_that_are_none_are_refused(tmp_path: Path, arrays: bytes) -> None:
+    folder = write_bundle(tmp_path, sealed({ARRAYS: arrays}))
+
+    with pytest.raises(BundleRefused, match=r"arrays\.npz cannot be read"):
+        read_bundle(folder)
+
+
+def test_arrays_that_could_run_code_are_refused(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    np.savez(file, a0=np.array([Sealed], dtype=object))
+    folder = write_bundle(tmp_path, sealed({ARRAYS: file.getvalue()}))
+
+    with pytest.raises(BundleRefused, match=r"arrays\.npz cannot be read"):
+        read_bundle(folder)
+
+
+def test_a_graph_that_is_none_is_refused(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path, sealed({TREES: b"not a graph"}))
+
+    with pytest.raises(BundleRefused, match=r"trees\.onnx cannot be loaded"):
+        read_bundle(folder)
 
 
 def test_no_bundle_at_all_is_refused_with_the_remedy(tmp_path: Path) -> None:
@@ -308,14 +555,11 @@ def test_no_bundle_at_all_is_refused_with_the_remedy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "where"),
     [
-        ({"format": 2}, "format: Input should be 3. Run `python train.py` again."),
+        ({"format": 5}, "format: Input should be 4. Run `python train.py` again."),
         ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
-        ({"theta": {"1": "much"}}, "theta.1: Input should be a valid number"),
+        ({"condition_ranges": {"CPI": ["much", 1]}}, "condition_ranges.CPI.0: Input should be a"),
         ({"kind": "magic"}, "kind: Input should be 'models' or 'baseline'"),
-        (
-            {"answered_by": {"predict_sales": "x", "forecast_sales": "arima", "best": "magic"}},
-            "answered_by.best: Input should be 'arima', 'pooled' or 'seasonal_naive_growth'",
-        ),
+        ({"answered_by": {"predict_sales": "x"}}, "answered_by.forecast_sales: Field required"),
     ],
 )
 def test_a_manifest_of_another_form_is_refused_where_it_differs(
@@ -338,11 +582,27 @@ def test_a_manifest_that_is_no_json_is_refused(folder: Path, content: bytes) -> 
     assert refused.value.message.startswith(f"{folder / MANIFEST}: the file: Invalid JSON")
 
 
-def test_the_bundle_that_was_made_of_this_data_is_found(folder: Path, tmp_path: Path) -> None:
-    broken = tmp_path / "broken"
-    found = trained_on(PANEL, [broken, folder])
+def test_a_bundle_of_an_earlier_release_is_told_from_a_damaged_one(tmp_path: Path) -> None:
+    manifest = {"format": 3, "version": "2012-10-26-7ac8d427"}
+    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
 
-    assert found == read_manifest(folder)
+    with pytest.raises(OlderBundle) as refused:
+        read_bundle(tmp_path)
+    assert refused.value.message == (
+        "The bundle 2012-10-26-7ac8d427 was written by an earlier release (format 3, this one "
+        "writes 4). Run `python train.py`."
+    )
+
+
+# Whether a training would make the same again
+
+
+def test_the_bundle_that_this_code_made_of_this_data_is_found(folder: Path, tmp_path: Path) -> None:
+    set_alias(tmp_path / "champion", folder)
+    broken = tmp_path / "broken"
+
+    assert folder.name == trained_on(PANEL, CODE, [broken, tmp_path / "champion"])
+    assert CODE == read_origin(folder).code
 
 
 def test_data_that_differs_in_one_value_was_not_trained_on(folder: Path) -> None:
@@ -350,14 +610,19 @@ def test_data_that_differs_in_one_value_was_not_trained_on(folder: Path) -> None
     y[0, 0] += 0.01
     changed = Panel(y, PANEL.periods, PANEL.series, PANEL.conditions)
 
-    assert trained_on(changed, [folder]) is None
+    assert trained_on(changed, CODE, [folder]) is None
 
 
-def test_models_of_other_features_count_as_not_trained_but_a_baseline_has_none(
-    tmp_path: Path,
+def test_what_other_code_made_of_the_same_data_does_not_count(folder: Path) -> None:
+    assert trained_on(PANEL, "ba9876543210", [folder]) is None
+
+
+def test_a_bundle_of_an_earlier_release_does_not_count_and_is_passed_over(
+    folder: Path, tmp_path: Path
 ) -> None:
-    models = write_bundle(tmp_path / "m", manifest(feature_names=FEATURE_NAMES[::-1]), FILES)
-    baseline = write_bundle(tmp_path / "b", manifest(feature_names=(), kind="baseline"), {})
+    older = tmp_path / "older"
+    older.mkdir()
+    (older / MANIFEST).write_text('{"format": 3}')
+    (older / ORIGIN).write_text(origin().model_dump_json())
 
-    assert trained_on(PANEL, [models]) is None
-    assert read_manifest(baseline) == trained_on(PANEL, [models, baseline])
+    assert folder.name == trained_on(PANEL, CODE, [older, folder])

@@ -240,7 +240,7 @@ def test_forecast_asks_for_the_model_that_the_flag_says(run, url):
     code, out, _ = run("--url", url, "forecast", "--store", "3", "--steps", "1", "--model", "best")
 
     assert code == 0
-    assert 'forecast_sales  {"store": 3, "steps": 1, "model": "best"}' in out
+    assert 'forecast_sales  {"store_id": 3, "steps": 1, "model": "best"}' in out
     assert "2012-11-02          3,011.00" in out
 
 

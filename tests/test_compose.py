@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from aws_cloud_infra.mlflow_host import start
-from aws_cloud_infra.resources.tasks import WRITABLE
+from aws_cloud_infra.resources.containers.task_definition import WRITABLE
 from sales_forecast.settings import Settings
 from tests.dockerfile import IMAGES, ROOT
 

@@ -21,7 +21,7 @@ import httpx
 import pytest
 from packaging.requirements import Requirement
 
-from aws_cloud_infra.resources.tasks import USER, WRITABLE
+from aws_cloud_infra.resources.containers.task_definition import USER, WRITABLE
 from tests.dockerfile import IMAGES, ROOT, STAGES, enters, sources, steps
 from tests.service.conftest import FORECAST
 from tests.service.deployment import Deployment

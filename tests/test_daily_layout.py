@@ -181,8 +181,8 @@ def test_a_folder_that_lacks_a_file_is_refused(
         read_panel(spoil(written(tmp_path)), "daily")
 
 
-def test_daily_sales_are_not_for_the_database(tmp_path: Path):
-    with pytest.raises(DataRefused, match="backtest --layout daily"):
+def test_daily_sales_are_not_added_up_to_weekly_ones(tmp_path: Path):
+    with pytest.raises(DataRefused, match="layout daily are no weekly sales of stores"):
         read_sales(written(tmp_path), "daily")
 
 

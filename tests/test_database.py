@@ -220,7 +220,7 @@ def test_a_write_that_fails_at_its_last_statement_leaves_nothing_behind(database
 
 
 def _write_and_be_killed(url: str) -> None:
-    with after_statement("UPDATE weekly_sales", lambda: os.kill(os.getpid(), signal.SIGKILL)):
+    with after_statement("UPDATE fact_sales", lambda: os.kill(os.getpid(), signal.SIGKILL)):
         Database(url).write(with_sales(sales_rows(n_weeks=50), row=0, sales=-1.0), "killed.csv")
 
 
@@ -250,7 +250,7 @@ def _write_slowly(url: str, reports: SimpleQueue[LoadReport], inside: Event, go:
         inside.set()
         assert go.wait(LONG_ENOUGH)
 
-    with after_statement("INSERT INTO weekly_sales", pause):
+    with after_statement("INSERT INTO dim_series", pause):
         _write(url, reports)
 
 
@@ -325,7 +325,7 @@ def test_stored_weeks_of_two_weekdays_are_an_error_and_no_panel(url: str) -> Non
         database.write(sales_rows(), "a.csv")
         engine = sa.create_engine(url, poolclass=sa.NullPool)
         with engine.begin() as connection:
-            by_hand = "UPDATE weekly_sales SET week = '2010-02-06' WHERE week = '2010-02-05'"
+            by_hand = "UPDATE fact_sales SET period = '2010-02-06' WHERE period = '2010-02-05'"
             connection.execute(sa.text(by_hand))
 
         with pytest.raises(DatabaseError, match="do not all end on the same weekday"):

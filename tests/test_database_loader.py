@@ -11,7 +11,9 @@ import pytest
 import database_loader
 from sales_forecast.data.database import Database
 from sales_forecast.data.panel import Panel
+from sales_forecast.data.rows import STORES
 from sales_forecast.data.sample import sample_rows
+from tests.builders import panel_of_layout
 
 LOADER = Path(database_loader.__file__)
 HEADER = "Store,Date,Weekly_Sales,Holiday_Flag,Temperature,Fuel_Price,CPI,Unemployment"
@@ -188,7 +190,101 @@ def test_a_database_that_is_not_there_is_one_line(
     assert "s3cret" not in output.err + output.out
 
 
-@pytest.mark.parametrize("arguments", [["--layout", "days"], ["--cvs", "a.csv"], ["a.csv"]])
+def test_departments_are_stored_as_they_are(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    expected = panel_of_layout("departments", tmp_path)
+
+    assert database_loader.main(["--layout", "departments", "--csv", str(tmp_path)]) == 0
+
+    assert expected == panel()
+    assert expected.spec == panel().spec
+    output = capsys.readouterr()
+    assert output.out.splitlines() == [
+        f"Loaded {tmp_path}.",
+        "  rows 9 (5 with sales), series 3, weeks ending 2010-02-05 .. 2010-02-19",
+        "  inserted 9, corrected 0, unchanged 0",
+        "  negative sales (kept): 1",
+        "Stored now: series 3, weeks ending 2010-02-05 .. 2010-02-19",
+        "  series with gaps: 1",
+        "    series 12-2, weeks missing 1: 2010-02-12",
+    ]
+    assert output.err.splitlines() == [
+        f"Reading {tmp_path}.",
+        "Writing 3 series.",
+        "Reading it back.",
+    ]
+
+
+def test_departments_are_added_up_to_stores_if_asked(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    panel_of_layout("departments", tmp_path)
+
+    command = ["--layout", "departments", "--sum-to-stores", "--csv", str(tmp_path)]
+    assert database_loader.main(command) == 0
+
+    assert panel().spec == STORES
+    assert panel().y[0, :2].tolist() == [150.5, -4.25]
+    assert "  rows 4, stores 2, weeks ending 2010-02-05 .. 2010-02-19\n" in capsys.readouterr().out
+
+
+def test_days_say_how_far_they_are_planned_and_closed_days_are_no_gaps(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    expected = panel_of_layout("daily", tmp_path)
+
+    assert database_loader.main(["--layout", "daily", "--csv", str(tmp_path)]) == 0
+
+    assert expected == panel()
+    days = "stores 3, days 2013-01-01 .. 2013-03-01, planned until 2013-03-10"
+    output = capsys.readouterr().out.splitlines()
+    assert output[1].endswith(days)
+    assert [f"Stored now: {days}", "  stores with gaps: 0"] == output[-2:]
+
+
+def test_another_layout_than_the_stored_one_is_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    panel_of_layout("departments", tmp_path)
+    write("a.csv", {WEEKS[0]: 10.0})
+    database_loader.main(["--csv", "a.csv"])
+    capsys.readouterr()
+
+    assert database_loader.main(["--layout", "departments", "--csv", str(tmp_path)]) == 1
+
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "this is layout departments, and the database holds layout stores" in output.err
+    assert output.err.splitlines()[-1].endswith("; name another database in DATABASE_URL")
+    assert panel().y.tolist() == [[10.0]]
+
+
+def test_of_many_series_with_gaps_the_first_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [
+        f"{store},{week},1,0,40,2.5,211,8" for store in range(60) for week in (WEEKS[0], WEEKS[4])
+    ]
+    Path("a.csv").write_text("\n".join([HEADER, *lines]))
+
+    assert database_loader.main(["--csv", "a.csv"]) == 0
+
+    output = capsys.readouterr().out.splitlines()
+    assert output[5] == "  stores with gaps: 60"
+    assert output[6] == "    store 0, weeks missing 3: 2010-02-12 .. 2010-02-26"
+    assert output[-1] == "    and 50 more"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--layout", "days"],
+        ["--cvs", "a.csv"],
+        ["a.csv"],
+        ["--sum-to-stores", "--csv", "a.csv"],
+        ["--sum-to-stores", "--layout", "daily", "--csv", "a"],
+        ["--layout", "departments"],
+    ],
+)
 def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         database_loader.main(arguments)

@@ -71,9 +71,9 @@ def test_an_engine_is_used_until_its_block_ends() -> None:
 
 def test_what_statsmodels_warns_of_in_processes_reaches_no_terminal() -> None:
     code = """
-from sales_forecast import engine
-from sales_forecast.forecasters.arima import ARIMA
-from sales_forecast.forecasters.ets import ETS
+from sales_forecast.compute import engine
+from sales_forecast.models.arima import ARIMA
+from sales_forecast.models.ets import ETS
 from tests.builders import sample_panel
 from tests.work import killing, refused, tripled, where
 if __name__ == "__main__":

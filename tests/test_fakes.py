@@ -16,12 +16,12 @@ DAY = date(2012, 11, 3)
 def test_the_predictor_answers_by_its_formulas():
     fake = FakePredictor()
 
-    answer = fake.predict(3, DAY, [0, 70, 3, 200, 5])
+    answer = fake.predict((3,), DAY, [0, 70, 3, 200, 5])
 
-    assert (answer.random_forest + answer.xgboost) / 2 == answer.prediction == 3000.0
-    assert [week.sales for week in fake.forecast(3, 2)] == [3001.0, 3002.0]
-    assert [week.sales for week in fake.forecast(3, 2, "best")] == [3011.0, 3012.0]
-    assert [week.week_ending for week in fake.forecast(3, 2)] == [
+    assert sum(answer.models.values()) / 2 == answer.prediction == 3000.0
+    assert [week.sales for week in fake.forecast((3,), 2)] == [3001.0, 3002.0]
+    assert [week.sales for week in fake.forecast((3,), 2, "best")] == [3011.0, 3012.0]
+    assert [week.period for week in fake.forecast((3,), 2)] == [
         date(2012, 11, 2),
         date(2012, 11, 9),
     ]
@@ -29,9 +29,9 @@ def test_the_predictor_answers_by_its_formulas():
 
 def test_the_predictor_names_an_unknown_store_as_each_endpoint_does():
     with pytest.raises(UnknownStore) as predicting:
-        FakePredictor().predict(46, DAY, [0, 70, 3, 200, 5])
+        FakePredictor().predict((46,), DAY, [0, 70, 3, 200, 5])
     with pytest.raises(UnknownStore) as forecasting:
-        FakePredictor().forecast(0, 1)
+        FakePredictor().forecast((0,), 1)
 
     assert predicting.value.fields == {"Store": 46}
     assert forecasting.value.fields == {"store_id": 0}

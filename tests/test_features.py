@@ -17,6 +17,7 @@ from sales_forecast.features.features import (
     condition_changes,
     features,
 )
+from sales_forecast.features.vocabulary import codes_of, vocabulary_of
 from sales_forecast.models.pooled import fit_profile
 from tests.builders import without_calendar
 
@@ -181,3 +182,29 @@ def test_a_condition_unknown_on_either_side_changes_nothing_and_a_huge_one_stays
     given = np.array([np.nan, 5.0, 1e308, -1e308, 3.0])
     reference = np.array([1.0, np.nan, 0.0, 0.0, 1.0])
     assert [0.0, 0.0, 1e9, -1e9, 2.0] == condition_changes(given, reference).tolist()
+
+
+# Static features that are texts
+
+
+def test_a_label_has_its_place_among_those_that_were_learned_and_a_new_one_has_none() -> None:
+    trait = np.array(["C", "A", "B", "AA"])
+    assert [2.0, 0.0, 1.0, -1.0] == codes_of(trait, ("A", "B", "C")).tolist()
+    assert [-1.0] * 4 == codes_of(trait, None).tolist()
+
+
+def test_numbers_are_what_they_are() -> None:
+    assert [3.5, 1.0] == codes_of(np.array([3.5, 1.0]), None).tolist()
+    assert [3.0, 1.0] == codes_of(np.array([3, 1]), None).tolist()
+
+
+def test_a_vocabulary_holds_the_labels_of_texts_in_order(panel: Panel) -> None:
+    traits = {"type": np.array(["C", "A", "C", "B"]), "size": np.array([1.0, 2.0, 3.0, 4.0])}
+    assert {"type": ("A", "B", "C")} == vocabulary_of(replace(panel, traits=traits))
+
+
+def test_a_history_codes_labels_by_the_vocabulary_that_it_is_given(panel: Panel) -> None:
+    traits = {"type": np.array(["C", "A", "C", "new"])}
+    past = History(replace(panel, traits=traits), without_calendar(), {"type": ("A", "B", "C")})
+    codes = features(past, *past.ahead(1))[:, -1 - len(CONDITIONS)]
+    assert [2.0, 0.0, 2.0, -1.0] == codes.tolist()

@@ -18,6 +18,7 @@ from sales_forecast.evaluation.protocols import RollingOrigin
 from sales_forecast.models import catalogue
 from sales_forecast.models.naive import BASELINES
 from sales_forecast.models.pooled import POOLED
+from sales_forecast.prediction.cautions import cautions
 from tests.builders import days, panel_of, sample_panel, with_sales
 from tests.trained import silent
 
@@ -156,7 +157,7 @@ def test_series_of_which_nothing_is_known_stray_as_such_ones_did():
 
 
 def test_a_year_of_sales_needs_no_words():
-    assert {} == forecast.cautions(sample_panel(2, 52))
+    assert {} == cautions(sample_panel(2, 52))
 
 
 @pytest.mark.parametrize(
@@ -165,14 +166,14 @@ def test_a_year_of_sales_needs_no_words():
 def test_little_history_is_said_with_its_weeks(first, words):
     panel = with_sales(sample_panel(2, 52), 1, 0, first, np.nan)
     text = f"Only {words} known: it strays further than others."
-    assert {"2": text} == forecast.cautions(panel)
+    assert {"2": text} == cautions(panel)
 
 
 @pytest.mark.parametrize(("idle", "ended"), [(12, False), (13, True)])
 def test_a_series_without_sales_for_a_quarter_may_have_ended(idle, ended):
     panel = with_sales(sample_panel(2, 80), 0, 80 - idle, None, np.nan)
     text = f"No sales since {panel.periods[80 - idle - 1]}: it may have ended."
-    assert ({"1": text} if ended else {}) == forecast.cautions(panel)
+    assert ({"1": text} if ended else {}) == cautions(panel)
 
 
 @pytest.mark.parametrize(("idle", "ended"), [(90, False), (91, True)])
@@ -180,25 +181,25 @@ def test_a_quarter_is_as_long_in_days(idle, ended):
     y = np.full((1, 400), 10.0)
     y[0, 400 - idle :] = np.nan
     panel = Panel(y, days("2024-01-01", 400), ("1",), frequency=DAILY)
-    assert ended == ("may have ended" in forecast.cautions(panel).get("1", ""))
+    assert ended == ("may have ended" in cautions(panel).get("1", ""))
 
 
 def test_weeks_of_nothing_sold_are_known():
     panel = with_sales(sample_panel(1, 80), 0, 0, 60, 0.0)
-    assert {} == forecast.cautions(panel)
+    assert {} == cautions(panel)
 
 
 def test_a_series_that_never_sold_is_said_to_go_on_so():
     panel = with_sales(sample_panel(2, 60), 1, 0, None, 0.0)
     text = "It never sold anything: expected to go on so."
-    assert {"2": text} == forecast.cautions(panel)
+    assert {"2": text} == cautions(panel)
 
 
 def test_the_peers_of_an_unknown_series_are_named_or_counted():
     panel = with_sales(sample_panel(8, 60), 1, 0, None, np.nan)
     start = "Nothing is known of it: expected to sell 100% of what its like do, "
-    assert {"2": f"{start}7 series."} == forecast.cautions(panel)
+    assert {"2": f"{start}7 series."} == cautions(panel)
     sized = replace(panel, traits={"size": np.array([1.0, 2, 3, 4, 5, 60, 70, 80])})
-    assert {"2": f"{start}1, 3, 4, 5, 6."} == forecast.cautions(sized)
+    assert {"2": f"{start}1, 3, 4, 5, 6."} == cautions(sized)
     twins = replace(panel, traits={"size": np.array([1.0, 2, 3, 4, 5, 60, 60, 80])})
-    assert {"2": f"{start}6 series."} == forecast.cautions(twins)
+    assert {"2": f"{start}6 series."} == cautions(twins)

@@ -1,4 +1,4 @@
-"""The gate: what a candidate has to beat, and what the verdict says."""
+"""The gate: what a challenger has to beat, and what the verdict says."""
 
 from __future__ import annotations
 
@@ -9,11 +9,28 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from sales_forecast.bundles.manifest import AnsweredBy
 from sales_forecast.evaluation.judged import Tables
-from sales_forecast.training.gate import Check, Verdict, best_forecast, judge
+from sales_forecast.training.gate import Check, Verdict, choose
+from sales_forecast.training.gate import judge as judge_with
 from tests.builders import table_of
 
 SOLD = [100.0, 100.0, 100.0, 100.0]
+MODELS = AnsweredBy(predict_sales="rf_xgb_mean", forecast_sales="arima", best="arima")
+BASELINE = AnsweredBy(
+    predict_sales="seasonal_naive_growth",
+    forecast_sales="seasonal_naive_growth",
+    best="seasonal_naive_growth",
+)
+
+
+def judge(
+    tables: Tables, champion: Tables | None = None, champion_serving: AnsweredBy = MODELS
+) -> Verdict:
+    """Judge models by the two that answer for weekly stores."""
+    if champion is None:
+        return judge_with(tables, MODELS)
+    return judge_with(tables, MODELS, champion, champion_serving)
 
 
 def tables(
@@ -45,7 +62,7 @@ def said(checks: Sequence[Check]) -> list[str]:
 # Against the baseline
 
 
-def test_a_candidate_better_than_the_baseline_passes_with_every_number():
+def test_a_challenger_better_than_the_baseline_passes_with_every_number():
     verdict = judge(all_off_by(5))
     assert verdict.passed
     assert () == verdict.shortfalls
@@ -57,7 +74,7 @@ def test_a_candidate_better_than_the_baseline_passes_with_every_number():
     ] == said(verdict.checks)
 
 
-def test_a_worse_candidate_fails_and_is_told_by_how_much():
+def test_a_worse_challenger_fails_and_is_told_by_how_much():
     verdict = judge(tables(mean=[105] * 4, arima=[112] * 4))
     assert not verdict.passed
     assert [
@@ -76,11 +93,11 @@ def test_one_metric_that_falls_short_is_enough_to_fail():
 
 
 def test_holiday_weeks_count_five_times():
-    candidate = tables(mean=[105, 105, 105, 119])
-    assert judge(candidate).checks[0].passed
-    candidate["one_step"]["holiday"] = [0.0, 0.0, 0.0, 1.0]
-    assert (5 * 3 + 5 * 19) / 8 == judge(candidate).checks[0].value
-    assert not judge(candidate).passed
+    challenger = tables(mean=[105, 105, 105, 119])
+    assert judge(challenger).checks[0].passed
+    challenger["one_step"]["holiday"] = [0.0, 0.0, 0.0, 1.0]
+    assert (5 * 3 + 5 * 19) / 8 == judge(challenger).checks[0].value
+    assert not judge(challenger).passed
 
 
 def test_as_good_as_the_baseline_is_not_better():
@@ -102,23 +119,23 @@ def test_an_error_that_is_not_a_number_does_not_pass():
 @pytest.mark.parametrize("column", [("one_step", "rf_xgb_mean"), ("many_steps", "arima")])
 def test_tables_without_the_models_do_not_pass(column):
     protocol, model = column
-    candidate = dict(all_off_by(5))
-    candidate[protocol] = candidate[protocol].drop(columns=model)
-    assert Verdict(()) == judge(candidate)
-    assert not judge(candidate).passed
+    challenger = dict(all_off_by(5))
+    challenger[protocol] = challenger[protocol].drop(columns=model)
+    assert Verdict(()) == judge(challenger)
+    assert not judge(challenger).passed
 
 
 def test_a_protocol_that_could_not_run_does_not_pass():
-    candidate = dict(all_off_by(5))
-    del candidate["many_steps"]
-    assert not judge(candidate).passed
+    challenger = dict(all_off_by(5))
+    del challenger["many_steps"]
+    assert not judge(challenger).passed
     assert not judge({}).passed
 
 
 # Against the champion
 
 
-def test_a_better_candidate_takes_the_place_of_the_champion():
+def test_a_better_challenger_takes_the_place_of_the_champion():
     verdict = judge(all_off_by(4), champion=all_off_by(5))
     assert verdict.passed
     assert [
@@ -133,7 +150,7 @@ def test_a_better_candidate_takes_the_place_of_the_champion():
     ] == said(verdict.checks[4:])
 
 
-def test_a_candidate_worse_than_the_champion_fails_though_it_beats_the_baseline():
+def test_a_challenger_worse_than_the_champion_fails_though_it_beats_the_baseline():
     verdict = judge(all_off_by(7), champion=all_off_by(5))
     assert not verdict.passed
     assert [
@@ -154,11 +171,11 @@ def test_one_hundredth_worse_than_the_champion_is_as_good(error, passed):
 
 
 def test_the_champion_is_compared_on_the_weeks_that_both_predicted():
-    # In the two weeks of both the champion is off by 2 and the candidate by 8; over all
+    # In the two weeks of both the champion is off by 2 and the challenger by 8; over all
     # weeks of each, the champion would look worse.
     champion = tables([150, 150, 102, 102], [150, 150, 102, 102], first="2011-12-23")
-    candidate = tables([108, 108, 101, 101], [101, 101, 101, 101], first="2012-01-06")
-    verdict = judge(candidate, champion)
+    challenger = tables([108, 108, 101, 101], [101, 101, 101, 101], first="2012-01-06")
+    verdict = judge(challenger, champion)
     assert [
         (
             "one_step WMAE of rf_xgb_mean against the champion's rf_xgb_mean on 2 equal weeks: "
@@ -197,7 +214,7 @@ def test_the_baseline_as_champion_is_compared_by_what_it_answered():
             all_off_by(1).items(), ["rf_xgb_mean", "arima"], strict=True
         )
     }
-    verdict = judge(all_off_by(5), champion, kind="baseline")
+    verdict = judge(all_off_by(5), champion, BASELINE)
     assert [
         (
             "one_step WMAE of rf_xgb_mean against the champion's seasonal_naive_growth on 4 equal "
@@ -217,10 +234,10 @@ def test_a_champion_that_lacks_a_protocol_is_compared_on_the_other():
 
 
 def test_judging_changes_no_table():
-    candidate, champion = all_off_by(4), all_off_by(5)
-    before = [table.copy() for table in (*candidate.values(), *champion.values())]
-    judge(candidate, champion)
-    after = [*candidate.values(), *champion.values()]
+    challenger, champion = all_off_by(4), all_off_by(5)
+    before = [table.copy() for table in (*challenger.values(), *champion.values())]
+    judge(challenger, champion)
+    after = [*challenger.values(), *champion.values()]
     for one, other in zip(before, after, strict=True):
         pd.testing.assert_frame_equal(one, other)
 
@@ -229,17 +246,64 @@ def test_a_check_against_an_error_of_zero_can_be_said():
     assert "x: 1 is not below 0" == str(Check("x", 1.0, 0.0))
 
 
+# Another panel than weekly stores: the best model of each protocol answers
+
+
+def test_the_models_that_answer_are_the_ones_that_are_judged():
+    serving = AnsweredBy(predict_sales="pooled", forecast_sales="ets", best="ets")
+    off_by_three = [103.0] * 4
+    both = {
+        protocol: table.assign(pooled=off_by_three, ets=off_by_three)
+        for protocol, table in all_off_by(20).items()
+    }
+    assert [
+        "one_step WMAE of pooled against seasonal_naive_growth: 3 is below 10 (-70.0%)",
+        "one_step RMSE of pooled against seasonal_naive_growth: 3 is below 10 (-70.0%)",
+        "many_steps WMAE of ets against seasonal_naive_growth: 3 is below 10 (-70.0%)",
+        "many_steps RMSE of ets against seasonal_naive_growth: 3 is below 10 (-70.0%)",
+    ] == said(judge_with(both, serving).checks)
+
+
+def test_a_champion_of_other_models_is_compared_by_what_it_answered():
+    champion = {
+        protocol: table.assign(ets=104.0).drop(columns=model)
+        for (protocol, table), model in zip(
+            all_off_by(1).items(), ["rf_xgb_mean", "arima"], strict=True
+        )
+    }
+    serving = AnsweredBy(predict_sales="ets", forecast_sales="ets", best="ets")
+    assert [
+        (
+            "one_step WMAE of rf_xgb_mean against the champion's ets on 4 equal weeks: "
+            "3 is below 4 (-25.7%)"
+        ),
+        (
+            "many_steps WMAE of arima against the champion's ets on 4 equal weeks: "
+            "3 is below 4 (-25.7%)"
+        ),
+    ] == said(judge(all_off_by(3), champion, serving).checks[4:])
+
+
+def test_a_champion_whose_model_is_not_in_its_table_is_not_compared():
+    serving = AnsweredBy(predict_sales="ets", forecast_sales="ets", best="ets")
+    assert 4 == len(judge(all_off_by(5), all_off_by(1), serving).checks)
+
+
 # The best forecast
 
 
 def forecasts(arima: Sequence[float], pooled: Sequence[float], **table: Any) -> Tables:
     sold = SOLD[: len(arima)]
-    models = {"seasonal_naive_growth": sold, "arima": arima, "pooled": pooled}
+    models = {"seasonal_naive_growth": [200.0] * len(sold), "arima": arima, "pooled": pooled}
     return {"many_steps": table_of(sold, models, **table)}
 
 
+def best(tables: Tables) -> str:
+    return choose(tables, stores=True).best
+
+
 @pytest.mark.parametrize(
-    ("arima", "pooled", "best"),
+    ("arima", "pooled", "expected"),
     [
         ([105, 105], [104, 104], "pooled"),
         ([104, 104], [105, 105], "arima"),
@@ -249,29 +313,46 @@ def forecasts(arima: Sequence[float], pooled: Sequence[float], **table: Any) -> 
     ],
 )
 def test_the_best_forecast_is_that_of_the_lowest_error_and_arima_where_both_are_equal(
-    arima, pooled, best
+    arima, pooled, expected
 ):
-    assert best == best_forecast(forecasts(arima, pooled))
+    assert expected == best(forecasts(arima, pooled))
 
 
 def test_the_best_forecast_is_judged_with_holiday_weeks_counted_five_times():
     models = [100, 100, 100, 105], [103, 103, 103, 101]
 
-    assert "arima" == best_forecast(forecasts(*models))
-    assert "pooled" == best_forecast(forecasts(*models, holiday=[0, 0, 0, 1]))
+    assert "arima" == best(forecasts(*models))
+    assert "pooled" == best(forecasts(*models, holiday=[0, 0, 0, 1]))
 
 
-@pytest.mark.parametrize("missing", ["arima", "pooled"])
-def test_where_a_model_was_not_judged_arima_is_the_best_forecast(missing):
-    table = forecasts([105] * 4, [104] * 4)["many_steps"].drop(columns=missing)
+def test_any_model_of_the_table_can_be_the_best_forecast():
+    table = forecasts([105] * 4, [104] * 4)["many_steps"].assign(ensemble=103.0, ets=101.0)
 
-    assert "arima" == best_forecast({"many_steps": table})
-    assert "arima" == best_forecast({"one_step": forecasts([105], [104])["many_steps"]})
-    assert "arima" == best_forecast({})
+    assert "ets" == best({"many_steps": table})
 
 
-def test_of_a_bundle_of_the_baseline_the_baseline_is_the_best_forecast():
-    better = forecasts([105] * 4, [104] * 4)
+def test_where_arima_was_not_judged_the_best_of_the_others_is():
+    table = forecasts([105] * 4, [104] * 4)["many_steps"].drop(columns="arima")
 
-    assert "seasonal_naive_growth" == best_forecast(better, "baseline")
-    assert "seasonal_naive_growth" == best_forecast({}, "baseline")
+    assert "pooled" == best({"many_steps": table})
+    assert "arima" == best({"one_step": forecasts([105], [104])["many_steps"]})
+    assert "arima" == best({})
+
+
+def test_of_weekly_stores_the_mean_of_both_trees_answers_one_step_and_arima_many():
+    chosen = choose(forecasts([105] * 4, [104] * 4), stores=True)
+
+    assert AnsweredBy(
+        predict_sales="rf_xgb_mean", forecast_sales="arima", best="pooled"
+    ) == chosen  # fmt: skip
+
+
+def test_of_any_other_panel_the_best_of_each_protocol_answers():
+    many = forecasts([105] * 4, [104] * 4)["many_steps"]
+    one = many.rename(columns={"arima": "rf_xgb_mean"}).assign(ets=101.0)
+
+    chosen = choose({"one_step": one, "many_steps": many}, stores=False)
+    assert AnsweredBy(predict_sales="ets", forecast_sales="pooled", best="pooled") == chosen
+    assert AnsweredBy(
+        predict_sales="rf_xgb_mean", forecast_sales="arima", best="arima"
+    ) == choose({}, stores=False)  # fmt: skip

@@ -8,13 +8,20 @@ import numpy as np
 import pytest
 
 from sales_forecast.models.intervals import (
+    AGES,
     LEVELS,
+    NEW,
+    OLD,
     YOUNG,
     IntervalFactors,
     Intervals,
+    IntervalsByAge,
+    ages,
     interval_factors,
     min_residuals,
+    weeks_known,
 )
+from tests.builders import daily_panel, panel_of
 
 EVEN = np.linspace(0.5, 1.5, 101)  # its tenths are 0.6 and 1.4
 
@@ -134,16 +141,6 @@ def test_small_series_that_stray_further_get_wider_intervals_and_all_are_covered
     assert pytest.approx(4, rel=0.1) == (1 - small) / (1 - large)
 
 
-def test_young_series_have_a_width_of_their_own():
-    series, step, y, prediction = forecasts(400)
-    young = np.arange(len(y)) % 17 == 0
-    y = np.where(young, prediction * (1 + 10 * (y / prediction - 1)), y)
-    intervals = Intervals.measured(np.where(young, YOUNG, series), step, y, prediction, horizon=1)
-    (of_young, of_old), _ = intervals.of(95, [YOUNG, "s8"], np.array([1, 1]))
-    assert of_young == 0.0
-    assert of_old > 0.85
-
-
 def test_the_larger_level_is_the_wider_interval():
     intervals = Intervals.measured(*forecasts(40), horizon=1)
     one = np.array([1])
@@ -171,3 +168,98 @@ def test_nothing_measured_promises_nothing():
     for intervals in (none, Intervals.none()):
         for level in LEVELS:
             assert np.isnan(intervals.of(level, ["s"], np.array([1]))).all()
+
+
+# Ages
+
+
+def test_a_series_is_new_before_its_first_week_young_for_a_year_and_then_old():
+    weeks = np.array([0, 1, 51, 52, 200])
+    assert [NEW, YOUNG, YOUNG, OLD, OLD] == ages(weeks).tolist()
+
+
+def test_a_week_is_known_whatever_was_sold_in_it():
+    y = np.full((3, 60), np.nan)
+    y[0, 9:] = 0.0
+    y[1, 8:] = -1.0
+    y[1, 20:25] = np.nan
+    assert [51, 47, 0] == weeks_known(panel_of(y)).tolist()
+
+
+def test_a_week_of_days_is_known_by_any_day_of_it():
+    panel = daily_panel(n_series=3, n_days=7 * 60)
+    panel.y[0, : 7 * 9] = np.nan
+    panel.y[1] = np.nan
+    panel.y[1, 70] = 5.0
+    assert [51, 1, 60] == weeks_known(panel).tolist()
+
+
+def by_age(n: int) -> tuple[np.ndarray, IntervalsByAge]:
+    """The nine series, of which every 17th forecast was of a young one that strays tenfold."""
+    series, step, y, prediction = forecasts(n)
+    young = np.arange(len(y)) % 17 == 0
+    y = np.where(young, prediction * (1 + 10 * (y / prediction - 1)), y)
+    age = np.where(young, YOUNG, OLD)
+    return young, IntervalsByAge.measured(age, series, step, y, prediction)
+
+
+def ends_of(intervals: IntervalsByAge, level: int, age: str, series: str, sales: float = 1.0):
+    lower, upper = intervals.ends(level, [age], [series], np.array([1]), np.array([sales]))
+    return lower.item(), upper.item()
+
+
+def test_young_series_are_measured_apart_and_all_alike():
+    _, intervals = by_age(400)
+    of_young, of_old = (ends_of(intervals, 95, age, "s8")[0] for age in (YOUNG, OLD))
+    assert of_young == 0.0
+    assert of_old > 0.85
+    assert ends_of(intervals, 80, YOUNG, "s0") == ends_of(intervals, 80, YOUNG, "s8")
+    assert ends_of(intervals, 80, OLD, "s0") != ends_of(intervals, 80, OLD, "s8")
+
+
+def test_the_intervals_of_an_age_are_those_that_its_forecasts_alone_give():
+    series, step, y, prediction = forecasts(40)
+    young, _ = by_age(40)
+    age = np.where(young, YOUNG, OLD)
+    intervals = IntervalsByAge.measured(age, series, step, y, prediction)
+    alone = Intervals.measured(series[~young], step[~young], y[~young], prediction[~young], 1)
+    for level in LEVELS:
+        (lower,), (upper,) = alone.of(level, ["s1"], np.array([1]))
+        assert (200.0 * lower, 200.0 * upper) == ends_of(intervals, level, OLD, "s1", 200.0)
+
+
+@pytest.mark.parametrize("age", AGES)
+def test_of_an_age_that_was_never_measured_nothing_is_promised(age):
+    others = [one for one in AGES if one != age]
+    series, step, y, prediction = forecasts(40)
+    given = np.array(others, dtype=object)[np.arange(len(y)) % 2]
+    intervals = IntervalsByAge.measured(given, series, step, y, prediction)
+    assert set(others) == set(intervals.of_age)
+    for level in LEVELS:
+        assert np.isnan(ends_of(intervals, level, age, "s1")).all()
+        assert np.isnan(ends_of(IntervalsByAge.none(), level, age, "s1")).all()
+
+
+@pytest.mark.parametrize(("few", "promised"), [(29, False), (30, True)])
+def test_of_an_age_of_which_too_little_was_measured_nothing_is_promised(few, promised):
+    series, step, y, prediction = forecasts(40)
+    age = np.where(np.arange(len(y)) < few, NEW, OLD)
+    intervals = IntervalsByAge.measured(age, series, step, y, prediction)
+    assert promised != np.isnan(ends_of(intervals, 80, NEW, "s1")).all()
+    assert np.isnan(ends_of(intervals, 95, NEW, "s1")).all()
+
+
+def test_the_lower_end_of_returns_is_the_lower_one():
+    _, intervals = by_age(40)
+    lower, upper = ends_of(intervals, 80, OLD, "s1", -100.0)
+    assert lower < -100.0 < upper
+
+
+def test_a_single_size_is_measured_whatever_a_series_sells():
+    series = np.repeat(np.array(["a", "b"], dtype=object), 50)
+    prediction = np.repeat([1.0, 1e6], 50)
+    y = prediction * np.tile(np.linspace(0.5, 1.5, 50), 2)
+    age = np.full(100, YOUNG)
+    intervals = IntervalsByAge.measured(age, series, np.ones(100, dtype=np.int64), y, prediction)
+    tenths = np.quantile(y / prediction, [0.1, 0.9])
+    np.testing.assert_allclose(ends_of(intervals, 80, YOUNG, "new"), tenths)

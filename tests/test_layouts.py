@@ -76,7 +76,7 @@ def test_what_a_store_is_comes_along_and_departments_are_the_pools(folder: Path)
     assert {"2": ("1-2", "12-2"), "10": ("1-10",)} == pools
 
 
-def test_departments_add_up_to_stores_for_the_database(folder: Path) -> None:
+def test_departments_add_up_to_stores(folder: Path) -> None:
     rows = read_sales(folder, "departments")
 
     assert [1, 1, 12, 12] == rows.store.tolist()
@@ -243,8 +243,8 @@ def test_a_description_that_is_not_there_is_named(tmp_path: Path) -> None:
         read_panel(tmp_path / "sales.csv", str(tmp_path / "no.toml"))
 
 
-def test_sales_of_others_than_stores_are_not_for_the_database(own: Own) -> None:
-    with pytest.raises(DataRefused, match="the database holds weekly sales of stores, and layout"):
+def test_sales_of_ones_own_are_not_added_up_to_stores(own: Own) -> None:
+    with pytest.raises(DataRefused, match="are no weekly sales of stores"):
         read_sales(*own())
 
 

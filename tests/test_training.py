@@ -4,22 +4,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sales_forecast.bundles.manifest import AnsweredBy
 from sales_forecast.errors import NotEnoughData, SettingsError
 from sales_forecast.evaluation.judged import Tables, score_models
 from sales_forecast.evaluation.protocols import RollingOrigin
+from sales_forecast.evaluation.scoring import with_intervals
 from sales_forecast.models.arima import ARIMA
 from sales_forecast.models.catalogue import choose
+from sales_forecast.models.fitted.smoothing import FittedArima
 from sales_forecast.models.naive import BASELINES
 from sales_forecast.training.gate import judge
-from sales_forecast.training.training import evaluate, fit_models
+from sales_forecast.training.training import evaluate, fit_models, residuals
 from tests import trained
 
+SERVING = AnsweredBy(predict_sales="rf_xgb_mean", forecast_sales="arima", best="arima")
 BASELINE_NAMES = ["naive", "seasonal_naive", "seasonal_naive_growth"]
 OTHER_NAMES = [
     "moving_average", "seasonal_average", "ridge", "ets", "random_forest", "xgboost", "arima",
-    "pooled", "ensemble",
+    "pooled", "ensemble", "rf_xgb_mean",
 ]  # fmt: skip
-MODEL_NAMES = [*OTHER_NAMES, "rf_xgb_mean"]
 
 
 def names(models: str | None) -> list[str]:
@@ -31,7 +34,7 @@ def windows(tables: Tables) -> dict[str, int]:
 
 
 def predicted(table: pd.DataFrame) -> list[str]:
-    known = [*BASELINE_NAMES, *MODEL_NAMES]
+    known = [*BASELINE_NAMES, *OTHER_NAMES]
     return [name for name in table.columns if name in known]
 
 
@@ -41,7 +44,8 @@ def predicted(table: pd.DataFrame) -> list[str]:
         (None, OTHER_NAMES),
         ("arima", ["arima"]),
         ("arima, random_forest", ["random_forest", "arima"]),
-        ("rf_xgb_mean", ["random_forest", "xgboost"]),
+        ("rf_xgb_mean", ["random_forest", "xgboost", "rf_xgb_mean"]),
+        ("xgboost,random_forest", ["random_forest", "xgboost", "rf_xgb_mean"]),
         ("ensemble,pooled , ets,moving_average", ["moving_average", "ets", "pooled", "ensemble"]),
         ("naive", []),
     ],
@@ -80,7 +84,7 @@ def test_both_protocols_judge_the_same_39_weeks() -> None:
 
 def test_every_model_and_the_mean_of_both_trees_is_in_both_tables() -> None:
     for table in trained.tables().values():
-        assert [*BASELINE_NAMES, *MODEL_NAMES] == predicted(table)
+        assert [*BASELINE_NAMES, *OTHER_NAMES] == predicted(table)
         mean = (table["random_forest"] + table["xgboost"]) / 2
         np.testing.assert_allclose(mean, table["rf_xgb_mean"], rtol=1e-12)
 
@@ -98,7 +102,7 @@ def test_the_last_known_sales_are_the_naive_forecast() -> None:
 
 
 def test_on_the_sample_the_models_beat_the_growth_baseline() -> None:
-    verdict = judge(trained.tables())
+    verdict = judge(trained.tables(), SERVING)
 
     assert 4 == len(verdict.checks)
     assert verdict.passed
@@ -132,16 +136,16 @@ def test_short_data_is_judged_with_the_baselines_alone_on_the_windows_it_holds(
 
     assert expected == windows(tables)
     assert all(BASELINE_NAMES == predicted(table) for table in tables.values())
-    assert not judge(tables).passed
+    assert not judge(tables, SERVING).passed
 
 
 def test_models_run_in_a_protocol_from_its_first_whole_window_on() -> None:
     tables = evaluate(trained.first_weeks(66), trained.silent)
 
     assert {"one_step": 1, "many_steps": 8} == windows(tables)
-    assert [*BASELINE_NAMES, *MODEL_NAMES] == predicted(tables["one_step"])
+    assert [*BASELINE_NAMES, *OTHER_NAMES] == predicted(tables["one_step"])
     assert BASELINE_NAMES == predicted(tables["many_steps"])
-    assert not judge(tables).checks
+    assert not judge(tables, SERVING).checks
 
 
 def test_scores_without_the_trees_have_no_mean_of_them() -> None:
@@ -154,11 +158,32 @@ def test_scores_without_the_trees_have_no_mean_of_them() -> None:
 
 def test_a_fit_on_too_few_weeks_says_how_many_are_needed() -> None:
     with pytest.raises(NotEnoughData, match="at least 56 weeks"):
-        fit_models(trained.first_weeks(55), trained.silent)
+        fit_models(trained.first_weeks(55), ["arima"], trained.silent)
 
 
 def test_every_store_is_fitted() -> None:
-    models = trained.candidate().models
+    arima = trained.challenger().models["arima"]
 
-    assert models is not None
-    assert set(trained.STORES) == set(models.arima.theta)
+    assert isinstance(arima, FittedArima)
+    assert set(trained.STORES) == set(arima.theta)
+
+
+def test_models_are_fitted_by_name_each_once_and_said() -> None:
+    said: list[str] = []
+    models = fit_models(trained.panel(), ["arima", "pooled", "arima"], said.append)
+
+    assert ["arima", "pooled"] == [*models]
+    assert ["fitting arima on all weeks", "fitting pooled on all weeks"] == said
+
+
+def test_intervals_are_measured_on_the_residuals_of_both_protocols() -> None:
+    """What is served is measured so, and what is scored is what is served."""
+    tables = trained.tables()
+    keys = ["unique_id", "cutoff", "ds", "step", "y", "holiday", "naive"]
+    bare = {name: table[keys] for name, table in tables.items()}
+    together = residuals(bare)
+    assert [*bare["one_step"]["y"], *bare["many_steps"]["y"]] == together["y"].tolist()
+    for name, table in bare.items():
+        expected = with_intervals(table, trained.panel(), together)
+        ends = ["naive_lo_80", "naive_hi_80", "naive_lo_95", "naive_hi_95"]
+        pd.testing.assert_frame_equal(expected[ends], tables[name][ends])

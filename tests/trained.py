@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from threadpoolctl import threadpool_limits
 
-from sales_forecast.bundles.bundle import TREES, Bundle
+from sales_forecast.bundles.bundle import Bundle, Sealed, read_bundle, write_bundle
+from sales_forecast.bundles.states import Packed, Unpacked
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.evaluation.judged import Tables
-from sales_forecast.training.challenger import Candidate, model_candidate
+from sales_forecast.models.base import Storable
+from sales_forecast.models.export import trees_to_onnx
+from sales_forecast.models.fitted.onnx_trees import OnnxTrees
+from sales_forecast.models.fitted.restore import Restored
+from sales_forecast.training.challenger import Challenger, model_challenger, regressors
 from sales_forecast.training.training import evaluate
 
 STORES = ("3", "12", "30")
@@ -39,12 +48,30 @@ def tables() -> Tables:
 
 
 @cache
-def candidate() -> Candidate:
+def challenger() -> Challenger:
     with threadpool_limits(1):
-        return model_candidate(panel(), SOURCE, tables(), silent)
+        return model_challenger(panel(), SOURCE, tables(), silent)
 
 
-def bundle(of: Candidate | None = None) -> Bundle:
-    """A candidate as the service would read it."""
-    packed = of or candidate()
-    return Bundle(packed.manifest, packed.files.get(TREES, b""))
+@cache
+def bundle() -> Bundle:
+    """The challenger as the service would read it."""
+    return read(challenger().sealed)
+
+
+def read(sealed: Sealed) -> Bundle:
+    """Sealed files as the service would read them."""
+    with TemporaryDirectory() as folder:
+        return read_bundle(write_bundle(Path(folder), sealed))
+
+
+def through_a_bundle(models: Mapping[str, Storable], n_features: int) -> dict[str, Storable]:
+    """Models as they come out of one text and two files."""
+    packed = Packed()
+    states = {name: packed.add(model.state) for name, model in models.items()}
+    text = json.dumps({"models": states, "things": packed.things}, allow_nan=False)
+    graph = trees_to_onnx({of.name: of.regressor for of in regressors(models.values())}, n_features)
+    content = json.loads(text)
+    unpacked = Unpacked(content["things"], packed.npz())
+    made = Restored(OnnxTrees(graph).regressor)
+    return {name: made.model(unpacked.state(of)) for name, of in content["models"].items()}

@@ -11,7 +11,7 @@ from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from pathlib import Path
 
-from aws_cloud_infra.errors import InfraError
+from aws_cloud_infra.account.errors import InfraError
 
 LIMIT = 16_384
 """Bytes of user data that EC2 takes."""

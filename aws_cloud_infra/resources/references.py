@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from aws_cloud_infra.resource import Ids, Resource
+from aws_cloud_infra.engine.resource import Ids, Resource
 
 
 def unchanged(text: str) -> str:

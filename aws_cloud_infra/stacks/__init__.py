@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.stack import Stack
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.engine.stack import Stack
 from aws_cloud_infra.stacks.mlflow import mlflow
 from aws_cloud_infra.stacks.serving import serving
 from aws_cloud_infra.stacks.shared import shared

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.documents import allow, trust
-from aws_cloud_infra.resource import Resource
-from aws_cloud_infra.resources.containers import Cluster
-from aws_cloud_infra.resources.identity import Role
-from aws_cloud_infra.resources.images import Image, Repository
-from aws_cloud_infra.resources.logs import LogGroup
-from aws_cloud_infra.resources.schedules import Schedule, ScheduleGroup
-from aws_cloud_infra.resources.tasks import TaskDefinition
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.account.documents import allow, trust
+from aws_cloud_infra.engine.resource import Resource
+from aws_cloud_infra.resources.containers.cluster import Cluster
+from aws_cloud_infra.resources.containers.image import Image
+from aws_cloud_infra.resources.containers.repository import Repository
+from aws_cloud_infra.resources.containers.schedule import Schedule
+from aws_cloud_infra.resources.containers.schedule_group import ScheduleGroup
+from aws_cloud_infra.resources.containers.task_definition import TaskDefinition
+from aws_cloud_infra.resources.identity.role import Role
+from aws_cloud_infra.resources.watching.log_group import LogGroup
 from aws_cloud_infra.stacks.shared import MODEL, Shared
 
 COMMANDS = {"train": ("python", "train.py"), "batch": ("python", "train.py", "forecast")}

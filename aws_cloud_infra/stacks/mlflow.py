@@ -8,18 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.documents import Document, allow, trust
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.account.documents import Document, allow, trust
+from aws_cloud_infra.engine.resource import Live, Resource
+from aws_cloud_infra.engine.stack import Stack
 from aws_cloud_infra.mlflow_host import user_data
-from aws_cloud_infra.resource import Live, Resource
-from aws_cloud_infra.resources.database import Database
-from aws_cloud_infra.resources.database_groups import DatabaseParameters, DatabaseSubnets
-from aws_cloud_infra.resources.identity import InstanceProfile, Role
-from aws_cloud_infra.resources.instance import Instance
-from aws_cloud_infra.resources.logs import LogGroup
+from aws_cloud_infra.resources.data.bucket import Bucket
+from aws_cloud_infra.resources.data.database import Database
+from aws_cloud_infra.resources.data.database_parameters import DatabaseParameters
+from aws_cloud_infra.resources.data.database_subnets import DatabaseSubnets
+from aws_cloud_infra.resources.identity.instance_profile import InstanceProfile
+from aws_cloud_infra.resources.identity.role import Role
+from aws_cloud_infra.resources.machines.instance import Instance
 from aws_cloud_infra.resources.references import FromFact
-from aws_cloud_infra.resources.storage import Bucket
-from aws_cloud_infra.stack import Stack
+from aws_cloud_infra.resources.watching.log_group import LogGroup
 from aws_cloud_infra.stacks.shared import MLFLOW_PORT, Shared
 
 

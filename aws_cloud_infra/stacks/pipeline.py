@@ -5,15 +5,16 @@ Takes the resources of both stacks, gives a role that may manage them and releas
 
 from __future__ import annotations
 
-from aws_cloud_infra import policy
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.documents import Document, allow
-from aws_cloud_infra.documents import policy as policy_document
-from aws_cloud_infra.resource import Resource
-from aws_cloud_infra.resources.identity import GITHUB, GithubIdentity, Role
-from aws_cloud_infra.resources.images import Repository
-from aws_cloud_infra.resources.policies import ManagedPolicy
-from aws_cloud_infra.resources.secrets import Secret
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.account.documents import Document, allow
+from aws_cloud_infra.account.documents import policy as policy_document
+from aws_cloud_infra.engine import policy
+from aws_cloud_infra.engine.resource import Resource
+from aws_cloud_infra.resources.containers.repository import Repository
+from aws_cloud_infra.resources.data.secret import Secret
+from aws_cloud_infra.resources.identity.github_identity import GITHUB, GithubIdentity
+from aws_cloud_infra.resources.identity.managed_policy import ManagedPolicy
+from aws_cloud_infra.resources.identity.role import Role
 
 
 def pipeline(

@@ -8,21 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.documents import Document, allow, trust
-from aws_cloud_infra.resource import Live, Resource
-from aws_cloud_infra.resources.alarms import Topic
-from aws_cloud_infra.resources.balancer import Listener, LoadBalancer
-from aws_cloud_infra.resources.containers import Cluster, Service
-from aws_cloud_infra.resources.dashboards import Dashboard, service_widgets
-from aws_cloud_infra.resources.identity import Role
-from aws_cloud_infra.resources.images import Image, Repository
-from aws_cloud_infra.resources.logs import LogGroup
-from aws_cloud_infra.resources.scaling import ScalableTarget, ScalingPolicy
-from aws_cloud_infra.resources.secrets import Secret
-from aws_cloud_infra.resources.targets import TargetGroup
-from aws_cloud_infra.resources.tasks import TaskDefinition
-from aws_cloud_infra.stack import Stack
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.account.documents import Document, allow, trust
+from aws_cloud_infra.engine.resource import Live, Resource
+from aws_cloud_infra.engine.stack import Stack
+from aws_cloud_infra.resources.containers.cluster import Cluster
+from aws_cloud_infra.resources.containers.image import Image
+from aws_cloud_infra.resources.containers.repository import Repository
+from aws_cloud_infra.resources.containers.scalable_target import ScalableTarget
+from aws_cloud_infra.resources.containers.scaling_policy import ScalingPolicy
+from aws_cloud_infra.resources.containers.service import Service
+from aws_cloud_infra.resources.containers.task_definition import TaskDefinition
+from aws_cloud_infra.resources.data.secret import Secret
+from aws_cloud_infra.resources.front.listener import Listener
+from aws_cloud_infra.resources.front.load_balancer import LoadBalancer
+from aws_cloud_infra.resources.front.target_group import TargetGroup
+from aws_cloud_infra.resources.identity.role import Role
+from aws_cloud_infra.resources.watching.dashboard import Dashboard
+from aws_cloud_infra.resources.watching.log_group import LogGroup
+from aws_cloud_infra.resources.watching.topic import Topic
+from aws_cloud_infra.resources.watching.widgets import service_widgets
 from aws_cloud_infra.stacks.jobs import Runtime, jobs
 from aws_cloud_infra.stacks.pipeline import pipeline
 from aws_cloud_infra.stacks.shared import MODEL, SERVICE_PORT, Shared

@@ -9,20 +9,19 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.resource import Resource
-from aws_cloud_infra.resources.network import (
-    EVERYWHERE,
-    ExistingSubnet,
-    ExistingVpc,
-    InternetGateway,
-    RouteTable,
-    Subnet,
-    Vpc,
-    Zone,
-)
-from aws_cloud_infra.resources.secrets import Parameter, Secret
-from aws_cloud_infra.resources.security_groups import ANYTHING_OUT, SecurityGroup
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.engine.resource import Resource
+from aws_cloud_infra.resources.data.parameter import Parameter
+from aws_cloud_infra.resources.data.secret import Secret
+from aws_cloud_infra.resources.network.ec2 import EVERYWHERE
+from aws_cloud_infra.resources.network.existing_subnet import ExistingSubnet
+from aws_cloud_infra.resources.network.existing_vpc import ExistingVpc
+from aws_cloud_infra.resources.network.internet_gateway import InternetGateway
+from aws_cloud_infra.resources.network.route_table import RouteTable
+from aws_cloud_infra.resources.network.security_group import ANYTHING_OUT, SecurityGroup
+from aws_cloud_infra.resources.network.subnet import Subnet
+from aws_cloud_infra.resources.network.vpc import Vpc
+from aws_cloud_infra.resources.network.zone import Zone
 
 SERVICE_PORT = 8000
 MLFLOW_PORT = 5000

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.resource import Resource
-from aws_cloud_infra.resources.alarms import Alarm, Topic
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.engine.resource import Resource
 from aws_cloud_infra.resources.references import balancer_dimension, target_dimension
+from aws_cloud_infra.resources.watching.alarm import Alarm
+from aws_cloud_infra.resources.watching.topic import Topic
 
 
 @dataclass(frozen=True)

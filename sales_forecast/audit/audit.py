@@ -17,7 +17,13 @@ from sales_forecast.audit.perturb import Movement, moved, scrambled, shares
 from sales_forecast.data.panel import SEASON_LENGTH, Array, Panel
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.evaluation.backtest import Progress, backtest
-from sales_forecast.evaluation.protocols import MANY_STEPS, MIN_WEEKS, ONE_STEP, RollingOrigin
+from sales_forecast.evaluation.protocols import (
+    MANY_STEPS_NAME,
+    MIN_WEEKS,
+    ONE_STEP_NAME,
+    RollingOrigin,
+    protocols_of,
+)
 from sales_forecast.features.calendar_effects import Profile
 from sales_forecast.features.features import History, Index, feature_names, features
 from sales_forecast.models.base import Forecaster, FutureConditions
@@ -42,9 +48,10 @@ def protocols(panel: Panel) -> tuple[RollingOrigin, RollingOrigin]:
     """
     least = panel.frequency.periods(MIN_WEEKS)
     ahead = panel.n_periods - least
-    one, many = ONE_STEP.within(ahead), MANY_STEPS.within(ahead)
+    usual = protocols_of(panel)
+    one, many = (usual[name].within(ahead) for name in (ONE_STEP_NAME, MANY_STEPS_NAME))
     if one is None or many is None:
-        needed = least + MANY_STEPS.step + MANY_STEPS.horizon - 1
+        needed = least + usual[MANY_STEPS_NAME].least
         raise NotEnoughData(
             f"The audit needs at least {needed} {panel.frequency.unit}s of sales; there are "
             f"{panel.n_periods}. "

@@ -20,12 +20,13 @@ from sales_forecast.evaluation.backtest import Progress, backtest
 from sales_forecast.evaluation.metrics import wape, wmae
 from sales_forecast.evaluation.protocols import RollingOrigin
 from sales_forecast.features.features import History
+from sales_forecast.features.vocabulary import vocabulary_of
 from sales_forecast.models.base import FittedForecaster, Forecaster, FutureConditions
 from sales_forecast.models.fit_cache import fit_once
+from sales_forecast.models.fitted.regressor import FittedRegressor
 from sales_forecast.models.pooled import fit_profile
 from sales_forecast.models.trees import (
     RANDOM_FOREST,
-    FittedRegressor,
     TrainingSet,
     TreeForecaster,
     training_rows,
@@ -58,7 +59,7 @@ class RandomSplit:
         learned = ~self.held_out[rows[0], rows[2]][usable]
         of = training_set(whole, profile)
         some = TrainingSet(of.X[learned], of.y[learned])
-        return FittedRegressor(self.base.learn(some), profile)
+        return FittedRegressor(self.base.name, self.base.learn(some), profile, vocabulary_of(whole))
 
 
 @dataclass(frozen=True, eq=False)

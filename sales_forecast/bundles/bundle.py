@@ -1,14 +1,16 @@
 """The bundle: everything the service needs of a training, as one folder.
 
-`manifest.json` (what it is, its parameters, scores and golden rows), `trees.onnx` (both tree
-models) and the backtest tables it was judged by. Takes and gives plain data: no pickle, so a
-bundle from a bucket cannot run code. A bundle appears whole or not at all, and is checked
-against its own checksums when read. Must not know how models are fitted or served.
+`manifest.json` (what it is, states of models, scores), `arrays.npz`, `trees.onnx`, the backtest
+tables it was judged by, and `origin.json`. Takes and gives plain data: no pickle, so a bundle from
+a bucket cannot run code. A bundle appears whole or not at all. The name of its folder is its
+version, which ends in the digest of everything in it but its origin: whatever was changed in it is
+noticed whenever it is read. Must not know how models are fitted or served.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -16,48 +18,90 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from sales_forecast.bundles.manifest import Manifest
+from sales_forecast.bundles.manifest import FORMAT, Manifest, Origin, measured
+from sales_forecast.bundles.states import State, Unpacked
 from sales_forecast.data.panel import Panel
-from sales_forecast.errors import BundleRefused, SettingsError
-from sales_forecast.features.features import FEATURE_NAMES
+from sales_forecast.errors import BundleRefused, OlderBundle, SettingsError
+from sales_forecast.models.base import Storable
+from sales_forecast.models.fitted.onnx_trees import OnnxRegressor, OnnxTrees
+from sales_forecast.models.fitted.restore import Restored
+from sales_forecast.models.intervals import IntervalsByAge
 
-MANIFEST, TREES = "manifest.json", "trees.onnx"
+MANIFEST, ORIGIN, ARRAYS, TREES = "manifest.json", "origin.json", "arrays.npz", "trees.onnx"
 CHAMPION, CHALLENGER = "champion", "challenger"
 """What a bundle can be called: the alias in the registry, and the link beside the bundles."""
+_DIGITS = 12
+
+Form = TypeVar("Form", bound=BaseModel)
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A bundle that was read whole, its digest right.
+
+    Attributes:
+        models: name -> fitted model, of every model that answers.
+        intervals: name -> what was measured of its errors.
+        conformance: a small history and the answers to it; None for the baseline.
+    """
+
+    version: str
+    manifest: Manifest
+    origin: Origin
+    models: Mapping[str, Storable]
+    intervals: Mapping[str, IntervalsByAge]
+    conformance: State | None
 
 
 @dataclass(frozen=True)
-class Bundle:
-    """A bundle that was read whole, its checksums right."""
+class Sealed:
+    """The files of a bundle, and the version that follows from them."""
 
-    manifest: Manifest
-    trees: bytes
-
-
-def _checksum(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+    version: str
+    files: Mapping[str, bytes]
 
 
-def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Path:
-    """Write a bundle so that `folder` either holds all of it or does not exist.
+def seal(manifest: Manifest, origin: Origin, files: Mapping[str, bytes]) -> Sealed:
+    """Return all files of a bundle, `files` being those beside manifest and origin."""
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    whole = manifest.model_copy(update={"checksums": dict(sorted(sums.items()))})
+    text = json.dumps(whole.model_dump(mode="json"), indent=1, allow_nan=False).encode()
+    everything = {**files, MANIFEST: text, ORIGIN: origin.model_dump_json(indent=1).encode()}
+    return Sealed(_version(manifest, text), everything)
 
-    An existing folder of that name is the same bundle (versions are hashes) and is kept.
-    Raises SettingsError where nothing can be written.
+
+def _version(manifest: Manifest, text: bytes) -> str:
+    # The manifest holds the checksums of all other files.
+    return f"{manifest.training.last_week}-{hashlib.sha256(text).hexdigest()[:_DIGITS]}"
+
+
+def version_of(folder: Path) -> str:
+    """Return the version that a bundle's files make, whatever its folder is called.
+
+    Raises BundleRefused, OlderBundle.
     """
+    text = _read(folder, MANIFEST)
+    return _version(_parse(Manifest, folder / MANIFEST, text), text)
+
+
+def write_bundle(parent: Path, sealed: Sealed) -> Path:
+    """Write a bundle so that `parent / version` either holds all of it or does not exist.
+
+    An existing folder of that name is the same bundle and is kept. Returns the folder. Raises
+    SettingsError where nothing can be written.
+    """
+    folder = parent / sealed.version
     if folder.exists():
         return folder
-    sealed = manifest.model_copy(
-        update={"checksums": {name: _checksum(content) for name, content in files.items()}}
-    )
     with _writing(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
+        parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=parent))
         try:
-            everything = {**files, MANIFEST: sealed.model_dump_json(indent=1).encode()}
-            for name, content in everything.items():
+            for name, content in sealed.files.items():
                 with (aside / name).open("wb") as file:
                     file.write(content)
                     file.flush()
@@ -77,7 +121,7 @@ def _writing(place: Path) -> Iterator[None]:
         raise SettingsError(f"{place} cannot be written: {error.strerror}.") from error
 
 
-def point(link: Path, folder: Path) -> None:
+def set_alias(link: Path, folder: Path) -> None:
     """Make `link` name `folder`, in one step: a reader sees the old bundle or the new one."""
     with _writing(link):
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -90,50 +134,110 @@ def point(link: Path, folder: Path) -> None:
 def read_bundle(folder: Path) -> Bundle:
     """Read and check a bundle.
 
-    Raises BundleRefused: nothing there, damaged, or written in another format.
+    Raises BundleRefused: nothing there, changed since it was written; OlderBundle for one that an
+    earlier release wrote.
     """
-    manifest = read_manifest(folder)
-    contents = {}
+    folder = folder.resolve()
+    files = read_files(folder)
+    manifest = _parse(Manifest, folder / MANIFEST, files[MANIFEST])
+    unpacked = Unpacked(manifest.things, files[ARRAYS])
+    trees = OnnxTrees(files[TREES]) if TREES in files else None
+    restored = Restored(trees.regressor if trees else _no_trees)
+    asked = manifest.conformance
+    return Bundle(
+        version=folder.name,
+        manifest=manifest,
+        origin=_parse(Origin, folder / ORIGIN, files[ORIGIN]),
+        models={
+            name: restored.model(unpacked.state(packed)) for name, packed in manifest.models.items()
+        },
+        intervals={name: measured(each) for name, each in manifest.intervals.items()},
+        conformance=None if asked is None else unpacked.state(asked),
+    )
+
+
+def _no_trees(name: str) -> OnnxRegressor:
+    raise BundleRefused(f"the bundle has no trees, and {name} is made of them.")
+
+
+def read_files(folder: Path) -> Mapping[str, bytes]:
+    """Return name -> content of a bundle's files, all as they were written.
+
+    Raises BundleRefused, OlderBundle.
+    """
+    text = _read(folder, MANIFEST)
+    manifest = _parse(Manifest, folder / MANIFEST, text)
+    version = _version(manifest, text)
+    if folder.name != version:
+        raise BundleRefused(
+            f"{folder}: what is in it makes version {version}, and that is the name a bundle's "
+            "folder must have. It was changed or renamed. Run `python train.py` again."
+        )
+    contents = {MANIFEST: text, ORIGIN: _read(folder, ORIGIN)}
     for name, expected in manifest.checksums.items():
-        try:
-            contents[name] = (folder / name).read_bytes()
-        except OSError as error:
-            raise BundleRefused(f"{folder}: {name} cannot be read: {error.strerror}") from error
-        if _checksum(contents[name]) != expected:
+        contents[name] = _read(folder, name)
+        if hashlib.sha256(contents[name]).hexdigest() != expected:
             raise BundleRefused(f"{folder}: {name} is damaged: its checksum is not the manifest's")
-    if manifest.kind == "models" and TREES not in contents:
-        raise BundleRefused(f"{folder}: {TREES} is missing")
-    return Bundle(manifest, contents.get(TREES, b""))
+    return contents
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Read what a bundle says of itself. Raises BundleRefused."""
+def _read(folder: Path, name: str) -> bytes:
+    if Path(name).name != name:
+        raise BundleRefused(f"{folder}: {name} is not a file of this folder")
     try:
-        text = (folder / MANIFEST).read_bytes()
+        return (folder / name).read_bytes()
     except OSError as error:
+        if name != MANIFEST:
+            raise BundleRefused(f"{folder}: {name} cannot be read: {error.strerror}") from error
         raise BundleRefused(
             f"no model bundle at {folder} ({error.strerror}). Run `python train.py` first, "
             "or set MODEL_URI.",
             {"model_uri": str(folder)},
         ) from error
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read what a bundle says of itself. Raises BundleRefused, OlderBundle."""
+    return _parse(Manifest, folder / MANIFEST, _read(folder, MANIFEST))
+
+
+def read_origin(folder: Path) -> Origin:
+    """Read where a bundle came from. Raises BundleRefused."""
+    return _parse(Origin, folder / ORIGIN, _read(folder, ORIGIN))
+
+
+def _parse(form: type[Form], file: Path, text: bytes) -> Form:
     try:
-        return Manifest.model_validate_json(text)
+        return form.model_validate_json(text)
     except ValidationError as error:
+        _refuse_older(file, text)
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise BundleRefused(
-            f"{folder / MANIFEST}: {where}: {first['msg']}. Run `python train.py` again."
+            f"{file}: {where}: {first['msg']}. Run `python train.py` again."
         ) from None
 
 
-def trained_on(panel: Panel, folders: Sequence[Path]) -> Manifest | None:
-    """Return the first of some bundles that this code made of exactly this panel, if any."""
+def _refuse_older(file: Path, text: bytes) -> None:
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return
+    written = content.get("format") if isinstance(content, dict) else None
+    if isinstance(written, int) and written < FORMAT:
+        raise OlderBundle(
+            f"The bundle {content.get('version', file.parent.name)} was written by an earlier "
+            f"release (format {written}, this one writes {FORMAT}). Run `python train.py`."
+        )
+
+
+def trained_on(panel: Panel, code: str, folders: Sequence[Path]) -> str | None:
+    """Return the version of the first of some bundles that this code made of exactly this panel."""
     for folder in folders:
         try:
-            manifest = read_manifest(folder)
+            manifest, origin = read_manifest(folder), read_origin(folder)
         except BundleRefused:
             continue
-        current = manifest.kind == "baseline" or manifest.feature_names == FEATURE_NAMES
-        if current and manifest.training.fingerprint == panel.fingerprint:
-            return manifest
+        if origin.code == code and manifest.training.fingerprint == panel.fingerprint:
+            return folder.resolve().name
     return None

@@ -1,4 +1,4 @@
-"""What a bundle says of itself: the form of `manifest.json`.
+"""What a bundle says of itself: the forms of `manifest.json` and `origin.json`.
 
 Takes and gives plain numbers, so that JSON can hold them; NaN is written as null. Must not
 read or write files.
@@ -7,21 +7,18 @@ read or write files.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import date, datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from sales_forecast.data.panel import DAYS_PER_PERIOD, Array, Panel
-from sales_forecast.features.calendar_effects import CalendarProfile, PooledProcess, Profile
-from sales_forecast.features.gaussian import Hyperparameters
-from sales_forecast.models.intervals import IntervalFactors, Intervals
+from sales_forecast.data.panel import Array
+from sales_forecast.data.spec import PanelSpec
+from sales_forecast.models.intervals import IntervalFactors, Intervals, IntervalsByAge
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 Kind = Literal["models", "baseline"]
-ForecastModel = Literal["arima", "pooled", "seasonal_naive_growth"]
 ForecastChoice = Literal["arima", "best"]
 """What a caller can ask for: ARIMA, or what the gate found best."""
 IntervalLevel = Literal[80, 95]
@@ -39,21 +36,29 @@ class TrainingWindow(_Value):
     last_week: date
     series: tuple[str, ...]
     fingerprint: str
-    source: str
 
 
 class AnsweredBy(_Value):
     """Which model answers each endpoint."""
 
     predict_sales: str
-    forecast_sales: ForecastModel
-    best: ForecastModel
+    forecast_sales: str
+    best: str
     """Answers `/forecast_sales?model=best`."""
+    arima: str = "arima"
+    """Answers `/forecast_sales?model=arima`."""
 
     @property
-    def forecasts(self) -> Mapping[ForecastChoice, ForecastModel]:
+    def forecasts(self) -> Mapping[ForecastChoice, str]:
         """What can be asked of `/forecast_sales`, and the model that answers."""
-        return {"arima": self.forecast_sales, "best": self.best}
+        return {"arima": self.arima, "best": self.best}
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model that answers something, once."""
+        return tuple(
+            dict.fromkeys((self.predict_sales, self.forecast_sales, self.best, self.arima))
+        )
 
 
 class Factors(_Value):
@@ -73,7 +78,7 @@ class Factors(_Value):
 
 
 class StoredIntervals(_Value):
-    """What was measured of the errors of one model, as plain numbers."""
+    """What was measured of the errors of one model on series of one age, as plain numbers."""
 
     factors: Mapping[int, Factors]
     widths: Mapping[str, float]
@@ -91,127 +96,61 @@ class StoredIntervals(_Value):
         )
 
 
-class StoredPanel(_Value):
-    """A panel as plain numbers."""
-
-    first_week: date
-    series: tuple[str, ...]
-    y: tuple[Numbers, ...]
-    conditions: Mapping[str, tuple[Numbers, ...]]
-
-    @classmethod
-    def of(cls, panel: Panel) -> StoredPanel:
-        """Take it from a panel."""
-        return cls(
-            first_week=panel.first,
-            series=panel.series,
-            y=tuple(_numbers(row) for row in panel.y),
-            conditions={
-                name: tuple(_numbers(row) for row in values)
-                for name, values in panel.conditions.items()
-            },
-        )
-
-    def panel(self) -> Panel:
-        """Give it as a panel."""
-        y = np.array([_array(row) for row in self.y])
-        weeks = np.arange(y.shape[1]) * np.timedelta64(DAYS_PER_PERIOD, "D")
-        return Panel(
-            y=y,
-            periods=np.datetime64(self.first_week) + weeks,
-            series=self.series,
-            conditions={
-                name: np.array([_array(row) for row in rows])
-                for name, rows in self.conditions.items()
-            },
-        )
+StoredIntervalsByAge = Mapping[str, StoredIntervals]
+SumsByLevel = Mapping[str, StoredIntervals]
+"""Level of keys -> what was measured of the sums of one model; see `prediction.sums`."""
 
 
-class StoredProfile(_Value):
-    """A calendar profile as plain numbers."""
-
-    chain_process: Mapping[str, float]
-    store_process: Mapping[str, float]
-    last_week: date
-    chain: tuple[float, ...]
-    """The weight of each week, the last one being `last_week`."""
-    stores: Mapping[str, tuple[float, ...]]
-
-    @classmethod
-    def of(cls, profile: Profile) -> StoredProfile:
-        """Take it from a profile. Raises TypeError for any but that of one pool of weeks."""
-        if not isinstance(profile, CalendarProfile):
-            raise TypeError(f"a bundle cannot hold a {type(profile).__name__}")
-        return cls(
-            chain_process=asdict(profile.process.chain),
-            store_process=asdict(profile.process.store),
-            last_week=date.fromisoformat(str(profile.periods[-1])),
-            chain=tuple(profile.chain.tolist()),
-            stores={name: tuple(weights.tolist()) for name, weights in profile.stores.items()},
-        )
-
-    def profile(self) -> CalendarProfile:
-        """Give it as a profile."""
-        last = np.datetime64(self.last_week)
-        process = PooledProcess(
-            Hyperparameters(**self.chain_process), Hyperparameters(**self.store_process), last
-        )
-        back = np.arange(len(self.chain))[::-1] * np.timedelta64(DAYS_PER_PERIOD, "D")
-        stores = {name: np.array(weights) for name, weights in self.stores.items()}
-        return CalendarProfile(process, last - back, np.array(self.chain), stores)
+def stored(intervals: IntervalsByAge) -> StoredIntervalsByAge:
+    """Return what was measured of one model, age by age, as plain numbers."""
+    return {age: StoredIntervals.of(each) for age, each in intervals.of_age.items()}
 
 
-class GoldenRow(_Value):
-    """One question and the answers of the models as they were trained, in units of sales."""
-
-    series: str
-    week_ending: date
-    conditions: tuple[float, ...]
-    random_forest: float
-    xgboost: float
+def measured(intervals: StoredIntervalsByAge) -> IntervalsByAge:
+    """Return what `stored` took."""
+    return IntervalsByAge({age: each.intervals() for age, each in intervals.items()})
 
 
-class GoldenForecast(_Value):
-    """What the forecast of one series was when it was trained, in units of sales."""
+class Origin(_Value):
+    """When, by which code and from which source a bundle was made: nothing that answers depend on.
 
-    series: str
-    choice: ForecastChoice
-    sales: tuple[float, ...]
+    It has a file of its own, `origin.json`, so that equal data, code and settings give the same
+    version wherever and whenever a training ran.
+    """
 
-
-class Golden(_Value):
-    """What a bundle must reproduce before it may answer anyone."""
-
-    history: StoredPanel
-    rows: tuple[GoldenRow, ...]
-    forecasts: tuple[GoldenForecast, ...]
+    trained_at: datetime
+    git_commit: str | None
+    code: str
+    """The hash of the package's source; see `code.source_hash`."""
+    source: str
 
 
 class Manifest(_Value):
-    """Everything about a bundle but the trees themselves."""
+    """Everything about a bundle but arrays, trees and tables."""
 
-    format: Literal[3] = FORMAT
-    version: str
+    format: Literal[4] = FORMAT
     kind: Kind
     """`models`: those that were trained; `baseline`: seasonal naive x growth."""
     note: str = ""
-    trained_at: datetime
-    git_commit: str | None
+    spec: PanelSpec | None = None
+    """What the panel is that it was made for."""
     training: TrainingWindow
     feature_names: tuple[str, ...]
-    calendar: StoredProfile | None
-    """What the models were fitted beside; None for the baseline."""
-    theta: Mapping[str, float]
     answered_by: AnsweredBy
+    models: Mapping[str, Any]
+    """Per model that answers, its state; see `states.Packed`."""
+    things: tuple[Mapping[str, Any], ...]
+    conformance: Mapping[str, Any] | None
+    """A small history, and what the models answered to it as they were trained."""
     condition_ranges: Mapping[str, tuple[float, float]]
-    intervals: Mapping[str, StoredIntervals]
-    """Per model that answers."""
+    intervals: Mapping[str, StoredIntervalsByAge]
+    """Per model that answers, and of the growth baseline."""
+    sums: Mapping[str, SumsByLevel] = {}
+    """Of the best model and the growth baseline."""
     scores: Mapping[str, Mapping[str, Mapping[str, float]]]
     """Protocol -> model -> metric -> value."""
-    scores_by_series: Mapping[str, Mapping[str, Mapping[str, float]]]
-    """Protocol -> model -> series -> WMAE."""
-    golden: Golden | None
-    checksums: Mapping[str, str] = {}
+    checksums: Mapping[str, str]
+    """Name of every other file but `origin.json` -> SHA-256."""
 
 
 def _numbers(values: Array) -> Numbers:

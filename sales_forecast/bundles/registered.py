@@ -25,7 +25,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
 from urllib.request import urlopen
 
-from sales_forecast.bundles.bundle import MANIFEST, point
+from sales_forecast.bundles.bundle import MANIFEST, set_alias
+from sales_forecast.bundles.downloads import VERSION_TAG, move_in, sealed_as
 from sales_forecast.errors import RegistryError, SalesForecastError, SettingsError
 
 SCHEME = "models:/"
@@ -77,11 +78,11 @@ class RegisteredModel:
     def keep(self, folder: Path) -> None:
         """Remember a bundle that proved itself; forget those that no alias names any more."""
         try:
-            point(self._link, folder)
+            set_alias(self._link, folder)
         except SettingsError as error:
             logger.warning("%s A restart without MLflow would find no model.", error.message)
             return
-        named = {link.resolve() for link in self._cache.iterdir() if link.is_symlink()}
+        named = {link.resolve().parent for link in self._cache.iterdir() if link.is_symlink()}
         for other in self._cache.iterdir():
             if other.is_dir() and not other.name.startswith(".") and other.resolve() not in named:
                 shutil.rmtree(other, ignore_errors=True)
@@ -96,7 +97,7 @@ class RegisteredModel:
             with _translated(self._uri):
                 self._folder = self._fetch(stop)
                 if self._link.resolve() == self._folder:
-                    point(self._link, self._folder)  # its time says when it was last confirmed
+                    set_alias(self._link, self._folder)  # its time says when it was last confirmed
             self._confirmed, self._problem = datetime.now(UTC), None
         except SalesForecastError as error:
             self._fall_back(error.message)
@@ -117,21 +118,19 @@ class RegisteredModel:
         """Return the folder with what the alias names now, downloaded if it is not there yet."""
         found = self._json(_MODELS, {"name": self._name, "alias": self._alias})["model_version"]
         # With the run, because another registry has a version of the same number.
-        folder = self._cache.resolve() / f"{found['version']}-{found['run_id']}"
-        if not folder.exists():
+        place = self._cache.resolve() / f"{found['version']}-{found['run_id']}"
+        tags = {tag["key"]: tag["value"] for tag in found.get("tags", ())}
+        if not place.exists():
             self._cache.mkdir(parents=True, exist_ok=True)
             aside = Path(tempfile.mkdtemp(prefix=".fetching-", dir=self._cache))
             try:
-                self._download(found["source"], aside, stop)
-                aside.chmod(0o755)
-                try:
-                    aside.rename(folder)
-                except OSError:
-                    if not folder.exists():  # else another worker was quicker
-                        raise
+                files = aside / "files"
+                files.mkdir()
+                self._download(found["source"], files, stop)
+                move_in(files, place)
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
-        return folder
+        return sealed_as(place, tags.get(VERSION_TAG))
 
     def _download(self, source: str, folder: Path, stop: Event) -> None:
         if not source.startswith(_PROXIED):

@@ -77,7 +77,7 @@ def _train_parser(description: str) -> argparse.ArgumentParser:
     measure = commands.add_parser("backtest", help="measure models; no MLflow, nothing published")
     examine = commands.add_parser("audit", help="prove that no model sees a later week")
     search = commands.add_parser("tune", help="search hyperparameters of the trees")
-    commands.add_parser("forecast", help="write a year of every store into the database")
+    commands.add_parser("forecast", help="write what is expected of every series into the database")
     for command in (measure, examine, search):
         command.add_argument("--csv", type=Path, help="a sales file (default: the database)")
         add_layout(command)
@@ -93,6 +93,9 @@ def _train_parser(description: str) -> argparse.ArgumentParser:
         ("step", "weeks, or days, between cutoffs"),
     ):
         measure.add_argument(f"--{name}", type=count, required=True, help=what)
+    measure.add_argument(
+        "--until", type=day, metavar="YYYY-MM-DD", help="as if nothing later were known"
+    )
     measure.add_argument("--predictions", type=Path, metavar="OUT.csv")
     measure.add_argument("--json", type=Path, metavar="OUT.json")
     measure.add_argument(

@@ -9,7 +9,6 @@ when it is asked for. Must not know panels or models other than XGBoost's regres
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import operator
 import platform
@@ -18,7 +17,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, TypeVar
 
 import joblib
@@ -27,6 +25,7 @@ from xgboost import XGBRegressor
 from xgboost.core import XGBoostError
 
 from sales_forecast.compute.engine import Rows, in_chunks, using
+from sales_forecast.compute.source import source_hash
 from sales_forecast.errors import EngineError, SettingsError
 
 try:
@@ -132,12 +131,9 @@ def _sentence(error: BaseException) -> str:
 
 def installed() -> Mapping[str, str]:
     """Return what answers depend on: name -> version; of this package, its source's SHA-256."""
-    source = hashlib.sha256()
-    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
-        source.update(file.read_bytes())
     libraries = {name: version(name) for name in _LIBRARIES}
     return {
-        "sales_forecast": source.hexdigest()[:12],
+        "sales_forecast": source_hash(),
         "python": platform.python_version(),
         **libraries,
     }

@@ -1,55 +1,30 @@
-"""The history of sales in a database: the tables, and what may be written to them.
+"""The history of sales in a database: what may be written to it, and the panel it gives back.
 
-Takes validated rows and gives back a `Panel`. One transaction per write, one writer at a time,
-readers never wait for it. Must not validate values, and must not keep a second form of the history.
+Takes a panel and gives back the panel of all that was loaded. One writer at a time, all of a file
+or nothing, readers never wait. Must not validate values.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import Any
+from datetime import UTC, datetime
 
-import numpy as np
 import sqlalchemy as sa
 
-from sales_forecast.data.database_server import Server, lock_writers
-from sales_forecast.errors import DatabaseError, DataRefused, NotReady
-from sales_forecast.data.panel import CONDITIONS, DAYS_PER_PERIOD, Panel
+from sales_forecast.data import bulk, dimensions, schema, star, v05, views
+from sales_forecast.data.database_server import Server, lock_writers, read_at_one_moment
+from sales_forecast.data.facts import blocks, panel_of
+from sales_forecast.data.merge import merge
+from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import SalesRows
+from sales_forecast.data.schema import Form
+from sales_forecast.data.spec import PanelSpec
+from sales_forecast.errors import DatabaseError, DataRefused, NotReady
 
 SAMPLE = "generated sample"
 """The source under which the sample is recorded; a file is recorded by its path."""
-
-_METADATA = sa.MetaData()
-_OPTIONS: Mapping[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
-_SALES = sa.Table(
-    "weekly_sales",
-    _METADATA,
-    sa.Column("store", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("week", sa.Date, primary_key=True, comment="the day that ends the week"),
-    sa.Column("sales", sa.Double, nullable=False),
-    *(sa.Column(name.lower(), sa.Double, nullable=False) for name in CONDITIONS),
-    **_OPTIONS,
-)
-_LOADS = sa.Table(
-    "loads",
-    _METADATA,
-    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("loaded_at", sa.DateTime(timezone=True), nullable=False, comment="UTC"),
-    sa.Column("source", sa.Text, nullable=False),
-    sa.Column("inserted", sa.Integer, nullable=False),
-    sa.Column("corrected", sa.Integer, nullable=False),
-    **_OPTIONS,
-)
-_VALUES = [column.name for column in _SALES.columns if not column.primary_key]
-
-_REMEDY = "Load sales first: python database_loader.py"
-
-Key = tuple[int, date]
-Values = tuple[float, ...]
+_ELSEWHERE = "name another database in DATABASE_URL"
 
 
 @dataclass(frozen=True)
@@ -65,7 +40,8 @@ class LoadReport:
 class Database:
     """The stored history. Connects at the first call; safe to share between threads.
 
-    Every method raises DatabaseError when the database does not answer as it should.
+    Every method raises DatabaseError when the database does not answer as it should, and those
+    that read raise NotReady where its tables are of another release.
     """
 
     def __init__(self, url: str) -> None:
@@ -77,9 +53,9 @@ class Database:
         self._server.close()
 
     def ping(self) -> None:
-        """Return if the database answers."""
+        """Return if the database answers, and has tables that this release reads."""
         with self._server.connection() as connection:
-            connection.execute(sa.select(1))
+            schema.form(connection, self._server.shown)
 
     def version(self) -> int:
         """Return a number that changes whenever the stored sales do; 0 if there are none."""
@@ -92,111 +68,171 @@ class Database:
         return newest[1] if newest else None
 
     def read_panel(self) -> Panel:
-        """Return all sales. Raises NotReady, with the remedy, while nothing is stored."""
-        with self._server.connection() as connection:
-            found = connection.execute(sa.select(_SALES)).all() if _has_tables(connection) else ()
-        if not found:
-            raise NotReady(f"The database {self._server.shown} holds no sales yet. {_REMEDY}")
-        store, week, *numbers = zip(*found, strict=True)
-        sales, *conditions = (np.array(column, dtype=np.float64) for column in numbers)
-        rows = SalesRows(
-            store=np.array(store, dtype=np.int64),
-            week=np.array(week, dtype="datetime64[D]"),
-            sales=sales,
-            conditions=dict(zip(CONDITIONS, conditions, strict=True)),
-        )
-        try:
-            return rows.to_panel()
-        except ValueError as error:
-            raise DatabaseError(
-                f"The sales in {self._server.shown} cannot be used: {error}."
-            ) from error
+        """Return all that is stored, with its spec and keys.
 
-    def write(self, rows: SalesRows, source: str) -> LoadReport:
-        """Insert new rows and correct those that differ: all of `rows` (one or more) or nothing.
-
-        A second writer waits for the first. The first rows of another source replace the
-        sample as a whole. Raises DataRefused, with nothing written, if the weeks end on
-        another weekday than the stored ones, or if the sample would mix with real sales.
+        A database of release 0.5 is read as it is. Raises NotReady, with the remedy, while nothing
+        is stored.
         """
-        given = _by_key(rows)
+        shown = self._server.shown
+        with self._server.connection() as connection:
+            read_at_one_moment(connection)
+            form = schema.form(connection, shown)
+            try:
+                panel = v05.read(connection) if form is Form.V05 else None
+                panel = _of_star(connection) if form is Form.STAR else panel
+            except ValueError as error:
+                raise DatabaseError(f"The sales in {shown} cannot be used: {error}.") from error
+        if panel is None:
+            remedy = "Load sales first: python database_loader.py"
+            raise NotReady(f"The database {shown} holds no sales yet. {remedy}")
+        return panel
+
+    def migrate(self) -> None:
+        """Bring the tables up to date; what is there already stays as it is.
+
+        For whoever loads or trains, never for a service. Raises NotReady for tables of a newer
+        release.
+        """
         with self._server.connection() as connection:
             lock_writers(connection)
-            _METADATA.create_all(connection)
-            newest = _newest_load(connection)
-            removed = _make_place(connection, newest[1], source) if newest else 0
-            _refuse_other_weekday(connection, given, source)
-            inserted, corrected = _upsert(connection, given)
-            if inserted or corrected:
-                record = {
-                    # Time, so that a database that was made anew has another version, too.
-                    "id": max(time.time_ns() // 1000, newest[0] + 1 if newest else 0),
-                    "loaded_at": datetime.now(UTC),
-                    "source": source,
-                    "inserted": inserted,
-                    "corrected": corrected,
-                }
-                connection.execute(sa.insert(_LOADS), record)
+            schema.migrate(connection, self._server.shown)
             connection.commit()
-        return LoadReport(inserted, corrected, len(given) - inserted - corrected, removed)
+        self._renew_views(of_another_spec=False)
+
+    def write(self, sales: Panel | SalesRows, source: str) -> LoadReport:
+        """Insert new rows and correct those that differ: all of them (one or more) or nothing.
+
+        A second writer waits for the first. The first rows of another source replace the sample as
+        a whole. What is not known in `sales` never erases what is stored.
+
+        Raises:
+            DataRefused: With nothing written: sales of another spec than the stored ones, weeks
+                that end on another weekday, or the sample beside real sales.
+        """
+        panel = sales.to_panel() if isinstance(sales, SalesRows) else sales
+        if panel.spec is None:
+            raise ValueError("only a panel with a spec can be stored")
+        with self._server.connection() as connection:
+            lock_writers(connection)
+            schema.migrate(connection, self._server.shown)
+            # Columns first and on their own: nobody who reads waits for what follows.
+            star.add_columns(connection, _admit(connection, panel, source).spec)
+            connection.commit()
+        with self._server.connection() as connection:
+            lock_writers(connection)
+            admitted = _admit(connection, panel, source)
+            report = _load(connection, admitted, source)
+            connection.commit()
+        self._renew_views(of_another_spec=admitted.replaces_sample)
+        return report
+
+    def _renew_views(self, *, of_another_spec: bool) -> None:
+        """Make the views that are not there. MySQL would end the transaction of a load here."""
+        with self._server.connection() as connection:
+            lock_writers(connection)
+            spec = _stored_spec(connection)
+            if spec is not None and (of_another_spec or not views.are_of(connection, spec)):
+                views.renew(connection, spec)
+            connection.commit()
 
     def _newest_load(self) -> tuple[int, str] | None:
         with self._server.connection() as connection:
-            return _newest_load(connection) if _has_tables(connection) else None
+            form = schema.form(connection, self._server.shown)
+            return None if form is Form.EMPTY else _newest_load(connection)
 
 
-def _has_tables(connection: sa.Connection) -> bool:
-    return sa.inspect(connection).has_table(_LOADS.name)
+@dataclass(frozen=True)
+class _Admitted:
+    """A panel that may be written: in the kinds of what is stored, with the spec of both."""
+
+    panel: Panel
+    spec: PanelSpec
+    stored: PanelSpec | None
+    replaces_sample: bool
+    newest: int
 
 
 def _newest_load(connection: sa.Connection) -> tuple[int, str] | None:
-    newest = sa.select(_LOADS.c.id, _LOADS.c.source).order_by(_LOADS.c.id.desc()).limit(1)
+    columns = star.LOADS.c.id, star.LOADS.c.source
+    newest = sa.select(*columns).order_by(star.LOADS.c.id.desc()).limit(1)
     found = connection.execute(newest).one_or_none()
     return None if found is None else (found.id, found.source)
 
 
-def _make_place(connection: sa.Connection, stored: str, source: str) -> int:
-    """Keep the sample and real sales apart; return how many rows of the sample were removed."""
-    if source == SAMPLE != stored:
-        problem = f"the database holds real sales from {stored}, the sample would mix with them"
+def _stored_spec(connection: sa.Connection) -> PanelSpec | None:
+    found = connection.scalar(sa.select(star.PANEL_SPEC.c.spec))
+    return None if found is None else PanelSpec.model_validate_json(found)
+
+
+def _admit(connection: sa.Connection, panel: Panel, source: str) -> _Admitted:
+    """Keep apart what must not be mixed. Raises DataRefused."""
+    newest_id, origin = _newest_load(connection) or (0, None)
+    stored = _stored_spec(connection)
+    if source == SAMPLE and origin not in {None, SAMPLE}:
+        problem = f"the database holds real sales from {origin}, the sample would mix with them"
         raise DataRefused(source, f"{problem}; name an empty database in DATABASE_URL")
-    return connection.execute(sa.delete(_SALES)).rowcount if stored == SAMPLE != source else 0
-
-
-def _refuse_other_weekday(
-    connection: sa.Connection, given: Mapping[Key, Values], source: str
-) -> None:
-    stored = connection.scalar(sa.select(sa.func.max(_SALES.c.week)))
-    week = max(week for _, week in given)
-    if stored is not None and (week - stored).days % DAYS_PER_PERIOD:
-        problem = f"its weeks end on a {week:%A} ({week}), those stored on a {stored:%A} ({stored})"
-        raise DataRefused(source, f"{problem}; name an empty database in DATABASE_URL")
-
-
-def _by_key(rows: SalesRows) -> dict[Key, Values]:
-    conditions = [rows.conditions[name].tolist() for name in CONDITIONS]
-    keys = zip(rows.store.tolist(), rows.week.astype("datetime64[D]").tolist(), strict=True)
-    return dict(zip(keys, zip(rows.sales.tolist(), *conditions, strict=True), strict=True))
-
-
-def _upsert(connection: sa.Connection, given: Mapping[Key, Values]) -> tuple[int, int]:
-    """Write what is new or different; return how many rows of each."""
-    found = connection.execute(sa.select(_SALES))
-    stored = {(store, week): tuple(values) for store, week, *values in found}
-    new = [key for key in given if key not in stored]
-    wrong = [key for key in given if stored.get(key, given[key]) != given[key]]
-
-    def records(keys: list[Key], store: str, week: str) -> list[dict[str, Any]]:
-        return [
-            {store: key[0], week: key[1], **dict(zip(_VALUES, given[key], strict=True))}
-            for key in keys
-        ]
-
-    if new:
-        connection.execute(sa.insert(_SALES), records(new, "store", "week"))
-    if wrong:
-        is_row = sa.and_(
-            _SALES.c.store == sa.bindparam("of_store"), _SALES.c.week == sa.bindparam("of_week")
+    replaces = origin == SAMPLE != source
+    if stored is None or replaces:
+        assert panel.spec is not None  # noqa: S101 - write has seen to it
+        return _Admitted(panel, panel.spec, stored, replaces, newest_id)
+    panel = dimensions.in_kinds_of(panel, stored)
+    assert panel.spec is not None  # noqa: S101
+    if differences := stored.differences(panel.spec):
+        raise DataRefused(
+            source,
+            f"this is layout {panel.spec.layout}, and the database holds layout {stored.layout}"
+            f" from {origin}: {'; '.join(differences)}; {_ELSEWHERE}",
         )
-        connection.execute(sa.update(_SALES).where(is_row), records(wrong, "of_store", "of_week"))
-    return len(new), len(wrong)
+    _refuse_other_weekday(connection, panel, source)
+    return _Admitted(panel, stored.extended(panel.spec), stored, replaces, newest_id)
+
+
+def _refuse_other_weekday(connection: sa.Connection, panel: Panel, source: str) -> None:
+    period = sa.column("period", sa.Date)
+    stored = connection.scalar(sa.select(sa.func.max(period)).select_from(sa.table("fact_sales")))
+    if stored is not None and (panel.last - stored).days % panel.frequency.days:
+        problem = (
+            f"its weeks end on a {panel.last:%A} ({panel.last}),"
+            f" those stored on a {stored:%A} ({stored})"
+        )
+        raise DataRefused(source, f"{problem}; name an empty database in DATABASE_URL")
+
+
+def _load(connection: sa.Connection, admitted: _Admitted, source: str) -> LoadReport:
+    # Time, so that a database that was made anew has another version, too.
+    load_id = max(time.time_ns() // 1000, admitted.newest + 1)
+    panel, spec = admitted.panel, admitted.spec
+    removed, first_id = 0, dimensions.next_id(connection)
+    if admitted.replaces_sample:
+        removed = connection.execute(sa.delete(sa.table("fact_sales"))).rowcount
+        for name in ("dim_series", "dim_period", "panel_spec"):
+            connection.execute(sa.delete(sa.table(name)))
+    if spec != admitted.stored or admitted.replaces_sample:
+        connection.execute(sa.delete(star.PANEL_SPEC))
+        stored = {"id": 1, "spec": spec.model_dump_json()}
+        connection.execute(sa.insert(star.PANEL_SPEC), stored)
+    ids, relabelled = dimensions.write_series(connection, panel, spec, first_id, load_id)
+    redated = dimensions.write_holidays(connection, panel)
+    merged = merge(connection, spec, blocks(panel, spec, ids), load_id)
+    if merged.inserted or merged.corrected or relabelled or redated or spec != admitted.stored:
+        record = {
+            "id": load_id,
+            "loaded_at": datetime.now(UTC),
+            "source": source,
+            "inserted": merged.inserted,
+            "corrected": merged.corrected,
+        }
+        connection.execute(sa.insert(star.LOADS), record)
+    unchanged = merged.given - merged.inserted - merged.corrected
+    return LoadReport(merged.inserted, merged.corrected, unchanged, removed)
+
+
+def _of_star(connection: sa.Connection) -> Panel | None:
+    spec = _stored_spec(connection)
+    if spec is None:
+        return None
+    facts = bulk.read(connection, star.fact_sales(spec))
+    if not len(facts):
+        return None
+    holidays = dimensions.read_holidays(connection) if spec.country else None
+    return panel_of(spec, dimensions.read_series(connection, spec), facts, holidays)

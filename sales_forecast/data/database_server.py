@@ -107,6 +107,15 @@ def _engine(url: sa.URL) -> sa.Engine:
     return sa.create_engine(url, poolclass=pool, pool_pre_ping=True, connect_args=arguments)
 
 
+def read_at_one_moment(connection: sa.Connection) -> None:
+    """Let all that is read until the connection closes be of one moment; MySQL does so itself."""
+    match connection.dialect.name:
+        case "sqlite":
+            connection.exec_driver_sql("BEGIN")
+        case "postgresql":
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+
 def lock_writers(connection: sa.Connection) -> None:
     """Let one writer in, before it makes tables or reads, until its connection closes."""
     match connection.dialect.name:

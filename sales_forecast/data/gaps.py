@@ -1,6 +1,7 @@
-"""Weeks that are missing between the first and the last known week of a series.
+"""Periods that are missing between the first and the last known one of a series.
 
-Takes a panel, gives ranges. Must not judge: a store that opened late or closed has no gap.
+Takes a panel, gives ranges. Must not judge: a store that opened late or closed has no gap, and a
+day that is closed by plan is no gap either.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ from datetime import date
 
 import numpy as np
 
-from sales_forecast.data.panel import Panel
+from sales_forecast.data.panel import OPEN, Panel
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Weeks missing in a row: the ends of the first and of the last of them."""
+    """Periods missing in a row: the ends of the first and of the last of them."""
 
     first: date
     last: date
-    weeks: int
+    periods: int
 
 
 def gaps(panel: Panel) -> Mapping[str, tuple[Gap, ...]]:
@@ -30,7 +31,12 @@ def gaps(panel: Panel) -> Mapping[str, tuple[Gap, ...]]:
 
 
 def _gaps(panel: Panel, row: int) -> tuple[Gap, ...]:
-    known = np.flatnonzero(~np.isnan(panel.y[row]))
+    sold = ~np.isnan(panel.y[row])
+    if OPEN in panel.plan and sold.any():
+        first, last = np.flatnonzero(sold)[[0, -1]]
+        closed = panel.plan[OPEN][row, first:last] == 0
+        sold[first : first + len(closed)] |= closed
+    known = np.flatnonzero(sold)
     before = np.flatnonzero(np.diff(known) > 1)
     ranges = zip(known[before] + 1, known[before + 1] - 1, strict=True)
     return tuple(

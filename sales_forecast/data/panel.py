@@ -17,8 +17,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sales_forecast.data.series_names import named
+from sales_forecast.data.spec import PanelSpec
+
 Array = npt.NDArray[np.float64]
 Days = npt.NDArray[np.datetime64]
+Labels = npt.NDArray[np.generic]
 
 DAYS_PER_PERIOD = 7
 SEASON_LENGTH = 52  # weeks: 364 days, so that a week is compared with the same weekdays
@@ -69,6 +73,8 @@ class Panel:
         traits: name -> array[n_series], what a series is: texts (a department, a type) or
             numbers (a size).
         pooled_by: the trait within which series are alike, None if all are.
+        keys: column of files -> int64 or text[n_series], what together names a series.
+        spec: what the panel is, where files or a database said it.
         notes: what whoever read the sales did not take as they are, in sentences.
     """
 
@@ -77,10 +83,12 @@ class Panel:
     series: tuple[str, ...]
     conditions: Mapping[str, Array] = field(default_factory=dict)
     plan: Mapping[str, Array] = field(default_factory=dict)
-    traits: Mapping[str, npt.NDArray[np.generic]] = field(default_factory=dict)
+    traits: Mapping[str, Labels] = field(default_factory=dict)
     pooled_by: str | None = None
     frequency: Frequency = WEEKLY
     notes: tuple[str, ...] = ()
+    keys: Mapping[str, Labels] = field(default_factory=dict)
+    spec: PanelSpec | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.series), len(self.periods))
@@ -156,6 +164,7 @@ class Panel:
             conditions=chosen(self.conditions),
             plan=chosen(self.plan),
             traits=chosen(self.traits),
+            keys=chosen(self.keys),
         )
 
     def pools(self) -> Iterator[tuple[str, npt.NDArray[np.intp], Panel]]:
@@ -189,7 +198,7 @@ class Panel:
     @classmethod
     def from_rows(
         cls,
-        series: npt.NDArray[np.generic] | Sequence[npt.NDArray[np.generic]],
+        series: Labels | Sequence[Labels] | Mapping[str, Labels],
         periods: Days,
         y: Array,
         conditions: Mapping[str, Array],
@@ -197,10 +206,11 @@ class Panel:
     ) -> Panel:
         """Build a panel from long rows, in any order, at most one per (series, period).
 
-        `series`: int64[n] or text[n], or several such keys, which together name a series (`3-72`).
+        `series`: int64[n] or text[n], or several such keys, which together name a series (`3-72`),
+        each by the column that it has in files if the panel is to have its `keys`.
         `periods`: datetime64[D][n], `y` and each condition: float64[n].
-        Series are ordered by number or text of their keys. Raises ValueError for no rows at all or
-        for weeks that do not share one weekday.
+        Series are ordered by number or text of their keys. Raises ValueError for no rows at all,
+        for weeks that do not share one weekday, or for two series that would have one name.
         """
         if len(y) == 0:
             raise ValueError("no rows")
@@ -208,7 +218,10 @@ class Panel:
         offsets = (days - days.min()).astype(np.int64)
         if (offsets % frequency.days).any():
             raise ValueError("the weeks do not all end on the same weekday")
-        names, rows = _named([series] if isinstance(series, np.ndarray) else series)
+        if isinstance(series, np.ndarray):
+            series = [series]
+        columns_of_keys = tuple(series) if isinstance(series, Mapping) else ()
+        names, keys, rows = named([*series.values()] if isinstance(series, Mapping) else series)
         columns = offsets // frequency.days
         n_periods = int(columns.max()) + 1
 
@@ -224,21 +237,8 @@ class Panel:
             series=names,
             conditions={name: dense(values) for name, values in conditions.items()},
             frequency=frequency,
+            keys=dict(zip(columns_of_keys, keys, strict=False)),
         )
-
-
-def _named(
-    keys: Sequence[npt.NDArray[np.generic]],
-) -> tuple[tuple[str, ...], npt.NDArray[np.intp]]:
-    """Return the names of the series, in the order of their keys, and the series of each row."""
-    found = [np.unique(key, return_inverse=True) for key in keys]
-    codes = np.ravel_multi_index(
-        [back.ravel() for _, back in found], [len(values) for values, _ in found]
-    )
-    used, rows = np.unique(codes, return_inverse=True)
-    parts = np.unravel_index(used, [len(values) for values, _ in found])
-    columns = [values[part].astype(str) for (values, _), part in zip(found, parts, strict=True)]
-    return tuple("-".join(name) for name in zip(*columns, strict=True)), rows
 
 
 def _bytes(values: Array) -> bytes:

@@ -13,8 +13,6 @@ import numpy as np
 
 from sales_forecast.data.panel import Array, Panel
 
-PUBLIC_HOLIDAY = "public_holiday"
-"""The name of the plan."""
 SEASONS_AHEAD = 2
 _CODE = re.compile(r"[A-Z]{2}")
 

@@ -7,12 +7,24 @@ not validate: whoever builds rows has validated them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from sales_forecast.data.panel import Array, Days, Panel
+from sales_forecast.data.panel import CONDITIONS, Array, Days, Panel
+from sales_forecast.data.spec import Key, PanelSpec, covariates
+
+STORES = PanelSpec(
+    layout="stores",
+    keys=(Key(column="Store", kind="number", field="store_id"),),
+    date="Date",
+    target="Weekly_Sales",
+    past=covariates(CONDITIONS),
+    holiday=CONDITIONS[0],
+    required=CONDITIONS,
+)
+"""Weekly stores: all that they are known by must be told of the week that is asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,4 +48,6 @@ class SalesRows:
 
     def to_panel(self) -> Panel:
         """Return the dense form. Raises ValueError as `Panel.from_rows` does."""
-        return Panel.from_rows(self.store, self.week, self.sales, self.conditions)
+        keys = {STORES.keys[0].column: self.store}
+        panel = Panel.from_rows(keys, self.week, self.sales, self.conditions)
+        return replace(panel, spec=STORES)

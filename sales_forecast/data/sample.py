@@ -13,7 +13,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sales_forecast.data.calendar import EventWindow, christmas, easter, event_days, holiday_flags, labor_day, season_harmonics, super_bowl, thanksgiving
+from sales_forecast.data.calendar import (
+    EventWindow,
+    christmas,
+    easter,
+    event_days,
+    holiday_flags,
+    labor_day,
+    season_harmonics,
+    super_bowl,
+    thanksgiving,
+)
 from sales_forecast.data.panel import DAYS_PER_PERIOD, Array, Days
 from sales_forecast.data.rows import SalesRows
 

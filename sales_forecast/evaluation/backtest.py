@@ -16,9 +16,9 @@ import pandas as pd
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.evaluation.protocols import RollingOrigin
-from sales_forecast.models import cold_start
 from sales_forecast.models.base import FittedForecaster, Forecaster
 from sales_forecast.models.fit_cache import fit_once
+from sales_forecast.prediction.forecast import forecast
 
 REFIT_WEEKS = 4
 """As often as one trains at least: every month."""
@@ -51,10 +51,7 @@ def backtest(
             refit_at = cutoff + np.timedelta64(7 * REFIT_WEEKS, "D")
         progress(f"window {number} of {len(cutoffs)}: predicting")
         conditions = _conditions(panel, history, split.horizon) if split.horizon == 1 else None
-        predictions = {
-            name: cold_start.for_all(model.predict(history, split.horizon, conditions), history)
-            for name, model in fitted.items()
-        }
+        predictions = forecast(fitted, history, split.horizon, conditions)
         windows.append(_window_table(panel, history, split.horizon, predictions))
     table = pd.concat(windows, ignore_index=True)
     expected = sum(int(_following(panel, cutoff, split.horizon).sum()) for cutoff in cutoffs)

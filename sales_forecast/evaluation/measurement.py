@@ -13,10 +13,11 @@ from functools import cached_property
 import pandas as pd
 
 from sales_forecast.data.panel import DAILY, Panel
-from sales_forecast.evaluation import figures, forecast, report, segments
+from sales_forecast.evaluation import figures, report, segments
 from sales_forecast.evaluation.metrics import Scores
 from sales_forecast.evaluation.protocols import RollingOrigin
 from sales_forecast.evaluation.scoring import scores
+from sales_forecast.prediction.cautions import cautions
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +79,7 @@ class Measurement:
 
 def forecast_csv(panel: Panel, table: pd.DataFrame) -> str:
     """Return a table of `judged.forecast` as CSV; `warnings` say what little it stands on."""
-    said = forecast.cautions(panel)
+    said = cautions(panel)
     return _csv(table.assign(warnings=[said.get(name, "") for name in table["unique_id"]]))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sales_forecast.data.panel import SEASON_LENGTH, Days, Panel
+from sales_forecast.data.panel import DAILY, SEASON_LENGTH, Days, Panel
 from sales_forecast.errors import NotEnoughData
 
 
@@ -33,6 +33,11 @@ class RollingOrigin:
     def weeks(self) -> int:
         """The number of weeks from the first cutoff (exclusive) that the protocol needs."""
         return self.windows * self.step + self.horizon - 1
+
+    @property
+    def least(self) -> int:
+        """The number of weeks that a single window of the protocol needs."""
+        return self.step + self.horizon - 1
 
     def cutoffs(self, panel: Panel) -> Days:
         """Return the last known week of each window. Raises NotEnoughData with the numbers."""
@@ -68,5 +73,23 @@ MANY_STEPS = RollingOrigin(horizon=8, windows=8, step=4)
 """P2: the job of `/forecast_sales`."""
 ONE_STEP_NAME, MANY_STEPS_NAME = "one_step", "many_steps"
 PROTOCOLS: Mapping[str, RollingOrigin] = {ONE_STEP_NAME: ONE_STEP, MANY_STEPS_NAME: MANY_STEPS}
+"""Those of weekly sales."""
+_MANY_SERIES: Mapping[str, RollingOrigin] = {
+    ONE_STEP_NAME: RollingOrigin(horizon=1, windows=13, step=1),
+    MANY_STEPS_NAME: RollingOrigin(horizon=8, windows=4, step=8),
+}
+_DAILY: Mapping[str, RollingOrigin] = {
+    ONE_STEP_NAME: RollingOrigin(horizon=1, windows=42, step=1),
+    MANY_STEPS_NAME: RollingOrigin(horizon=42, windows=4, step=42),
+}
+LARGE_PANEL = 1_000
+"""From so many series on fewer windows tell enough, and fewer models are tried (ADR 14)."""
 MIN_WEEKS = SEASON_LENGTH + 13
 """From so many weeks on models are judged: a year, and a quarter that tells it from another."""
+
+
+def protocols_of(panel: Panel) -> Mapping[str, RollingOrigin]:
+    """Return name -> protocol by which a panel is judged: one period ahead, and many."""
+    if panel.frequency == DAILY:
+        return _DAILY
+    return _MANY_SERIES if panel.n_series >= LARGE_PANEL else PROTOCOLS

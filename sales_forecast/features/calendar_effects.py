@@ -3,16 +3,16 @@
 Takes a panel, gives the calendar part of log sales of each store for any week, past or future,
 or all that is expected of the weeks ahead. The chain and each store's deviation from it are
 processes of `gaussian`: pooling all stores is what makes two years enough, since a single store
-has seen each holiday twice. Where a trait tells series apart (departments), each pool has
-processes of its own, and its stores are the series in it. numpy only, so that the service can run
-it; `models.pooled` fits it. Must not know models or conditions.
+has seen each holiday twice. numpy only, so that the service can run it; `models.pooled` fits it.
+Must not know models or conditions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,24 @@ from sales_forecast.data.panel import Array, Days, Panel
 from sales_forecast.features.decomposition import Split
 from sales_forecast.features.gaussian import Hyperparameters, Seen, Weeks, calendar_covariance
 
+State = Mapping[str, Any]
+"""Plain JSON values, numpy arrays, and mappings of these by name: all that a fitted thing knows.
+
+What two things share is one object in both states, so that it is kept once.
+"""
+
 
 class Profile(Protocol):
     """The part of log sales that is known in advance."""
+
+    @property
+    def state(self) -> State:
+        """All that it knows; `kind` says which class restores it."""
+        ...
+
+    def seeing(self, panel: Panel) -> Profile:
+        """Return the profile with the plan and the series of another panel, learning nothing."""
+        ...
 
     def at(self, series: Sequence[str], periods: Days) -> Array:
         """Return float64[n_series, n] for series and periods, past or future."""
@@ -32,6 +47,11 @@ class Profile(Protocol):
 
 class Process(Protocol):
     """What is expected of log sales, and how sure that is."""
+
+    @property
+    def state(self) -> State:
+        """All that it knows; `kind` says which class restores it."""
+        ...
 
     def ahead(self, history: Panel, horizon: int) -> Array:
         """Return float64[n_series, horizon]: log sales expected of the weeks after a history.
@@ -57,6 +77,22 @@ class PooledProcess:
     store: Hyperparameters
     pivot: np.datetime64
     """The day that time is counted from: the last of the weeks it was fitted to."""
+
+    @cached_property
+    def state(self) -> State:
+        """See `Process.state`."""
+        return {
+            "kind": "weeks",
+            "chain": asdict(self.chain),
+            "store": asdict(self.store),
+            "pivot": str(self.pivot.astype("datetime64[D]")),
+        }
+
+    @classmethod
+    def restore(cls, state: State) -> Self:
+        """Return the process of a state."""
+        chain, store = (Hyperparameters(**state[name]) for name in ("chain", "store"))
+        return cls(chain, store, np.datetime64(state["pivot"]))
 
     def weeks(self, periods: Days) -> Weeks:
         """Describe weeks as both processes see them."""
@@ -120,6 +156,34 @@ class CalendarProfile:
     chain: Array
     stores: Mapping[str, Array]
 
+    @cached_property
+    def state(self) -> State:
+        """See `Profile.state`."""
+        weights = [*self.stores.values()]
+        return {
+            "kind": "weeks",
+            "process": self.process.state,
+            "periods": self.periods.astype("datetime64[D]").astype(np.int64),
+            "chain": self.chain,
+            "series": list(self.stores),
+            "stores": np.array(weights) if weights else np.zeros((0, len(self.chain))),
+        }
+
+    @classmethod
+    def restore(cls, state: State, process: PooledProcess) -> Self:
+        """Return the profile of a state. `process`: that of the state in it, restored."""
+        return cls(
+            process,
+            state["periods"].astype("datetime64[D]"),
+            state["chain"],
+            dict(zip(state["series"], state["stores"], strict=True)),
+        )
+
+    def seeing(self, panel: Panel) -> CalendarProfile:
+        """See `Profile.seeing`: dates are the same for all."""
+        del panel
+        return self
+
     def at(self, series: Sequence[str], periods: Days) -> Array:
         """Return float64[n_series, n]: the calendar part of log sales of weeks.
 
@@ -131,53 +195,4 @@ class CalendarProfile:
         weights = np.stack([self.stores.get(name, unknown) for name in series])
         of_store = calendar_covariance(self.process.store, asked, seen) @ weights.T
         parts: Array = of_chain + of_store.T
-        return parts
-
-
-@dataclass(frozen=True, eq=False)
-class ProcessByPool:
-    """A process for each pool of a panel."""
-
-    pools: Mapping[str, Process]
-
-    def ahead(self, history: Panel, horizon: int) -> Array:
-        """See `Process.ahead`."""
-        expected = np.full((history.n_series, horizon), np.nan)
-        for process, rows, pool in self._known(history):
-            expected[rows] = process.ahead(pool, horizon)
-        return expected
-
-    def spread(self, history: Panel, horizon: int) -> Array:
-        """See `Process.spread`."""
-        spread = np.full((history.n_series, horizon), np.nan)
-        for process, rows, pool in self._known(history):
-            spread[rows] = process.spread(pool, horizon)
-        return spread
-
-    def calendar(self, panel: Panel) -> ProfileByPool:
-        """See `Process.calendar`."""
-        profiles = [(process.calendar(pool), pool) for process, _, pool in self._known(panel)]
-        return ProfileByPool({name: of for of, pool in profiles for name in pool.series})
-
-    def _known(self, panel: Panel) -> Iterator[tuple[Process, npt.NDArray[np.intp], Panel]]:
-        for label, rows, pool in panel.pools():
-            if label in self.pools:
-                yield self.pools[label], rows, pool
-
-
-@dataclass(frozen=True, eq=False)
-class ProfileByPool:
-    """What dates alone make of log sales, by the profile of the pool of each series."""
-
-    profiles: Mapping[str, Profile]
-
-    def at(self, series: Sequence[str], periods: Days) -> Array:
-        """See `Profile.at`. For a series that it does not know, dates make no difference."""
-        parts = np.zeros((len(series), len(periods)))
-        rows: dict[Profile, list[int]] = {}
-        for row, name in enumerate(series):
-            if name in self.profiles:
-                rows.setdefault(self.profiles[name], []).append(row)
-        for profile, of in rows.items():
-            parts[of] = profile.at([series[row] for row in of], periods)
         return parts

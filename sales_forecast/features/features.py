@@ -23,6 +23,7 @@ from sales_forecast.data.panel import CONDITIONS, Array, Days, Panel
 from sales_forecast.features.calendar_effects import Profile
 from sales_forecast.features.decomposition import log_sales
 from sales_forecast.features.rolling_mean import RollingMean
+from sales_forecast.features.vocabulary import Vocabulary, codes_of, vocabulary_of
 
 Index = npt.NDArray[np.int64]
 
@@ -70,10 +71,13 @@ class History:
             NaN where either week is unknown.
     """
 
-    def __init__(self, panel: Panel, profile: Profile) -> None:
+    def __init__(
+        self, panel: Panel, profile: Profile, vocabulary: Vocabulary | None = None
+    ) -> None:
+        """Look at a panel. `vocabulary`: that of the panel a model learned from; else its own."""
         self.panel = panel
-        self.profile = profile
-        self.adjusted = log_sales(panel.y) - profile.at(panel.series, panel.periods)
+        self.profile = profile.seeing(panel)
+        self.adjusted = log_sales(panel.y) - self.profile.at(panel.series, panel.periods)
         self.growth = np.full_like(self.adjusted, np.nan)
         self._season = season = panel.frequency.season
         change = self.adjusted[:, season:] - self.adjusted[:, :-season]
@@ -81,9 +85,9 @@ class History:
         weeks = np.arange(panel.n_periods)
         seen = np.where(np.isnan(self.adjusted), -1, weeks)
         self._last_known = np.maximum.accumulate(seen, axis=1)
-        self._traits = np.column_stack(
-            [np.zeros((panel.n_series, 0)), *map(_codes, panel.traits.values())]
-        )
+        words = vocabulary_of(panel) if vocabulary is None else vocabulary
+        codes = (codes_of(values, words.get(name)) for name, values in panel.traits.items())
+        self._traits = np.column_stack([np.zeros((panel.n_series, 0)), *codes])
 
     @cached_property
     def _mean_growth(self) -> RollingMean:
@@ -160,7 +164,7 @@ class History:
         names = tuple(self.panel.conditions)
         shape = (len(target), len(names))
         columns = [
-            np.broadcast_to(guesses[_OUTLOOK.get(name, _LAST_KNOWN)], shape)[:, position]
+            np.broadcast_to(guesses[outlook(name)], shape)[:, position]
             for position, name in enumerate(names)
         ]
         return np.column_stack([np.zeros((len(target), 0)), *columns])
@@ -200,13 +204,6 @@ class History:
         return _columns(self.panel.plan.values(), series, week)
 
 
-def _codes(trait: npt.NDArray[np.generic]) -> Array:
-    """Return float64[n_series]: numbers as they are, texts by their place in the alphabet."""
-    if trait.dtype.kind in "US":
-        return np.unique(trait, return_inverse=True)[1].astype(np.float64)
-    return trait.astype(np.float64)
-
-
 def _columns(tables: Iterable[Array], series: Index, week: Index) -> Array:
     """Return float64[n, n_tables]: cells of tables of series by weeks, NaN outside of them."""
     columns = [np.zeros((len(series), 0))]
@@ -215,6 +212,11 @@ def _columns(tables: Iterable[Array], series: Index, week: Index) -> Array:
         cells = values[series, np.where(inside, week, 0)]
         columns.append(np.where(inside, cells, np.nan)[:, None])
     return np.hstack(columns)
+
+
+def outlook(condition: str) -> str:
+    """Return how a condition of a later period is guessed by one who stands at the origin."""
+    return _OUTLOOK.get(condition, _LAST_KNOWN)
 
 
 def condition_changes(conditions: Array, reference: Array) -> Array:

@@ -10,8 +10,9 @@ between series are estimated by expectation maximisation (Dempster, Laird and Ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -40,6 +41,11 @@ class Coefficients:
 
     chain: Array
     own: Array
+
+    @cached_property
+    def state(self) -> Mapping[str, Array]:
+        """Both, by name."""
+        return {"chain": self.chain, "own": self.own}
 
 
 @dataclass(frozen=True, eq=False)

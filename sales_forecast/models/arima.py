@@ -1,14 +1,14 @@
 """ARIMA per store: (0,1,1) on log sales without their calendar part.
 
 Takes panels, gives sales. statsmodels estimates one moving average parameter a store; the
-forecast itself is `smoothing.forecast`, which the service runs too. The order is a choice
+forecast itself is `fitted.smoothing`. The order is a choice
 from principle, exponential smoothing of the level: what is left has no season to difference.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -19,8 +19,8 @@ from sales_forecast.compute import engine
 from sales_forecast.data.panel import SEASON_LENGTH, Array, Panel
 from sales_forecast.features.calendar_effects import Profile
 from sales_forecast.features.features import History
-from sales_forecast.models import smoothing
-from sales_forecast.models.base import FutureConditions, too_short
+from sales_forecast.models.base import too_short, weeks_sold
+from sales_forecast.models.fitted.smoothing import FittedArima
 from sales_forecast.models.pooled import fit_profile
 
 T = TypeVar("T")
@@ -63,27 +63,12 @@ def by_store(
     """
     adjusted = History(panel, profile).adjusted
     # Known weeks count: of a few in two years there is nothing to estimate.
-    enough = (~np.isnan(adjusted)).sum(axis=1) >= panel.frequency.periods(MIN_WEEKS)
+    enough = weeks_sold(panel) >= MIN_WEEKS
     long = {panel.series[row]: _without_gaps(adjusted[row]) for row in np.flatnonzero(enough)}
     found = dict(zip(long, engine.current().map(estimate, [*long.values()]), strict=True))
     if not found:
         raise too_short(panel, model, MIN_WEEKS)
     return found
-
-
-@dataclass(frozen=True, eq=False)
-class FittedArima:
-    """One moving average parameter per series, and the calendar profile."""
-
-    theta: Mapping[str, float]
-    profile: Profile
-
-    def predict(
-        self, history: Panel, horizon: int, conditions: FutureConditions | None = None
-    ) -> Array:
-        """See `base.FittedForecaster.predict`. Conditions are not used."""
-        del conditions
-        return smoothing.forecast(History(history, self.profile), self.theta, horizon)
 
 
 @dataclass(frozen=True)

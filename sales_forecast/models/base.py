@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from sales_forecast.data.panel import Panel
 from sales_forecast.errors import NotEnoughData
+from sales_forecast.features.calendar_effects import State
 
 Array = npt.NDArray[np.float64]
 FutureConditions = Mapping[str, Array]
@@ -50,6 +51,15 @@ class FittedForecaster(Protocol):
         can be known at the origin. Returns float64[n_series, horizon], in units of sales,
         NaN for a series of which `history` holds nothing.
         """
+        ...
+
+
+class Storable(FittedForecaster, Protocol):
+    """A fitted model that a bundle can hold."""
+
+    @property
+    def state(self) -> State:
+        """All that it learned; `fitted.restore` gives the model back. `kind` says which it is."""
         ...
 
 

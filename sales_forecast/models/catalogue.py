@@ -6,43 +6,56 @@ Takes names, gives forecasters. Must not fit or judge them.
 from __future__ import annotations
 
 from sales_forecast.errors import SettingsError
+from sales_forecast.models.arima import ARIMA
 from sales_forecast.models.averages import AVERAGES
 from sales_forecast.models.base import Forecaster
 from sales_forecast.models.boosting import BOOSTED
-from sales_forecast.models.ensemble import MEMBERS, EnsembleForecaster
+from sales_forecast.models.ensemble import MEMBERS, EnsembleForecaster, MeanForecaster
 from sales_forecast.models.ets import ETS
 from sales_forecast.models.naive import BASELINES
 from sales_forecast.models.names import MEAN_MODEL
+from sales_forecast.models.pooled import POOLED
 from sales_forecast.models.ridge import RIDGE
-from sales_forecast.models.trees import TREES
+from sales_forecast.models.trees import TREES, XGBOOST
 
 
 def with_members(*more: Forecaster) -> tuple[Forecaster, ...]:
     """Return all forecasters of a training, and `more` as further members of the ensemble."""
     members = (*MEMBERS, *more)
-    return (*BASELINES, *AVERAGES, RIDGE, ETS, *members, EnsembleForecaster(members))
+    mean = MeanForecaster(TREES, MEAN_MODEL)
+    return (*BASELINES, *AVERAGES, RIDGE, ETS, *members, EnsembleForecaster(members), mean)
 
 
 ALL_FORECASTERS = with_members()
+_LARGE = (
+    *BASELINES, *AVERAGES, XGBOOST, ARIMA, POOLED, EnsembleForecaster((XGBOOST, ARIMA, POOLED))
+)  # fmt: skip
+
+
+def roster(*, large: bool) -> tuple[Forecaster, ...]:
+    """Return the forecasters of a training; of a `large` panel those that are worth their time."""
+    return _LARGE if large else ALL_FORECASTERS
 
 
 def choose(names: str | None) -> tuple[Forecaster, ...]:
     """Return the baselines and the forecasters of a comma-separated list.
 
     None stands for all that a training judges; LightGBM and CatBoost are to be named, and are
-    then members of the ensemble, if that is named too. The mean of both trees stands for both.
+    then members of the ensemble, if that is named too. Both trees bring their mean along, and it
+    brings both.
     Raises SettingsError naming what is unknown, or is not installed.
     """
     if names is None:
         return ALL_FORECASTERS
     wanted = {name.strip() for name in names.split(",")}
-    known = {forecaster.name for forecaster in with_members(*BOOSTED)} | {MEAN_MODEL}
+    known = {forecaster.name for forecaster in with_members(*BOOSTED)}
     if unknown := sorted(wanted - known):
         raise SettingsError(
             f"--models: unknown {', '.join(unknown)}. Known: {', '.join(sorted(known))}."
         )
-    if MEAN_MODEL in wanted:
-        wanted |= {forecaster.name for forecaster in TREES}
+    trees = {forecaster.name for forecaster in TREES}
+    if MEAN_MODEL in wanted or trees <= wanted:
+        wanted |= {*trees, MEAN_MODEL}
     boosted = [forecaster for forecaster in BOOSTED if forecaster.name in wanted]
     for forecaster in boosted:
         forecaster.make()  # what is not installed is refused now, not in the midst of the work

@@ -13,7 +13,7 @@ thin evidence, but it agreed. Weights move much from fit to fit, as members are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,31 +24,14 @@ from sales_forecast.errors import NotEnoughData
 from sales_forecast.features.decomposition import log_sales
 from sales_forecast.features.features import LARGEST_CHANGE
 from sales_forecast.models.arima import ARIMA
-from sales_forecast.models.base import FittedForecaster, Forecaster, FutureConditions
+from sales_forecast.models.base import Forecaster
 from sales_forecast.models.fit_cache import fit_once
+from sales_forecast.models.fitted.blends import FittedEnsemble, FittedMean
 from sales_forecast.models.pooled import POOLED
 from sales_forecast.models.trees import TREES
 
 INNER_WINDOWS, INNER_STEP, INNER_HORIZON = 4, 4, 8
 INNER_WEEKS = (INNER_WINDOWS - 1) * INNER_STEP + INNER_HORIZON
-
-
-@dataclass(frozen=True, eq=False)
-class FittedEnsemble:
-    """Fitted members and their weights, which are not negative and add up to 1."""
-
-    members: Mapping[str, FittedForecaster]
-    weights: Mapping[str, float]
-
-    def predict(
-        self, history: Panel, horizon: int, conditions: FutureConditions | None = None
-    ) -> Array:
-        """See `base.FittedForecaster.predict`."""
-        logs = [
-            self.weights[name] * np.log(member.predict(history, horizon, conditions))
-            for name, member in self.members.items()
-        ]
-        return np.exp(np.sum(logs, axis=0))
 
 
 @dataclass(frozen=True)
@@ -87,6 +70,18 @@ class EnsembleForecaster:
         judged = errors[:, ~np.isnan(errors).any(axis=0)]
         # A store that closes for a week says nothing about the models.
         return np.clip(judged, -LARGEST_CHANGE, LARGEST_CHANGE)
+
+
+@dataclass(frozen=True)
+class MeanForecaster:
+    """The plain mean of models."""
+
+    members: Sequence[Forecaster]
+    name: str
+
+    def fit(self, panel: Panel) -> FittedMean:
+        """Fit the members. Raises NotEnoughData as they do."""
+        return FittedMean({member.name: fit_once(member, panel) for member in self.members})
 
 
 def stacked(errors: Array) -> Array:

@@ -1,13 +1,13 @@
 """From fitted trees to one ONNX graph, so that serving needs no training library.
 
-Takes a fitted Random Forest and a fitted XGBoost regressor, gives the bytes of a graph with
-one input `X` (float32[n, n_features]) and the outputs `random_forest` and `xgboost`
-(float32[n, 1]). ONNX holds no code that could run, unlike a pickle.
+Takes fitted regressors by the names of their models, gives the bytes of a graph with one input `X`
+(float32[n, n_features]) and one output a model (float32[n, 1]); `fitted.onnx_trees` reads it.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 
 import onnx
 from onnx import compose
@@ -15,12 +15,11 @@ from onnxmltools import convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType as XGBoostFloat
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
+from xgboost import XGBRegressor
 
-from sales_forecast.features.features import FEATURE_NAMES
+from sales_forecast.models.fitted.onnx_trees import INPUT
 from sales_forecast.models.trees import Regressor
 
-INPUT = "X"
-OUTPUTS = ("random_forest", "xgboost")
 _OPSET = {"": 18, "ai.onnx.ml": 3}
 _IR_VERSION = 10
 
@@ -35,26 +34,23 @@ def _renamed(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
     return prefixed
 
 
-def trees_to_onnx(random_forest: Regressor, xgboost: Regressor) -> bytes:
-    """Return both models as one serialized ONNX model."""
-    n_features = len(FEATURE_NAMES)
+def _converted(regressor: Regressor, n_features: int) -> onnx.ModelProto:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # converters warn of their own internals
-        forest = to_onnx(
-            random_forest,
-            initial_types=[(INPUT, FloatTensorType([None, n_features]))],
-            target_opset=_OPSET,
-        )
-        boosted = convert_xgboost(
-            xgboost,
-            initial_types=[(INPUT, XGBoostFloat([None, n_features]))],
-            target_opset=15,
-        )
-    parts = [_renamed(forest, OUTPUTS[0]), _renamed(boosted, OUTPUTS[1])]
+        if isinstance(regressor, XGBRegressor):
+            inputs = [(INPUT, XGBoostFloat([None, n_features]))]
+            return convert_xgboost(regressor, initial_types=inputs, target_opset=15)
+        inputs = [(INPUT, FloatTensorType([None, n_features]))]
+        return to_onnx(regressor, initial_types=inputs, target_opset=_OPSET)
+
+
+def trees_to_onnx(regressors: Mapping[str, Regressor], n_features: int) -> bytes:
+    """Return regressors, at least one, as one serialized ONNX model."""
+    parts = [_renamed(_converted(of, n_features), name) for name, of in regressors.items()]
     graph = onnx.helper.make_graph(
         nodes=[node for part in parts for node in part.graph.node],
         name="sales_forecast",
-        inputs=[forest.graph.input[0]],
+        inputs=[parts[0].graph.input[0]],
         outputs=[part.graph.output[0] for part in parts],
         initializer=[tensor for part in parts for tensor in part.graph.initializer],
     )

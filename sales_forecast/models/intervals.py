@@ -2,8 +2,8 @@
 
 Takes the relative errors of past forecasts, gives two factors per step that a prediction is
 multiplied with. Series are grouped by size, because small ones stray further: the shape of the
-errors is measured on all of them, its width in each group. Knows no model: what was measured is
-what is promised.
+errors is measured on all of them, its width in each group. Series of different ages are measured
+apart. Knows no model: what was measured is what is promised.
 """
 
 from __future__ import annotations
@@ -15,19 +15,32 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sales_forecast.data.panel import Array
+from sales_forecast.data.panel import SEASON_LENGTH, Array, Panel
 
-Names = Sequence[str] | npt.NDArray[np.object_]
+Names = Sequence[str] | npt.NDArray[np.object_] | npt.NDArray[np.str_]
 LEVELS = (80, 95)
 """Percent of sales that an interval is to hold."""
+OLD, YOUNG, NEW = AGES = ("a year known", "less than a year known", "nothing known")
+"""What a series can be at the origin of a forecast; see `ages`."""
 SIZES = ("smallest third", "middle third", "largest third")
-NEW = "nothing known"
-"""The name under which series go of which nothing was known: they are like no others."""
-YOUNG = "less than a year known"
-"""The name under which series of little history go, all together: they stray by far the most,
-whatever their size. As long as too little was measured of them, nothing is promised of them."""
+ALONE = 0
+"""The step of a residual of a protocol of one step: of later steps it would promise too much."""
 _TAIL_RESIDUALS = 2
 """Fewer beyond an end say nothing about where it is."""
+
+
+def weeks_known(panel: Panel) -> npt.NDArray[np.int64]:
+    """Return int64[n_series]: in how many weeks sales of each series are known, if of one day."""
+    starts = np.arange(0, panel.n_periods, panel.frequency.a_week)
+    weeks: npt.NDArray[np.int64] = np.logical_or.reduceat(~np.isnan(panel.y), starts, axis=1).sum(
+        axis=1
+    )
+    return weeks
+
+
+def ages(weeks: npt.NDArray[np.int64]) -> npt.NDArray[np.str_]:
+    """Return text[n], one of `AGES` each, of series of which so many weeks are known."""
+    return np.where(weeks >= SEASON_LENGTH, OLD, np.where(weeks > 0, YOUNG, NEW))
 
 
 def min_residuals(level: int) -> int:
@@ -63,13 +76,15 @@ def interval_factors(
 
     `step`: int64[n], `ratio`: float64[n], sales over prediction. A step takes the residuals of
     all steps up to it: its own are those of a few windows, and the widest of many small samples
-    would be too wide. NaN where they are fewer than `min_residuals`.
+    would be too wide. Those of step 0 (`ALONE`) count for step 1 and no later one. NaN where they
+    are fewer than `min_residuals`.
     """
     lower = np.full(horizon, np.nan)
     upper = np.full(horizon, np.nan)
     tail = (1 - level / 100) / 2
     for position in range(horizon):
-        chosen = ratio[step <= position + 1]
+        later = position > 0
+        chosen = ratio[(step >= later) & (step <= position + 1)]
         if len(chosen) >= min_residuals(level):
             lower[position], upper[position] = np.quantile(chosen, (tail, 1 - tail))
     # The prediction itself lies inside, and more steps never mean more certainty.
@@ -105,22 +120,15 @@ class Intervals:
         prediction: Array,
         horizon: int,
     ) -> Intervals:
-        """Measure them on forecasts whose weeks are known: `y` and `prediction`, float64[n].
-
-        Series called `YOUNG` have a width of their own beside those of the `SIZES`.
-        """
+        """Measure them on forecasts whose weeks are known: `y` and `prediction`, float64[n]."""
         sound = prediction > 0
         names, rows = np.unique(np.asarray(series)[sound], return_inverse=True)
         ratio = np.maximum(y[sound] / prediction[sound], 0.0)
-        kinds = np.where(names == YOUNG, len(SIZES), size_thirds(rows, y[sound]))
-        widths = _widths(rows, kinds, ratio)
+        widths = _widths(rows, size_thirds(rows, y[sound]), ratio)
         standard = 1 + (ratio - 1) / widths[rows]
-        of_name = dict(zip(names.tolist(), widths.tolist(), strict=True))
-        if np.count_nonzero(names[rows] == YOUNG) < min_residuals(LEVELS[0]):
-            of_name.pop(YOUNG, None)
         return cls(
             {level: interval_factors(step[sound], standard, horizon, level) for level in LEVELS},
-            of_name,
+            dict(zip(names.tolist(), widths.tolist(), strict=True)),
         )
 
     def of(self, level: int, series: Names, step: npt.NDArray[np.int64]) -> tuple[Array, Array]:
@@ -130,9 +138,58 @@ class Intervals:
         """
         steps, back = np.unique(step, return_inverse=True)
         lower, upper = np.array([self.factors[level].at(int(one)) for one in steps])[back].T
-        usual = {YOUNG: np.nan}
-        width = np.array([self.widths.get(name, usual.get(name, 1.0)) for name in series])
+        width = np.array([self.widths.get(name, 1.0) for name in series])
         return np.maximum(1 - width * (1 - lower), 0.0), 1 + width * (upper - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class IntervalsByAge:
+    """What was measured of the errors of one model on series of each of the `AGES` alone.
+
+    Young series stray by far the most, whatever their size, and those of which nothing is known are
+    like no others: while too little was measured of an age, nothing is promised of it.
+    """
+
+    of_age: Mapping[str, Intervals]
+
+    @classmethod
+    def none(cls) -> IntervalsByAge:
+        """Return what is known where nothing was measured."""
+        return cls({})
+
+    @classmethod
+    def measured(
+        cls,
+        age: Names,
+        series: Names,
+        step: npt.NDArray[np.int64],
+        y: Array,
+        prediction: Array,
+    ) -> IntervalsByAge:
+        """Measure them on n forecasts whose weeks are known; see `Intervals.measured`."""
+        ages, names = np.asarray(age), np.asarray(series)
+        found = {}
+        for one in AGES:
+            own = ages == one
+            if own.any():
+                # The sizes of a few beginners tell nothing of how far they stray.
+                of = names[own] if one == OLD else np.full(int(own.sum()), one)
+                horizon = max(int(step[own].max()), 1)
+                found[one] = Intervals.measured(of, step[own], y[own], prediction[own], horizon)
+        return cls(found)
+
+    def ends(
+        self, level: int, age: Names, series: Names, step: npt.NDArray[np.int64], prediction: Array
+    ) -> tuple[Array, Array]:
+        """Return both ends, float64[n] each, of n predictions; NaN where nothing is promised."""
+        ages, names = np.asarray(age), np.asarray(series)
+        ends = np.full((2, len(prediction)), np.nan)
+        for one, intervals in self.of_age.items():
+            own = np.flatnonzero(ages == one)
+            if len(own):
+                factors = np.array(intervals.of(level, names[own], step[own]))
+                ends[:, own] = np.sort(factors * prediction[own], axis=0)
+        return ends[0], ends[1]
 
 
 def size_thirds(rows: npt.NDArray[np.intp], y: Array) -> npt.NDArray[np.intp]:

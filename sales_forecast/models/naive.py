@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sales_forecast.data.panel import Array, Panel
+from sales_forecast.features.calendar_effects import State
 from sales_forecast.models.base import FutureConditions
 
 _GROWTH_WEEKS = 8
@@ -86,6 +87,11 @@ class Baseline:
     name: str
     rule: Callable[[Panel, int], Array]
     """(history, horizon) -> float64[n_series, horizon]."""
+
+    @property
+    def state(self) -> State:
+        """See `base.Storable.state`."""
+        return {"kind": "baseline", "rule": self.name}
 
     def fit(self, panel: Panel) -> Baseline:
         """Learn nothing."""

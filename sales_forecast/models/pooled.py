@@ -11,15 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import linalg, optimize, stats
+from scipy import linalg, optimize
 from threadpoolctl import threadpool_limits
 
 from sales_forecast.data.panel import DAILY, SEASON_LENGTH, Array, Panel
-from sales_forecast.features.calendar_effects import PooledProcess, Process, ProcessByPool, Profile
+from sales_forecast.features.calendar_effects import PooledProcess, Process, Profile
 from sales_forecast.features.decomposition import Split
 from sales_forecast.features.gaussian import Hyperparameters, Weeks, components, observed
-from sales_forecast.models.base import FutureConditions, too_short, weeks_sold
+from sales_forecast.features.pools import ProcessByPool
+from sales_forecast.models.base import too_short, weeks_sold
 from sales_forecast.models.fit_cache import once
+from sales_forecast.models.fitted.pooled import FittedPooled
 from sales_forecast.models.regression import fit_days
 
 # Where the search starts and what it is drawn to: standard deviations of log sales, and years.
@@ -141,29 +143,6 @@ def _misfit(of: Hyperparameters, scatter: _Scatter) -> tuple[float, Array]:
         "noise": of.noise * np.eye(n),
     }
     return float(value), np.array([(outer * slopes[name]).sum() for name in of.names()])
-
-
-@dataclass(frozen=True, eq=False)
-class FittedPooled:
-    """Both processes of every pool, fitted."""
-
-    process: Process
-
-    def predict(
-        self, history: Panel, horizon: int, conditions: FutureConditions | None = None
-    ) -> Array:
-        """See `base.FittedForecaster.predict`. Conditions are not used."""
-        del conditions
-        return np.exp(self.process.ahead(history, horizon))
-
-    def intervals(self, history: Panel, horizon: int, level: int) -> tuple[Array, Array]:
-        """Return both ends of what the process itself believes, float64[n_series, horizon] each.
-
-        `level`: percent of sales between them, by the normal distribution of log sales.
-        """
-        expected = self.process.ahead(history, horizon)
-        reach = stats.norm.ppf(0.5 + level / 200) * self.process.spread(history, horizon)
-        return np.exp(expected - reach), np.exp(expected + reach)
 
 
 @dataclass(frozen=True)

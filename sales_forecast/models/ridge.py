@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from sales_forecast.data.panel import Panel
+from sales_forecast.features.vocabulary import vocabulary_of
+from sales_forecast.models.fitted.regressor import FittedRegressor, Line
 from sales_forecast.models.pooled import fit_profile
-from sales_forecast.models.trees import FittedRegressor, training_set
+from sales_forecast.models.trees import training_set
 
 # In log sales: a week strays by some 5%, one standard deviation of a feature moves it by some 1%.
 # The penalty at which both are believed is the square of their ratio, were all rows independent.
@@ -38,7 +41,20 @@ class RidgeForecaster:
         penalty = Ridge(alpha=rows_a_week * (_NOISE / _EFFECT) ** 2)
         model = make_pipeline(MinMaxScaler(clip=True), StandardScaler(), penalty)
         with threadpool_limits(limits=1):  # a small matrix: on busy cores threads cost tenfold
-            return FittedRegressor(model.fit(rows.X, rows.y), profile)
+            model.fit(rows.X, rows.y)
+        return FittedRegressor(self.name, _line(*model), profile, vocabulary_of(panel))
+
+
+def _line(ranges: MinMaxScaler, standard: StandardScaler, ridge: Ridge) -> Line:
+    """Return what the three steps of a fitted pipeline make of features, as one line."""
+    slope = ridge.coef_ / standard.scale_
+    intercept = float(ridge.intercept_ - slope @ standard.mean_)
+    return Line(
+        np.asarray(ranges.data_min_, dtype=np.float64),
+        np.asarray(ranges.data_max_, dtype=np.float64),
+        np.asarray(slope, dtype=np.float64),
+        intercept,
+    )
 
 
 RIDGE = RidgeForecaster()

@@ -23,7 +23,9 @@ from sales_forecast.data.panel import SEASON_LENGTH, Array, Panel
 from sales_forecast.features.calendar_effects import Profile
 from sales_forecast.features.decomposition import log_sales
 from sales_forecast.features.features import LARGEST_CHANGE, History, Index, features
-from sales_forecast.models.base import FutureConditions, too_short
+from sales_forecast.features.vocabulary import vocabulary_of
+from sales_forecast.models.base import too_short
+from sales_forecast.models.fitted.regressor import FittedRegressor
 from sales_forecast.models.pooled import fit_profile
 
 # Every step 1..52 can be asked; these are enough for the trees to learn how step matters.
@@ -106,30 +108,6 @@ def training_part(history: History, part: slice = slice(None)) -> TrainingSet:
     return TrainingSet(X[usable], np.clip(change[usable], -LARGEST_CHANGE, LARGEST_CHANGE))
 
 
-@dataclass(frozen=True)
-class FittedRegressor:
-    """One regressor, fitted to the training set, and the calendar profile that it stands on."""
-
-    regressor: Regressor
-    profile: Profile
-
-    def predict(
-        self, history: Panel, horizon: int, conditions: FutureConditions | None = None
-    ) -> Array:
-        """See `base.FittedForecaster.predict`."""
-        past = History(history, self.profile)
-        rows = past.ahead(horizon)
-        known = None
-        if conditions is not None:
-            unknown = np.full((history.n_series, horizon), np.nan)
-            values = [conditions.get(name, unknown).ravel() for name in history.conditions]
-            known = np.column_stack([np.zeros((len(rows[0]), 0)), *values])
-        X = features(past, *rows, known)
-        change = np.asarray(self.regressor.predict(X), dtype=np.float64)
-        sales: Array = np.exp(past.log_reference(*rows) + change)
-        return sales.reshape(-1, horizon)
-
-
 Parameters = Mapping[str, float]
 """Name of a hyperparameter -> value."""
 
@@ -171,7 +149,7 @@ class TreeForecaster:
         )
         if regressor is None:
             regressor = self.learn(training_set(panel, profile))
-        return FittedRegressor(regressor, profile)
+        return FittedRegressor(self.name, regressor, profile, vocabulary_of(panel))
 
 
 # Chosen by `train.py tune --csv FILE --until 2011-10-28` on the public store sales; docs/tuning.md

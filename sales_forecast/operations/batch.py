@@ -1,71 +1,101 @@
-"""A year of every store, written into the database.
+"""What is expected of every series, issued into the database.
 
 Takes settings, gives a sentence. The same answers as `/forecast_sales?model=best`, of the same
-bundle, without a service.
+bundle, without a service; beside them those of the growth baseline, for who compares.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
+from datetime import UTC, datetime
 from threading import Event
 
+import numpy as np
+from pydantic import TypeAdapter
+
+from sales_forecast.bundles.bundle import Bundle
+from sales_forecast.bundles.fallback import load_for
+from sales_forecast.bundles.fitting import check_fits
 from sales_forecast.bundles.location import locate
+from sales_forecast.bundles.manifest import SumsByLevel
 from sales_forecast.data.database import Database
-from sales_forecast.data.forecast_table import ForecastRow, ForecastTable
-from sales_forecast.data.panel import Panel
-from sales_forecast.errors import InvalidRequest
-from sales_forecast.prediction.conformance import load_predictor
-from sales_forecast.prediction.engines import MAX_STEPS
-from sales_forecast.prediction.predictor import Predictor
+from sales_forecast.data.forecasts import ForecastTable, Issue, Role
+from sales_forecast.data.panel import DAILY, SEASON_LENGTH, WEEKLY, Panel
+from sales_forecast.models.intervals import IntervalsByAge
+from sales_forecast.models.naive import GROWTH
+from sales_forecast.prediction.cautions import cautions
+from sales_forecast.prediction.forecast import ends, forecast
 from sales_forecast.settings import Settings
+
+HORIZONS = {WEEKLY: SEASON_LENGTH, DAILY: 90}
+"""So many periods ahead are forecast, where FORECAST_HORIZON says nothing else."""
+_SUMS = TypeAdapter(SumsByLevel)
 
 
 def write_forecasts(settings: Settings, progress: Callable[[str], None]) -> str:
-    """Forecast every store of the database with the bundle of MODEL_URI; say what was written.
+    """Forecast every series of the database with the bundle of MODEL_URI; say what was written.
 
     Raises BundleRefused, RegistryError, NotReady, DatabaseError.
     """
     progress("reading the sales")
     with closing(Database(settings.database_url)) as database:
+        database.migrate()
         panel = database.read_panel()
     progress("letting the model prove itself")
     location = locate(settings)
     folder = location.find(Event())
-    predictor = load_predictor(folder, panel)
+    bundle = load_for(panel, folder)
     location.keep(folder)
-    rows = list(forecast_rows(predictor, panel))
-    progress("writing")
+    horizon = settings.forecast_horizon or HORIZONS[panel.frequency]
     with closing(ForecastTable(settings.database_url)) as table:
-        table.replace(predictor.origin, rows)
+        if table.is_issued(panel, bundle.version, horizon):
+            return _nothing_new(bundle, panel, horizon)
+        progress("forecasting")
+        issues = list(issues_of(bundle, panel, horizon))
+        progress("writing")
+        written = table.write(panel, issues, datetime.now(UTC))
+    if not written.forecasts:
+        return _nothing_new(bundle, panel, horizon)
+    best, baseline = issues
+    n_series = int((~np.isnan(best.sales[:, 0])).sum())
+    told = (
+        f"Wrote {written.forecasts:,} forecasts of {n_series:,} series, {horizon} "
+        f"{panel.frequency.unit}s after {panel.last}, by {best.model} and {baseline.model} "
+        f"of model {bundle.version}."
+    )
+    if written.thinned:
+        told += f" Thinned {written.thinned:,} of old origins, more than 13 weeks ahead."
+    return told
+
+
+def _nothing_new(bundle: Bundle, panel: Panel, horizon: int) -> str:
     return (
-        f"Wrote {len(rows):,} forecasts of {len({row.store for row in rows})} stores after "
-        f"{predictor.origin}, by {predictor.forecasting['best']} of model {predictor.version}."
+        f"Nothing changed: model {bundle.version} has forecast {horizon} {panel.frequency.unit}s "
+        f"after {panel.last} from these sales already."
     )
 
 
-def forecast_rows(predictor: Predictor, panel: Panel) -> Iterator[ForecastRow]:
-    """Yield `MAX_STEPS` weeks of every store of a panel that the model can answer for."""
-    for name in panel.series:
-        with suppress(InvalidRequest):  # it never sold anything
-            yield from _of_store(predictor, int(name))
+def issues_of(bundle: Bundle, panel: Panel, horizon: int) -> Iterator[Issue]:
+    """Yield what the best model and the growth baseline expect of a panel.
 
-
-def _of_store(predictor: Predictor, store: int) -> Iterator[ForecastRow]:
-    narrow = predictor.forecast(store, MAX_STEPS, "best", 80)
-    wide = predictor.forecast(store, MAX_STEPS, "best", 95)
-    warnings = " ".join(predictor.warnings_for(store))
-    for week, wider in zip(narrow, wide, strict=True):
-        yield ForecastRow(
-            origin=predictor.origin,
-            store=store,
-            week=week.week_ending,
-            sales=week.sales,
-            lower_80=week.lower,
-            upper_80=week.upper,
-            lower_95=wider.lower,
-            upper_95=wider.upper,
-            model=predictor.forecasting["best"],
-            model_version=predictor.version,
-            warnings=warnings,
+    Raises BundleRefused or NotReady for a bundle of another panel.
+    """
+    check_fits(bundle, panel)
+    manifest = bundle.manifest
+    best = manifest.answered_by.best
+    roles: dict[Role, str] = {"best": best, "baseline": GROWTH.name}
+    sales = forecast({GROWTH.name: GROWTH, best: bundle.models[best]}, panel, horizon)
+    said = cautions(panel)
+    for role, model in roles.items():
+        measured = bundle.intervals.get(model, IntervalsByAge.none())
+        yield Issue(
+            role=role,
+            model=model,
+            model_version=bundle.version,
+            sales=sales[model],
+            ends=ends(measured, panel, sales[model]),
+            sums=_SUMS.dump_json(manifest.sums.get(model, {})).decode(),
+            note=manifest.note,
+            cautions=said,
         )

@@ -1,6 +1,1 @@
-"""What a verified bundle answers."""
-
-import os
-
-# ONNX Runtime reports its use to its makers from the moment it is imported, unless told before.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+"""The one way to a forecast, and what must be said of it."""

@@ -24,9 +24,11 @@ from sales_forecast.service.access_log import AccessLog
 from sales_forecast.service.json_route import JsonRoute
 from sales_forecast.service.live import Live
 from sales_forecast.service.observe import Observe, Report
+from sales_forecast.service.openapi import document
 from sales_forecast.service.prometheus import CONTENT_TYPE, Metrics
 from sales_forecast.service.routes import add_routes
 from sales_forecast.service.shortcut import Shortcut
+from sales_forecast.service.stored import add_stored_forecasts
 
 _SECONDS_FOR_A_FIRST_LOOK = 1.5
 """Loading takes less; a service that has nothing to load must still answer /health soon."""
@@ -61,7 +63,7 @@ def create_app(
 
     app = FastAPI(
         title="Sales Forecasting",
-        summary="Weekly sales of each store, with honest intervals.",
+        summary="Sales of each series, with honest intervals.",
         version="1",
         lifespan=lifespan,
         redirect_slashes=False,
@@ -72,6 +74,8 @@ def create_app(
     )
     problems.install(app)
     add_routes(app, live)
+    add_stored_forecasts(app, live)
+    document(app, live)
     metrics = _add_metrics(app, live, counts)
     reports: list[Report] = [metrics]
     if write_log is not None:

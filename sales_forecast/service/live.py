@@ -19,12 +19,13 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Self
 
+from sales_forecast.bundles.fallback import load_for
 from sales_forecast.bundles.location import ModelLocation, locate
 from sales_forecast.data.database import Database
 from sales_forecast.data.panel import Panel
-from sales_forecast.errors import NotReady, SalesForecastError
-from sales_forecast.prediction.conformance import load_predictor
-from sales_forecast.prediction.predictor import Predictor
+from sales_forecast.data.stored_forecasts import StoredForecasts
+from sales_forecast.errors import NoForecasts, NotReady, SalesForecastError
+from sales_forecast.service.predictor import Predictor
 from sales_forecast.settings import Settings
 
 _SECONDS_TO_STOP = 10.0
@@ -32,11 +33,17 @@ _SECONDS_TO_STOP = 10.0
 logger = logging.getLogger(__name__)
 
 
+def load_predictor(folder: Path, panel: Panel) -> Predictor:
+    """Read a bundle, let it prove itself, and prepare its answers. Raises BundleRefused."""
+    return Predictor(load_for(panel, folder), panel)
+
+
 class Live:
     """The predictor that is served, kept up to date while the context is open.
 
     `model` says where the bundle is, `database` holds the history, `build` makes a verified
     predictor of both; all three are asked every `refresh_seconds`, `build` only after a change.
+    `forecasts` are only read when somebody asks for them.
     """
 
     def __init__(
@@ -45,11 +52,13 @@ class Live:
         database: Database,
         refresh_seconds: float,
         build: Callable[[Path, Panel], Predictor] = load_predictor,
+        forecasts: StoredForecasts | None = None,
     ) -> None:
         self._model = model
         self._database = database
         self._refresh_seconds = refresh_seconds
         self._build = build
+        self._forecasts = forecasts
         self._predictor: Predictor | None = None
         self._tried: object = None
         self._verdict: str | None = None
@@ -64,7 +73,12 @@ class Live:
 
         Raises SettingsError where MODEL_URI can never lead to a bundle.
         """
-        return cls(locate(settings), Database(settings.database_url), settings.refresh_seconds)
+        return cls(
+            locate(settings),
+            Database(settings.database_url),
+            settings.refresh_seconds,
+            forecasts=StoredForecasts(settings.database_url),
+        )
 
     def __enter__(self) -> Self:
         self._stop.clear()
@@ -82,6 +96,8 @@ class Live:
         if self._thread is not None:
             self._thread.join(_SECONDS_TO_STOP)
         self._database.close()
+        if self._forecasts is not None:
+            self._forecasts.close()
 
     @property
     def predictor(self) -> Predictor:
@@ -89,6 +105,13 @@ class Live:
         if self._predictor is None:
             raise NotReady(self._problem or "The model is being loaded. Try again in a second.")
         return self._predictor
+
+    @property
+    def forecasts(self) -> StoredForecasts:
+        """What was forecast before. Raises NoForecasts where no database of them was named."""
+        if self._forecasts is None:
+            raise NoForecasts("This service reads no stored forecasts.")
+        return self._forecasts
 
     @property
     def problem(self) -> str | None:

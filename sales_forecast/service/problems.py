@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
 from sales_forecast.errors import InvalidJson, InvalidRequest, SalesForecastError
+from sales_forecast.service.forms import MOST_SERIES
 
 _MOST_FIELDS = 10
 """A body may hold 100,000 unknown fields; nobody reads an answer about all of them."""
@@ -33,6 +34,8 @@ def _sentence(detail: ErrorDetails, known: str, part: str) -> str:
         return "is required"
     if kind == "extra_forbidden":
         return f"is not a field of this {part} (known: {known or 'none'})"
+    if kind in {"too_short", "too_long"}:
+        return f"must have 1 to {MOST_SERIES} items, not {len(value)}"
     wish = detail["msg"].replace("Input should be", "must be")
     return f"{wish}, not {_brief(json.dumps(value))}"
 
@@ -51,7 +54,7 @@ def from_validation(
         return InvalidJson(f"The body is not JSON in UTF-8: {reason}.", {"body": reason})
     known = ", ".join(field.alias or name for name, field in model.model_fields.items())
     fields = {
-        _brief(str(detail["loc"][0])) if detail["loc"] else "body": _sentence(detail, known, part)
+        _brief(".".join(map(str, detail["loc"]))) or "body": _sentence(detail, known, part)
         for detail in details[:_MOST_FIELDS]
     }
     message = ". ".join(f"{name} {problem}" for name, problem in fields.items())

@@ -1,69 +1,60 @@
 """The endpoints: each takes what was validated, asks the live predictor, gives bytes.
 
 The two POST endpoints run in tens of microseconds inside the event loop and touch no disk, no
-database and no lock. Their answers are declared as pydantic models for the documentation and
-written as JSON directly. Must not catch errors: `problems` gives them their one shape.
+database and no lock. Must not catch errors: `problems` gives them their one shape.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
-from fastapi import FastAPI, Query, Response
+from fastapi import FastAPI, Response
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 
-from sales_forecast.bundles.manifest import ForecastChoice, ForecastModel, IntervalLevel
-from sales_forecast.service.json_route import JsonRoute
+from sales_forecast.bundles.manifest import ForecastChoice, IntervalLevel
+from sales_forecast.data.rows import STORES
+from sales_forecast.errors import InvalidRequest, NotReady
+from sales_forecast.service.forms import Forms, Named, forms_of
+from sales_forecast.service.json_route import JsonRoute, read, read_query
 from sales_forecast.service.live import Live
-from sales_forecast.service.schemas import (
-    ErrorResponse,
-    ForecastRequest,
-    ForecastWeek,
-    Health,
-    PredictRequest,
-    PredictResponse,
-    Ready,
-)
+from sales_forecast.service.predictor import Answer, PeriodForecast, Predictor
+from sales_forecast.service.schemas import ErrorResponse, Health, Ready
 
-_Choice = Annotated[
-    ForecastChoice,
-    Query(description="`best` is the model of the lowest WMAE over many steps; `/model` names it."),
-]
-_Level = Annotated[
-    Literal["80", "95"],
-    Query(description="Percent of sales that lie between `lower` and `upper`."),
-]
+PREDICT, FORECAST = "/predict_sales", "/forecast_sales"
 _LEVELS: Mapping[str, IntervalLevel] = {"80": 80, "95": 95}
-_NOT_READY: dict[int | str, dict[str, Any]] = {
+_USUAL_STEPS = 3
+_WHOLE = re.compile("-?[0-9]{1,20}")  # of longer ones Python makes no numbers
+NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {"model": ErrorResponse, "description": "No verified model, or no history, yet"}
 }
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorResponse, "description": "The body is not JSON"},
-    404: {"model": ErrorResponse, "description": "The store is not in the model"},
-    413: {"model": ErrorResponse, "description": "The body is over 1 MB"},
-    422: {"model": ErrorResponse, "description": "A field is missing or makes no sense"},
-    **_NOT_READY,
-}
-_FORECAST_HEADERS = {
-    "X-Model-Version": {"schema": {"type": "string"}, "required": True},
-    "X-Forecast-Origin": {
-        "schema": {"type": "string", "format": "date"},
-        "description": "The last known week, which the forecast starts after",
-        "required": True,
-    },
-    "X-Model": {
-        "schema": {"type": "string", "enum": [*get_args(ForecastModel)]},
-        "description": "The model that answered",
-        "required": True,
-    },
-    "X-Warnings": {
-        "schema": {"type": "string"},
-        "description": "A JSON array of warnings about the model; absent when there are none",
-    },
-}
+
+
+class NoQuery(BaseModel):
+    """`/predict_sales` takes no parameters."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ForecastQuery(BaseModel):
+    """Parameters of `/forecast_sales`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: ForecastChoice | None = Field(
+        None,
+        description="`best` is the model of the lowest WMAE over many steps; `/model` names it.",
+    )
+    level: Literal["80", "95"] = Field(
+        "80", description="Percent of sales that lie between `lower` and `upper`."
+    )
+
+
+_NO_WISHES = ForecastQuery.model_validate({})
 
 
 def _json(content: object, headers: dict[str, str] | None = None) -> Response:
@@ -74,75 +65,44 @@ def _json(content: object, headers: dict[str, str] | None = None) -> Response:
 def add_routes(app: FastAPI, live: Live) -> None:
     """Add every endpoint of the service to `app`."""
 
-    async def predict_sales(request: PredictRequest) -> Response:
-        """Predict the sales of one store in one week under given conditions."""
+    async def predict_sales(body: bytes, query: Sequence[tuple[str, str]]) -> Response:
+        forms = _forms(live)
+        request = read(forms.predict, body)
+        if query:
+            read_query(NoQuery, query)
         predictor = live.predictor
-        answer = predictor.predict(request.store, request.day, request.conditions)
-        return _json(
-            {
-                "prediction": answer.prediction,
-                "week_ending": answer.week_ending,
-                "interval_80": answer.interval_80,
-                "interval_95": answer.interval_95,
-                "models": {
-                    "random_forest": answer.random_forest,
-                    "xgboost": answer.xgboost,
-                },
-                "model_version": predictor.version,
-                "warnings": answer.warnings,
-            }
-        )
+        day = request.day  # type: ignore[attr-defined] # a model made by `forms`
+        answer = predictor.predict(forms.series_of(request), day, forms.covariates_of(request))
+        return _json(_prediction(predictor, answer))
 
-    async def forecast_sales(
-        request: ForecastRequest, model: _Choice = "arima", level: _Level = "80"
-    ) -> Response:
-        """Forecast the sales of one store in the weeks after the last known one."""
+    async def forecast_sales(body: bytes, query: Sequence[tuple[str, str]]) -> Response:
+        forms = _forms(live)
+        if not body and any(name in forms.fields for name, _ in query):
+            body, query = _from_query(forms, query)
+        many = "series" not in forms.fields and _has_series(body)
+        request: Any = read(forms.many if many else forms.forecast, body)
+        wish = read_query(ForecastQuery, query) if query else _NO_WISHES
         predictor = live.predictor
-        weeks = predictor.forecast(request.store_id, request.steps, model, _LEVELS[level])
-        headers = {
-            "X-Model-Version": predictor.version,
-            "X-Forecast-Origin": predictor.origin.isoformat(),
-            "X-Model": predictor.forecasting[model],
-        }
-        if warnings := predictor.warnings_for(request.store_id):
-            headers["X-Warnings"] = json.dumps(warnings)  # ASCII, as headers must be
-        return _json(
-            [
-                {
-                    "Date": week.week_ending,
-                    "Sales": week.sales,
-                    "lower": week.lower,
-                    "upper": week.upper,
-                }
-                for week in weeks
-            ],
-            headers,
-        )
+        if many:
+            return _json(
+                [_of_one(predictor, forms.series_of(one), request.steps, wish)
+                 for one in request.series],
+                _headers(predictor, wish.model, predictor.warnings),
+            )  # fmt: skip
+        series = forms.series_of(request)
+        periods = predictor.forecast(series, request.steps, wish.model, _LEVELS[wish.level])
+        said = predictor.warnings_for(series, request.steps)
+        return _json(_items(periods), _headers(predictor, wish.model, said))
 
     # First, because routes are tried in their order and these are the ones that are asked.
-    app.router.routes[:0] = [
-        JsonRoute(
-            "/predict_sales",
-            predict_sales,
-            response_model=PredictResponse,
-            responses=_REFUSALS,
-            tags=["forecasts"],
-        ),
-        JsonRoute(
-            "/forecast_sales",
-            forecast_sales,
-            response_model=list[ForecastWeek],
-            responses={**_REFUSALS, 200: {"headers": _FORECAST_HEADERS}},
-            tags=["forecasts"],
-        ),
-    ]
+    app.router.routes[:0] = [JsonRoute(PREDICT, predict_sales), JsonRoute(FORECAST, forecast_sales)]
 
     @app.get("/health", tags=["operation"])
     async def health() -> Health:
         """Say that the process lives."""
         return Health()
 
-    @app.get("/ready", responses=_NOT_READY, tags=["operation"])
+    @app.get("/ready", responses=NOT_READY, tags=["operation"])
     async def ready() -> Ready:
         """Say that a verified model is loaded and that the database answers."""
         await run_in_threadpool(live.check)
@@ -153,7 +113,97 @@ def add_routes(app: FastAPI, live: Live) -> None:
             refused=live.problem,
         )
 
-    @app.get("/model", responses=_NOT_READY, tags=["operation"])
+    @app.get("/model", responses=NOT_READY, tags=["operation"])
     async def model() -> dict[str, object]:
         """Describe the model: version, training window, scores beside the naive baseline."""
         return live.describe()
+
+
+def _forms(live: Live) -> Forms:
+    """Return the forms of the loaded panel; until there is one, those of weekly stores."""
+    try:
+        return live.predictor.forms
+    except NotReady:
+        return forms_of(STORES)
+
+
+def _has_series(body: bytes) -> bool:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return False  # whoever reads it as a form says what is wrong
+    return isinstance(content, dict) and "series" in content
+
+
+def _from_query(
+    forms: Forms, query: Sequence[tuple[str, str]]
+) -> tuple[bytes, list[tuple[str, str]]]:
+    """Return the body that the parameters of a query stand for, and the other parameters."""
+    numbers = {key.field for key in forms.spec.keys if key.kind == "number"} | {"steps"}
+    named = {**dict.fromkeys(forms.fields), "steps": _USUAL_STEPS}
+    found: dict[str, object] = {"steps": _USUAL_STEPS}
+    others = []
+    for name, value in query:
+        if name not in named:
+            others.append((name, value))
+        elif name in found and name != "steps":
+            raise InvalidRequest(f"Given more than once: {name}.", {name: "given more than once"})
+        else:
+            whole = name in numbers and _WHOLE.fullmatch(value)
+            found[name] = int(value) if whole else value
+    return json.dumps(found).encode(), others
+
+
+def _prediction(predictor: Predictor, answer: Answer) -> dict[str, object]:
+    stores = predictor.spec.layout == STORES.layout
+    models: Mapping[str, float | None] = answer.models
+    if stores:
+        models = {name: answer.models.get(name) for name in ("random_forest", "xgboost")}
+    return {
+        "prediction": answer.prediction,
+        "date" if predictor.spec.frequency == "daily" else "week_ending": answer.period,
+        "interval_80": answer.interval_80,
+        "interval_95": answer.interval_95,
+        "models": models,
+        **({} if stores else {"covariates": _covariates(answer)}),
+        "model_version": predictor.version,
+        "warnings": answer.warnings,
+    }
+
+
+def _covariates(answer: Answer) -> dict[str, dict[str, object]]:
+    return {
+        name: {"value": used.value, "source": used.source}
+        for name, used in answer.covariates.items()
+    }
+
+
+def _items(periods: Sequence[PeriodForecast]) -> list[dict[str, object]]:
+    return [
+        {"Date": of.period, "Sales": of.sales, "lower": of.lower, "upper": of.upper}
+        for of in periods
+    ]
+
+
+def _of_one(
+    predictor: Predictor, series: Named, steps: int, wish: ForecastQuery
+) -> dict[str, object]:
+    periods = predictor.forecast(series, steps, wish.model, _LEVELS[wish.level])
+    return {
+        **dict(zip(predictor.forms.fields, series, strict=True)),
+        "forecast": _items(periods),
+        "warnings": predictor.warnings_for(series, steps),
+    }
+
+
+def _headers(
+    predictor: Predictor, choice: ForecastChoice | None, warnings: Sequence[str]
+) -> dict[str, str]:
+    headers = {
+        "X-Model-Version": predictor.version,
+        "X-Forecast-Origin": predictor.origin.isoformat(),
+        "X-Model": predictor.forecasting[choice or predictor.usual],
+    }
+    if warnings:
+        headers["X-Warnings"] = json.dumps(warnings)  # ASCII, as headers must be
+    return headers

@@ -1,208 +1,227 @@
-"""A candidate: fitted models packed as a bundle that has proved itself.
+"""A challenger: fitted models packed as a bundle that has proved itself.
 
-Takes a panel, its backtest tables and fitted models, gives manifest and files: parameters,
-measured intervals, scores and condition ranges. Must not know MLflow, nor where a bundle is
-kept.
+Takes a panel, its backtest tables and fitted models, gives the sealed files of a bundle: states,
+measured intervals, scores and condition ranges. Must not know MLflow, nor where a bundle is kept.
 """
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
 
 import numpy as np
-import pandas as pd
 
-from sales_forecast.bundles.bundle import TREES, Bundle, read_bundle
+from sales_forecast.bundles.bundle import (
+    ARRAYS,
+    TREES,
+    Sealed,
+    read_bundle,
+    read_files,
+    seal,
+    write_bundle,
+)
+from sales_forecast.bundles.conformance import questions, verify
 from sales_forecast.bundles.manifest import (
-    FORMAT,
     AnsweredBy,
-    Golden,
     Kind,
     Manifest,
+    Origin,
     StoredIntervals,
-    StoredProfile,
     TrainingWindow,
+    stored,
 )
+from sales_forecast.bundles.states import Packed, State
+from sales_forecast.compute.source import source_hash
 from sales_forecast.data.panel import CONDITIONS, Panel
 from sales_forecast.evaluation.backtest import Progress
 from sales_forecast.evaluation.judged import Tables
-from sales_forecast.evaluation.protocols import ONE_STEP_NAME, PROTOCOLS
-from sales_forecast.evaluation.scoring import measured_intervals, models_in, scores
-from sales_forecast.features.features import FEATURE_NAMES
+from sales_forecast.evaluation.scoring import ages_of, measured_intervals, scores
+from sales_forecast.features.features import feature_names
+from sales_forecast.models.base import FittedForecaster, Storable
 from sales_forecast.models.export import trees_to_onnx
-from sales_forecast.models.intervals import Intervals
-from sales_forecast.prediction.conformance import verify
-from sales_forecast.training.gate import FORECASTS, SERVED, best_forecast
-from sales_forecast.training.golden import golden_rows
-from sales_forecast.training.training import Models, fit_models
+from sales_forecast.models.fitted.blends import Blend
+from sales_forecast.models.fitted.regressor import FittedRegressor, Line
+from sales_forecast.models.intervals import IntervalsByAge
+from sales_forecast.models.naive import GROWTH
+from sales_forecast.models.trees import Regressor
+from sales_forecast.training import tables as stored_tables
+from sales_forecast.training.gate import choose
+from sales_forecast.training.sums import measured_sums
+from sales_forecast.training.training import (
+    Models,
+    fit_models,
+    forecasters_of,
+    is_stores,
+    residuals,
+)
 
 _GIT_TIMEOUT_SECONDS = 10
+NATIVE = ("random_forest", "xgboost", "arima")
+"""Those that are also kept in the tracking server, each in its own flavour."""
 
 
-@dataclass(frozen=True)
-class Candidate:
+@dataclass(frozen=True, eq=False)
+class Challenger:
     """A bundle that could be served, and what it was made of.
 
-    `models`: None for the baseline, and for a bundle that was read back.
+    Attributes:
+        tables: what it is judged by.
+        models: the fitted ones; none for the baseline, and for a bundle that was read back.
+        panel: what they were fitted to.
     """
 
+    sealed: Sealed
     manifest: Manifest
-    files: Mapping[str, bytes]
+    origin: Origin
     tables: Tables
-    models: Models | None
+    models: Models
+    panel: Panel | None = None
+
+    @property
+    def version(self) -> str:
+        """The version of the bundle."""
+        return self.sealed.version
 
 
-def model_candidate(panel: Panel, source: str, tables: Tables, progress: Progress) -> Candidate:
+def model_challenger(panel: Panel, source: str, tables: Tables, progress: Progress) -> Challenger:
     """Fit and pack the models. Raises NotEnoughData."""
-    models = fit_models(panel, progress)
-    answered_by = _answered_by(tables, "models")
+    serving = choose(tables, stores=is_stores(panel))
+    tried = {forecaster.name for forecaster in forecasters_of(panel)}
+    native = [name for name in NATIVE if name in tried]
+    models = fit_models(panel, (*native, *serving.models), progress)
+    served = {name: models[name] for name in serving.models}
     progress("exporting the trees to ONNX")
-    onnx = trees_to_onnx(models.random_forest.regressor, models.xgboost.regressor)
-    table_files = _table_files(tables)
-    manifest = _manifest(
-        panel,
-        source,
-        tables,
-        kind="models",
-        answered_by=answered_by,
-        feature_names=FEATURE_NAMES,
-        calendar=StoredProfile.of(models.arima.profile),
-        theta=models.arima.theta,
-        version_of=[onnx, repr(models.arima.theta).encode(), *table_files.values()],
-        golden=golden_rows(panel, models, answered_by),
-    )
-    progress("checking the golden rows")
-    verify(Bundle(manifest, onnx))
-    return Candidate(manifest, {TREES: onnx, **table_files}, tables, models)
+    trees = {of.name: cast("Regressor", of.regressor) for of in regressors(served.values())}
+    onnx = {TREES: trees_to_onnx(trees, len(feature_names(panel)))} if trees else {}
+    packed = _pack(panel, source, tables, served, serving, kind="models", files=onnx)
+    progress("letting the bundle prove itself")
+    challenger = Challenger(*packed, tables, models, panel)
+    _prove(challenger)
+    return challenger
 
 
-def baseline_candidate(panel: Panel, source: str, tables: Tables, note: str) -> Candidate:
+def baseline_challenger(panel: Panel, source: str, tables: Tables, note: str) -> Challenger:
     """Pack the growth baseline: no parameters, only its scores and intervals."""
-    answered_by = _answered_by(tables, "baseline")
-    manifest = _manifest(panel, source, tables, kind="baseline", answered_by=answered_by, note=note)
-    return Candidate(manifest, _table_files(tables), tables, None)
+    name = GROWTH.name
+    serving = AnsweredBy(predict_sales=name, forecast_sales=name, best=name, arima=name)
+    packed = _pack(panel, source, tables, {name: GROWTH}, serving, kind="baseline", note=note)
+    return Challenger(*packed, tables, {}, panel)
 
 
-def kept_candidate(folder: Path) -> Candidate:
+def kept_challenger(folder: Path) -> Challenger:
     """Read back what a training wrote. Raises BundleRefused."""
-    manifest = read_bundle(folder).manifest
-    files = {name: (folder / name).read_bytes() for name in manifest.checksums}
-    return Candidate(manifest, files, read_tables(folder), None)
+    bundle = read_bundle(folder)
+    sealed = Sealed(bundle.version, read_files(folder))
+    return Challenger(sealed, bundle.manifest, bundle.origin, stored_tables.read(folder), {})
 
 
-def read_tables(folder: Path) -> Tables:
-    """Read the backtest tables of a bundle; only those that it has."""
-    files = {name: folder / _table_file(name) for name in PROTOCOLS}
-    return {
-        name: pd.read_csv(
-            file, compression="gzip", parse_dates=["cutoff", "ds"], dtype={"unique_id": str}
-        ).astype({"cutoff": "datetime64[s]", "ds": "datetime64[s]"})
-        for name, file in files.items()
-        if file.exists()
-    }
+def regressors(models: Iterable[FittedForecaster]) -> Iterator[FittedRegressor]:
+    """Yield the tree models among models and what they are made of, each once."""
+    seen = set()
+
+    def within(model: FittedForecaster) -> Iterator[FittedRegressor]:
+        if isinstance(model, Blend):
+            for member in model.members.values():
+                yield from within(member)
+        elif isinstance(model, FittedRegressor) and not isinstance(model.regressor, Line):
+            yield model
+
+    for model in models:
+        for found in within(model):
+            if found.name not in seen:
+                seen.add(found.name)
+                yield found
 
 
-def _table_file(protocol: str) -> str:
-    # Not .gz: servers call that an encoding of the transfer, and clients undo it on the way.
-    return f"backtest_{protocol}.csv.gzip"
-
-
-def _table_files(tables: Tables) -> dict[str, bytes]:
-    # mtime 0: equal tables give equal bytes
-    return {
-        _table_file(name): gzip.compress(table.to_csv(index=False).encode(), mtime=0)
-        for name, table in tables.items()
-    }
-
-
-def _manifest(
+def _pack(
     panel: Panel,
     source: str,
     tables: Tables,
+    served: Mapping[str, Storable],
+    serving: AnsweredBy,
     *,
     kind: Kind,
-    answered_by: AnsweredBy,
     note: str = "",
-    feature_names: Sequence[str] = (),
-    calendar: StoredProfile | None = None,
-    theta: Mapping[str, float] | None = None,
-    golden: Golden | None = None,
-    version_of: Sequence[bytes] = (),
-) -> Manifest:
-    # With the format: a folder that older code wrote of the same data is another bundle.
-    digest = hashlib.sha256(f"{FORMAT}\n{kind}\n{note}\n{panel.fingerprint}".encode())
-    for part in version_of:
-        digest.update(part)
-    return Manifest(
-        version=f"{panel.last}-{digest.hexdigest()[:8]}",
+    files: Mapping[str, bytes] | None = None,
+) -> tuple[Sealed, Manifest, Origin]:
+    states = Packed()
+    models = {name: states.add(model.state) for name, model in served.items()}
+    asked: State | None = None
+    if kind == "models":
+        asked = states.add({"kind": "conformance", **questions(panel, served)})
+    manifest = Manifest(
         kind=kind,
         note=note,
-        trained_at=datetime.now(UTC).replace(microsecond=0),
-        git_commit=_git_commit(),
+        spec=panel.spec,
         training=TrainingWindow(
             first_week=panel.first,
             last_week=panel.last,
             series=panel.series,
             fingerprint=panel.fingerprint,
-            source=source,
         ),
-        feature_names=tuple(feature_names),
-        calendar=calendar,
-        theta=theta or {},
-        answered_by=answered_by,
+        feature_names=feature_names(panel) if kind == "models" else (),
+        answered_by=serving,
+        models=models,
+        things=tuple(states.things),
+        conformance=asked,
         condition_ranges=_condition_ranges(panel),
-        intervals=_intervals(tables, answered_by),
+        intervals={
+            name: stored(_intervals(panel, tables, name))
+            for name in dict.fromkeys((*served, GROWTH.name))
+        },
+        sums=_sums(panel, tables, (serving.best, GROWTH.name)),
         scores={
             protocol: {name: score.as_dict() for name, score in scores(table).items()}
             for protocol, table in tables.items()
         },
-        scores_by_series={protocol: _wmae_by_series(table) for protocol, table in tables.items()},
-        golden=golden,
+        checksums={},
     )
+    origin = Origin(
+        trained_at=datetime.now(UTC).replace(microsecond=0),
+        git_commit=_git_commit(),
+        code=source_hash(),
+        source=source,
+    )
+    kept = stored_tables.files(tables, serving.models)
+    sealed = seal(manifest, origin, {**(files or {}), **kept, ARRAYS: states.npz()})
+    return sealed, manifest, origin
 
 
-def _wmae_by_series(table: pd.DataFrame) -> dict[str, dict[str, float]]:
-    by_series = {str(series): scores(rows) for series, rows in table.groupby("unique_id")}
-    return {
-        model: {series: models[model].wmae for series, models in by_series.items()}
-        for model in models_in(table)
-    }
+def _prove(challenger: Challenger) -> None:
+    """Write the bundle, read it as the service does, and let it answer."""
+    with TemporaryDirectory() as scratch:
+        verify(read_bundle(write_bundle(Path(scratch), challenger.sealed)))
 
 
 def _condition_ranges(panel: Panel) -> dict[str, tuple[float, float]]:
     return {
         name: (float(np.nanmin(values)), float(np.nanmax(values)))
         for name, values in panel.conditions.items()
-        if name in CONDITIONS and name != "Holiday_Flag" and not np.isnan(values).all()
+        if name != CONDITIONS[0] and not np.isnan(values).all()
     }
 
 
-def _answered_by(tables: Tables, kind: Kind) -> AnsweredBy:
-    return AnsweredBy(
-        predict_sales=SERVED[kind][ONE_STEP_NAME],
-        forecast_sales=FORECASTS[kind][0],
-        best=best_forecast(tables, kind),
-    )
-
-
-def _intervals(tables: Tables, answered_by: AnsweredBy) -> dict[str, StoredIntervals]:
-    models = dict.fromkeys(answered_by.model_dump().values())
-    return {model: StoredIntervals.of(_measured_intervals(tables, model)) for model in models}
-
-
-def _measured_intervals(tables: Tables, model: str) -> Intervals:
+def _intervals(panel: Panel, tables: Tables, model: str) -> IntervalsByAge:
     """Measure a model's intervals on its residuals in all protocols together."""
-    measured = [table for table in tables.values() if model in table.columns]
+    measured = {name: table for name, table in tables.items() if model in table.columns}
     if not measured:
-        return Intervals.none()
-    together = pd.concat(measured, ignore_index=True)
-    return measured_intervals(together, model, int(together["step"].max()))
+        return IntervalsByAge.none()
+    together = residuals(measured)
+    return measured_intervals(together, ages_of(panel, together), model)
+
+
+def _sums(
+    panel: Panel, tables: Tables, models: Iterable[str]
+) -> dict[str, dict[str, StoredIntervals]]:
+    return {
+        name: {level: StoredIntervals.of(each) for level, each in of_level.items()}
+        for name, of_level in measured_sums(panel, tables, models).items()
+    }
 
 
 def _git_commit() -> str | None:

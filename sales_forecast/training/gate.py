@@ -1,4 +1,4 @@
-"""The gate: a candidate is served only if it is better than what costs nothing.
+"""The gate: a challenger is served only if it is better than what costs nothing.
 
 Takes backtest tables (protocol -> long table), gives a verdict with every number it rests
 on, and which model forecasts best. Pure functions: they decide, and do not act.
@@ -11,22 +11,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from sales_forecast.bundles.manifest import ForecastModel, Kind
+from sales_forecast.bundles.manifest import AnsweredBy
 from sales_forecast.evaluation import metrics
 from sales_forecast.evaluation.judged import Tables
 from sales_forecast.evaluation.protocols import MANY_STEPS_NAME, ONE_STEP_NAME
+from sales_forecast.evaluation.scoring import models_in
+from sales_forecast.models.naive import BASELINES
 from sales_forecast.models.names import BASELINE_MODEL, MEAN_MODEL
-
-FORECASTS: Mapping[Kind, tuple[ForecastModel, ...]] = {
-    "models": ("arima", "pooled"),
-    "baseline": (BASELINE_MODEL,),
-}
-"""Kind of bundle -> the models that may answer for many steps: the first, or the best if asked."""
-SERVED: Mapping[Kind, Mapping[str, str]] = {
-    "models": {ONE_STEP_NAME: MEAN_MODEL, MANY_STEPS_NAME: FORECASTS["models"][0]},
-    "baseline": {ONE_STEP_NAME: BASELINE_MODEL, MANY_STEPS_NAME: FORECASTS["baseline"][0]},
-}
-"""Kind of bundle -> protocol -> the model that answers that protocol's questions."""
 
 # Two fits to nearly the same weeks differ by less than this; it says nothing about worse.
 CHAMPION_TOLERANCE = 0.01
@@ -54,7 +45,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All checks of one candidate."""
+    """All checks of one challenger."""
 
     checks: tuple[Check, ...]
 
@@ -78,9 +69,9 @@ def _errors(table: pd.DataFrame, model: str) -> dict[str, float]:
     }
 
 
-def _against_baseline(tables: Tables) -> list[Check]:
+def _against_baseline(tables: Tables, serving: AnsweredBy) -> list[Check]:
     checks = []
-    for protocol, model in SERVED["models"].items():
+    for protocol, model in answering(serving).items():
         table = tables[protocol]
         limits = _errors(table, BASELINE_MODEL)
         checks += [
@@ -91,11 +82,12 @@ def _against_baseline(tables: Tables) -> list[Check]:
 
 
 def _against_champion(
-    tables: Tables, champion: Tables, champion_models: Mapping[str, str]
+    tables: Tables, serving: AnsweredBy, champion: Tables, champion_serving: AnsweredBy
 ) -> list[Check]:
     checks = []
-    for protocol, model in SERVED["models"].items():
-        served = champion_models[protocol]
+    theirs_by = answering(champion_serving)
+    for protocol, model in answering(serving).items():
+        served = theirs_by[protocol]
         if protocol not in champion or served not in champion[protocol].columns:
             continue
         theirs = champion[protocol].set_index(_ROW_KEY)[served].rename("champion")
@@ -109,29 +101,50 @@ def _against_champion(
     return checks
 
 
-def judge(tables: Tables, champion: Tables | None = None, kind: Kind = "models") -> Verdict:
-    """Judge a candidate's tables, with those of the champion (a bundle of `kind`), if any.
+def answering(serving: AnsweredBy) -> Mapping[str, str]:
+    """Return protocol -> the model that answers that protocol's questions."""
+    return {ONE_STEP_NAME: serving.predict_sales, MANY_STEPS_NAME: serving.forecast_sales}
+
+
+def judge(
+    tables: Tables,
+    serving: AnsweredBy,
+    champion: Tables | None = None,
+    champion_serving: AnsweredBy | None = None,
+) -> Verdict:
+    """Judge a challenger's tables by the models that would answer, and those of the champion.
 
     The champion is compared on the (series, cutoff, week, sales) rows that both predicted
     before the week was known; its later fit would have seen those weeks. Tables without the models
     (too few weeks) give a verdict without checks, which does not pass.
     """
-    for protocol, model in SERVED["models"].items():
+    for protocol, model in answering(serving).items():
         if protocol not in tables or model not in tables[protocol].columns:
             return Verdict(())
-    checks = _against_baseline(tables)
-    if champion is not None:
-        checks += _against_champion(tables, champion, SERVED[kind])
+    checks = _against_baseline(tables, serving)
+    if champion is not None and champion_serving is not None:
+        checks += _against_champion(tables, serving, champion, champion_serving)
     return Verdict(tuple(checks))
 
 
-def best_forecast(tables: Tables, kind: Kind = "models") -> ForecastModel:
-    """Return the model of `FORECASTS` with the lowest WMAE over many steps.
+def choose(tables: Tables, *, stores: bool) -> AnsweredBy:
+    """Return which models answer, by the tables they were judged in.
 
-    The first of them where another is only as good, or where not all were judged.
+    The best over many steps, and on panels other than weekly stores the best over one step. For
+    weekly stores the mean of both trees answers one step and ARIMA many, whatever is best.
     """
-    models = FORECASTS[kind]
-    table = tables.get(MANY_STEPS_NAME)
-    if table is None or not set(models) <= set(table.columns):
-        return models[0]
-    return min(models, key=lambda model: _errors(table, model)["WMAE"])
+    best = _best(tables, MANY_STEPS_NAME, "arima")
+    if stores:
+        return AnsweredBy(predict_sales=MEAN_MODEL, forecast_sales="arima", best=best)
+    one = _best(tables, ONE_STEP_NAME, MEAN_MODEL)
+    return AnsweredBy(predict_sales=one, forecast_sales=best, best=best)
+
+
+def _best(tables: Tables, protocol: str, usual: str) -> str:
+    """Return the model of the lowest WMAE; the `usual` one where it is as good or not judged."""
+    table = tables.get(protocol)
+    judged = [] if table is None else models_in(table)
+    if table is None or {*judged} <= {rule.name for rule in BASELINES}:
+        return usual
+    judged.sort(key=lambda model: model != usual)  # the first of equals is taken
+    return min(judged, key=lambda model: _errors(table, model)["WMAE"])

@@ -6,31 +6,32 @@ gate's consequences.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from typing import cast
 
 import pandas as pd
 
 from sales_forecast.data.panel import Panel
+from sales_forecast.data.rows import STORES
 from sales_forecast.errors import NotEnoughData
-from sales_forecast.evaluation.backtest import Progress
-from sales_forecast.evaluation.judged import Tables, score_models
-from sales_forecast.evaluation.protocols import MIN_WEEKS, PROTOCOLS, RollingOrigin
-from sales_forecast.models.arima import ARIMA, FittedArima
-from sales_forecast.models.base import Forecaster
-from sales_forecast.models.catalogue import ALL_FORECASTERS
+from sales_forecast.evaluation.backtest import Progress, backtest
+from sales_forecast.evaluation.judged import Tables
+from sales_forecast.evaluation.protocols import (
+    LARGE_PANEL,
+    MIN_WEEKS,
+    ONE_STEP_NAME,
+    RollingOrigin,
+    protocols_of,
+)
+from sales_forecast.evaluation.scoring import with_intervals
+from sales_forecast.models.base import Forecaster, Storable
+from sales_forecast.models.catalogue import roster
+from sales_forecast.models.fit_cache import fit_once
+from sales_forecast.models.intervals import ALONE
 from sales_forecast.models.naive import BASELINES
-from sales_forecast.models.trees import RANDOM_FOREST, XGBOOST, FittedRegressor
 
-
-@dataclass(frozen=True)
-class Models:
-    """The three models, fitted on all weeks."""
-
-    random_forest: FittedRegressor
-    xgboost: FittedRegressor
-    arima: FittedArima
-    panel: Panel
-    """All that they were fitted to."""
+Models = Mapping[str, Storable]
+"""Name -> model fitted to all of a panel."""
 
 
 def evaluate(panel: Panel, progress: Progress) -> Tables:
@@ -40,14 +41,37 @@ def evaluate(panel: Panel, progress: Progress) -> Tables:
     window at all gives no tables.
     """
     tables = {}
-    for name, split in PROTOCOLS.items():
+    forecasters = forecasters_of(panel)
+    for name, split in protocols_of(panel).items():
         report = _within(name, progress)
-        table = _try(panel, ALL_FORECASTERS, split.within(panel.n_periods - MIN_WEEKS), report)
+        least = panel.frequency.periods(MIN_WEEKS)
+        table = _try(panel, forecasters, split.within(panel.n_periods - least), report)
         if table is None:
             table = _try(panel, BASELINES, split.within(panel.n_periods - 1), report)
         if table is not None:
             tables[name] = table
-    return tables
+    progress("measuring the intervals")
+    return {name: with_intervals(table, panel) for name, table in tables.items()}
+
+
+def forecasters_of(panel: Panel) -> tuple[Forecaster, ...]:
+    """Return the forecasters that a training of a panel tries."""
+    return roster(large=panel.n_series >= LARGE_PANEL and not is_stores(panel))
+
+
+def is_stores(panel: Panel) -> bool:
+    """Tell weekly stores, of which callers expect certain models, from all other panels."""
+    return panel.spec is None or panel.spec.layout == STORES.layout
+
+
+def residuals(tables: Tables) -> pd.DataFrame:
+    """Return the rows of all protocols together: what the intervals of callers are measured on.
+
+    Beside forecasts of many steps those of a single one say how sure step 1 is, and no other.
+    """
+    alone = {ONE_STEP_NAME} if len(tables) > 1 else set()
+    rows = [of.assign(step=ALONE) if name in alone else of for name, of in tables.items()]
+    return pd.concat(rows, ignore_index=True)
 
 
 def _try(
@@ -56,11 +80,11 @@ def _try(
     split: RollingOrigin | None,
     progress: Progress,
 ) -> pd.DataFrame | None:
-    """Return the scored table, or None where the data is too short for these forecasters."""
+    """Return the table, or None where the data is too short for these forecasters."""
     if split is None:
         return None
     try:
-        return score_models(panel, forecasters, split, progress)
+        return backtest(panel, forecasters, split, progress)
     except NotEnoughData:
         return None
 
@@ -69,11 +93,11 @@ def _within(protocol: str, progress: Progress) -> Progress:
     return lambda text: progress(f"{protocol.replace('_', ' ')}: {text}")
 
 
-def fit_models(panel: Panel, progress: Progress) -> Models:
-    """Fit the three models on all of a panel. Raises NotEnoughData."""
-    progress("fitting random_forest on all weeks")
-    random_forest = RANDOM_FOREST.fit(panel)
-    progress("fitting xgboost on all weeks")
-    xgboost = XGBOOST.fit(panel)
-    progress("fitting arima on all weeks")
-    return Models(random_forest, xgboost, ARIMA.fit(panel), panel)
+def fit_models(panel: Panel, names: Iterable[str], progress: Progress) -> Models:
+    """Fit models of the catalogue to all of a panel. Raises NotEnoughData."""
+    known = {forecaster.name: forecaster for forecaster in forecasters_of(panel)}
+    fitted: dict[str, Storable] = {}
+    for name in dict.fromkeys(names):
+        progress(f"fitting {name} on all {panel.frequency.unit}s")
+        fitted[name] = cast("Storable", fit_once(known[name], panel))
+    return fitted

@@ -18,15 +18,16 @@ from sales_forecast.data.panel import Array, Panel
 from sales_forecast.errors import NotEnoughData, SettingsError
 from sales_forecast.evaluation.backtest import Progress, backtest
 from sales_forecast.evaluation.metrics import HOLIDAY_WEIGHT
-from sales_forecast.evaluation.protocols import MANY_STEPS, MIN_WEEKS, ONE_STEP, RollingOrigin
+from sales_forecast.evaluation.protocols import (
+    MANY_STEPS_NAME,
+    MIN_WEEKS,
+    RollingOrigin,
+    protocols_of,
+)
 from sales_forecast.models.boosting import BOOSTED
 from sales_forecast.models.trees import TREES, Parameters, TreeForecaster
 from sales_forecast.tuning.trials import Found, Trial, describe, relative_errors, standard_errors
 
-REPORTED_WEEKS = max(ONE_STEP.weeks, MANY_STEPS.weeks)
-"""How many of the last weeks of a panel no search may see."""
-NEEDED_WEEKS = MIN_WEEKS + MANY_STEPS.step + MANY_STEPS.horizon - 1
-"""Those of the first fit, and one window of many steps."""
 # The dice of a fit move its error as much as most settings do. One seed says which third to look
 # at; others, which had no part in that, say how good it is.
 _FIRST_SEEDS, _FINAL_SEEDS = range(1), range(1, 6)
@@ -57,28 +58,32 @@ def searchable(panel: Panel, until: date | None = None) -> Panel:
 
     Raises NotEnoughData, and SettingsError if `until` is among the reported weeks.
     """
-    unreported = max(panel.n_periods - REPORTED_WEEKS, 0)
+    usual, unit = protocols_of(panel), panel.frequency.unit
+    reported = max(split.weeks for split in usual.values())
+    needed = panel.frequency.periods(MIN_WEEKS) + usual[MANY_STEPS_NAME].least
+    unreported = max(panel.n_periods - reported, 0)
     asked = panel.n_periods if until is None else int((panel.periods <= np.datetime64(until)).sum())
-    weeks = min(unreported, asked)
-    if weeks < NEEDED_WEEKS:
+    periods = min(unreported, asked)
+    if periods < needed:
         limit = f" and until {until}" if asked < unreported else ""
         raise NotEnoughData(
-            f"A search needs at least {NEEDED_WEEKS} weeks of sales before the {REPORTED_WEEKS} "
-            f"that are reported{limit}; there are {weeks}. "
+            f"A search needs at least {needed} {unit}s of sales before the {reported} "
+            f"that are reported{limit}; there are {periods}. "
             f"{'Give a later --until' if limit else 'Load more history'}.",
-            {"weeks": weeks, "needed": NEEDED_WEEKS},
+            {"weeks": periods, "needed": needed},
         )
     if until is not None and asked > unreported:
         raise SettingsError(
-            f"--until {until}: the last {REPORTED_WEEKS} weeks are reported, so nothing may be "
+            f"--until {until}: the last {reported} {unit}s are reported, so nothing may be "
             f"chosen on them. Search at the latest until {panel.periods[unreported - 1]}."
         )
-    return panel.until(panel.periods[weeks - 1])
+    return panel.until(panel.periods[periods - 1])
 
 
 def protocols(panel: Panel) -> list[RollingOrigin]:
     """Return one step and many steps, with as many windows as a searchable panel holds."""
-    within = [split.within(panel.n_periods - MIN_WEEKS) for split in (ONE_STEP, MANY_STEPS)]
+    ahead = panel.n_periods - panel.frequency.periods(MIN_WEEKS)
+    within = [split.within(ahead) for split in protocols_of(panel).values()]
     return [split for split in within if split is not None]
 
 
@@ -88,7 +93,8 @@ def describe_windows(panel: Panel) -> str:
     weeks = max(split.weeks for split in splits)
     flags = panel.conditions.get("Holiday_Flag", np.zeros_like(panel.y))[:, -weeks:]
     holidays = int((flags > 0).any(axis=0).sum())
-    judged = f"{weeks} weeks are judged, holiday weeks among them: {holidays}"
+    unit = panel.frequency.unit
+    judged = f"{weeks} {unit}s are judged, holiday {unit}s among them: {holidays}"
     return "\n".join([*(split.describe(panel) for split in splits), judged])
 
 

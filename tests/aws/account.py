@@ -21,8 +21,8 @@ import botocore.session
 import httpx
 from botocore.awsrequest import AWSResponse
 
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.settings import InfraSettings
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.account.settings import InfraSettings
 
 SETTINGS: Mapping[str, Any] = {
     "region": "eu-central-1",

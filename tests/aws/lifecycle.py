@@ -6,10 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cloud_infra import policy
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.resource import Live, Resource
-from aws_cloud_infra.stack import Action, Change, Stack, apply, destroy, plan, plan_destroy
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.engine import policy
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.changes import Action, Change
+from aws_cloud_infra.engine.destroy import destroy, plan_destroy
+from aws_cloud_infra.engine.plan import plan
+from aws_cloud_infra.engine.resource import Live, Resource
+from aws_cloud_infra.engine.stack import Stack
 from tests.aws.account import Account, Calls, record
 
 NOBODY = Stack("other", (), ())

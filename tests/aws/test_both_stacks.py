@@ -6,8 +6,11 @@ from collections import Counter
 
 import pytest
 
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.stack import Stack, apply, destroy, plan, plan_destroy
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.destroy import destroy, plan_destroy
+from aws_cloud_infra.engine.plan import plan
+from aws_cloud_infra.engine.stack import Stack
 from aws_cloud_infra.stacks import both
 from tests.aws.account import Account, record
 from tests.aws.census import census, counts, without

@@ -9,9 +9,19 @@ from pathlib import Path
 import botocore.endpoint
 import pytest
 
-from aws_cloud_infra.errors import AccessDenied, AwsRefused, InfraError, NoCredentials, NotOurs
-from aws_cloud_infra.resources.network import ExistingSubnet, ExistingVpc
-from aws_cloud_infra.stack import Stack, apply, destroy, plan, plan_destroy
+from aws_cloud_infra.account.errors import (
+    AccessDenied,
+    AwsRefused,
+    InfraError,
+    NoCredentials,
+    NotOurs,
+)
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.destroy import destroy, plan_destroy
+from aws_cloud_infra.engine.plan import plan
+from aws_cloud_infra.engine.stack import Stack
+from aws_cloud_infra.resources.network.existing_subnet import ExistingSubnet
+from aws_cloud_infra.resources.network.existing_vpc import ExistingVpc
 from aws_cloud_infra.stacks import both
 from tests.aws.account import Account, answer_with
 from tests.aws.census import census

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aws_cloud_infra import infra, mlflow_infra
-from aws_cloud_infra.commands import main
+from aws_cloud_infra.commands.main import main
 from tests.aws.account import Account
 from tests.aws.census import census
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from aws_cloud_infra import cost, prices
-from aws_cloud_infra.resource import Found, Live
-from aws_cloud_infra.resources.alarms import Alarm, Topic
-from aws_cloud_infra.resources.logs import LogGroup
-from aws_cloud_infra.resources.secrets import Secret
+from aws_cloud_infra.account import prices
+from aws_cloud_infra.engine import cost
+from aws_cloud_infra.engine.resource import Found, Live
+from aws_cloud_infra.resources.data.secret import Secret
+from aws_cloud_infra.resources.watching.alarm import Alarm
+from aws_cloud_infra.resources.watching.log_group import LogGroup
+from aws_cloud_infra.resources.watching.topic import Topic
 from tests.aws.account import Account
 
 TABLE = tomllib.loads(Path(prices.__file__).with_name("prices.toml").read_text())

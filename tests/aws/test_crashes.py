@@ -14,9 +14,12 @@ from typing import Any
 import botocore.endpoint
 import pytest
 
-from aws_cloud_infra import stack as stack_module
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.stack import Stack, apply, destroy, plan, plan_destroy
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.engine import side_by_side
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.destroy import destroy, plan_destroy
+from aws_cloud_infra.engine.plan import plan
+from aws_cloud_infra.engine.stack import Stack
 from aws_cloud_infra.stacks import both
 from tests.aws.account import (
     Account,
@@ -131,7 +134,7 @@ def test_wherever_a_process_dies_the_next_completes_what_it_began(
     do: Do, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A call before which it dies leaves what the call before it left when its answer was lost."""
-    monkeypatch.setattr(stack_module, "SIDE_BY_SIDE", 1)
+    monkeypatch.setattr(side_by_side, "SIDE_BY_SIDE", 1)
     died: list[str] = []
     with copyable_emulator() as account:
         empty = counts(census(account.session()))

@@ -16,9 +16,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, WaiterError
 
-from aws_cloud_infra import aws as aws_module
-from aws_cloud_infra import policy
-from aws_cloud_infra.errors import (
+from aws_cloud_infra.account import clients as aws_module
+from aws_cloud_infra.account.errors import (
     AWS_ERRORS,
     AccessDenied,
     AwsRefused,
@@ -27,10 +26,12 @@ from aws_cloud_infra.errors import (
     is_missing,
     translate,
 )
-from aws_cloud_infra.resources.logs import LogGroup
-from aws_cloud_infra.resources.network import Vpc
-from aws_cloud_infra.resources.schedules import ScheduleGroup
-from aws_cloud_infra.stack import apply, plan
+from aws_cloud_infra.engine import policy
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.plan import plan
+from aws_cloud_infra.resources.containers.schedule_group import ScheduleGroup
+from aws_cloud_infra.resources.network.vpc import Vpc
+from aws_cloud_infra.resources.watching.log_group import LogGroup
 from sales_forecast.errors import SalesForecastError
 from tests.aws.account import Account, answer_with
 from tests.aws.lifecycle import quietly

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from aws_cloud_infra import mlflow_host
-from aws_cloud_infra.errors import InfraError
+from aws_cloud_infra.account.errors import InfraError
 from tests.aws.machine import BUCKET, DATABASE, REAL, SECRET, Machine, composed, parts
 
 HERE = Path(mlflow_host.__file__).parent

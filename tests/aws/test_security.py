@@ -14,10 +14,10 @@ import boto3
 import pytest
 
 from aws_cloud_infra import infra, mlflow_infra
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.commands import main
-from aws_cloud_infra.resources.identity import Role
-from aws_cloud_infra.settings import InfraSettings
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.account.settings import InfraSettings
+from aws_cloud_infra.commands.main import main
+from aws_cloud_infra.resources.identity.role import Role
 from aws_cloud_infra.stacks import both
 from tests.aws.account import Account
 

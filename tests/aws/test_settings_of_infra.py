@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from aws_cloud_infra.settings import LOG_DAYS, TASK_MEMORY, InfraSettings, load_settings
+from aws_cloud_infra.account.offers import LOG_DAYS, TASK_MEMORY
+from aws_cloud_infra.account.settings import InfraSettings, load_settings
 from sales_forecast.errors import SettingsError
 
 CERTIFICATE = (

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from aws_cloud_infra.errors import CannotChange, NotOurs
-from aws_cloud_infra.resource import Within
-from aws_cloud_infra.stack import (
-    Action,
-    Difference,
-    Stack,
-    apply,
-    destroy,
-    differences,
-    in_order,
-    plan,
-    plan_destroy,
-)
+from aws_cloud_infra.account.errors import CannotChange, NotOurs
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.changes import Action, Difference, differences
+from aws_cloud_infra.engine.destroy import destroy, plan_destroy
+from aws_cloud_infra.engine.plan import plan
+from aws_cloud_infra.engine.resource import Within
+from aws_cloud_infra.engine.stack import Stack, in_order
 from tests.aws.lifecycle import NOBODY, quietly, what_changes
 from tests.aws.things import AWS, Cloud, Thing, Treasure
 

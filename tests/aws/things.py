@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.resource import Ids, Live, Permission, Resource, Settings
-from aws_cloud_infra.settings import InfraSettings
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.account.settings import InfraSettings
+from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings
 
 AWS = Aws(InfraSettings(region="eu-central-1"), account="123456789012")
 

@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
-from aws_cloud_infra import policy, registry, release
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.registry import Refused
-from aws_cloud_infra.resources.balancer import LoadBalancer
-from aws_cloud_infra.resources.images import Image, Repository
-from aws_cloud_infra.resources.secrets import Secret
+from aws_cloud_infra import release
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.engine import policy
+from aws_cloud_infra.releasing import registry
+from aws_cloud_infra.releasing.registry import Refused
+from aws_cloud_infra.resources.containers.image import Image
+from aws_cloud_infra.resources.containers.repository import Repository
+from aws_cloud_infra.resources.data.secret import Secret
+from aws_cloud_infra.resources.front.load_balancer import LoadBalancer
 from aws_cloud_infra.stacks.pipeline import may_release
 from tests.aws.account import Account, emulator, record
 from tests.pipeline.deployed_world import docker_in
@@ -282,7 +285,8 @@ def test_aws_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch, c
     nowhere = Account("http://127.0.0.1:1").environment()
     for name, value in {**nowhere, "AWS_MAX_ATTEMPTS": "1"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("aws_cloud_infra.aws._CLIENT", None)  # its patience is half a minute
+    # Its patience is half a minute.
+    monkeypatch.setattr("aws_cloud_infra.account.clients._CLIENT", None)
     assert 1 == release.main(["withdraw", SERVE])
     assert "AWS does not answer" in capsys.readouterr().err
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sales_forecast.bundles.bundle import point, write_bundle
+from sales_forecast.bundles.bundle import set_alias, write_bundle
 from sales_forecast.data.database import SAMPLE, Database
 from sales_forecast.data.rows import SalesRows
 from sales_forecast.data.sample import sample_rows
-from sales_forecast.training.challenger import baseline_candidate
+from sales_forecast.training.challenger import baseline_challenger
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,11 +46,9 @@ class Deployment:
 
     def publish(self, note: str) -> str:
         panel = self.database.read_panel()
-        candidate = baseline_candidate(panel, "sample", {}, note)
-        version = candidate.manifest.version
-        folder = write_bundle(self.link.parent / version, candidate.manifest, candidate.files)
-        point(self.link, folder)
-        return version
+        challenger = baseline_challenger(panel, "sample", {}, note)
+        set_alias(self.link, write_bundle(self.link.parent, challenger.sealed))
+        return challenger.version
 
     @contextmanager
     def served(self, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:

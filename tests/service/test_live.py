@@ -81,7 +81,7 @@ def test_a_bundle_that_fails_is_refused_with_its_reason_and_the_previous_one_sta
     publish(live, "bad")
     live.refresh()
 
-    reason = "The bundle bad does not reproduce its golden rows."
+    reason = "The bundle bad does not answer as it was trained to."
     assert live.predictor.version == "model 1 on history 1"
     assert live.problem == reason
     assert f"{reason} Served meanwhile: model model 1 on history 1." in caplog.messages

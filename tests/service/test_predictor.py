@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
 import pytest
 
-from sales_forecast.bundles.bundle import TREES, Bundle
-from sales_forecast.bundles.manifest import Factors, StoredIntervals
+from sales_forecast.bundles.bundle import Bundle
+from sales_forecast.bundles.conformance import verify
 from sales_forecast.data.panel import CONDITIONS, Panel
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.errors import BundleRefused, InvalidRequest, NotReady, UnknownStore
+from sales_forecast.evaluation.judged import Tables
 from sales_forecast.evaluation.protocols import MANY_STEPS_NAME, ONE_STEP_NAME
+from sales_forecast.models.intervals import OLD, YOUNG, IntervalFactors, Intervals, IntervalsByAge
 from sales_forecast.models.naive import GROWTH
 from sales_forecast.models.pooled import POOLED
-from sales_forecast.prediction.bounds import Bounds, interval
-from sales_forecast.prediction.conformance import verify
-from sales_forecast.prediction.engines import BaselineEngine
-from sales_forecast.prediction.predictor import Predictor
-from sales_forecast.training.challenger import Candidate, baseline_candidate, model_candidate
+from sales_forecast.service.predictor import Predictor
+from sales_forecast.training.challenger import Challenger, baseline_challenger, model_challenger
 from sales_forecast.training.training import evaluate
+from tests import trained
+from tests.builders import with_sales
 
 USUAL = (0.0, 60.0, 3.0, 200.0, 8.0)
 STORES = ["1", "2", "5", "9", "20", "33"]
@@ -38,33 +40,57 @@ def panel() -> Panel:
 
 
 @pytest.fixture(scope="module")
-def candidate(panel: Panel) -> Candidate:
-    return model_candidate(panel, "test", {}, quiet)
+def challenger(panel: Panel) -> Challenger:
+    return model_challenger(panel, "test", {}, quiet)
 
 
 @pytest.fixture(scope="module")
-def predictor(candidate: Candidate, panel: Panel) -> Predictor:
-    return Predictor(Bundle(candidate.manifest, candidate.files[TREES]), panel)
+def bundle(challenger: Challenger) -> Bundle:
+    return trained.read(challenger.sealed)
 
 
-def served_best(candidate: Candidate, best: str, **changes: object) -> Bundle:
-    """The bundle, had the gate chosen this model."""
-    answered_by = candidate.manifest.answered_by.model_copy(update={"best": best})
-    update = {"answered_by": answered_by, **changes}
-    return Bundle(candidate.manifest.model_copy(update=update), candidate.files[TREES])
+@pytest.fixture(scope="module")
+def predictor(bundle: Bundle, panel: Panel) -> Predictor:
+    return Predictor(bundle, panel)
 
 
-def measured(lower: float, upper: float, **widths: float) -> StoredIntervals:
+def baseline(panel: Panel, note: str = "note", tables: Tables | None = None) -> Bundle:
+    return trained.read(baseline_challenger(panel, "test", tables or {}, note).sealed)
+
+
+def with_pooled(
+    bundle: Bundle, panel: Panel, intervals: Mapping[str, IntervalsByAge] | None = None
+) -> Bundle:
+    """The bundle, had the gate chosen the pooled process, and had it measured these intervals."""
+    answered_by = bundle.manifest.answered_by.model_copy(update={"best": "pooled"})
+    return replace(
+        bundle,
+        manifest=bundle.manifest.model_copy(update={"answered_by": answered_by}),
+        models={**bundle.models, "pooled": POOLED.fit(panel)},
+        intervals={**bundle.intervals, **(intervals or {})},
+    )
+
+
+def of_all(measured: IntervalsByAge) -> dict[str, IntervalsByAge]:
+    return dict.fromkeys(("rf_xgb_mean", "arima", "pooled"), measured)
+
+
+def factors(lower: float, upper: float, **widths: float) -> Intervals:
     """Intervals of 80% between two factors, and of 95% between their squares, at all 52 steps."""
-    factors = {
-        level: Factors(lower=(lower**power,) * 52, upper=(upper**power,) * 52)
+    between = {
+        level: IntervalFactors(np.full(52, lower**power), np.full(52, upper**power))
         for level, power in ((80, 1), (95, 2))
     }
-    return StoredIntervals(factors=factors, widths=widths)
+    return Intervals(between, widths)
+
+
+def measured(lower: float, upper: float, **widths: float) -> IntervalsByAge:
+    """The same, of series of a year or more; nothing of others."""
+    return IntervalsByAge({OLD: factors(lower, upper, **widths)})
 
 
 def offline(
-    candidate: Candidate, panel: Panel, store: str, week: int, conditions: list[float]
+    challenger: Challenger, panel: Panel, store: str, week: int, conditions: list[float]
 ) -> tuple[float, float]:
     """Ask the fitted scikit-learn and XGBoost models, as a backtest does."""
     origin = min(week - 1, panel.n_periods - 1)
@@ -74,15 +100,15 @@ def offline(
         for name, value in zip(CONDITIONS, conditions, strict=True)
     }
     row = panel.positions[store]
-    assert candidate.models is not None
-    return (
-        candidate.models.random_forest.predict(history, horizon, given)[row, -1],
-        candidate.models.xgboost.predict(history, horizon, given)[row, -1],
+    random_forest, xgboost = (
+        challenger.models[name].predict(history, horizon, given)[row, -1]
+        for name in ("random_forest", "xgboost")
     )
+    return random_forest, xgboost
 
 
 def test_the_service_answers_what_the_same_models_answer_offline(
-    candidate: Candidate, panel: Panel, predictor: Predictor
+    challenger: Challenger, panel: Panel, predictor: Predictor
 ) -> None:
     rng = np.random.default_rng(7)
     for _ in range(200):
@@ -90,42 +116,43 @@ def test_the_service_answers_what_the_same_models_answer_offline(
         week = int(rng.integers(1, panel.n_periods + 80))
         conditions = [float(rng.integers(0, 2)), *rng.uniform((-10, 2, 120, 3), (110, 5, 240, 15))]
         day = panel.first + timedelta(days=7 * week - int(rng.integers(0, 7)))
-        answer = predictor.predict(int(store), day, conditions)
-        random_forest, xgboost = offline(candidate, panel, store, week, conditions)
-        assert answer.random_forest == pytest.approx(random_forest, rel=1e-4)
-        assert answer.xgboost == pytest.approx(xgboost, rel=1e-4)
+        answer = predictor.predict((int(store),), day, conditions)
+        random_forest, xgboost = offline(challenger, panel, store, week, conditions)
+        assert answer.models == {
+            "random_forest": pytest.approx(random_forest, rel=1e-4),
+            "xgboost": pytest.approx(xgboost, rel=1e-4),
+        }
         assert answer.prediction == pytest.approx((random_forest + xgboost) / 2, rel=1e-4)
-        assert panel.first + timedelta(days=7 * week) == answer.week_ending
+        assert panel.first + timedelta(days=7 * week) == answer.period
 
 
 def test_forecasts_are_those_of_the_fitted_arima(
-    candidate: Candidate, panel: Panel, predictor: Predictor
+    challenger: Challenger, panel: Panel, predictor: Predictor
 ) -> None:
-    assert candidate.models is not None
-    expected = candidate.models.arima.predict(panel, 52)
+    expected = challenger.models["arima"].predict(panel, 52)
     for row, store in enumerate(STORES):
-        weeks = predictor.forecast(int(store), 52)
+        weeks = predictor.forecast((int(store),), 52)
         np.testing.assert_allclose([week.sales for week in weeks], expected[row], atol=0.01)
         ends = [panel.last + timedelta(weeks=step) for step in range(1, 53)]
-        assert ends == [week.week_ending for week in weeks]
-    assert list(predictor.forecast(1, 5)) == list(predictor.forecast(1, 52)[:5])
+        assert ends == [week.period for week in weeks]
+    assert list(predictor.forecast((1,), 5)) == list(predictor.forecast((1,), 52)[:5])
 
 
 def test_the_best_forecast_is_that_of_the_fitted_model_with_its_own_intervals(
-    candidate: Candidate, panel: Panel
+    bundle: Bundle, panel: Panel
 ) -> None:
-    intervals = {**candidate.manifest.intervals, "pooled": measured(0.9, 1.2)}
-    bundle = served_best(candidate, "pooled", intervals=intervals)
+    bundle = with_pooled(bundle, panel, {"pooled": measured(0.9, 1.2)})
     for until in (panel, panel.until(panel.periods[-9])):
         predictor = Predictor(bundle, until)
         expected = POOLED.fit(panel).predict(until, 52)
         for row, store in enumerate(STORES):
-            weeks = predictor.forecast(int(store), 52, "best")
+            weeks = predictor.forecast((int(store),), 52, "best")
             np.testing.assert_allclose([week.sales for week in weeks], expected[row], atol=0.01)
             bounds = [(week.lower, week.upper) for week in weeks]
             np.testing.assert_allclose(bounds, expected[row][:, None] * [0.9, 1.2], atol=0.02)
             wider = [
-                (week.lower, week.upper) for week in predictor.forecast(int(store), 52, "best", 95)
+                (week.lower, week.upper)
+                for week in predictor.forecast((int(store),), 52, "best", 95)
             ]
             np.testing.assert_allclose(wider, expected[row][:, None] * [0.81, 1.44], atol=0.02)
     assert {"arima": "arima", "best": "pooled"} == predictor.forecasting
@@ -133,52 +160,53 @@ def test_the_best_forecast_is_that_of_the_fitted_model_with_its_own_intervals(
 
 
 def test_where_arima_is_best_both_questions_have_one_answer(
-    candidate: Candidate, panel: Panel, predictor: Predictor
+    bundle: Bundle, predictor: Predictor
 ) -> None:
-    assert "arima" == candidate.manifest.answered_by.best
+    assert "arima" == bundle.manifest.answered_by.best
     for store in STORES:
-        assert predictor.forecast(int(store), 52) == predictor.forecast(int(store), 52, "best")
+        assert predictor.forecast((int(store),), 52) == predictor.forecast(
+            (int(store),), 52, "best"
+        )
 
 
 def test_a_past_week_is_answered_as_it_would_have_been_the_week_before(
-    candidate: Candidate, panel: Panel, predictor: Predictor
+    bundle: Bundle, panel: Panel, predictor: Predictor
 ) -> None:
     day = date(2012, 4, 6)
     before = panel.until(day - timedelta(days=7))
-    then = Predictor(Bundle(candidate.manifest, candidate.files[TREES]), before)
-    assert then.predict(2, day, USUAL) == predictor.predict(2, day, USUAL)
+    then = Predictor(bundle, before)
+    assert then.predict((2,), day, USUAL) == predictor.predict((2,), day, USUAL)
 
 
 def test_every_day_of_a_week_has_one_answer(predictor: Predictor) -> None:
     saturday = date(2012, 11, 3)
-    answers = {predictor.predict(1, saturday + timedelta(days=n), USUAL) for n in range(7)}
-    assert 1 == len(answers)
-    assert date(2012, 11, 9) == answers.pop().week_ending
+    answers = [predictor.predict((1,), saturday + timedelta(days=n), USUAL) for n in range(7)]
+    assert [answers[0]] * 7 == answers
+    assert date(2012, 11, 9) == answers[0].period
 
 
-def test_new_weeks_move_the_answers_without_a_new_model(candidate: Candidate, panel: Panel) -> None:
-    bundle = Bundle(candidate.manifest, candidate.files[TREES])
+def test_new_weeks_move_the_answers_without_a_new_model(bundle: Bundle, panel: Panel) -> None:
     before = Predictor(bundle, panel.until(panel.periods[-3]))
     after = Predictor(bundle, panel)
     assert after.origin == before.origin + timedelta(weeks=2)
     day = after.origin + timedelta(weeks=1)
-    assert before.predict(1, day, USUAL).prediction != after.predict(1, day, USUAL).prediction
-    assert day == after.forecast(1, 1)[0].week_ending
+    assert before.predict((1,), day, USUAL).prediction != after.predict((1,), day, USUAL).prediction
+    assert day == after.forecast((1,), 1)[0].period
 
 
 def test_usual_conditions_for_the_next_week_need_no_warning(
     panel: Panel, predictor: Predictor
 ) -> None:
     last = [float(panel.conditions[name][0, -1]) for name in CONDITIONS]
-    answer = predictor.predict(1, predictor.origin + timedelta(days=3), last)
+    answer = predictor.predict((1,), predictor.origin + timedelta(days=3), last)
     assert () == answer.warnings
 
 
 def test_a_condition_outside_what_was_seen_is_named_with_the_range(
-    candidate: Candidate, predictor: Predictor
+    bundle: Bundle, predictor: Predictor
 ) -> None:
-    low, high = candidate.manifest.condition_ranges["Temperature"]
-    answer = predictor.predict(1, date(2012, 11, 3), (0, 151.5, *USUAL[2:]))
+    low, high = bundle.manifest.condition_ranges["Temperature"]
+    answer = predictor.predict((1,), date(2012, 11, 3), (0, 151.5, *USUAL[2:]))
     (warning,) = answer.warnings
     assert (
         f"Temperature 151.5 is outside what the models were trained on ({low:g} to {high:g})."
@@ -188,26 +216,26 @@ def test_a_condition_outside_what_was_seen_is_named_with_the_range(
 
 def test_beyond_a_year_the_answer_says_how_far_beyond_it_is(predictor: Predictor) -> None:
     day = predictor.origin + timedelta(weeks=53)
-    (warning,) = predictor.predict(1, day, USUAL).warnings
+    (warning,) = predictor.predict((1,), day, USUAL).warnings
     assert f"The week ending {day} is 53 weeks after the last known one" in warning
-    assert () == predictor.predict(1, day - timedelta(weeks=1), USUAL).warnings
+    assert () == predictor.predict((1,), day - timedelta(weeks=1), USUAL).warnings
 
 
 def test_the_farthest_day_is_answered_if_its_week_has_an_end(
-    candidate: Candidate, panel: Panel, predictor: Predictor
+    bundle: Bundle, panel: Panel, predictor: Predictor
 ) -> None:
-    answer = predictor.predict(1, date.max, USUAL)
+    answer = predictor.predict((1,), date.max, USUAL)
     assert math.isfinite(answer.prediction)
     a_day_later = replace(panel, periods=panel.periods + np.timedelta64(1, "D"))
-    until_saturday = Predictor(Bundle(candidate.manifest, candidate.files[TREES]), a_day_later)
+    until_saturday = Predictor(bundle, a_day_later)
     with pytest.raises(InvalidRequest, match="ends after 9999-12-31"):
-        until_saturday.predict(1, date.max, USUAL)
+        until_saturday.predict((1,), date.max, USUAL)
 
 
 def test_a_week_of_the_first_year_is_answered_from_the_week_before_and_says_so(
     predictor: Predictor,
 ) -> None:
-    answer = predictor.predict(1, date(2010, 6, 1), USUAL)
+    answer = predictor.predict((1,), date(2010, 6, 1), USUAL)
     (warning,) = answer.warnings
     assert "a year before the week ending 2010-06-04 are not known" in warning
 
@@ -215,136 +243,146 @@ def test_a_week_of_the_first_year_is_answered_from_the_week_before_and_says_so(
 @pytest.mark.parametrize("day", [date(2010, 2, 5), date(2010, 1, 30), date(1900, 1, 1)])
 def test_a_day_without_a_known_week_before_it_is_refused(predictor: Predictor, day: date) -> None:
     with pytest.raises(InvalidRequest, match="earliest week that can be answered ends 2010-02-12"):
-        predictor.predict(1, day, USUAL)
+        predictor.predict((1,), day, USUAL)
 
 
 def test_an_unknown_store_is_refused_with_the_known_ones(predictor: Predictor) -> None:
     expected = "Store 99 is not in the model. Known stores: 1-2, 5, 9, 20, 33."
     with pytest.raises(UnknownStore) as of_predict:
-        predictor.predict(99, date(2012, 11, 3), USUAL)
+        predictor.predict((99,), date(2012, 11, 3), USUAL)
     assert expected == of_predict.value.message
     assert {"Store": 99} == of_predict.value.fields
     with pytest.raises(UnknownStore) as of_forecast:
-        predictor.forecast(99, 5)
+        predictor.forecast((99,), 5)
     assert {"store_id": 99} == of_forecast.value.fields
 
 
 @pytest.mark.parametrize("steps", [0, 53])
 def test_steps_out_of_range_are_refused(predictor: Predictor, steps: int) -> None:
     with pytest.raises(InvalidRequest, match=f"1 to 52, not {steps}"):
-        predictor.forecast(1, steps)
+        predictor.forecast((1,), steps)
 
 
-def test_a_store_without_any_positive_sales_is_refused_not_guessed(
-    candidate: Candidate, panel: Panel
+def test_a_store_without_any_history_is_answered_as_its_peers_are(
+    bundle: Bundle, panel: Panel
 ) -> None:
-    y = panel.y.copy()
-    y[panel.positions["5"]] = np.nan
-    intervals = dict.fromkeys(("rf_xgb_mean", "arima", "pooled"), measured(1, 1))
-    bundle = served_best(candidate, "pooled", intervals=intervals)
-    predictor = Predictor(bundle, replace(panel, y=y))
-    with pytest.raises(InvalidRequest, match="Store 5 has no known sales"):
-        predictor.predict(5, date(2012, 11, 3), USUAL)
+    bundle = with_pooled(bundle, panel, of_all(measured(0.9, 1.2)))
+    predictor = Predictor(bundle, with_sales(panel, panel.positions["5"], 0, None, np.nan))
+    others = [int(name) for name in STORES if name != "5"]
+    # No condition is known of a store that does not exist yet: they are not asked for.
+    answer = predictor.predict((5,), date(2012, 11, 3), USUAL)
+    assert answer == predictor.predict((5,), date(2012, 11, 3), (0.0, 30.0, 3.3, 199.0, 9.0))
+    assert (None, None) == (answer.interval_80, answer.interval_95)
+    says = "Nothing is known of it: expected to sell 100% of what its like do, 1, 2, 9, 20, 33."
+    assert (says,) == answer.warnings == predictor.warnings_for((5,))
+    for choice in ("arima", "best"):
+        weeks = predictor.forecast((5,), 52, choice)
+        theirs = [[week.sales for week in predictor.forecast((of,), 52, choice)] for of in others]
+        mean = np.exp(np.log(theirs).mean(axis=0))
+        np.testing.assert_allclose([week.sales for week in weeks], mean, atol=0.02)
+        assert {(None, None)} == {(week.lower, week.upper) for week in weeks}
+
+
+def test_where_nothing_was_ever_sold_an_answer_is_refused_not_guessed(
+    bundle: Bundle, panel: Panel
+) -> None:
+    nothing = replace(panel, y=np.full_like(panel.y, np.nan))
+    predictor = Predictor(with_pooled(bundle, panel), nothing)
+    with pytest.raises(InvalidRequest, match="Store 5 has no known sales before the week ending"):
+        predictor.predict((5,), date(2012, 11, 3), USUAL)
     for choice in ("arima", "best"):
         with pytest.raises(InvalidRequest, match="Store 5 has no known sales"):
-            predictor.forecast(5, 5, choice)
-    assert predictor.predict(1, date(2012, 11, 3), USUAL).prediction > 0
+            predictor.forecast((5,), 5, choice)
 
 
-def test_a_history_of_other_stores_is_not_ready(candidate: Candidate) -> None:
+def test_a_store_that_never_sold_anything_is_expected_to_go_on_so(
+    bundle: Bundle, panel: Panel
+) -> None:
+    predictor = Predictor(bundle, with_sales(panel, panel.positions["5"], 0, None, 0.0))
+    answer = predictor.predict((5,), date(2012, 11, 3), USUAL)
+    assert 0.0 == answer.prediction
+    assert ("It never sold anything: expected to go on so.",) == answer.warnings
+    assert [0.0] * 5 == [week.sales for week in predictor.forecast((5,), 5)]
+
+
+def test_a_history_of_other_stores_is_not_ready(bundle: Bundle) -> None:
     others = sample_rows().to_panel().select(["3", "4"])
     with pytest.raises(NotReady, match="none of the 6 stores"):
-        Predictor(Bundle(candidate.manifest, candidate.files[TREES]), others)
+        Predictor(bundle, others)
 
 
 def test_intervals_hold_the_prediction_and_widen_with_the_step(panel: Panel) -> None:
     tables = evaluate(panel.select(["1", "2"]), quiet)
     note = "The baseline answers."
-    candidate = baseline_candidate(panel, "test", tables, note)
-    predictor = Predictor(Bundle(candidate.manifest, b""), panel)
-    weeks = predictor.forecast(1, 52)
+    predictor = Predictor(baseline(panel, note, tables), panel)
+    weeks = predictor.forecast((1,), 52)
     widths = [(week.upper - week.lower) / week.sales for week in weeks]
     assert all(week.lower <= week.sales <= week.upper for week in weeks)
     assert sorted(widths) == pytest.approx(widths, rel=1e-6)
-    answer = predictor.predict(1, weeks[0].week_ending, USUAL)
+    answer = predictor.predict((1,), weeks[0].period, USUAL)
     assert answer.interval_80 is not None
     assert answer.interval_80[0] <= answer.prediction <= answer.interval_80[1]
     assert {ONE_STEP_NAME, MANY_STEPS_NAME} == set(predictor.describe()["scores"])
     assert (note,) == answer.warnings == predictor.warnings
 
 
-def test_a_series_that_strays_further_gets_a_wider_interval(
-    candidate: Candidate, panel: Panel
-) -> None:
-    model = measured(0.9, 1.2, **{"1": 2.0})
-    intervals = dict.fromkeys(("rf_xgb_mean", "arima", "pooled"), model)
-    predictor = Predictor(served_best(candidate, "pooled", intervals=intervals), panel)
+def test_a_series_that_strays_further_gets_a_wider_interval(bundle: Bundle, panel: Panel) -> None:
+    intervals = of_all(measured(0.9, 1.2, **{"1": 2.0}))
+    predictor = Predictor(with_pooled(bundle, panel, intervals), panel)
     day = panel.last + timedelta(weeks=1)
     for store, narrow, wide in ((1, (0.8, 1.4), (0.62, 1.88)), (2, (0.9, 1.2), (0.81, 1.44))):
         for steps in (1, 80):
-            answer = predictor.predict(store, day if steps == 1 else day.replace(year=2015), USUAL)
+            answer = predictor.predict(
+                (store,), day if steps == 1 else day.replace(year=2015), USUAL
+            )
             ends = np.array([answer.interval_80, answer.interval_95]) / answer.prediction
             if steps == 1:
                 np.testing.assert_allclose(ends, [narrow, wide], atol=1e-6)
             assert ends[1, 0] < ends[0, 0] < 1 < ends[0, 1] < ends[1, 1]
-        weeks = predictor.forecast(store, 52)
+        weeks = predictor.forecast((store,), 52)
         assert pytest.approx(narrow[0], abs=1e-6) == weeks[0].lower / weeks[0].sales
 
 
 def test_the_baseline_answers_last_year_times_growth(panel: Panel) -> None:
-    candidate = baseline_candidate(panel, "test", {}, "note")
-    predictor = Predictor(Bundle(candidate.manifest, b""), panel)
+    bundle = baseline(panel)
+    predictor = Predictor(bundle, panel)
     ahead = GROWTH.predict(panel, 60)
     for step in (1, 52, 55):
-        answer = predictor.predict(9, panel.last + timedelta(weeks=step), USUAL)
+        answer = predictor.predict((9,), panel.last + timedelta(weeks=step), USUAL)
         assert round(float(ahead[panel.positions["9"], step - 1]), 2) == answer.prediction
-        assert (None, None, None) == (answer.random_forest, answer.xgboost, answer.interval_80)
+        assert ({"seasonal_naive_growth": answer.prediction}, None) == (
+            answer.models,
+            answer.interval_80,
+        )
     past = panel.until(panel.periods[-5])
-    answer = predictor.predict(9, past.last + timedelta(weeks=1), USUAL)
+    answer = predictor.predict((9,), past.last + timedelta(weeks=1), USUAL)
     assert round(float(GROWTH.predict(past, 1)[3, 0]), 2) == answer.prediction
     for choice in ("arima", "best"):
-        weeks = predictor.forecast(1, 5, choice)
+        weeks = predictor.forecast((1,), 5, choice)
         assert ahead[0, :5].round(2).tolist() == [week.sales for week in weeks]
         assert "seasonal_naive_growth" == predictor.forecasting[choice]
-    verify(Bundle(candidate.manifest, b""))
+    verify(bundle)
 
 
-def test_a_bundle_made_for_other_features_is_refused(candidate: Candidate, panel: Panel) -> None:
-    names = tuple(reversed(candidate.manifest.feature_names))
-    other = candidate.manifest.model_copy(update={"feature_names": names})
+def test_a_bundle_made_for_other_features_is_refused(bundle: Bundle, panel: Panel) -> None:
+    names = tuple(reversed(bundle.manifest.feature_names))
+    other = bundle.manifest.model_copy(update={"feature_names": names})
     with pytest.raises(BundleRefused, match="other features"):
-        Predictor(Bundle(other, candidate.files[TREES]), panel)
-
-
-def test_a_graph_that_is_none_is_refused(candidate: Candidate, panel: Panel) -> None:
-    with pytest.raises(BundleRefused, match="cannot be loaded"):
-        Predictor(Bundle(candidate.manifest, b"not a graph"), panel)
-
-
-def test_golden_rows_catch_a_changed_parameter(candidate: Candidate) -> None:
-    verify(Bundle(candidate.manifest, candidate.files[TREES]))
-    theta = {name: value * 0.5 for name, value in candidate.manifest.theta.items()}
-    calendar = candidate.manifest.calendar
-    assert calendar is not None
-    chain = tuple(1.1 * weight for weight in calendar.chain)
-    changed = calendar.model_copy(update={"chain": chain})
-    for change in ({"theta": theta}, {"calendar": changed}):
-        tampered = candidate.manifest.model_copy(update=change)
-        with pytest.raises(BundleRefused, match="fails its golden rows"):
-            verify(Bundle(tampered, candidate.files[TREES]))
+        Predictor(replace(bundle, manifest=other), panel)
 
 
 # A store that has just opened
 
 
-@pytest.fixture(scope="module")
-def with_new(candidate: Candidate) -> tuple[Bundle, Panel]:
-    """What is served, and a history with a store that opened three weeks ago."""
+def opened_three_weeks_ago() -> Panel:
     panel = sample_rows().to_panel().select([*STORES, "40"])
-    y = panel.y.copy()
-    y[-1, :-3] = np.nan
-    intervals = dict.fromkeys(("rf_xgb_mean", "arima", "pooled"), measured(0.9, 1.2))
-    return served_best(candidate, "pooled", intervals=intervals), replace(panel, y=y)
+    return with_sales(panel, len(STORES), 0, -3, np.nan)
+
+
+@pytest.fixture(scope="module")
+def with_new(bundle: Bundle, panel: Panel) -> tuple[Bundle, Panel]:
+    """What is served, and a history with a store that opened three weeks ago."""
+    return with_pooled(bundle, panel, of_all(measured(0.9, 1.2))), opened_three_weeks_ago()
 
 
 def test_a_store_that_has_just_opened_is_answered_from_what_all_stores_do(
@@ -352,35 +390,53 @@ def test_a_store_that_has_just_opened_is_answered_from_what_all_stores_do(
 ) -> None:
     predictor = Predictor(*with_new)
     (level,) = with_new[1].y[-1:, -3:].mean(axis=1)
-    answer = predictor.predict(40, date(2012, 11, 3), USUAL)
+    answer = predictor.predict((40,), date(2012, 11, 3), USUAL)
     assert 0.7 * level < answer.prediction < 1.4 * level
     for choice in ("arima", "best"):
-        weeks = predictor.forecast(40, 9, choice)
+        weeks = predictor.forecast((40,), 9, choice)
         christmas, usual = (weeks[at].sales for at in (7, 1))
         assert christmas > 1.2 * usual > level  # it has seen no Christmas
 
 
-def test_of_a_young_store_one_is_less_sure_and_says_so(with_new: tuple[Bundle, Panel]) -> None:
+def test_of_a_young_store_nothing_is_promised_before_young_ones_were_measured(
+    with_new: tuple[Bundle, Panel],
+) -> None:
     predictor = Predictor(*with_new)
-    says = "Only 3 weeks of sales of store 40 are known: answered from what all stores do"
-    young = predictor.predict(40, date(2012, 11, 3), USUAL)
-    old = predictor.predict(33, date(2012, 11, 3), USUAL)
-    assert young.warnings[0].startswith(says)
-    assert young.warnings[:1] == predictor.warnings_for(40)
-    assert () == old.warnings == predictor.warnings_for(33)
-    for of_young, of_old in ((young.interval_80, old.interval_80),
-                             (young.interval_95, old.interval_95)):  # fmt: skip
-        assert of_young is not None
-        assert of_old is not None
-        reach = [(high - low) / at.prediction
-                 for (low, high), at in ((of_young, young), (of_old, old))]  # fmt: skip
-        assert reach[0] > 1.1 * reach[1]
-    # A Christmas that the store has not seen is told far less well than the week after next.
-    for week, ratio in ((0, 1.1), (7, 1.8)):
-        of_young, of_old = (predictor.forecast(store, 9, "best")[week] for store in (40, 33))
-        assert of_old.lower == pytest.approx(0.9 * of_old.sales, rel=1e-6)
-        assert of_young.lower is not None
-        assert of_young.lower < (1 - 0.1 * ratio) * of_young.sales
+    says = "Only 3 weeks of its sales are known: it strays further than others."
+    young = predictor.predict((40,), date(2012, 11, 3), USUAL)
+    old = predictor.predict((33,), date(2012, 11, 3), USUAL)
+    assert says == young.warnings[0]
+    assert young.warnings[:1] == predictor.warnings_for((40,))
+    assert () == old.warnings == predictor.warnings_for((33,))
+    assert (None, None) == (young.interval_80, young.interval_95)
+    assert old.interval_80 is not None
+    for choice in ("arima", "best"):
+        assert {(None, None)} == {
+            (week.lower, week.upper) for week in predictor.forecast((40,), 9, choice)
+        }
+
+
+def test_a_young_store_strays_as_young_ones_did(bundle: Bundle, panel: Panel) -> None:
+    apart = IntervalsByAge({OLD: factors(0.9, 1.2), YOUNG: factors(0.5, 1.6)})
+    predictor = Predictor(with_pooled(bundle, panel, of_all(apart)), opened_three_weeks_ago())
+    for store, narrow, wide in ((40, (0.5, 1.6), (0.25, 2.56)), (33, (0.9, 1.2), (0.81, 1.44))):
+        answer = predictor.predict((store,), date(2012, 11, 3), USUAL)
+        ends = np.array([answer.interval_80, answer.interval_95]) / answer.prediction
+        np.testing.assert_allclose(ends, [narrow, wide], atol=1e-6)
+        for week in predictor.forecast((store,), 9, "best"):
+            ends = np.array([week.lower, week.upper]) / week.sales
+            np.testing.assert_allclose(ends, narrow, atol=1e-6)
+
+
+def test_a_past_week_has_the_interval_of_the_age_that_the_store_had_then(
+    bundle: Bundle, panel: Panel
+) -> None:
+    apart = IntervalsByAge({OLD: factors(0.9, 1.2), YOUNG: factors(0.5, 1.6)})
+    predictor = Predictor(with_pooled(bundle, panel, of_all(apart)), panel)
+    for week, (low, high) in ((30, (0.5, 1.6)), (51, (0.5, 1.6)), (52, (0.9, 1.2))):
+        answer = predictor.predict((1,), panel.first + timedelta(weeks=week), USUAL)
+        ends = np.array(answer.interval_80) / answer.prediction
+        np.testing.assert_allclose(ends, [low, high], atol=1e-6)
 
 
 def test_a_year_of_sales_is_enough(with_new: tuple[Bundle, Panel]) -> None:
@@ -389,15 +445,15 @@ def test_a_year_of_sales_is_enough(with_new: tuple[Bundle, Panel]) -> None:
     for weeks, warned in ((51, True), (52, False)):
         y[-1, :-weeks] = np.nan
         y[-1, -weeks:] = 1000.0
-        assert warned == bool(Predictor(bundle, replace(panel, y=y)).warnings_for(40))
+        predictor = Predictor(bundle, replace(panel, y=y))
+        assert warned == bool(predictor.warnings_for((40,)))
+        assert warned == (predictor.forecast((40,), 1)[0].lower is None)
 
 
-def test_the_growth_baseline_promises_no_interval_for_a_young_store(
+def test_weeks_without_sales_are_known_and_make_no_store_young(
     with_new: tuple[Bundle, Panel],
 ) -> None:
-    _, panel = with_new
-    wider = BaselineEngine(panel).widening()
-    assert [1.0] * 6 == wider[:-1, 0].tolist()
-    bounds = Bounds(measured(0.9, 1.2).intervals(), panel.series, wider)
-    assert interval(100.0, bounds.at(80, 6, 1)) is None
-    assert interval(100.0, bounds.at(80, 5, 1)) == (90.0, 120.0)
+    bundle, panel = with_new
+    predictor = Predictor(bundle, with_sales(panel, len(STORES), 0, 60, 0.0))
+    assert () == predictor.warnings_for((40,))
+    assert predictor.forecast((40,), 1)[0].lower is not None

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
@@ -19,11 +20,13 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from sales_forecast.bundles.bundle import read_bundle
+from sales_forecast.bundles.downloads import VERSION_TAG
 from sales_forecast.bundles.registered import RegisteredModel
-from sales_forecast.errors import RegistryError
+from sales_forecast.errors import OlderBundle, RegistryError
 from sales_forecast.service.live import Live
-from sales_forecast.training.tracking.client import Registry
-from sales_forecast.training.tracking.log import record
+from sales_forecast.training.challenger import Challenger, baseline_challenger
+from sales_forecast.training.tracking.client import TrackingServer
+from sales_forecast.training.tracking.log import log
 from tests import trained
 from tests.mlflow_server import MlflowServer, free_port
 from tests.service.deployment import ROOT, Deployment
@@ -31,7 +34,7 @@ from tests.service.test_server import eventually, url_in
 
 NEVER = Event()
 URI = "models:/Sales-Forecasting@champion"
-VERSION = trained.candidate().manifest.version
+VERSION = trained.challenger().version
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -53,24 +56,32 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
 
 
 @pytest.fixture(scope="module")
-def registry(mlflow: MlflowServer, tmp_path_factory: pytest.TempPathFactory) -> Registry:
-    """Version 1 holds the bundle, version 2 one of another name, version 3 no bundle at all."""
-    registry = Registry(mlflow.url, tmp_path_factory.mktemp("var"))
-    for version in (VERSION, "another"):
-        manifest = trained.candidate().manifest.model_copy(update={"version": version})
-        record(registry, replace(trained.candidate(), manifest=manifest, models=None), {})
+def server(mlflow: MlflowServer, tmp_path_factory: pytest.TempPathFactory) -> TrackingServer:
+    """Version 1 holds the bundle, version 2 another, version 3 no bundle, version 4 a false one."""
+    server = TrackingServer(mlflow.url, tmp_path_factory.mktemp("var"))
+    for made in (replace(trained.challenger(), models={}), another()):
+        log(server, made, {})
     client = MlflowClient(mlflow.url)
     run = client.create_run("0")
     client.log_text(run.info.run_id, "nothing", "bundle/notes.txt")
     source = f"{run.info.artifact_uri}/bundle"
     client.create_model_version("Sales-Forecasting", source, run.info.run_id)
-    return registry
+    second = client.get_model_version("Sales-Forecasting", "2")
+    tags = {VERSION_TAG: VERSION}
+    client.create_model_version("Sales-Forecasting", second.source, second.run_id, tags=tags)
+    return server
+
+
+@cache
+def another() -> Challenger:
+    """A bundle of the same sales that the growth baseline answers."""
+    return baseline_challenger(trained.panel(), "sample", trained.tables(), "another")
 
 
 @pytest.fixture
-def champion(mlflow: MlflowServer, registry: Registry) -> str:
+def champion(mlflow: MlflowServer, server: TrackingServer) -> str:
     """The first version is the champion. Gives the URL."""
-    registry.point("champion", "1")
+    server.set_alias("champion", "1")
     return mlflow.url
 
 
@@ -83,7 +94,7 @@ def a_minute_later(registered: RegisteredModel) -> None:
 
 
 def version_in(folder: Path) -> str:
-    return read_bundle(folder).manifest.version
+    return read_bundle(folder).version
 
 
 def problem_of(registered: RegisteredModel) -> str:
@@ -97,8 +108,8 @@ def test_the_bundle_arrives_whole_and_is_downloaded_once(champion: str, tmp_path
     folder = model(champion, tmp_path).find(NEVER)
 
     assert VERSION == version_in(folder)
-    assert {**trained.candidate().files} == {
-        name: (folder / name).read_bytes() for name in trained.candidate().files
+    assert {**trained.challenger().sealed.files} == {
+        file.name: file.read_bytes() for file in folder.iterdir()
     }
     written = (folder / "manifest.json").stat().st_mtime_ns
     assert folder == model(champion, tmp_path).find(NEVER)
@@ -107,24 +118,24 @@ def test_the_bundle_arrives_whole_and_is_downloaded_once(champion: str, tmp_path
 
 
 def test_training_fetches_from_a_server_byte_for_byte_what_was_recorded(
-    champion: str, registry: Registry
+    champion: str, server: TrackingServer
 ) -> None:
-    folder = registry.fetch("Sales-Forecasting", "champion")
+    folder = server.fetch("Sales-Forecasting", "champion")
     assert folder is not None
-    found = {name: (folder / name).read_bytes() for name in trained.candidate().files}
-    assert {**trained.candidate().files} == found
+    found = {file.name: file.read_bytes() for file in folder.iterdir()}
+    assert {**trained.challenger().sealed.files} == found
 
 
 def test_an_alias_that_moves_is_followed_within_a_minute(
-    champion: str, registry: Registry, tmp_path: Path
+    champion: str, server: TrackingServer, tmp_path: Path
 ) -> None:
     registered = model(champion, tmp_path)
     first = registered.find(NEVER)
-    registry.point("champion", "2")
+    server.set_alias("champion", "2")
 
     assert first == registered.find(NEVER)
     a_minute_later(registered)
-    assert "another" == version_in(registered.find(NEVER))
+    assert another().version == version_in(registered.find(NEVER))
 
 
 def test_it_says_what_the_server_confirmed_and_when(champion: str, tmp_path: Path) -> None:
@@ -152,12 +163,42 @@ def test_a_name_that_names_nothing_is_told_in_the_words_of_mlflow(
 
 
 def test_what_is_no_bundle_is_refused_and_leaves_nothing(
-    champion: str, registry: Registry, tmp_path: Path
+    champion: str, server: TrackingServer, tmp_path: Path
 ) -> None:
-    registry.point("champion", "3")
+    server.set_alias("champion", "3")
 
     assert f"{URI} is no bundle: it has no manifest.json." == problem_of(model(champion, tmp_path))
     assert [] == list((tmp_path / "Sales-Forecasting").iterdir())
+
+
+def test_what_was_exchanged_in_the_registry_is_refused(
+    champion: str, server: TrackingServer, tmp_path: Path
+) -> None:
+    """It is whole and right in itself, but not what was registered."""
+    server.set_alias("champion", "4")
+
+    assert problem_of(model(champion, tmp_path)) == (
+        f"The registry says that it holds version {VERSION}, and what it gave is "
+        f"{another().version}: it was changed there. Run `python train.py` again."
+    )
+
+
+def test_a_bundle_of_an_earlier_release_is_fetched_for_whoever_can_tell_it_from_damage(
+    tmp_path: Path,
+) -> None:
+    manifest = b'{"format": 3, "version": "2012-10-26-7ac8d427"}'
+    listed = {"files": [{"path": "manifest.json", "file_size": len(manifest)}]}
+    pages = {
+        "alias": alias("mlflow-artifacts:/1"),
+        "path=1": (200, json.dumps(listed).encode()),
+        "manifest.json": (200, manifest),
+    }
+    with answering(pages) as url:
+        folder = model(url, tmp_path).find(NEVER)
+
+    with pytest.raises(OlderBundle):
+        read_bundle(folder)
+    assert manifest == (folder / "manifest.json").read_bytes()
 
 
 def test_a_start_without_server_and_cache_says_why(tmp_path: Path) -> None:
@@ -167,17 +208,19 @@ def test_a_start_without_server_and_cache_says_why(tmp_path: Path) -> None:
 
 
 def test_what_is_kept_replaces_what_was_kept(
-    champion: str, registry: Registry, tmp_path: Path
+    champion: str, server: TrackingServer, tmp_path: Path
 ) -> None:
     registered = model(champion, tmp_path)
     first = registered.find(NEVER)
     registered.keep(first)
-    registry.point("champion", "2")
+    server.set_alias("champion", "2")
     a_minute_later(registered)
     second = registered.find(NEVER)
     registered.keep(second)
 
-    assert {second, second.parent / "champion"} == set(second.parent.iterdir())
+    cache = tmp_path / "Sales-Forecasting"
+    assert {second.parent, cache / "champion"} == set(cache.iterdir())
+    assert second == (cache / "champion").resolve()
 
 
 def test_a_stop_ends_a_fetch_before_its_next_file(champion: str, tmp_path: Path) -> None:
@@ -294,9 +337,9 @@ class Outage:
 # From here on there is no server any more: to start it again takes long.
 @pytest.fixture(scope="module")
 def outage(
-    mlflow: MlflowServer, registry: Registry, tmp_path_factory: pytest.TempPathFactory
+    mlflow: MlflowServer, server: TrackingServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Outage]:
-    registry.point("champion", "1")
+    server.set_alias("champion", "1")
     deployment = Deployment(tmp_path_factory.mktemp("deployment"))
     deployment.load()
     deployment.environment |= {"MODEL_URI": URI, "MLFLOW_TRACKING_URI": mlflow.url}
@@ -304,7 +347,7 @@ def outage(
     asked.keep(asked.find(NEVER))
     with deployment.served() as (_, line), httpx.Client(base_url=url_in(line)) as client:
         eventually(lambda: client.get("/ready").is_success)
-        registry.point("champion", "2")
+        server.set_alias("champion", "2")
         a_minute_later(asked)
         asked.find(NEVER)
         confirmed = str(asked.describe()["confirmed_at"])
@@ -322,7 +365,7 @@ def test_while_the_server_is_down_the_bundle_fetched_before_stays(
 ) -> None:
     for _ in range(2):
         a_minute_later(outage.asked)
-        assert "another" == version_in(outage.asked.find(NEVER))
+        assert another().version == version_in(outage.asked.find(NEVER))
 
     expected = {"model_uri": URI, "confirmed_at": outage.confirmed_at, "problem": PROBLEM}
     assert expected == outage.asked.describe()

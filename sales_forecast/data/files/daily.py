@@ -20,9 +20,10 @@ import numpy.typing as npt
 
 from sales_forecast.data.files import cells
 from sales_forecast.data.files.csv_table import Table, file_in, read_table
-from sales_forecast.errors import DataRefused
 from sales_forecast.data.files.plans import with_plan
 from sales_forecast.data.panel import DAILY, OPEN, Array, Days, Panel
+from sales_forecast.data.spec import PUBLIC_HOLIDAY, Covariate, Key, PanelSpec, StaticFeature
+from sales_forecast.errors import DataRefused
 
 _FILES = ("train", "store")
 _SALES = (
@@ -36,6 +37,31 @@ _NO_TRADE = 0.02
 """An open day below so much of the median of the store's open days before it is no day of trade."""
 _FEWEST_BEFORE, _MOST_BEFORE = 28, 364
 _MOST_NAMED = 10
+_PLANNED = {
+    "Open": OPEN,
+    "Promo": "promo",
+    "StateHoliday": "state_holiday",
+    "SchoolHoliday": "school_holiday",
+}
+_SPEC = PanelSpec(
+    layout="daily",
+    keys=(Key(column="Store", kind="number", field="store_id"),),
+    frequency="daily",
+    date="Date",
+    target="Sales",
+    future=tuple(
+        Covariate(name=name, column=column)
+        for column, name in {**_PLANNED, PUBLIC_HOLIDAY: PUBLIC_HOLIDAY}.items()
+    ),
+    static=(
+        StaticFeature(name="store", column="Store", kind="whole"),
+        StaticFeature(name="type", column="StoreType", kind="label"),
+        StaticFeature(name="assortment", column="Assortment", kind="label"),
+        StaticFeature(name="competition_distance", column="CompetitionDistance", kind="number"),
+    ),
+    country=_COUNTRY,
+    open=OPEN,
+)
 
 
 class StoreDays:
@@ -48,7 +74,7 @@ class StoreDays:
         traits = _stores(file_in(folder, "store", _FILES), np.array(sales.series, dtype=np.int64))
         whole = replace(sales, y=np.where(without, np.nan, sales.y), traits=traits)
         past = with_plan(whole, sales.conditions, _COUNTRY)
-        return replace(past, notes=_notes(sales, without))
+        return replace(past, notes=_notes(sales, without), spec=_SPEC.describing(traits))
 
 
 def no_trade(y: Array) -> npt.NDArray[np.bool_]:
@@ -106,7 +132,8 @@ def _sales(file: Path) -> Panel:
         "state_holiday": np.array(table.parse("StateHoliday", _state_holiday, "0, a, b or c")),
         "school_holiday": _flags(table, "SchoolHoliday"),
     }
-    return Panel.from_rows(store, days, np.where(opened == 1, sales, np.nan), plan, DAILY)
+    sold = np.where(opened == 1, sales, np.nan)
+    return Panel.from_rows({"Store": store}, days, sold, plan, DAILY)
 
 
 def _flags(table: Table, column: str) -> Array:

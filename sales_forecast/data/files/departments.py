@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from sales_forecast.data.files import cells
 from sales_forecast.data.files.csv_table import Table, file_in, read_table
-from sales_forecast.errors import DataRefused
 from sales_forecast.data.panel import CONDITIONS, Array, Panel
 from sales_forecast.data.rows import SalesRows
+from sales_forecast.data.spec import Covariate, Key, PanelSpec, StaticFeature, covariates
+from sales_forecast.errors import DataRefused
 
 _FILES = ("train", "features", "stores")
 _SALES = ("Store", "Dept", "Date", "Weekly_Sales", "IsHoliday")
@@ -26,6 +27,27 @@ _MARKDOWNS = tuple(f"MarkDown{number}" for number in range(1, 6))
 _CONDITIONS = ("Store", "Date", *_OBSERVED, *_MARKDOWNS, "IsHoliday")
 _STORES = ("Store", "Type", "Size")
 _TRUTH = "TRUE or FALSE"
+_SPEC = PanelSpec(
+    layout="departments",
+    keys=(
+        Key(column="Store", kind="number", field="store_id"),
+        Key(column="Dept", kind="number", field="dept_id"),
+    ),
+    date="Date",
+    target="Weekly_Sales",
+    past=(
+        Covariate(name=CONDITIONS[0], column="IsHoliday"),
+        *covariates((*_OBSERVED, *_MARKDOWNS)),
+    ),
+    static=(
+        StaticFeature(name="store", column="Store", kind="whole"),
+        StaticFeature(name="department", column="Dept", kind="label"),
+        StaticFeature(name="type", column="Type", kind="label"),
+        StaticFeature(name="size", column="Size", kind="number"),
+    ),
+    pool="department",
+    holiday=CONDITIONS[0],
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +64,13 @@ class DepartmentWeeks:
         """See `layouts.Layout.panel`. Markdowns are conditions; departments are the pools."""
         sales = _sales(file_in(folder, "train", _FILES))
         stores = _stores(file_in(folder, "stores", _FILES), sales.store)
+        traits = {"store": sales.store, "department": sales.department.astype(str), **stores}
         return replace(
             sales.panel,
             conditions=_conditions(file_in(folder, "features", _FILES), sales),
-            traits={"store": sales.store, "department": sales.department.astype(str), **stores},
-            pooled_by="department",
+            traits=traits,
+            pooled_by=_SPEC.pool,
+            spec=_SPEC.describing(traits),
         )
 
     def rows(self, folder: Path) -> SalesRows:
@@ -80,9 +104,10 @@ def _sales(file: Path) -> _Sales:
     names = list(zip(store.tolist(), department.tolist(), strict=True))
     cells.refuse_duplicates(table, "Date", names, weeks, what="(store, department)", unit="week")
     table.parse("IsHoliday", cells.boolean, _TRUTH)
-    panel = Panel.from_rows((store, department), weeks, cells.numbers(table, "Weekly_Sales"), {})
-    of_series = np.array([name.split("-") for name in panel.series], dtype=np.int64)
-    return _Sales(of_series[:, 0], of_series[:, 1], panel)
+    keys = {"Store": store, "Dept": department}
+    panel = Panel.from_rows(keys, weeks, cells.numbers(table, "Weekly_Sales"), {})
+    stores, departments = (panel.keys[column].astype(np.int64) for column in keys)
+    return _Sales(stores, departments, panel)
 
 
 def _conditions(file: Path, sales: _Sales) -> dict[str, Array]:

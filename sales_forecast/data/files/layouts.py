@@ -1,6 +1,6 @@
 """Files to sales: the edge where data is checked, once.
 
-Takes a file or folder and its layout, gives a `Panel`, or rows for the database; or raises
+Takes a file or folder and its layout, gives a `Panel`, or rows of weekly stores; or raises
 DataRefused with the file, the line, the column and what is wrong there. Must not guess and must
 not know the database.
 """
@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from sales_forecast.errors import DataRefused
 from sales_forecast.data.files.daily import StoreDays
 from sales_forecast.data.files.departments import DepartmentWeeks
 from sales_forecast.data.files.own import OwnLayout
 from sales_forecast.data.files.stores import StoreWeeks
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import SalesRows
+from sales_forecast.errors import DataRefused
 
 
 class Layout(Protocol):
@@ -30,7 +30,7 @@ class Layout(Protocol):
 
 @runtime_checkable
 class StoreLayout(Layout, Protocol):
-    """A layout from which weekly sales of stores can be read, as the database holds them."""
+    """A layout from which weekly sales of stores can be read, or added up."""
 
     def rows(self, path: Path) -> SalesRows:
         """Read and validate everything, in the order of the file. Raises DataRefused."""
@@ -55,17 +55,13 @@ def read_panel(path: Path, layout: str = "stores") -> Panel:
 
 
 def read_sales(path: Path, layout: str = "stores") -> SalesRows:
-    """Read weekly sales of stores, as the database holds them.
+    """Read weekly sales of stores; those of departments are added up.
 
     Raises DataRefused as `read_panel` does, and for a layout of other sales.
     """
     form = _layout(path, layout)
     if not isinstance(form, StoreLayout):
-        raise DataRefused(
-            path,
-            f"the database holds weekly sales of stores, and layout {layout} is of others; "
-            f"measure it with: python train.py backtest --layout {layout} --csv {path} ...",
-        )
+        raise DataRefused(path, f"sales of layout {layout} are no weekly sales of stores")
     return form.rows(path)
 
 

@@ -18,7 +18,7 @@ Only `series`, `date` and `target` must be there. Other columns of the file are 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -30,10 +30,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from sales_forecast.data.files import cells
 from sales_forecast.data.files.csv_table import Table, read_table
-from sales_forecast.errors import DataRefused
 from sales_forecast.data.files.plans import with_plan
-from sales_forecast.data.panel import CONDITIONS, DAILY, OPEN, WEEKLY, Panel
-from sales_forecast.data.public_holidays import PUBLIC_HOLIDAY, is_known
+from sales_forecast.data.panel import CONDITIONS, DAILY, OPEN, WEEKLY, Labels, Panel
+from sales_forecast.data.public_holidays import is_known
+from sales_forecast.data.spec import (
+    PUBLIC_HOLIDAY,
+    Covariate,
+    Key,
+    PanelSpec,
+    StaticFeature,
+    covariates,
+    kind_of_key,
+    kind_of_static,
+)
+from sales_forecast.errors import DataRefused
 
 _HOLIDAY = CONDITIONS[0]
 _Name = Annotated[str, Field(min_length=1)]
@@ -56,12 +66,14 @@ class OwnLayout(BaseModel):
     holiday: _Name | None = None
     open: _Name | None = None
     country: _Name | None = None
+    _name: str = ""
 
     @classmethod
     def read(cls, file: Path) -> Self:
         """Read the TOML file. Raises DataRefused."""
         try:
-            return cls.model_validate(tomllib.loads(file.read_text()))
+            described = tomllib.loads(file.read_text(encoding="utf-8"))
+            return cls.model_validate(described, context=file.stem)
         except OSError as error:
             raise DataRefused(file, f"cannot be read: {error.strerror}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -71,6 +83,10 @@ class OwnLayout(BaseModel):
             where = ".".join(map(str, first["loc"]))
             problem = f"{where}: {first['msg']}" if where else first["msg"]
             raise DataRefused(file, f"describes no layout: {problem}") from None
+
+    def model_post_init(self, context: object) -> None:
+        """Keep the stem of the file as the name of the layout."""
+        self._name = str(context or "own")
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
@@ -83,6 +99,10 @@ class OwnLayout(BaseModel):
             raise ValueError("open is for daily sales")
         if self.country and not is_known(self.country):
             raise ValueError(f"country {self.country!r} is no code of a known country, such as DE")
+        taken = {_HOLIDAY: self.holiday, OPEN: self.open}
+        for name in (*self.known_in_advance, *self.conditions):
+            if taken.get(name):
+                raise ValueError(f"with column {taken[name]!r}, {name!r} is no name of another")
         if self.country and PUBLIC_HOLIDAY in (*self.known_in_advance, *self.conditions):
             raise ValueError(f"with country, {PUBLIC_HOLIDAY!r} is no name of a column")
         return self
@@ -113,12 +133,45 @@ class OwnLayout(BaseModel):
         if np.isnan(sales).all():
             raise DataRefused(file, "no row has sales", column=self.target)
         conditions = {**planned, **observed}
-        whole = Panel.from_rows(keys, periods, sales, conditions, DAILY if daily else WEEKLY)
+        by_column = dict(zip(self.series, keys, strict=True))
+        frequency = DAILY if daily else WEEKLY
+        try:
+            whole = Panel.from_rows(by_column, periods, sales, conditions, frequency)
+        except ValueError as error:
+            raise DataRefused(file, str(error)) from None
+        traits = self._traits(table, keys, names)
         return replace(
             with_plan(whole, planned, self.country),
-            traits=self._traits(table, keys, names),
+            traits=traits,
             pooled_by=self.pooled_by,
+            spec=self._spec(whole.keys, traits),
         )
+
+    def _spec(self, keys: Mapping[str, Labels], traits: Mapping[str, Labels]) -> PanelSpec:
+        """Say what a panel of this layout is, by the keys and traits of its series."""
+        opened = (Covariate(name=OPEN, column=self.open),) if self.open else ()
+        flagged = (Covariate(name=_HOLIDAY, column=self.holiday),) if self.holiday else ()
+        by_country = covariates([PUBLIC_HOLIDAY]) if self.country else ()
+        return PanelSpec(
+            layout=self._name,
+            keys=tuple(
+                Key(column=column, kind=kind_of_key(of), field=column)
+                for column, of in keys.items()
+            ),
+            frequency=self.frequency,
+            date=self.date,
+            target=self.target,
+            future=(*covariates(self.known_in_advance), *opened, *by_country),
+            past=(*covariates(self.conditions), *flagged),
+            static=tuple(
+                StaticFeature(name=name, column=name, kind=kind_of_static(of))
+                for name, of in traits.items()
+            ),
+            pool=self.pooled_by,
+            country=self.country,
+            holiday=_HOLIDAY if self.holiday else None,
+            open=OPEN if self.open else None,
+        ).describing(traits)
 
     def _traits(
         self,

@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from sales_forecast.data.panel import Panel
-from sales_forecast.data.public_holidays import PUBLIC_HOLIDAY, public_holidays
+from sales_forecast.data.public_holidays import public_holidays
+from sales_forecast.data.spec import PUBLIC_HOLIDAY
 
 
 def with_plan(whole: Panel, planned: Iterable[str], country: str | None) -> Panel:

@@ -21,6 +21,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from sales_forecast.bundles.bundle import MANIFEST
+from sales_forecast.bundles.downloads import VERSION_TAG, move_in, sealed_as
 from sales_forecast.errors import RegistryError, SalesForecastError
 
 EXPERIMENT = "sales-forecasting"
@@ -51,7 +52,7 @@ def quietly() -> Iterator[None]:
         ) from error
 
 
-class Registry:
+class TrackingServer:
     """One MLflow tracking server or local database."""
 
     def __init__(self, tracking_uri: str, var_dir: Path) -> None:
@@ -77,27 +78,26 @@ class Registry:
                 raise
             cache = self._var_dir / "registry" / name
             # With the run, because another registry has a version of the same number.
-            folder = cache / f"{found.version}-{found.run_id}"
-            if not folder.exists():
-                cache.mkdir(parents=True, exist_ok=True)
-                aside = Path(tempfile.mkdtemp(prefix=".fetching-", dir=cache))
-                try:
-                    got = mlflow.artifacts.download_artifacts(
-                        f"models:/{name}/{found.version}", dst_path=str(aside)
-                    )
-                    manifest = next(Path(got).rglob(MANIFEST), None)
-                    if manifest is None:
-                        raise RegistryError(f"models:/{name}@{alias} is no bundle: no {MANIFEST}.")
-                    try:
-                        manifest.parent.rename(folder)
-                    except OSError:
-                        if not folder.exists():  # else another process was quicker
-                            raise
-                finally:
-                    shutil.rmtree(aside, ignore_errors=True)
-            return folder
+            place = cache / f"{found.version}-{found.run_id}"
+            if not place.exists():
+                self._download(name, found.version, place)
+            return sealed_as(place, found.tags.get(VERSION_TAG))
 
-    def point(self, alias: str, version: str) -> None:
+    def _download(self, name: str, version: str, place: Path) -> None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=".fetching-", dir=place.parent))
+        try:
+            got = mlflow.artifacts.download_artifacts(
+                f"models:/{name}/{version}", dst_path=str(aside / "all")
+            )
+            manifest = next(Path(got).rglob(MANIFEST), None)
+            if manifest is None:
+                raise RegistryError(f"models:/{name}/{version} is no bundle: no {MANIFEST}.")
+            move_in(manifest.parent, place)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def set_alias(self, alias: str, version: str) -> None:
         """Let an alias name a version of the bundle."""
         with quietly():
             self._client.set_registered_model_alias(BUNDLE_MODEL, alias, version)
@@ -110,9 +110,11 @@ class Registry:
         place = (self._var_dir / "mlartifacts").resolve().as_uri() if self._local else None
         return str(self._client.create_experiment(EXPERIMENT, artifact_location=place))
 
-    def register_bundle(self, run_id: str) -> str:
+    def register_bundle(self, run_id: str, bundle_version: str) -> str:
         """Register the `bundle` artifacts of a run; return the new version, without alias."""
         with contextlib.suppress(MlflowException):  # it exists from the second training on
             self._client.create_registered_model(BUNDLE_MODEL)
         source = f"{self._client.get_run(run_id).info.artifact_uri}/bundle"
-        return str(self._client.create_model_version(BUNDLE_MODEL, source, run_id).version)
+        tags = {VERSION_TAG: bundle_version}
+        made = self._client.create_model_version(BUNDLE_MODEL, source, run_id, tags=tags)
+        return str(made.version)

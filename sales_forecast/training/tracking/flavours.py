@@ -6,22 +6,28 @@ Takes fitted models, gives descriptions that `record` logs. Talks to no server.
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.models import ModelSignature, infer_signature
 
-from sales_forecast.bundles.manifest import StoredPanel, StoredProfile
-from sales_forecast.features.features import FEATURE_NAMES
-from sales_forecast.models.trees import training_set
+from sales_forecast.bundles.panel_state import state_of
+from sales_forecast.bundles.states import Packed
+from sales_forecast.data.panel import Panel
+from sales_forecast.data.rows import STORES
+from sales_forecast.features.features import feature_names, features
+from sales_forecast.models.fitted.regressor import FittedRegressor
+from sales_forecast.models.fitted.smoothing import FittedArima
+from sales_forecast.training.challenger import NATIVE, Challenger
 from sales_forecast.training.tracking import arima
-from sales_forecast.training.training import Models
 
 _TARGET = "log(sales) minus features.History.log_reference"
 _PACKAGE = Path(__file__).parents[2]
@@ -38,57 +44,79 @@ class LoggedModel:
     arguments: Mapping[str, object]
 
 
-def logged_models(models: Models, folder: Path) -> list[LoggedModel]:
-    """Describe all three. `folder`: where files may be written that MLflow is to copy."""
-    rows = training_set(models.panel, models.random_forest.profile).X[:5]
-    example = pd.DataFrame(rows, columns=list(FEATURE_NAMES))
-    change = models.random_forest.regressor.predict(rows)
-    signature = infer_signature(example, np.asarray(change, dtype=np.float64))
+def logged_models(challenger: Challenger, folder: Path) -> list[LoggedModel]:
+    """Describe those of a challenger's models that are kept in flavours of their own.
+
+    `folder`: where files may be written that MLflow is to copy.
+    """
+    panel = challenger.panel
+    if panel is None:
+        return []
+    fitted = {name: challenger.models[name] for name in NATIVE if name in challenger.models}
+    described = []
+    for name, model in fitted.items():
+        if isinstance(model, FittedRegressor):
+            described.append(_logged_trees(name, model, panel))
+        elif isinstance(model, FittedArima):
+            described.append(_logged_arima(model, panel, folder))
+    return described
+
+
+def _logged_trees(name: str, model: FittedRegressor, panel: Panel) -> LoggedModel:
+    names = feature_names(panel)
+    past = model.sees(panel)
+    series, origin, target = (rows[:5] for rows in past.ahead(1))
+    X = features(past, series, origin, target)
+    example = pd.DataFrame(X, columns=list(names))
     # A copy that knows the names of its columns: it will be asked with tables that have them.
-    forest = copy.copy(models.random_forest.regressor)
-    forest.feature_names_in_ = np.array(FEATURE_NAMES, dtype=object)  # type: ignore[attr-defined]
-    boosted = models.xgboost.regressor
-    return [
-        LoggedModel(
-            "random_forest",
+    regressor: Any = copy.copy(model.regressor)
+    change = np.asarray(regressor.predict(X), dtype=np.float64)
+    arguments: dict[str, object] = {
+        "signature": infer_signature(example, change),
+        "input_example": example,
+    }
+    if name == "random_forest":
+        regressor.feature_names_in_ = np.array(names, dtype=object)
+        return LoggedModel(
+            name,
             "RF-Sales-Forecasting",
-            {**forest.get_params(), "target": _TARGET},  # type: ignore[attr-defined]
+            {**regressor.get_params(), "target": _TARGET},
             mlflow.sklearn,
             {
-                "sk_model": forest,
-                "signature": signature,
-                "input_example": example,
+                **arguments,
+                "sk_model": regressor,
                 "skops_trusted_types": ["sklearn.tree._tree.Tree"],
                 "pip_requirements": _pins("scikit-learn", "skops", "numpy", "pandas"),
             },
-        ),
-        LoggedModel(
-            "xgboost",
-            "XGB-Sales-Forecasting",
-            {**boosted.get_params(), "target": _TARGET},  # type: ignore[attr-defined]
-            mlflow.xgboost,
-            {
-                "xgb_model": boosted,
-                "signature": signature,
-                "input_example": example,
-                "pip_requirements": [*_pins("scikit-learn", "numpy", "pandas"), _xgboost_pin()],
-            },
-        ),
-        _logged_arima(models, folder),
-    ]
-
-
-def _logged_arima(models: Models, folder: Path) -> LoggedModel:
-    file = folder / "arima.json"
-    file.write_text(
-        arima.FittedArimaFile(
-            theta=dict(models.arima.theta),
-            calendar=StoredProfile.of(models.arima.profile),
-            history=StoredPanel.of(models.panel),
-        ).model_dump_json()
+        )
+    return LoggedModel(
+        name,
+        "XGB-Sales-Forecasting",
+        {**regressor.get_params(), "target": _TARGET},
+        mlflow.xgboost,
+        {
+            **arguments,
+            "xgb_model": regressor,
+            "pip_requirements": [*_pins("scikit-learn", "numpy", "pandas"), _xgboost_pin()],
+        },
     )
-    example = pd.DataFrame({"Store": [int(models.panel.series[0])], "steps": [5]})
-    weeks = pd.DataFrame({"Store": [1], "Date": ["2012-11-02"], "Sales": [1.0]})
+
+
+def _logged_arima(model: FittedArima, panel: Panel, folder: Path) -> LoggedModel:
+    packed = Packed()
+    spec = panel.spec or STORES
+    keys = {key.column: panel.keys.get(key.column, np.array(panel.series)) for key in spec.keys}
+    content = {
+        "model": packed.add(model.state),
+        "history": packed.add({"kind": "panel", **state_of(panel)}),
+        "keys": {name: values.tolist() for name, values in keys.items()},
+        "things": packed.things,
+    }
+    (folder / "arima.json").write_text(json.dumps(content))
+    (folder / "arima.npz").write_bytes(packed.npz())
+    first = {name: values[:1].tolist() for name, values in keys.items()}
+    example = pd.DataFrame({**first, "steps": [5]})
+    periods = pd.DataFrame({**first, "Date": [str(panel.last)], "Sales": [1.0]})
     return LoggedModel(
         "arima",
         "ARIMA-Sales-Forecasting",
@@ -96,13 +124,16 @@ def _logged_arima(models: Models, folder: Path) -> LoggedModel:
         mlflow.pyfunc,
         {
             "python_model": str(Path(arima.__file__)),
-            "artifacts": {"arima": str(file)},
+            "artifacts": {
+                "state": str(folder / "arima.json"),
+                "arrays": str(folder / "arima.npz"),
+            },
             "code_paths": [str(_PACKAGE)],
             "signature": ModelSignature(
-                infer_signature(example).inputs, infer_signature(weeks).inputs
+                infer_signature(example).inputs, infer_signature(periods).inputs
             ),
             "input_example": example,
-            "pip_requirements": _pins("numpy", "pandas", "pydantic"),
+            "pip_requirements": _pins("numpy", "onnxruntime", "pandas", "pydantic"),
         },
     )
 

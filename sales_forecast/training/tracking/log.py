@@ -1,6 +1,6 @@
 """Record a training: runs, metrics, models and the bundle.
 
-Takes a candidate, gives the version of its bundle in the registry. Decides nothing: which
+Takes a challenger, gives the version of its bundle in the registry. Decides nothing: which
 alias names that version is the caller's business.
 """
 
@@ -13,13 +13,13 @@ from pathlib import Path
 import mlflow
 
 from sales_forecast.bundles.bundle import write_bundle
-from sales_forecast.evaluation.protocols import PROTOCOLS
-from sales_forecast.training.challenger import Candidate
-from sales_forecast.training.tracking.client import Registry, quietly
+from sales_forecast.evaluation.protocols import PROTOCOLS, protocols_of
+from sales_forecast.training.challenger import Challenger
+from sales_forecast.training.tracking.client import TrackingServer, quietly
 from sales_forecast.training.tracking.flavours import LoggedModel, logged_models
 
 
-def record(registry: Registry, candidate: Candidate, report: Mapping[str, bytes]) -> str:
+def log(server: TrackingServer, challenger: Challenger, report: Mapping[str, bytes]) -> str:
     """Log one training: a parent run, a child run per model, and the bundle.
 
     `report`: file name -> content, kept beside the bundle. Nothing is registered before all of it
@@ -27,25 +27,26 @@ def record(registry: Registry, candidate: Candidate, report: Mapping[str, bytes]
     """
     with quietly(), tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        mlflow.set_experiment(experiment_id=registry.experiment())
-        with mlflow.start_run(run_name=candidate.manifest.version) as run:
-            _log_parent(candidate, folder, report)
-            models = logged_models(candidate.models, folder) if candidate.models else []
-            logged = {model.registered_name: _log_child(model, candidate) for model in models}
+        mlflow.set_experiment(experiment_id=server.experiment())
+        with mlflow.start_run(run_name=challenger.version) as run:
+            _log_parent(challenger, folder, report)
+            models = logged_models(challenger, folder) if challenger.models else []
+            logged = {model.registered_name: _log_child(model, challenger) for model in models}
             for name, uri in logged.items():
                 mlflow.register_model(uri, name)
-            return registry.register_bundle(run.info.run_id)
+            return server.register_bundle(run.info.run_id, challenger.version)
 
 
-def _log_parent(candidate: Candidate, folder: Path, report: Mapping[str, bytes]) -> None:
-    manifest = candidate.manifest
+def _log_parent(challenger: Challenger, folder: Path, report: Mapping[str, bytes]) -> None:
+    manifest, panel = challenger.manifest, challenger.panel
+    protocols = PROTOCOLS if panel is None else protocols_of(panel)
     mlflow.set_tags(
         {
-            "bundle_version": manifest.version,
+            "bundle_version": challenger.version,
             "kind": manifest.kind,
-            "git_commit": manifest.git_commit or "unknown",
+            "git_commit": challenger.origin.git_commit or "unknown",
             "data_fingerprint": manifest.training.fingerprint,
-            "data_source": manifest.training.source,
+            "data_source": challenger.origin.source,
         }
     )
     mlflow.log_params(
@@ -55,11 +56,11 @@ def _log_parent(candidate: Candidate, folder: Path, report: Mapping[str, bytes])
             "n_series": len(manifest.training.series),
             **{
                 f"{protocol}_{what}": count
-                for protocol, table in candidate.tables.items()
+                for protocol, table in challenger.tables.items()
                 for what, count in (
                     ("horizon", table["step"].max()),
                     ("windows", table["cutoff"].nunique()),
-                    ("step", PROTOCOLS[protocol].step),
+                    ("step", protocols[protocol].step),
                 )
             },
         }
@@ -72,18 +73,18 @@ def _log_parent(candidate: Candidate, folder: Path, report: Mapping[str, bytes])
                 for metric, value in metrics.items()
             }
         )
-    write_bundle(folder / "bundle", manifest, candidate.files)
-    mlflow.log_artifacts(str(folder / "bundle"), "bundle")
+    bundle = write_bundle(folder / "bundle", challenger.sealed)
+    mlflow.log_artifacts(str(bundle), "bundle")
     for name, content in report.items():
         (folder / name).write_bytes(content)
         mlflow.log_artifact(str(folder / name), "report")
 
 
-def _log_child(model: LoggedModel, candidate: Candidate) -> str:
+def _log_child(model: LoggedModel, challenger: Challenger) -> str:
     """Log one model; return its address in MLflow."""
     with mlflow.start_run(run_name=model.name, nested=True):
         mlflow.log_params({name: str(value) for name, value in model.params.items()})
-        for protocol, models in candidate.manifest.scores.items():
+        for protocol, models in challenger.manifest.scores.items():
             scores = models.get(model.name, {})
             mlflow.log_metrics({f"{protocol}.{name}": value for name, value in scores.items()})
         logged = model.flavor.log_model(name=model.name, **model.arguments)  # type: ignore[attr-defined]

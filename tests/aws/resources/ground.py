@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.resource import Found, Live, Resource
-from aws_cloud_infra.stack import apply, plan
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.plan import plan
+from aws_cloud_infra.engine.resource import Found, Live, Resource
 from tests.aws.account import Account, Killed, Killer
 from tests.aws.lifecycle import quietly
 

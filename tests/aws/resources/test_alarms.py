@@ -10,11 +10,13 @@ from typing import Any
 import boto3
 import pytest
 
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.resource import Found, Ids, Live, Resource
-from aws_cloud_infra.resources.alarms import Alarm, Topic
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.plan import plan
+from aws_cloud_infra.engine.resource import Found, Ids, Live, Resource
 from aws_cloud_infra.resources.references import balancer_dimension
-from aws_cloud_infra.stack import apply, plan
+from aws_cloud_infra.resources.watching.alarm import Alarm
+from aws_cloud_infra.resources.watching.topic import Topic
 from tests.aws.account import Account
 from tests.aws.lifecycle import Drift, check_life, quietly, what_changes
 

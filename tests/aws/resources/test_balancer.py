@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.errors import NotOurs
-from aws_cloud_infra.resource import Ids, Live, Resource
-from aws_cloud_infra.resources.balancer import TLS_POLICY, Listener, LoadBalancer
-from aws_cloud_infra.resources.targets import TargetGroup
-from aws_cloud_infra.stack import Action, apply, plan
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.account.errors import NotOurs
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.changes import Action
+from aws_cloud_infra.engine.plan import plan
+from aws_cloud_infra.engine.resource import Ids, Live, Resource
+from aws_cloud_infra.resources.front.listener import TLS_POLICY, Listener
+from aws_cloud_infra.resources.front.load_balancer import LoadBalancer
+from aws_cloud_infra.resources.front.target_group import TargetGroup
 from tests.aws.account import Account, record
 from tests.aws.lifecycle import Drift, check_life, quietly, what_changes
 from tests.aws.resources.ground import Ground, die_after_each_write, ground

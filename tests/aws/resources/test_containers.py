@@ -9,12 +9,16 @@ from typing import Any
 import boto3
 import pytest
 
-from aws_cloud_infra import aws as account_at_hand
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.errors import AwsRefused, NotOurs, StillDeleting
-from aws_cloud_infra.resource import Live, Resource
-from aws_cloud_infra.resources.containers import Cluster, Service
-from aws_cloud_infra.stack import Stack, apply, destroy, plan, plan_destroy
+from aws_cloud_infra.account import clients as account_at_hand
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.account.errors import AwsRefused, NotOurs, StillDeleting
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.destroy import destroy, plan_destroy
+from aws_cloud_infra.engine.plan import plan
+from aws_cloud_infra.engine.resource import Live, Resource
+from aws_cloud_infra.engine.stack import Stack
+from aws_cloud_infra.resources.containers.cluster import Cluster
+from aws_cloud_infra.resources.containers.service import Service
 from tests.aws.account import Account, _refusal, record
 from tests.aws.lifecycle import NOBODY, Drift, check_life, quietly, what_changes
 from tests.aws.resources.ground import Given, Ground, die_after_each_write, ground

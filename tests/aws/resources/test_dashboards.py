@@ -7,11 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cloud_infra.aws import Aws, as_tags
-from aws_cloud_infra.resource import Found, Live, Resource
-from aws_cloud_infra.resources.alarms import Alarm, Topic
-from aws_cloud_infra.resources.dashboards import Dashboard, service_widgets
-from aws_cloud_infra.stack import Action, apply, plan
+from aws_cloud_infra.account.clients import Aws, as_tags
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.changes import Action
+from aws_cloud_infra.engine.plan import plan
+from aws_cloud_infra.engine.resource import Found, Live, Resource
+from aws_cloud_infra.resources.watching.alarm import Alarm
+from aws_cloud_infra.resources.watching.dashboard import Dashboard
+from aws_cloud_infra.resources.watching.topic import Topic
+from aws_cloud_infra.resources.watching.widgets import service_widgets
 from tests.aws.account import Account
 from tests.aws.lifecycle import Drift, check_life, quietly
 

@@ -6,12 +6,17 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.documents import allow, policy, trust
-from aws_cloud_infra.resource import Live, Resource
-from aws_cloud_infra.resources.identity import GITHUB, GithubIdentity, InstanceProfile, Role
-from aws_cloud_infra.resources.policies import ManagedPolicy
-from aws_cloud_infra.stack import Stack, apply, destroy, plan, plan_destroy
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.account.documents import allow, policy, trust
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.destroy import destroy, plan_destroy
+from aws_cloud_infra.engine.plan import plan
+from aws_cloud_infra.engine.resource import Live, Resource
+from aws_cloud_infra.engine.stack import Stack
+from aws_cloud_infra.resources.identity.github_identity import GITHUB, GithubIdentity
+from aws_cloud_infra.resources.identity.instance_profile import InstanceProfile
+from aws_cloud_infra.resources.identity.managed_policy import ManagedPolicy
+from aws_cloud_infra.resources.identity.role import Role
 from tests.aws.account import Account
 from tests.aws.census import census
 from tests.aws.lifecycle import NOBODY, Drift, check_life, quietly, what_changes

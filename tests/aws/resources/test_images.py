@@ -8,10 +8,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.resource import Live, Resource
-from aws_cloud_infra.resources.images import Image, Repository, is_pushed
-from aws_cloud_infra.stack import Action, apply, plan
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.changes import Action
+from aws_cloud_infra.engine.plan import plan
+from aws_cloud_infra.engine.resource import Live, Resource
+from aws_cloud_infra.resources.containers.image import Image, is_pushed
+from aws_cloud_infra.resources.containers.repository import Repository
 from tests.aws.account import Account
 from tests.aws.lifecycle import Drift, check_life, quietly
 

@@ -7,14 +7,18 @@ from typing import Any
 
 import pytest
 
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.documents import trust
-from aws_cloud_infra.errors import AwsRefused, CannotChange
-from aws_cloud_infra.resource import Live, Resource
-from aws_cloud_infra.resources import instance as module
-from aws_cloud_infra.resources.identity import InstanceProfile, Role
-from aws_cloud_infra.resources.instance import Instance
-from aws_cloud_infra.stack import Stack, apply, destroy, plan, plan_destroy
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.account.documents import trust
+from aws_cloud_infra.account.errors import AwsRefused, CannotChange
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.destroy import destroy, plan_destroy
+from aws_cloud_infra.engine.plan import plan
+from aws_cloud_infra.engine.resource import Live, Resource
+from aws_cloud_infra.engine.stack import Stack
+from aws_cloud_infra.resources.identity.instance_profile import InstanceProfile
+from aws_cloud_infra.resources.identity.role import Role
+from aws_cloud_infra.resources.machines import launch as module
+from aws_cloud_infra.resources.machines.instance import Instance
 from tests.aws.account import Account, _refusal, record
 from tests.aws.lifecycle import NOBODY, Drift, check_life, quietly, what_changes
 from tests.aws.resources.ground import Given, Ground, die_after_each_write, ground

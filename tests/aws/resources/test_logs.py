@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.resource import Resource
-from aws_cloud_infra.resources.logs import LogGroup
-from aws_cloud_infra.stack import Action, apply, plan
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.changes import Action
+from aws_cloud_infra.engine.plan import plan
+from aws_cloud_infra.engine.resource import Resource
+from aws_cloud_infra.resources.watching.log_group import LogGroup
 from tests.aws.account import Account
 from tests.aws.lifecycle import Drift, check_life, quietly
 

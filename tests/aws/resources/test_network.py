@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.resource import Live, Resource
-from aws_cloud_infra.resources.network import (
-    EVERYWHERE,
-    InternetGateway,
-    RouteTable,
-    Subnet,
-    Vpc,
-    Zone,
-)
-from aws_cloud_infra.resources.security_groups import ANYTHING_OUT, SecurityGroup
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.engine.resource import Live, Resource
+from aws_cloud_infra.resources.network.ec2 import EVERYWHERE
+from aws_cloud_infra.resources.network.internet_gateway import InternetGateway
+from aws_cloud_infra.resources.network.route_table import RouteTable
+from aws_cloud_infra.resources.network.security_group import ANYTHING_OUT, SecurityGroup
+from aws_cloud_infra.resources.network.subnet import Subnet
+from aws_cloud_infra.resources.network.vpc import Vpc
+from aws_cloud_infra.resources.network.zone import Zone
 from tests.aws.account import Account
 from tests.aws.lifecycle import Drift, check_life
 

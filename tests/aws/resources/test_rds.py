@@ -8,11 +8,17 @@ from typing import Any
 
 import pytest
 
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.errors import CannotChange, StillDeleting
-from aws_cloud_infra.resource import Live, Resource
-from aws_cloud_infra.resources.database import Database, DatabaseParameters, DatabaseSubnets
-from aws_cloud_infra.stack import Action, Stack, apply, destroy, plan, plan_destroy
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.account.errors import CannotChange, StillDeleting
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.changes import Action
+from aws_cloud_infra.engine.destroy import destroy, plan_destroy
+from aws_cloud_infra.engine.plan import plan
+from aws_cloud_infra.engine.resource import Live, Resource
+from aws_cloud_infra.engine.stack import Stack
+from aws_cloud_infra.resources.data.database import Database
+from aws_cloud_infra.resources.data.database_parameters import DatabaseParameters
+from aws_cloud_infra.resources.data.database_subnets import DatabaseSubnets
 from tests.aws.account import Account, record
 from tests.aws.lifecycle import NOBODY, Drift, check_life, quietly, what_changes
 from tests.aws.resources.ground import Ground, die_after_each_write, ground

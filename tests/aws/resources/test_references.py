@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cloud_infra.resource import Found, Ids, Live
+from aws_cloud_infra.engine.resource import Found, Ids, Live
 from aws_cloud_infra.resources.references import (
     FromFact,
     FromId,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.resource import Ids, Live, Resource
-from aws_cloud_infra.resources.balancer import LoadBalancer
-from aws_cloud_infra.resources.scaling import ScalableTarget, ScalingPolicy
-from aws_cloud_infra.resources.targets import TargetGroup
-from aws_cloud_infra.stack import apply, plan
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.plan import plan
+from aws_cloud_infra.engine.resource import Ids, Live, Resource
+from aws_cloud_infra.resources.containers.scalable_target import ScalableTarget
+from aws_cloud_infra.resources.containers.scaling_policy import ScalingPolicy
+from aws_cloud_infra.resources.front.load_balancer import LoadBalancer
+from aws_cloud_infra.resources.front.target_group import TargetGroup
 from tests.aws.account import Account
 from tests.aws.lifecycle import Drift, check_life, quietly, what_changes
 from tests.aws.resources.ground import Given, die_after_each_write, ground

@@ -12,12 +12,15 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from aws_cloud_infra import aws as aws_module
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.errors import AwsRefused
-from aws_cloud_infra.resource import Found, Live, Resource
-from aws_cloud_infra.resources.schedules import Schedule, ScheduleGroup
-from aws_cloud_infra.stack import Action, apply, plan
+from aws_cloud_infra.account import clients as aws_module
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.account.errors import AwsRefused
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.changes import Action
+from aws_cloud_infra.engine.plan import plan
+from aws_cloud_infra.engine.resource import Found, Live, Resource
+from aws_cloud_infra.resources.containers.schedule import Schedule
+from aws_cloud_infra.resources.containers.schedule_group import ScheduleGroup
 from tests.aws.account import Account, answer_with, record
 from tests.aws.lifecycle import Drift, check_life, quietly, what_changes
 

@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
-from aws_cloud_infra.aws import Aws, as_tags
-from aws_cloud_infra.errors import NotOurs
-from aws_cloud_infra.resource import Found, Ids, Live, Resource
+from aws_cloud_infra.account.clients import Aws, as_tags
+from aws_cloud_infra.account.errors import NotOurs
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.changes import Action
+from aws_cloud_infra.engine.plan import plan
+from aws_cloud_infra.engine.resource import Found, Ids, Live, Resource
+from aws_cloud_infra.resources.data.parameter import Parameter
+from aws_cloud_infra.resources.data.secret import Secret
 from aws_cloud_infra.resources.references import FromFact
-from aws_cloud_infra.resources.secrets import Parameter, Secret
-from aws_cloud_infra.stack import Action, apply, plan
 from tests.aws.account import Account
 from tests.aws.lifecycle import Drift, check_life, quietly, what_changes
 

@@ -9,12 +9,16 @@ from typing import Any
 import boto3
 import pytest
 
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.errors import AwsRefused, NotOurs
-from aws_cloud_infra.resource import Live, Resource
-from aws_cloud_infra.resources import storage
-from aws_cloud_infra.resources.storage import Bucket
-from aws_cloud_infra.stack import Action, Stack, apply, destroy, plan, plan_destroy
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.account.errors import AwsRefused, NotOurs
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.changes import Action
+from aws_cloud_infra.engine.destroy import destroy, plan_destroy
+from aws_cloud_infra.engine.plan import plan
+from aws_cloud_infra.engine.resource import Live, Resource
+from aws_cloud_infra.engine.stack import Stack
+from aws_cloud_infra.resources.data import emptying
+from aws_cloud_infra.resources.data.bucket import Bucket
 from tests.aws.account import Account, answer_with, record
 from tests.aws.lifecycle import NOBODY, Drift, check_life, quietly, what_changes
 from tests.aws.resources.ground import die_after_each_write
@@ -200,7 +204,7 @@ def test_artifacts_are_spared_unless_data_is_included(account: Account) -> None:
 def test_a_full_bucket_is_emptied_page_by_page_and_deleted(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "_PAGE", 3)  # of three versions and a marker
+    monkeypatch.setattr(emptying, "_PAGE", 3)  # of three versions and a marker
     aws = account.aws()
     (live,) = apply(plan(bucket(aws)), quietly).values()
     _fill(aws, live)

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from aws_cloud_infra.aws import Aws
-from aws_cloud_infra.documents import trust
-from aws_cloud_infra.errors import AwsRefused, NotOurs
-from aws_cloud_infra.resource import Live, Resource
-from aws_cloud_infra.resources.identity import Role
-from aws_cloud_infra.resources.tasks import TaskDefinition
-from aws_cloud_infra.stack import Action, apply, plan
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.account.documents import trust
+from aws_cloud_infra.account.errors import AwsRefused, NotOurs
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.changes import Action
+from aws_cloud_infra.engine.plan import plan
+from aws_cloud_infra.engine.resource import Live, Resource
+from aws_cloud_infra.resources.containers.task_definition import TaskDefinition
+from aws_cloud_infra.resources.identity.role import Role
 from tests.aws.account import Account, answer_with, record
 from tests.aws.lifecycle import Drift, check_life, quietly, what_changes
 from tests.aws.resources.ground import Given, die_after_each_write

@@ -1,0 +1,1 @@
+"""What is known before any resource: settings, clients of AWS, its errors and its prices."""

@@ -1,0 +1,248 @@
+"""What a deployment may choose, checked before any call to AWS.
+
+Takes `INFRA_*` variables and a TOML file (the environment wins), gives one frozen `InfraSettings`.
+Every message has the allowed values in it. Nothing here is secret, and nothing calls AWS.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import boto3
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from aws_cloud_infra.account import cron, prices
+from aws_cloud_infra.account.offers import LOG_DAYS, TASK_MEMORY, regions
+from sales_forecast.errors import SettingsError
+
+_NAME = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+_PRIVATE = [ipaddress.IPv4Network(t) for t in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
+
+
+def _usual_region() -> str:
+    """Return the region that boto3 would take: AWS_REGION, or the one of the profile."""
+    return os.environ.get("AWS_REGION") or boto3.Session().region_name or "none"
+
+
+Names = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(lambda text: text.replace(",", " ").split() if isinstance(text, str) else text),
+]
+"""A list in the file; names with commas between them in a variable."""
+
+
+class InfraSettings(BaseSettings):
+    """One value per environment variable `INFRA_<NAME>` and per key of the TOML file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="INFRA_", env_ignore_empty=True, extra="forbid", frozen=True
+    )
+
+    project: Annotated[str, Field(pattern=_NAME, max_length=16)] = "sales-forecast"
+    environment: Annotated[str, Field(pattern=_NAME, max_length=10)] = "production"
+    region: str = Field(default_factory=_usual_region)
+
+    vpc_cidr: str = "10.20.0.0/16"
+    availability_zones: Names = ()
+    """Two zones of the region; none: the first two that the account may use."""
+    vpc_id: str | None = None
+    """A VPC that exists already, with two subnets of each kind; none: one is made."""
+    public_subnet_ids: Names = ()
+    private_subnet_ids: Names = ()
+
+    certificate_arn: str | None = None
+    """A certificate of ACM in the region; with it the service speaks HTTPS."""
+    alarm_email: str | None = None
+    github_repository: str | None = None
+    """owner/name: its pipeline may deploy, without keys, from `github_branch` alone."""
+    github_branch: Annotated[str, Field(pattern=r"^[\w./-]+$")] = "main"
+
+    task_cpu: int = 256
+    task_memory: int = 512
+    min_tasks: Annotated[int, Field(ge=1, le=100)] = 1
+    max_tasks: Annotated[int, Field(ge=1, le=100)] = 4
+    target_cpu_percent: Annotated[int, Field(ge=10, le=90)] = 60
+    target_requests_per_minute: Annotated[int, Field(ge=60, le=1_000_000)] = 60_000
+    job_cpu: int = 2048
+    job_memory: int = 4096
+    train_schedule: str = "cron(0 6 ? * MON *)"
+    batch_schedule: str = "cron(0 8 ? * MON *)"
+    schedules_enabled: bool = False
+    log_days: int = 30
+
+    instance_type: str = "t3.small"
+    instance_disk_gb: Annotated[int, Field(ge=20, le=1000)] = 20
+    database_class: str = "db.t4g.micro"
+    database_storage_gb: Annotated[int, Field(ge=20, le=1000)] = 20
+    database_backup_days: Annotated[int, Field(ge=1, le=35)] = 7
+    database_multi_az: bool = False
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over what is given, which is the file."""
+        return env_settings, init_settings
+
+    @field_validator("region")
+    @classmethod
+    def _known_region(cls, region: str) -> str:
+        return _one_of(region, regions(), "Give AWS_REGION or `region`.")
+
+    @field_validator("vpc_cidr")
+    @classmethod
+    def _private_cidr(cls, text: str) -> str:
+        try:
+            network = ipaddress.IPv4Network(text)
+        except ValueError as error:
+            raise ValueError(f"{error}; for example 10.20.0.0/16") from None
+        private = any(network.subnet_of(whole) for whole in _PRIVATE)
+        if not (private and 16 <= network.prefixlen <= 24):  # noqa: PLR2004 - below
+            raise ValueError(
+                f"{text} is not a network of /16 to /24 in 10.0.0.0/8, 172.16.0.0/12 or "
+                "192.168.0.0/16; for example 10.20.0.0/16"
+            )
+        return text
+
+    @field_validator("certificate_arn")
+    @classmethod
+    def _certificate(cls, arn: str | None) -> str | None:
+        form = r"arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[\w-]+"
+        return _form(arn, form, "arn:aws:acm:REGION:ACCOUNT:certificate/ID")
+
+    @field_validator("alarm_email")
+    @classmethod
+    def _email(cls, address: str | None) -> str | None:
+        return _form(address, r"[^@\s]+@[^@\s]+\.[^@\s]+", "somebody@example.com")
+
+    @field_validator("github_repository")
+    @classmethod
+    def _repository(cls, name: str | None) -> str | None:
+        return _form(name, r"[\w-]+/[\w.-]+", "owner/name")
+
+    @field_validator("vpc_id")
+    @classmethod
+    def _vpc(cls, name: str | None) -> str | None:
+        return _form(name, r"vpc-[0-9a-f]{8,17}", "vpc-0123456789abcdef0")
+
+    @field_validator("public_subnet_ids", "private_subnet_ids")
+    @classmethod
+    def _subnets(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            _form(name, r"subnet-[0-9a-f]{8,17}", "subnet-0123456789abcdef0")
+        return names
+
+    @field_validator("train_schedule", "batch_schedule")
+    @classmethod
+    def _cron(cls, text: str) -> str:
+        return cron.checked(text)
+
+    @field_validator("log_days")
+    @classmethod
+    def _retention(cls, days: int) -> int:
+        return _one_of(days, LOG_DAYS)
+
+    @field_validator("instance_type")
+    @classmethod
+    def _instance(cls, name: str) -> str:
+        return _one_of(name, prices.sizes("ec2"))
+
+    @field_validator("database_class")
+    @classmethod
+    def _database(cls, name: str) -> str:
+        return _one_of(name, prices.sizes("rds"))
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> InfraSettings:
+        for kind in ("task", "job"):
+            cpu, memory = getattr(self, f"{kind}_cpu"), getattr(self, f"{kind}_memory")
+            _one_of(cpu, TASK_MEMORY, f"{kind}_cpu is in units of 1/1024 core.")
+            _one_of(memory, TASK_MEMORY[cpu], f"{kind}_memory is MiB for {kind}_cpu = {cpu}.")
+        if self.min_tasks > self.max_tasks:
+            raise ValueError(f"min_tasks {self.min_tasks} is more than max_tasks {self.max_tasks}")
+        if self.certificate_arn and self.certificate_arn.split(":")[3] != self.region:
+            raise ValueError(f"certificate_arn must be of {self.region}: {self.certificate_arn}")
+        self._check_zones()
+        self._check_existing_network()
+        return self
+
+    def _check_zones(self) -> None:
+        zones = self.availability_zones
+        right = [zone for zone in zones if re.fullmatch(rf"{self.region}[a-z]", zone)]
+        if zones and (len(set(zones)) != 2 or len(right) != 2):  # noqa: PLR2004 - it says two
+            raise ValueError(
+                f"availability_zones must be two of {self.region}, such as "
+                f"{self.region}a and {self.region}b; these are: {', '.join(zones)}"
+            )
+
+    def _check_existing_network(self) -> None:
+        subnets = {"public": self.public_subnet_ids, "private": self.private_subnet_ids}
+        if self.vpc_id is None and any(subnets.values()):
+            raise ValueError("subnets are given without their vpc_id")
+        for kind, names in subnets.items():
+            if self.vpc_id is not None and len(set(names)) != 2:  # noqa: PLR2004 - it says two
+                raise ValueError(
+                    f"with vpc_id, {kind}_subnet_ids must be two subnets in different zones"
+                )
+
+
+def load_settings(config: Path | None = None) -> InfraSettings:
+    """Read the settings of a TOML file, if one is given, and of the environment.
+
+    Raises SettingsError naming the setting, what is wrong with it and what is allowed.
+    """
+    given: dict[str, Any] = {}
+    known = {f"INFRA_{name.upper()}" for name in InfraSettings.model_fields}
+    for name in os.environ:
+        if name.startswith("INFRA_") and name not in known:
+            raise SettingsError(
+                f"{name}: there is no such setting. Known settings: {', '.join(sorted(known))}.",
+                {name: "unknown"},
+            )
+    if config is not None:
+        try:
+            given = tomllib.loads(config.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingsError(f"{config} cannot be read: {error.strerror}.") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{config} is not TOML: {error}.") from None
+    try:
+        return InfraSettings(**given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        said = first["msg"].removeprefix("Value error, ")
+        allowed = f" Known settings: {', '.join(InfraSettings.model_fields)}."
+        unknown = first["type"] == "extra_forbidden"
+        message = f"{name}: {said}".removeprefix(": ") + (allowed if unknown else "")
+        raise SettingsError(message, {name: first["msg"]} if name else None) from None
+
+
+def _one_of(value: Any, allowed: Any, hint: str = "") -> Any:
+    if value not in allowed:
+        listed = ", ".join(str(item) for item in allowed)
+        raise ValueError(f"{value} is not one of {listed}. {hint}".rstrip())
+    return value
+
+
+def _form(text: str | None, pattern: str, example: str) -> str | None:
+    if text is not None and not re.fullmatch(pattern, text):
+        raise ValueError(f"{text} does not look like {example}")
+    return text

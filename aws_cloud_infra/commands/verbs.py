@@ -1,0 +1,179 @@
+"""The verbs themselves: plan, apply, status, destroy, cost and policy of one stack.
+
+Takes a command line that was read and both stacks, gives an exit code: 0 done, 1 not agreed to,
+2 where `plan --detailed-exitcode` found something to change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from aws_cloud_infra.account import prices
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.account.settings import InfraSettings
+from aws_cloud_infra.commands.progress import progress
+from aws_cloud_infra.commands.show import STATES, as_json, lines
+from aws_cloud_infra.engine import cost, policy
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.changes import Action, Change
+from aws_cloud_infra.engine.destroy import destroy, plan_destroy
+from aws_cloud_infra.engine.plan import plan, refuse_what_is_refused
+from aws_cloud_infra.engine.stack import Stack
+
+
+class WrongUsage(Exception):
+    """Something that the command line lacks."""
+
+
+class Verbs:
+    """One run of a script."""
+
+    def __init__(
+        self,
+        arguments: argparse.Namespace,
+        settings: InfraSettings,
+        aws: Aws,
+        mine: Stack,
+        other: Stack,
+    ) -> None:
+        self._arguments = arguments
+        self._settings = settings
+        self._aws = aws
+        self._mine = mine
+        self._other = other
+
+    def run(self) -> int:
+        """Run the verb that was given, or `apply`; return the exit code."""
+        verb: Callable[[], int] = getattr(self, self._arguments.verb or "apply")
+        return verb()
+
+    def plan(self) -> int:
+        """Show what would change. Raises what `apply` would be refused for."""
+        changes = plan(self._mine.resources)
+        if self._arguments.json:
+            _print_json({**self._about, "changes": [as_json(change) for change in changes]})
+        else:
+            self._show(changes)
+        refuse_what_is_refused(changes)
+        return 2 if self._arguments.detailed_exitcode and _busy(changes) else 0
+
+    def apply(self) -> int:
+        """Show the plan, ask, carry it out, and show the outputs."""
+        changes = plan(self._mine.resources)
+        self._show(changes)
+        refuse_what_is_refused(changes)
+        if _busy(changes) and not self._agreed("Apply this?"):
+            print("Nothing was changed.", file=sys.stderr)
+            return 1
+        with progress() as report:
+            lives = apply(changes, report)
+        outputs = self._mine.outputs(lives)
+        if self._arguments.json:
+            _print_json({**self._about, "outputs": outputs})
+        else:
+            _print_outputs(outputs)
+        return 0
+
+    def status(self) -> int:
+        """Show what there is, how it does, and the outputs."""
+        changes = plan(self._mine.resources)
+        lives = {change.resource: change.live for change in changes if change.live}
+        outputs = self._mine.outputs(lives)
+        if self._arguments.json:
+            resources = [
+                {**as_json(change), "state": STATES[change.action],
+                 "notes": list(change.live.notes) if change.live else []}
+                for change in changes
+            ]  # fmt: skip
+            _print_json({**self._about, "resources": resources, "outputs": outputs})
+            return 0
+        print(self._title)
+        for change in changes:
+            notes = change.live.notes if change.live else ()
+            if notes or not change.resource.only_found:
+                print(f"  {STATES[change.action]:<16}{change.resource}")
+            for note in notes:
+                print(f"  {'':<16}  {note}")
+        _print_outputs(outputs)
+        return 0
+
+    def destroy(self) -> int:
+        """Show what would go and what stays, ask, and delete it."""
+        changes = plan_destroy(self._mine, self._other, include_data=self._arguments.include_data)
+        self._show(changes)
+        if not _busy(changes):
+            return 0
+        if not self._agreed("Delete this?"):
+            print("Nothing was deleted.", file=sys.stderr)
+            return 1
+        with progress() as report:
+            destroy(changes, report)
+        return 0
+
+    def cost(self) -> int:
+        """Show what the stack costs a month, line by line."""
+        lines = cost.monthly(self._mine.resources)
+        widest = max(len(line.resource) for line in lines)
+        for line in lines:
+            print(f"{line.resource:<{widest}}{line.dollars:>9.2f}")
+        print(f"{'a month':<{widest}}{sum(line.dollars for line in lines):>9.2f}")
+        print(f"By {prices.basis()}; traffic, stored images and logs of a small shop included.")
+        return 0
+
+    def policy(self) -> int:
+        """Show the least policy that the verbs need."""
+        _print_json(policy.document(self._mine.resources))
+        return 0
+
+    @property
+    def _about(self) -> dict[str, str]:
+        return {
+            "stack": self._mine.name,
+            "project": self._settings.project,
+            "environment": self._settings.environment,
+            "region": self._aws.region,
+            "account": self._aws.account,
+        }
+
+    @property
+    def _title(self) -> str:
+        about = self._about
+        return (
+            f"{about['stack']} stack of {about['project']}, {about['environment']}, in "
+            f"{about['region']}, account {about['account']}"
+        )
+
+    def _show(self, changes: Sequence[Change]) -> None:
+        """Print what would be done; beside JSON, on the other channel."""
+        out = sys.stderr if self._arguments.json else sys.stdout
+        print(self._title, file=out)
+        for change in changes:
+            for line in lines(change):
+                print(line, file=out)
+        counts = {action: sum(item.action is action for item in changes) for action in Action}
+        said = [f"{number} to {action}" for action, number in counts.items() if number]
+        print(f"Plan: {', '.join(said) or 'nothing there'}.", file=out)
+
+    def _agreed(self, question: str) -> bool:
+        if self._arguments.yes:
+            return True
+        if not sys.stdin.isatty():
+            raise WrongUsage("Nobody to ask here: add --yes to do this without asking.")
+        return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+
+
+def _busy(changes: Sequence[Change]) -> bool:
+    return any(change.action is not Action.KEEP for change in changes)
+
+
+def _print_json(content: Mapping[str, Any]) -> None:
+    print(json.dumps(content, indent=2, default=str))
+
+
+def _print_outputs(outputs: Mapping[str, str]) -> None:
+    for name, value in outputs.items():
+        print(f"{name}: {value}")

@@ -1,0 +1,55 @@
+"""What would make resources as they should be. Reads and compares, and may not write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from aws_cloud_infra.account.errors import CannotChange, NotOurs
+from aws_cloud_infra.engine.changes import Action, Change, differences
+from aws_cloud_infra.engine.resource import Ids, Live, Resource, Settings
+from aws_cloud_infra.engine.side_by_side import find_all
+from aws_cloud_infra.engine.stack import in_order
+
+
+def plan(resources: Sequence[Resource]) -> list[Change]:
+    """Return what is to be done with each resource, in creation order. Reads only."""
+    found = find_all(resources)
+    ids = Ids()
+    changes = []
+    for resource in in_order(resources):
+        live = found[resource]
+        change = _compare(resource, live, resource.desired(ids))
+        changes.append(change)
+        if live and not (change.action is Action.UPDATE and resource.renewed):
+            ids.know(resource, live)
+    return changes
+
+
+def _compare(resource: Resource, live: Live | None, desired: Settings) -> Change:
+    if live is None:
+        return Change(resource, Action.CREATE, None, differences(desired, {}), desired=desired)
+    if live.tags is not None and not resource.is_ours(live):
+        missing = dict(resource.aws.tags.items() - live.tags.items())
+        return Change(
+            resource, Action.REFUSE, live, (),
+            f"{resource} ({live.id}) is not ours: it lacks the tags {missing}. Give the project "
+            "or environment another name, or tag it so if it may be changed.",
+        )  # fmt: skip
+    changed = differences(desired, live.settings)
+    stuck = [item for item in changed if item.setting.split(".")[0] in resource.fixed]
+    if stuck:
+        said = "; ".join(f"{item.setting} is {item.old}, not {item.new}" for item in stuck)
+        return Change(
+            resource, Action.REFUSE, live, changed,
+            f"{resource} ({live.id}) cannot be changed in place: {said}. Put the setting back, or "
+            "destroy it (and what needs it) first.",
+        )  # fmt: skip
+    return Change(resource, Action.UPDATE if changed else Action.KEEP, live, changed)
+
+
+def refuse_what_is_refused(changes: Iterable[Change]) -> None:
+    """Raise NotOurs or CannotChange, with every reason, if a change is refused."""
+    refused = [change for change in changes if change.action is Action.REFUSE]
+    if refused:
+        kind = CannotChange if any(change.differences for change in refused) else NotOurs
+        raise kind("\n".join(change.reason for change in refused))

@@ -1,0 +1,39 @@
+"""Resources that are planned, applied and destroyed together, in the order that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from aws_cloud_infra.engine.resource import Live, Resource
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Resources by what they are for. The shared ones are needed by another stack as well."""
+
+    name: str
+    shared: tuple[Resource, ...]
+    own: tuple[Resource, ...]
+    outputs: Callable[[Mapping[Resource, Live]], dict[str, str]] = lambda _: {}
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """All of them, what is needed before what needs it."""
+        return tuple(in_order((*self.shared, *self.own)))
+
+
+def in_order(resources: Iterable[Resource]) -> list[Resource]:
+    """Return resources with what is needed before what needs it, else as they come."""
+    given = {resource: resource for resource in resources}
+    ordered: dict[Resource, None] = {}
+
+    def add(resource: Resource) -> None:
+        for needed in resource.needs:
+            if needed in given and needed not in ordered:
+                add(given[needed])
+        ordered.setdefault(resource)
+
+    for resource in given:
+        add(resource)
+    return list(ordered)

@@ -1,0 +1,1 @@
+"""The verbs of `release.py`: push, withdraw, check. Deploys nothing itself."""

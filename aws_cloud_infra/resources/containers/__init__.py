@@ -1,0 +1,1 @@
+"""What runs in containers, from the image to the clock that starts it."""

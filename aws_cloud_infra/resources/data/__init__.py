@@ -1,0 +1,1 @@
+"""What is kept: files, a database, secrets and parameters."""

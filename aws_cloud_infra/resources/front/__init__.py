@@ -1,0 +1,1 @@
+"""What the internet reaches: the load balancer, and where it sends requests."""

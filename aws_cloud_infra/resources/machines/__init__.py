@@ -1,0 +1,1 @@
+"""What runs on a machine of its own: the host of MLflow."""

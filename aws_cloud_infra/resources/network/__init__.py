@@ -1,0 +1,1 @@
+"""Where things live on the network, and who may talk to whom."""

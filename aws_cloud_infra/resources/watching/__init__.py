@@ -1,0 +1,1 @@
+"""How one sees what goes on: logs, alarms and a dashboard."""

@@ -1,0 +1,1 @@
+"""Sales as the rest of the package knows them: panel, calendar, files, database."""

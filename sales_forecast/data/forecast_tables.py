@@ -1,0 +1,46 @@
+"""The tables of what was forecast, as the newest revision of the migrations makes them.
+
+Gives the columns that are read and written. Must not read or write rows.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+ENDS = ("lower_80", "upper_80", "lower_95", "upper_95")
+
+_METADATA = sa.MetaData()
+FORECAST_ISSUES = sa.Table(
+    "forecast_issues",
+    _METADATA,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("origin", sa.Date),
+    sa.Column("issued_at", sa.DateTime(timezone=True)),
+    sa.Column("role", sa.String(16)),
+    sa.Column("model", sa.String(64)),
+    sa.Column("model_version", sa.String(64)),
+    sa.Column("fingerprint", sa.String(64)),
+    sa.Column("horizon", sa.Integer),
+    sa.Column("sums", sa.Text),
+    sa.Column("warnings", sa.Text),
+)
+_VALUES = ("sales", *ENDS)
+FORECASTS = sa.Table(
+    "forecasts",
+    _METADATA,
+    sa.Column("issue_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("series_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("target", sa.Date, primary_key=True),
+    sa.Column("step", sa.Integer),
+    *(sa.Column(name, sa.Double) for name in _VALUES),
+)
+STAGED = sa.Table(
+    "staged_forecasts",
+    _METADATA,
+    sa.Column("series_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("target", sa.Date, primary_key=True),
+    *(sa.Column(name, sa.Double) for name in ("step", *_VALUES)),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+    sqlite_with_rowid=False,
+)

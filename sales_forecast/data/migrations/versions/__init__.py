@@ -1,0 +1,1 @@
+"""One module a revision. They are frozen: they import nothing that may change."""

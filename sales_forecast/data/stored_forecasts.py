@@ -1,0 +1,200 @@
+"""What was forecast, read back: of one series or of the sum of some, as it was issued.
+
+Takes values of keys, a period and a moment, gives the newest issue that knows them and its sums,
+exact to the cent. Must not know models, nor what an interval of a sum is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from sales_forecast.data import schema, star
+from sales_forecast.data.database_server import Server, read_at_one_moment
+from sales_forecast.data.forecast_tables import ENDS, FORECAST_ISSUES, FORECASTS
+from sales_forecast.data.panel import DAILY, WEEKLY
+from sales_forecast.data.schema import Form
+from sales_forecast.data.spec import PanelSpec
+from sales_forecast.errors import InvalidRequest, NoForecasts
+
+COMMAND = "python train.py forecast"
+
+
+@dataclass(frozen=True)
+class StoredPeriod:
+    """One period of one issue.
+
+    Attributes:
+        sales: the sum of the series, exact to the cent.
+        series_id: of one series; None of a sum.
+        ends: `lower_80` and so on, of one series.
+    """
+
+    target: date
+    step: int
+    sales: float
+    series_id: int | None = None
+    ends: Mapping[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StoredIssue:
+    """One issue and what was asked of it; `sums` and `warnings` are JSON, `issued_at` in UTC."""
+
+    origin: date
+    issued_at: datetime
+    model: str
+    model_version: str
+    sums: str
+    warnings: str
+    periods: Sequence[StoredPeriod]
+
+
+class _Known(NamedTuple):
+    id: int
+    origin: date
+    horizon: int
+    issued_at: datetime
+
+    def last(self, days: int) -> date:
+        """Return the end of the last of its periods of so many days."""
+        return self.origin + timedelta(days=days * self.horizon)
+
+    def knows(self, target: date, days: int) -> bool:
+        return self.origin < target <= self.last(days)
+
+
+class StoredForecasts:
+    """Reads the forecasts of a database. Connects at need; safe to share between threads."""
+
+    def __init__(self, url: str) -> None:
+        """Take a URL as in the setting DATABASE_URL. Raises SettingsError for another form."""
+        self._server = Server(url)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._server.close()
+
+    def find(
+        self,
+        spec: PanelSpec,
+        keys: Mapping[str, str],
+        target: date | None = None,
+        as_of: date | None = None,
+    ) -> StoredIssue:
+        """Return what the best model said last of the sum of all series with some keys.
+
+        Args:
+            spec: of the stored panel.
+            keys: column of `dim_series` (`k1`) -> value as text; none of them: all series.
+            target: the day that ends the period; None for all periods of the newest origin.
+            as_of: only what was issued before the end of that day in UTC.
+
+        Raises NoForecasts, InvalidRequest for a period outside of what was forecast,
+        DatabaseError, and NotReady for tables of another release.
+        """
+        with self._server.connection() as connection:
+            read_at_one_moment(connection)
+            if schema.form(connection, self._server.shown) is not Form.STAR:
+                raise _none_yet()
+            days = (DAILY if spec.frequency == "daily" else WEEKLY).days
+            issues = _issues(connection, as_of)
+            for issue in issues:
+                if target is None or issue.knows(target, days):
+                    periods = _periods(connection, spec, issue.id, keys, target)
+                    if periods:
+                        return _with(connection, issue.id, periods)
+        if target is None or any(issue.knows(target, days) for issue in issues):
+            raise NoForecasts(
+                f"Nothing was forecast of these series yet. Run `{COMMAND}`.", {"command": COMMAND}
+            )
+        first = min(issue.origin for issue in issues) + timedelta(days=days)
+        last = max(issue.last(days) for issue in issues)
+        name = "date" if spec.frequency == "daily" else "week"
+        raise InvalidRequest(
+            f"{name} {target} was not forecast: what was reaches from {first} to {last}.",
+            {name: str(target)},
+        )
+
+
+def _issues(connection: sa.Connection, as_of: date | None) -> Sequence[_Known]:
+    """Return all issues of best models up to the end of a day, the newest first."""
+    of = FORECAST_ISSUES.c
+    query = (
+        sa.select(of.id, of.origin, of.horizon, of.issued_at)
+        .where(of.role == "best")
+        .order_by(of.origin.desc(), of.id.desc())
+    )
+    found = [
+        _Known(number, origin, horizon, _utc(issued_at))
+        for number, origin, horizon, issued_at in connection.execute(query)
+    ]
+    if not found:
+        raise _none_yet()
+    if as_of is None:
+        return found
+    known = [issue for issue in found if issue.issued_at.date() <= as_of]
+    if not known:
+        first = min(issue.issued_at for issue in found).date()
+        raise NoForecasts(
+            f"Nothing was forecast by the end of {as_of}: the first forecasts are of {first}.",
+            {"as_of": str(as_of)},
+        )
+    return known
+
+
+def _none_yet() -> NoForecasts:
+    return NoForecasts(f"Nothing was forecast yet. Run `{COMMAND}`.", {"command": COMMAND})
+
+
+def _utc(moment: datetime) -> datetime:
+    # Only PostgreSQL gives the zone back.
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _periods(
+    connection: sa.Connection,
+    spec: PanelSpec,
+    number: int,
+    keys: Mapping[str, str],
+    target: date | None,
+) -> list[StoredPeriod]:
+    row, series = FORECASTS.c, star.dim_series(spec)
+    ids = sa.select(series.c.id).where(*(_is(connection, series.c[k], keys[k]) for k in keys))
+    # Not a join: SQLite would read the whole issue and look each series up.
+    chosen = [row.issue_id == number, row.series_id.in_(ids)]
+    if target is not None:
+        chosen.append(row.target == target)
+    if len(keys) == len(spec.keys):
+        columns = (row.target, row.step, row.sales, row.series_id, *(row[end] for end in ENDS))
+        one = sa.select(*columns).where(*chosen).order_by(row.target)
+        return [
+            StoredPeriod(day, step, sales, series_id, dict(zip(ENDS, ends, strict=True)))
+            for day, step, sales, series_id, *ends in connection.execute(one)
+        ]
+    cents = sa.func.sum(sa.func.round(row.sales * 100))  # whole numbers: exact in any order
+    several = sa.select(row.target, sa.func.min(row.step), cents).where(*chosen)
+    return [
+        StoredPeriod(day, step, round(total) / 100)
+        for day, step, total in connection.execute(
+            several.group_by(row.target).order_by(row.target)
+        )
+    ]
+
+
+def _is(connection: sa.Connection, column: sa.Column[str], text: str) -> sa.ColumnElement[bool]:
+    if connection.dialect.name in {"mysql", "mariadb"}:  # there "a" equals "A"
+        return sa.cast(column, sa.LargeBinary) == sa.cast(sa.literal(text), sa.LargeBinary)
+    return column == text
+
+
+def _with(connection: sa.Connection, number: int, periods: Sequence[StoredPeriod]) -> StoredIssue:
+    of = FORECAST_ISSUES.c
+    columns = (of.origin, of.issued_at, of.model, of.model_version, of.sums, of.warnings)
+    found = connection.execute(sa.select(*columns).where(of.id == number)).one()
+    origin, issued_at, model, model_version, sums, warnings = found
+    return StoredIssue(origin, _utc(issued_at), model, model_version, sums, warnings, periods)

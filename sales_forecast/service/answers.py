@@ -1,0 +1,178 @@
+"""What a bundle says of a panel, prepared for single questions.
+
+Takes a bundle and a panel, gives numbers for a series, a period and conditions: those of the one
+way to a forecast, looked up. What depends on conditions is computed when it is asked. Must not know
+dates, warnings or HTTP.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sales_forecast.bundles.bundle import Bundle
+from sales_forecast.data.panel import Array, Panel
+from sales_forecast.models.base import FittedForecaster
+from sales_forecast.models.fitted.blends import Blend
+from sales_forecast.models.fitted.regressor import FittedRegressor
+from sales_forecast.models.intervals import ages, weeks_known
+from sales_forecast.prediction.forecast import closed, ends, forecast
+from sales_forecast.service.rows import Rows
+
+Ends = tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The answer for one period, in units of sales; NaN where nothing was sold before it."""
+
+    prediction: float
+    members: Mapping[str, float]
+    """What made it, by model: itself alone, if it is not made of others."""
+    year_ago_known: bool = True
+
+
+class Answers:
+    """A bundle beside a panel.
+
+    Attributes:
+        horizon: the periods ahead that are prepared.
+    """
+
+    def __init__(self, bundle: Bundle, panel: Panel, horizon: int) -> None:
+        """Prepare everything that does not depend on a request."""
+        self.horizon = horizon
+        self._panel = panel
+        self._models = bundle.models
+        self._intervals = bundle.intervals
+        self._parts = {**_parts(bundle.models), **bundle.models}
+        self._ahead = forecast(self._parts, panel, horizon)
+        self._shut = closed(panel, horizon)
+        regressors = [of for of in self._parts.values() if isinstance(of, FittedRegressor)]
+        self._regressors = {of.name for of in regressors}
+        self._rows = Rows(regressors, panel, horizon) if regressors else None
+        sold = panel.y > 0
+        self._first_sale = np.where(sold.any(axis=1), sold.argmax(axis=1), panel.n_periods).tolist()
+        self._age = ages(weeks_known(panel))
+        ones = np.ones((panel.n_series, horizon))
+        self._factors = {
+            (model, level): np.array(both)
+            for model, of in bundle.intervals.items()
+            if model in bundle.models
+            for level, both in ends(of, panel, ones).items()
+        }
+        self._once: dict[int, Mapping[str, Array]] = {}
+
+    def ahead(self, model: str, row: int, steps: int) -> list[float]:
+        """Return what a model that answers expects of a series in the steps 1..steps."""
+        sales: list[float] = self._ahead[model][row, :steps].tolist()
+        return sales
+
+    def sales(self, model: str) -> Array:
+        """Return float64[n_series, horizon]: what a model that answers expects of all series."""
+        return self._ahead[model]
+
+    def ends_ahead(self, model: str, level: int, row: int, steps: int) -> list[Ends]:
+        """Return both ends of what a series may sell in the steps 1..steps."""
+        factors = self._factors.get((model, level))
+        if factors is None:
+            return [None] * steps
+        sales = self._ahead[model][row, :steps]
+        both = np.sort(factors[:, row, :steps] * sales, axis=0).T
+        return [None if math.isnan(low) else (low, high) for low, high in both.tolist()]
+
+    def estimate(
+        self, model: str, row: int, period: int, conditions: Sequence[float] | None
+    ) -> Estimate:
+        """Estimate period `period` >= 1, as known the one before, or at the end of the history."""
+        origin, step = self._place(period)
+        if self._first_sale[row] > origin or (step and self._shut[row, self._within(step) - 1]):
+            said = self._ahead if step else self._past(origin)
+            at = self._within(step) - 1 if step else 0
+            parts = {name: said[name][row, at].item() for name in self._names(model)}
+            return Estimate(said[model][row, at].item(), parts)
+        told: Mapping[str, float] = {}
+        year_ago = True
+        if self._rows is not None:
+            told, year_ago = self._rows.answer(row, period, conditions)
+
+        def of(name: str) -> float:
+            asked = self._parts[name]
+            if name in told:
+                return told[name]
+            if isinstance(asked, Blend):
+                members: Any = {member: of(member) for member in asked.members}
+                return float(asked.combine(members))  # numbers are combined as arrays are
+            said = self._ahead if step else self._past(origin)
+            found: float = said[name][row, self._within(step) - 1 if step else 0].item()
+            return found
+
+        parts = {name: of(name) for name in self._names(model)}
+        needs = self._regressors & {model, *parts}
+        return Estimate(of(model), parts, year_ago or not needs)
+
+    def expected(self, row: int, period: int) -> list[float] | None:
+        """Return what is expected of the conditions of a period; None where no model uses them."""
+        return None if self._rows is None else self._rows.expected(row, period)
+
+    def ends(self, model: str, level: int, row: int, period: int, prediction: float) -> Ends:
+        """Return both ends of what a series may sell in a period, around a prediction."""
+        factors = self._factors.get((model, level))
+        if factors is None:
+            return None
+        origin, step = self._place(period)
+        step = max(step, 1)
+        age = self._age[row] if origin == self._panel.n_periods - 1 else self._age_at(row, origin)
+        if step <= factors.shape[2] and age == self._age[row]:
+            low, high = factors[:, row, step - 1].tolist()
+            low, high = sorted((low * prediction, high * prediction))
+        else:
+            name = self._panel.series[row : row + 1]
+            one = self._intervals[model].ends(
+                level, [str(age)], name, np.array([step]), np.array([prediction])
+            )
+            low, high = (end.item() for end in one)
+        return None if math.isnan(low) else (low, high)
+
+    def _place(self, period: int) -> tuple[int, int]:
+        """Return the origin of a question, and the step after the history; 0 within it."""
+        n = self._panel.n_periods
+        return min(period, n) - 1, max(period - n + 1, 0)
+
+    def _within(self, step: int) -> int:
+        """Return a step that is prepared: of a later one, that of the same season."""
+        season = self._panel.frequency.season
+        beyond = max(step - self.horizon, 0)
+        return step - -(-beyond // season) * season
+
+    def _age_at(self, row: int, origin: int) -> str:
+        known = self._panel.select(self._panel.series[row : row + 1])
+        past = known.until(known.periods[origin])
+        return str(ages(weeks_known(past))[0])
+
+    def _past(self, origin: int) -> Mapping[str, Array]:
+        """Return what was expected of the period after an origin in the history."""
+        if origin not in self._once:
+            history = self._panel.until(self._panel.periods[origin])
+            self._once[origin] = forecast(self._parts, history, 1)
+        return self._once[origin]
+
+    def _names(self, model: str) -> Sequence[str]:
+        asked = self._parts[model]
+        return tuple(asked.members) if isinstance(asked, Blend) else (model,)
+
+
+def _parts(models: Mapping[str, FittedForecaster]) -> dict[str, FittedForecaster]:
+    """Return every model that some models are made of, by name."""
+
+    def within(model: FittedForecaster) -> Iterator[tuple[str, FittedForecaster]]:
+        if isinstance(model, Blend):
+            for name, member in model.members.items():
+                yield name, member
+                yield from within(member)
+
+    return dict(part for model in models.values() for part in within(model))

@@ -1,0 +1,57 @@
+"""Days that callers name, as periods of a panel.
+
+Takes a panel, gives for a day the end of its period and its number, counted from the first. Must
+not know sales.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from sales_forecast.data.calendar import week_ending
+from sales_forecast.data.panel import Panel
+from sales_forecast.data.spec import PanelSpec
+from sales_forecast.errors import InvalidRequest
+
+
+class Calendar:
+    """The periods of one panel."""
+
+    def __init__(self, panel: Panel, spec: PanelSpec) -> None:
+        self._daily = spec.frequency == "daily"
+        self._column = spec.date
+        self._first = panel.first
+        self._days = panel.frequency.days
+
+    def place(self, day: date) -> tuple[date, int]:
+        """Return the end of the period that contains a day, and its number, at least 1.
+
+        Raises InvalidRequest for a day before the second known period, or at the end of time.
+        """
+        ending = day if self._daily else self._ending(day)
+        period = (ending - self._first).days // self._days
+        if period < 1:
+            raise InvalidRequest(self._too_early(day, ending), {self._column: str(day)})
+        return ending, period
+
+    def called(self, ending: date) -> str:
+        """Return a period in words."""
+        return str(ending) if self._daily else f"week ending {ending}"
+
+    def _ending(self, day: date) -> date:
+        try:
+            return week_ending(day, self._first.weekday())
+        except OverflowError:
+            raise InvalidRequest(
+                f"{self._column} {day} is in a week that ends after {date.max}.",
+                {self._column: str(day)},
+            ) from None
+
+    def _too_early(self, day: date, ending: date) -> str:
+        earliest = self._first + timedelta(days=self._days)
+        if self._daily:
+            return f"{self._column} {day} is too early: the earliest to be answered is {earliest}."
+        return (
+            f"{self._column} {day} is in the week ending {ending}; the earliest week that can be "
+            f"answered ends {earliest}, one after the first known."
+        )

@@ -1,0 +1,220 @@
+"""What the documentation shows of the two questions: the fields of the loaded panel.
+
+Takes what FastAPI says of all other endpoints and the forms of a panel, gives an OpenAPI document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from sales_forecast.bundles.manifest import ForecastChoice
+from sales_forecast.data.rows import STORES
+from sales_forecast.errors import NotReady
+from sales_forecast.service.forms import Forms, Named, example_of, forms_of
+from sales_forecast.service.live import Live
+from sales_forecast.service.routes import FORECAST, PREDICT, ForecastQuery
+from sales_forecast.service.schemas import (
+    DayPrediction,
+    ErrorResponse,
+    ForecastItem,
+    PredictResponse,
+    SeriesForecast,
+    StoredDay,
+    StoredWeek,
+    WeekPrediction,
+)
+from sales_forecast.service.stored import STORED, stored_query
+
+_TEMPLATE = "#/components/schemas/{model}"
+_REFUSALS = {
+    400: "The body is not JSON",
+    404: "The series is not in the model",
+    413: "The body is over 1 MB",
+    422: "A field is missing or makes no sense",
+    503: "No verified model, or no history, yet",
+}
+_REFUSALS_OF_STORED = {
+    404: "The series is not in the model, or nothing was forecast of it yet",
+    422: "A parameter makes no sense, or the period was not forecast",
+    503: "No verified model, or the database does not answer",
+}
+_HEADERS = {
+    "X-Model-Version": {"schema": {"type": "string"}, "required": True},
+    "X-Forecast-Origin": {
+        "schema": {"type": "string", "format": "date"},
+        "description": "The last known period, which the forecast starts after",
+        "required": True,
+    },
+    "X-Model": {
+        "schema": {"type": "string"},
+        "description": "The model that answered",
+        "required": True,
+    },
+    "X-Warnings": {
+        "schema": {"type": "string"},
+        "description": "A JSON array of warnings about the model; absent when there are none",
+    },
+}
+
+
+def document(app: FastAPI, live: Live) -> None:
+    """Let the documentation of an application follow the panel that is loaded."""
+    made: dict[_Shown, dict[str, Any]] = {}
+
+    def openapi() -> dict[str, Any]:
+        shown = _loaded(live)
+        if shown not in made:
+            made.clear()
+            made[shown] = _whole(app, shown)
+        return made[shown]
+
+    app.openapi = openapi  # type: ignore[method-assign] # FastAPI's own way to extend it
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What the document is about: equal ones make equal documents."""
+
+    forms: Forms
+    series: Named
+    day: date
+    usual: ForecastChoice
+
+
+def _loaded(live: Live) -> _Shown:
+    try:
+        predictor = live.predictor
+    except NotReady:
+        return _Shown(forms_of(STORES), (1,), date(2012, 11, 3), "arima")
+    return _Shown(predictor.forms, *predictor.example, predictor.usual)
+
+
+def _whole(app: FastAPI, shown: _Shown) -> dict[str, Any]:
+    forms, series, day = shown.forms, shown.series, shown.day
+    whole = get_openapi(
+        title=app.title, version=app.version, summary=app.summary, routes=app.routes
+    )
+    answers: type[BaseModel] = PredictResponse
+    if forms.spec.layout != STORES.layout:
+        answers = DayPrediction if forms.spec.frequency == "daily" else WeekPrediction
+    asked = (forms.predict, forms.forecast, forms.many)
+    stored: type[BaseModel] = StoredDay if forms.spec.frequency == "daily" else StoredWeek
+    given = (answers, ForecastItem, SeriesForecast, stored, ErrorResponse)
+    modes: list[tuple[type[BaseModel], JsonSchemaMode]] = []
+    modes += [(model, "validation") for model in asked]
+    modes += [(model, "serialization") for model in given]
+    references, definitions = models_json_schema(modes, ref_template=_TEMPLATE)
+    whole.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
+
+    def of(model: type[BaseModel], mode: JsonSchemaMode = "validation") -> dict[str, Any]:
+        return references[model, mode]
+
+    keys = dict(zip(forms.fields, series, strict=True))
+    items = {"type": "array", "items": of(ForecastItem, "serialization")}
+    several = {"type": "array", "items": of(SeriesForecast, "serialization")}
+    refused = of(ErrorResponse, "serialization")
+    paths = {
+        PREDICT: _operation(
+            "Predict the sales of one series in one period under given conditions.",
+            of(forms.predict),
+            example_of(forms.spec, series, day),
+            {"schema": of(answers, "serialization")},
+            refused,
+        ),
+        FORECAST: _operation(
+            "Forecast the sales of one series, or of several, after the last known period.",
+            {"anyOf": [of(forms.forecast), of(forms.many)]},
+            {**keys, "steps": 5},
+            {"schema": {"anyOf": [items, several]}},
+            refused,
+        ),
+    }
+    paths[FORECAST]["post"]["parameters"] = _parameters(ForecastQuery, {}, model=shown.usual)
+    paths[FORECAST]["post"]["responses"]["200"]["headers"] = _HEADERS
+    answer = of(stored, "serialization")
+    paths[STORED] = {
+        "get": {
+            "tags": ["forecasts"],
+            "summary": "Read what was forecast before, of one series or of the sum of some.",
+            "parameters": _parameters(stored_query(forms.spec), keys),
+            "responses": _responses(
+                {"schema": {"anyOf": [answer, {"type": "array", "items": answer}]}},
+                _REFUSALS_OF_STORED,
+                refused,
+            ),
+        }
+    }
+    whole["paths"] = {**paths, **whole["paths"]}
+    return whole
+
+
+def _operation(
+    summary: str,
+    body: dict[str, Any],
+    example: dict[str, Any],
+    content: dict[str, Any],
+    refused: dict[str, Any],
+) -> dict[str, Any]:
+    return {
+        "post": {
+            "tags": ["forecasts"],
+            "summary": summary,
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": body, "example": example}},
+            },
+            "responses": _responses(content, _REFUSALS, refused),
+        }
+    }
+
+
+def _responses(
+    content: dict[str, Any], refusals: Mapping[int, str], refused: dict[str, Any]
+) -> dict[str, Any]:
+    answered = {"description": "The answer", "content": {"application/json": content}}
+    return {"200": answered} | {
+        str(status): {
+            "description": text,
+            "content": {"application/json": {"schema": refused}},
+        }
+        for status, text in refusals.items()
+    }
+
+
+def _parameters(
+    query: type[BaseModel], examples: Mapping[str, int | str], **usual: str
+) -> list[dict[str, Any]]:
+    properties = query.model_json_schema()["properties"]
+    for name, default in usual.items():
+        properties[name]["default"] = default
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "description": schema.get("description", ""),
+            "schema": _without_null(schema),
+            **({"example": examples[name]} if name in examples else {}),
+        }
+        for name, schema in properties.items()
+    ]
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind.get("type") != "null"]
+    whole = {**schema, **kinds[0]} if kinds else schema
+    left_out = {
+        "anyOf",
+        "title",
+        "description",
+        *(["default"] if whole.get("default") is None else []),
+    }
+    return {name: of for name, of in whole.items() if name not in left_out}

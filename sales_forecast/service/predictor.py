@@ -1,0 +1,225 @@
+"""One verified bundle and one history: what answers requests.
+
+Takes a bundle and a panel, gives answers by series and date, with their interval and their
+warnings. Immutable: a new model or new sales make a new `Predictor`. Must not read files or
+databases, and must not know HTTP.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from sales_forecast.bundles.bundle import Bundle
+from sales_forecast.bundles.fitting import check_fits
+from sales_forecast.bundles.manifest import ForecastChoice, IntervalLevel
+from sales_forecast.data.panel import Panel
+from sales_forecast.data.rows import STORES
+from sales_forecast.errors import InvalidRequest
+from sales_forecast.prediction.cautions import cautions
+from sales_forecast.service.answers import Answers, Ends
+from sales_forecast.service.calendar import Calendar
+from sales_forecast.service.covariates import Covariates, UsedCovariate
+from sales_forecast.service.forms import Named, forms_of
+from sales_forecast.service.series import SeriesIndex
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer of `/predict_sales`, in units of sales, rounded to cents."""
+
+    prediction: float
+    period: date
+    """The day, or the day that ends the week."""
+    interval_80: tuple[float, float] | None
+    """None where too few forecasts have been measured to say anything."""
+    interval_95: tuple[float, float] | None
+    models: Mapping[str, float]
+    """What made the prediction, by model."""
+    covariates: Mapping[str, UsedCovariate]
+    """By column."""
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PeriodForecast:
+    """One period of `/forecast_sales`, in units of sales, rounded to cents."""
+
+    period: date
+    sales: float
+    lower: float | None
+    upper: float | None
+
+
+class Predictor:
+    """One verified bundle and one history.
+
+    Attributes:
+        version: the version of the bundle.
+        origin: the last known period.
+        forms: what callers may send.
+        forecasting: what `forecast` can be asked for, and the model that answers.
+        series: the series that are known.
+        usual: the choice that answers where none is made.
+        warnings: what callers must know of every answer.
+    """
+
+    def __init__(self, bundle: Bundle, panel: Panel) -> None:
+        """Prepare everything.
+
+        Raises BundleRefused for a bundle of another panel or code version, NotReady for a history
+        that holds none of its series.
+        """
+        manifest = bundle.manifest
+        check_fits(bundle, panel)
+        self.spec = panel.spec or STORES
+        self.forms = forms_of(self.spec)
+        self.version = bundle.version
+        self.origin = panel.last
+        self.warnings = (manifest.note,) if manifest.note else ()
+        serving = manifest.answered_by
+        self.forecasting = serving.forecasts
+        self.usual: ForecastChoice = "arima" if serving.forecast_sales == serving.arima else "best"
+        self._bundle = bundle
+        # Series that are newer than the model are answered for too.
+        self.series = SeriesIndex(panel, self.spec)
+        self._panel = panel
+        self._calendar = Calendar(panel, self.spec)
+        self._predicting = serving.predict_sales
+        self.most_steps = self.forms.most_steps
+        self._periods = [period.item() for period in panel.after(self.most_steps)]
+        self._answers = Answers(bundle, panel, self.most_steps)
+        self._covariates = Covariates(panel, self.spec, manifest.condition_ranges, self._answers)
+        self._cautions = {
+            panel.positions[name]: caution for name, caution in cautions(panel).items()
+        }
+
+    @property
+    def example(self) -> tuple[Named, date]:
+        """A series and the period after the last known one, to show how it is asked."""
+        return self.series.named[0], self._periods[0]
+
+    def predict(self, series: Named, day: date, covariates: Sequence[float | None]) -> Answer:
+        """Answer for the period that contains `day`.
+
+        `covariates`: in the order of `forms.covariates`; None for one that is left out. A period
+        within the history is answered as it would have been the one before. Raises UnknownSeries,
+        InvalidRequest.
+        """
+        row = self.series.row(series, by_column=True)
+        ending, period = self._calendar.place(day)
+        called, unit = self._calendar.called(ending), self._panel.frequency.unit
+        step = max(period - self._panel.n_periods + 1, 1)
+        told = covariates[: len(self.spec.past)]
+        warnings = [*self._warnings(row), *self._covariates.unusual(told)]
+        if step > self.most_steps:
+            warnings.append(
+                f"The {called} is {step} {unit}s after the last known one "
+                f"({self.origin}), more than the {self.most_steps} that the models know: answered "
+                "from the same season of the last known year."
+            )
+        warnings += self._covariates.planned_otherwise(row, period, covariates)
+        model = self._predicting
+        estimate = self._answers.estimate(
+            model, row, period, [math.nan if value is None else value for value in told]
+        )
+        if math.isnan(estimate.prediction):
+            names = {key.column: value for key, value in zip(self.spec.keys, series, strict=True)}
+            shown = self.series.shown(row)
+            raise InvalidRequest(
+                f"{shown[:1].upper()}{shown[1:]} has no known sales before the {called}.",
+                {**names, self.spec.date: str(day)},
+            )
+        if not estimate.year_ago_known:
+            warnings.append(
+                f"Sales of {self.series.shown(row)} a year before the {called} are "
+                f"not known: answered from its last known {unit}."
+            )
+        ends = [
+            _rounded(self._answers.ends(model, level, row, period, estimate.prediction))
+            for level in (80, 95)
+        ]
+        return Answer(
+            prediction=round(estimate.prediction, 2),
+            period=ending,
+            interval_80=ends[0],
+            interval_95=ends[1],
+            models={name: round(value, 2) for name, value in estimate.members.items()},
+            # Weekly stores tell all of them: there is nothing to say of where they came from.
+            covariates={}
+            if self.spec.required
+            else dict(self._covariates.used(row, period, covariates)),
+            warnings=tuple(warnings),
+        )
+
+    def forecast(
+        self,
+        series: Named,
+        steps: int,
+        choice: ForecastChoice | None = None,
+        level: IntervalLevel = 80,
+    ) -> Sequence[PeriodForecast]:
+        """Return the `steps` periods after the last known one, by the model of a choice.
+
+        `level`: percent of sales that the intervals are to hold. Raises UnknownSeries,
+        InvalidRequest.
+        """
+        row = self.series.row(series, by_column=False)
+        if not 1 <= steps <= self.most_steps:
+            raise InvalidRequest(
+                f"steps must be 1 to {self.most_steps}, not {steps}.", {"steps": steps}
+            )
+        model = self.forecasting[choice or self.usual]
+        sales = self._answers.ahead(model, row, steps)
+        if math.isnan(sales[0]):
+            shown = self.series.shown(row)
+            names = {key.field: value for key, value in zip(self.spec.keys, series, strict=True)}
+            raise InvalidRequest(f"{shown[:1].upper()}{shown[1:]} has no known sales.", names)
+        ends = self._answers.ends_ahead(model, level, row, steps)
+        return [
+            PeriodForecast(period, round(value, 2), *(_rounded(of) or (None, None)))
+            for period, value, of in zip(self._periods, sales, ends, strict=False)
+        ]
+
+    def warnings_for(self, series: Named, steps: int = 1) -> tuple[str, ...]:
+        """Return what callers must know of a forecast of a series. Raises UnknownSeries."""
+        said = self._warnings(self.series.row(series, by_column=False))
+        planned = self._covariates.planned_ahead
+        if planned is None or steps <= planned:
+            return said
+        until = self._periods[planned - 1] if planned > 0 else self.origin
+        return (*said, f"The plan ends with {until}: what comes after is expected as usual.")
+
+    def _warnings(self, row: int) -> tuple[str, ...]:
+        caution = self._cautions.get(row)
+        return self.warnings if caution is None else (*self.warnings, caution)
+
+    def describe(self) -> dict[str, object]:
+        """Return what the model is: version, training window, scores beside the baselines."""
+        manifest, origin = self._bundle.manifest, self._bundle.origin
+        training = manifest.training
+        called = "stores" if self.spec.layout == "stores" else "series"
+        return {
+            "model_version": self.version,
+            "kind": manifest.kind,
+            "layout": self.spec.layout,
+            "trained_at": origin.trained_at.isoformat(),
+            "git_commit": origin.git_commit,
+            "training": {
+                "first_week": str(training.first_week),
+                "last_week": str(training.last_week),
+                called: len(training.series),
+                "data_fingerprint": training.fingerprint,
+                "source": origin.source,
+            },
+            "forecast_origin": str(self.origin),
+            "answered_by": manifest.answered_by.model_dump(exclude={"arima"}),
+            "scores": manifest.scores,
+            "warnings": list(self.warnings),
+        }
+
+
+def _rounded(ends: Ends) -> Ends:
+    return None if ends is None else (round(ends[0], 2), round(ends[1], 2))

@@ -1,0 +1,109 @@
+"""Features of every question that is likely to be asked, computed before anyone asks.
+
+Takes regressors that look at a panel alike, gives the features of one series and period at a time;
+a request only adds its conditions. By the same functions that training uses. Must not know what
+becomes of a prediction.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from sales_forecast.data.panel import Array, Panel
+from sales_forecast.features.features import condition_changes, features
+from sales_forecast.models.fitted.onnx_trees import INPUT, OnnxRegressor
+from sales_forecast.models.fitted.regressor import FittedRegressor
+
+Row = npt.NDArray[np.float32]
+_Prepared = tuple[Row, Array, Array, list[float], list[bool]]
+"""Features, conditions of the reference, those expected, log reference, is a year ago known."""
+_MOST_BYTES = 48_000_000
+"""What is prepared may take so much memory; the past of a larger panel is computed when asked."""
+
+
+class Rows:
+    """The features of one panel for some regressors.
+
+    `ahead`: the periods after the last known one that are prepared.
+    """
+
+    def __init__(self, models: Sequence[FittedRegressor], panel: Panel, ahead: int) -> None:
+        self._models = tuple(models)
+        self._past = past = models[0].sees(panel)
+        self._last = panel.n_periods - 1
+        self._n_conditions = len(panel.conditions)
+        n_features = features(past, *past.ahead(1)).shape[1]
+        row_bytes = 4 * n_features + 8 * (2 * self._n_conditions + 1)
+        whole = panel.n_series * (panel.n_periods + ahead) * row_bytes <= _MOST_BYTES
+        # Period 0 has none before it: it is prepared as if it were 1 and never asked for.
+        self._first = 0 if whole else panel.n_periods
+        self._width = panel.n_periods + ahead - self._first
+        periods = np.maximum(self._first + np.arange(self._width), 1)
+        series = np.repeat(np.arange(panel.n_series), self._width)
+        self._prepared = self._of(series, np.tile(periods, panel.n_series))
+        self._one_graph = _one_graph(self._models)
+
+    def _of(self, series: npt.NDArray[np.int64], period: npt.NDArray[np.int64]) -> _Prepared:
+        past = self._past
+        rows = series, np.minimum(period - 1, self._last), period
+        return (
+            features(past, *rows),
+            past.reference_conditions(*rows),
+            past.expected_conditions(*rows),
+            # Python's own numbers: one at a time they are several times faster than numpy's.
+            past.log_reference(*rows).tolist(),
+            past.year_ago_known(*rows).tolist(),
+        )
+
+    def expected(self, row: int, period: int) -> list[float]:
+        """Return what one at the origin would expect of the conditions of a period."""
+        prepared, at = self._at(row, period)
+        expected: list[float] = prepared[2][at].tolist()
+        return expected
+
+    def _at(self, row: int, period: int) -> tuple[_Prepared, int]:
+        if 0 <= period - self._first < self._width:
+            return self._prepared, row * self._width + period - self._first
+        return self._of(np.array([row]), np.array([period])), 0
+
+    def answer(
+        self, row: int, period: int, conditions: Sequence[float] | None
+    ) -> tuple[dict[str, float], bool]:
+        """Return the prediction of each regressor, and whether the year before is known.
+
+        `period` >= 1, counted from the first of the panel. `conditions`: in the order of the panel,
+        NaN for those to be expected as one would at the origin.
+        """
+        prepared, at = self._at(row, period)
+        X, reference, expected, log_reference, year_ago = prepared
+        asked = X[at : at + 1]
+        if conditions is not None and self._n_conditions:
+            told = np.array(conditions)
+            told = np.where(np.isnan(told), expected[at], told)
+            asked = asked.copy()
+            asked[0, -self._n_conditions :] = condition_changes(told, reference[at])
+        base = log_reference[at]
+        changes = self._changes(asked)
+        return {name: math.exp(base + change) for name, change in changes.items()}, year_ago[at]
+
+    def _changes(self, X: Row) -> dict[str, float]:
+        if self._one_graph is not None:
+            session, names = self._one_graph
+            found = session.run(names, {INPUT: X})
+            return {name: change.item() for name, change in zip(names, found, strict=True)}
+        return {of.name: float(of.regressor.predict(X)[0]) for of in self._models}
+
+
+def _one_graph(
+    models: Sequence[FittedRegressor],
+) -> tuple[onnxruntime.InferenceSession, list[str]] | None:
+    """Return the graph that computes all regressors at once, if one does."""
+    trees = [of.regressor for of in models if isinstance(of.regressor, OnnxRegressor)]
+    if len(trees) < len(models) or len({id(of.trees) for of in trees}) != 1:
+        return None
+    return trees[0].trees.session, [of.name for of in trees]

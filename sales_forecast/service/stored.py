@@ -1,0 +1,170 @@
+"""GET /forecast: what was forecast before, of one series or of the sum of some.
+
+Takes the parameters of a query, asks the database in a thread of its own, gives JSON. Must not
+forecast anything.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, Request, Response
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, create_model
+from pydantic_core import PydanticCustomError, to_json
+from starlette.concurrency import run_in_threadpool
+
+from sales_forecast.bundles.manifest import SumsByLevel
+from sales_forecast.data import calendar
+from sales_forecast.data.spec import Key, PanelSpec
+from sales_forecast.data.stored_forecasts import StoredForecasts, StoredIssue
+from sales_forecast.errors import InvalidRequest
+from sales_forecast.models.intervals import min_residuals
+from sales_forecast.prediction.sums import ends, level_name
+from sales_forecast.service.days import Day
+from sales_forecast.service.json_route import read_query
+from sales_forecast.service.live import Live
+from sales_forecast.service.predictor import Predictor
+
+STORED = "/forecast"
+_WHOLE = re.compile("-?[0-9]{1,10}")
+_SUMS = TypeAdapter(SumsByLevel)
+_LEVEL: Any = (
+    Literal["80", "95"],
+    Field("80", description="Percent of sales that lie between `lower` and `upper`."),
+)
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, str) and not _WHOLE.fullmatch(value):
+        raise PydanticCustomError("whole", "must be a whole number")
+    return value
+
+
+_Whole = Annotated[int, BeforeValidator(_whole), Field(ge=-(2**31), lt=2**31)]
+_Text = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+@cache
+def stored_query(spec: PanelSpec) -> type[BaseModel]:
+    """Return the form of a query: any of the keys of a panel, a period, a moment, a level."""
+    unit = "date" if spec.frequency == "daily" else "week"
+    means = "The day." if unit == "date" else "Any day of the week."
+    keys: dict[str, Any] = {f"key_{n}": _key(key) for n, key in enumerate(spec.keys)}
+    made: type[BaseModel] = create_model(
+        "StoredQuery",
+        __config__=ConfigDict(extra="forbid"),
+        **keys,
+        period=_optional(Day, unit, f"{means} Left out: all periods of the newest origin."),
+        as_of=_optional(Day, "as_of", "Only what was issued before the end of this day in UTC."),
+        level=_LEVEL,
+    )
+    return made
+
+
+def _key(key: Key) -> tuple[Any, Any]:
+    kind = _Whole if key.kind == "number" else _Text
+    return _optional(kind, key.field, "Left out: the sum over all of them.")
+
+
+def _optional(kind: Any, name: str, description: str) -> tuple[Any, Any]:
+    return kind | None, Field(None, alias=name, description=description)
+
+
+def add_stored_forecasts(app: FastAPI, live: Live) -> None:
+    """Add the endpoint to `app`; what the documentation shows of it is written by `openapi`."""
+
+    @app.get(STORED, include_in_schema=False)
+    async def stored(request: Request) -> Response:
+        predictor, pairs = live.predictor, request.query_params.multi_items()
+        answer = await run_in_threadpool(_answer, predictor, live.forecasts, pairs)
+        return Response(to_json(answer), media_type="application/json")
+
+
+def _answer(
+    predictor: Predictor, forecasts: StoredForecasts, pairs: Sequence[tuple[str, str]]
+) -> object:
+    spec = predictor.spec
+    query: Any = read_query(stored_query(spec), pairs)
+    given = {place: getattr(query, f"key_{place}") for place in range(len(spec.keys))}
+    keys = {place: value for place, value in given.items() if value is not None}
+    predictor.series.check(keys)
+    target = None if query.period is None else _ending(predictor, query.period)
+    texts = {f"k{place + 1}": str(value) for place, value in keys.items()}
+    issue = forecasts.find(spec, texts, target, query.as_of)
+    periods = list(_periods(spec, keys, issue, int(query.level)))
+    return periods if target is None else periods[0]
+
+
+def _ending(predictor: Predictor, day: date) -> date:
+    if predictor.spec.frequency == "daily":
+        return day
+    try:
+        return calendar.week_ending(day, predictor.origin.weekday())
+    except OverflowError:
+        raise InvalidRequest(
+            f"week {day} is in a week that ends after {date.max}.", {"week": str(day)}
+        ) from None
+
+
+def _periods(
+    spec: PanelSpec, keys: Mapping[int, int | str], issue: StoredIssue, level: int
+) -> Iterator[dict[str, object]]:
+    one = len(keys) == len(spec.keys)
+    bounds = _of_one(issue, level) if one else _of_sum(issue, keys, level)
+    said = list(_warnings(issue, one=one))
+    if not one and any(lower is None for lower, _ in bounds):
+        least = min_residuals(level)
+        said.append(
+            f"No interval: the backtest has fewer than {least} such sums, and {level}% needs them."
+        )
+    for period, (lower, upper) in zip(issue.periods, bounds, strict=True):
+        yield {
+            **{spec.keys[place].field: value for place, value in keys.items()},
+            "date" if spec.frequency == "daily" else "week": period.target,
+            "sales": period.sales,
+            "median": period.sales if one else None,
+            "lower": lower,
+            "upper": upper,
+            "level": level,
+            "origin": issue.origin,
+            "model": issue.model,
+            "model_version": issue.model_version,
+            "issued_at": issue.issued_at,
+            "warnings": said,
+        }
+
+
+_Bounds = list[tuple[float | None, float | None]]
+
+
+def _of_one(issue: StoredIssue, level: int) -> _Bounds:
+    return [(of.ends[f"lower_{level}"], of.ends[f"upper_{level}"]) for of in issue.periods]
+
+
+def _of_sum(issue: StoredIssue, keys: Mapping[int, int | str], level: int) -> _Bounds:
+    stored = _SUMS.validate_json(issue.sums)
+    name = level_name(tuple(keys))
+    measured = {name: stored[name].intervals()} if name in stored else {}
+    steps = [period.step for period in issue.periods]
+    sales = [period.sales for period in issue.periods]
+    texts = {place: str(value) for place, value in keys.items()}
+    lower, upper = ends(measured, level, texts, steps, sales)
+    return [(_cents(low), _cents(high)) for low, high in zip(lower, upper, strict=True)]
+
+
+def _cents(value: float) -> float | None:
+    return None if math.isnan(value) else round(float(value), 2)
+
+
+def _warnings(issue: StoredIssue, *, one: bool) -> Iterator[str]:
+    said = json.loads(issue.warnings)
+    if said["note"]:
+        yield said["note"]
+    if one and (of_series := said["series"].get(str(issue.periods[0].series_id))):
+        yield of_series

@@ -1,0 +1,210 @@
+"""A model that went into a bundle and out of it again says what it said before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from sales_forecast.bundles.states import Packed
+from sales_forecast.data.panel import Array, Panel
+from sales_forecast.errors import BundleRefused
+from sales_forecast.features.features import feature_names
+from sales_forecast.models.base import FutureConditions, Storable
+from sales_forecast.models.catalogue import ALL_FORECASTERS
+from sales_forecast.models.export import trees_to_onnx
+from sales_forecast.models.fit_cache import fit_once
+from sales_forecast.models.fitted.onnx_trees import OnnxTrees
+from sales_forecast.models.fitted.restore import Restored
+from sales_forecast.training.challenger import regressors
+from tests.builders import daily_panel, one_thread, sample_panel, with_sales
+from tests.trained import through_a_bundle
+
+EXACT, THROUGH_ONNX = 1e-12, 1e-4
+# What a plan does to log sales is added up in single precision, for as many days at once as are
+# asked for: a model that has seen the days before has added up others at once.
+BY_DAYS = 1e-10
+TREES = {"random_forest", "xgboost", "rf_xgb_mean", "ensemble"}
+NAMES = [forecaster.name for forecaster in ALL_FORECASTERS]
+HORIZON = 60
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    with one_thread():
+        yield
+
+
+def stores() -> Panel:
+    """Six stores, with a gap, a week of nothing, and one that opened late."""
+    panel = with_sales(sample_panel(6), 0, 60, 66, np.nan)
+    return with_sales(with_sales(panel, 1, 80, 81, 0.0), 2, 0, 100, np.nan)
+
+
+def departments() -> Panel:
+    """The same as two departments of stores of three types, with sizes and a plan."""
+    panel = stores()
+    planned = np.random.default_rng(0).integers(0, 2, (6, panel.n_periods + 80)).astype(float)
+    traits = {
+        "department": np.array(["7", "9"] * 3),
+        "type": np.array(["A", "B", "B", "C", "A", "C"]),
+        "size": np.array([10.5, 20.0, 30.0, 40.0, 50.0, 60.0]),
+        "floors": np.array([1, 2, 3, 1, 2, 3]),
+    }
+    return replace(panel, plan={"promotion": planned}, traits=traits, pooled_by="department")
+
+
+def days() -> Panel:
+    """Stores that are open by plan, of which nothing is known after the last day."""
+    return daily_panel(n_series=5, n_days=560)
+
+
+def told(panel: Panel, ahead: int) -> Panel:
+    """The panel with a plan that reaches further than its days."""
+    longer = daily_panel(n_series=panel.n_series, n_days=panel.n_periods, ahead=ahead).plan
+    plan = {
+        name: np.hstack([values, 1 - longer[name][:, -ahead:]])
+        for name, values in panel.plan.items()
+    }
+    return replace(panel, plan=plan)
+
+
+KINDS = {"weekly stores": stores, "pools and static features": departments, "days": days}
+
+
+@cache
+def fitted(kind: str) -> tuple[Panel, dict[str, Storable]]:
+    """Models that were fitted to all but the last eight weeks of a panel."""
+    panel = KINDS[kind]()
+    known = panel.until(panel.periods[-1 - 8 * panel.frequency.a_week])
+    return panel, {one.name: fit_once(one, known) for one in ALL_FORECASTERS}
+
+
+@cache
+def restored(kind: str) -> dict[str, Storable]:
+    """The same models, out of one text and two files."""
+    panel, models = fitted(kind)
+    return through_a_bundle(models, len(feature_names(panel)))
+
+
+def assert_equal(
+    kind: str, name: str, history: Panel, horizon: int, conditions: FutureConditions | None = None
+) -> Array:
+    expected = fitted(kind)[1][name].predict(history, horizon, conditions)
+    found = restored(kind)[name].predict(history, horizon, conditions)
+    assert (history.n_series, horizon) == found.shape
+    limit = THROUGH_ONNX if name in TREES else BY_DAYS if kind == "days" else EXACT
+    np.testing.assert_allclose(found, expected, rtol=limit)
+    return found
+
+
+every_kind = pytest.mark.parametrize("kind", KINDS)
+every_model = pytest.mark.parametrize("name", NAMES)
+
+
+@every_model
+@every_kind
+def test_it_says_the_same_of_the_history_that_it_was_fitted_to(kind: str, name: str) -> None:
+    panel = fitted(kind)[0]
+    known = panel.until(panel.periods[-1 - 8 * panel.frequency.a_week])
+    sales = assert_equal(kind, name, known, HORIZON)
+    assert np.isfinite(sales).all()
+
+
+@every_model
+@every_kind
+def test_it_says_the_same_of_a_later_history(kind: str, name: str) -> None:
+    panel = fitted(kind)[0]
+    earlier = panel.until(panel.periods[-1 - 8 * panel.frequency.a_week])
+    now = assert_equal(kind, name, panel, HORIZON)
+    assert (now != restored(kind)[name].predict(earlier, HORIZON)).any()
+
+
+@every_model
+@every_kind
+def test_it_says_the_same_under_given_conditions(kind: str, name: str) -> None:
+    panel = fitted(kind)[0]
+    rng = np.random.default_rng(3)
+    given = {
+        condition: rng.normal(50.0, 30.0, (panel.n_series, 4)) for condition in panel.conditions
+    }
+    assert_equal(kind, name, panel, 4, given)
+
+
+@every_model
+@every_kind
+def test_it_says_the_same_of_a_series_that_it_was_not_fitted_to(kind: str, name: str) -> None:
+    panel = fitted(kind)[0]
+    renamed = replace(panel, series=(*panel.series[:-1], "new"))
+    assert_equal(kind, name, renamed, HORIZON)
+    assert_equal(kind, name, renamed.select(["new", panel.series[0]]), HORIZON)
+
+
+@every_model
+def test_it_says_the_same_of_a_plan_that_reaches_further_than_at_the_fit(name: str) -> None:
+    panel = told(fitted("days")[0], ahead=42)
+    assert_equal("days", name, panel, 42)
+    assert_equal("days", name, panel, HORIZON)
+
+
+@pytest.mark.parametrize("name", ["ridge", "ets", "arima", "pooled", "random_forest"])
+def test_a_longer_plan_does_matter(name: str) -> None:
+    panel = fitted("days")[0]
+    before = restored("days")[name].predict(panel, 42)
+    assert (before != restored("days")[name].predict(told(panel, 42), 42)).any()
+
+
+@pytest.mark.parametrize(("trait", "label"), [("type", "Z"), ("type", "Aa"), ("department", "8")])
+@every_model
+def test_it_says_the_same_of_a_label_that_it_has_not_learned(
+    name: str, trait: str, label: str
+) -> None:
+    kind = "pools and static features"
+    panel = fitted(kind)[0]
+    labels = panel.traits[trait].astype("<U2")
+    labels[1] = label
+    other = replace(panel, traits={**panel.traits, trait: labels})
+    said = assert_equal(kind, name, other, HORIZON)
+    assert np.isfinite(said[[0, *range(2, 6)]]).all()
+
+
+@every_kind
+def test_what_models_share_is_one_thing_in_the_bundle_and_one_again(kind: str) -> None:
+    models = restored(kind)
+    arima, ets, forest = (models[name] for name in ("arima", "ets", "random_forest"))
+    assert arima.profile is ets.profile is forest.profile
+    mean, ensemble = models["rf_xgb_mean"], models["ensemble"]
+    assert mean.members["random_forest"] is forest is ensemble.members["random_forest"]
+    assert models["pooled"] is ensemble.members["pooled"]
+
+
+@every_kind
+def test_a_restored_model_has_the_state_that_it_was_made_of(kind: str) -> None:
+    """What is packed a second time is the same bundle."""
+    first, second = Packed(), Packed()
+    panel, models = fitted(kind)
+    packed = [first.add(model.state) for model in models.values()]
+    again = [second.add(model.state) for model in restored(kind).values()]
+    assert json.dumps([packed, first.things]) == json.dumps([again, second.things])
+    assert first.npz() == second.npz()
+    assert panel is not None
+
+
+def test_a_state_that_another_release_wrote_is_refused_by_name() -> None:
+    made = Restored(lambda _: OnnxTrees(b"").regressor(""))
+    with pytest.raises(BundleRefused, match="model of the bundle cannot be read: 'oracle'"):
+        made.model({"kind": "oracle"})
+    with pytest.raises(BundleRefused, match="model of the bundle cannot be read: 'dice'"):
+        made.model({"kind": "baseline", "rule": "dice"})
+
+
+def test_a_graph_without_the_trees_of_a_model_is_refused_by_name() -> None:
+    panel, models = fitted("weekly stores")
+    forest = next(of for of in regressors([models["random_forest"]]))
+    graph = trees_to_onnx({forest.name: forest.regressor}, len(feature_names(panel)))
+    with pytest.raises(BundleRefused, match="has no trees of xgboost"):
+        Restored(OnnxTrees(graph).regressor).model(models["xgboost"].state)

@@ -1,0 +1,112 @@
+"""A bundle of an earlier release is answered for by the growth baseline, and says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from starlette.types import ASGIApp
+
+from sales_forecast.bundles.fallback import growth_bundle, load_for
+from sales_forecast.data.database import SAMPLE, Database
+from sales_forecast.data.panel import Panel
+from sales_forecast.data.sample import sample_rows
+from sales_forecast.errors import BundleRefused
+from sales_forecast.models.naive import GROWTH
+from sales_forecast.service.app import create_app
+from sales_forecast.service.live import Live
+from sales_forecast.settings import Settings
+from tests.builders import sample_panel
+from tests.service.conftest import FORECAST, PREDICT, ask_app
+
+SAYS = (
+    "The bundle 2012-10-26-7ac8d427 was written by an earlier release (format 3, this one writes "
+    "4). Run `python train.py`. Until then the growth baseline answers: sales of the same period "
+    "a year before, times the growth of the last 8 weeks."
+)
+
+
+def older(folder: Path) -> Path:
+    """What is left of a bundle of release 0.6, as far as it can be read."""
+    folder.mkdir()
+    manifest = {"format": 3, "version": "2012-10-26-7ac8d427", "kind": "models"}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ASGIApp]:
+    folder = tmp_path_factory.mktemp("deployment")
+    settings = Settings(
+        database_url=f"sqlite:///{folder}/sales.db", model_uri=str(older(folder / "champion"))
+    )
+    Database(settings.database_url).write(sample_rows(), SAMPLE)
+    with Live.from_settings(settings) as live:
+        live.wait(60)
+        yield create_app(live)
+
+
+@pytest.fixture(scope="module")
+def whole() -> Panel:
+    return sample_rows().to_panel()
+
+
+def test_it_is_ready(app: ASGIApp) -> None:
+    response = ask_app(app, "GET", "/ready")
+    assert 200 == response.status_code
+    assert ("2012-10-26-baseline", None) == (
+        response.json()["model_version"],
+        response.json()["refused"],
+    )
+
+
+def test_a_prediction_is_that_of_the_baseline_and_says_why(app: ASGIApp, whole: Panel) -> None:
+    response = ask_app(app, "POST", "/predict_sales", PREDICT)
+    assert 200 == response.status_code
+    answer = response.json()
+    expected = GROWTH.predict(whole, 2)[whole.positions["1"], 1]
+    assert round(float(expected), 2) == answer["prediction"]
+    assert [SAYS] == answer["warnings"]
+    assert (None, None) == (answer["interval_80"], answer["interval_95"])
+    assert {"random_forest": None, "xgboost": None} == answer["models"]
+
+
+@pytest.mark.parametrize("query", ["", "?model=best", "?level=95"])
+def test_a_forecast_is_that_of_the_baseline_and_says_why(
+    app: ASGIApp, whole: Panel, query: str
+) -> None:
+    response = ask_app(app, "POST", f"/forecast_sales{query}", FORECAST)
+    assert 200 == response.status_code
+    expected = GROWTH.predict(whole, 5)[whole.positions["1"]]
+    assert expected.round(2).tolist() == [week["Sales"] for week in response.json()]
+    assert {(None, None)} == {(week["lower"], week["upper"]) for week in response.json()}
+    assert [SAYS] == json.loads(response.headers["X-Warnings"])
+    assert "seasonal_naive_growth" == response.headers["X-Model"]
+
+
+def test_the_model_says_what_answers_and_why(app: ASGIApp) -> None:
+    told = ask_app(app, "GET", "/model").json()
+    assert ("baseline", [SAYS], {}) == (told["kind"], told["warnings"], told["scores"])
+    assert {"seasonal_naive_growth"} == set(told["answered_by"].values())
+
+
+def test_a_damaged_bundle_is_no_older_one(tmp_path: Path) -> None:
+    folder = older(tmp_path / "bundle")
+    for content in ('{"format": 4}', '{"format": 5}', '{"format": "3"}', "{}", "[3]"):
+        (folder / "manifest.json").write_text(content)
+        with pytest.raises(BundleRefused):
+            load_for(sample_panel(2), folder)
+
+
+def test_the_baseline_of_a_panel_answers_for_all_of_its_series() -> None:
+    panel = sample_panel(3)
+    bundle = growth_bundle(panel, "Because.")
+    assert panel.series == bundle.manifest.training.series
+    assert bundle.manifest.note.startswith("Because. Until then the growth baseline answers: ")
+    assert {} == bundle.intervals
+    np.testing.assert_array_equal(
+        GROWTH.predict(panel, 60), bundle.models["seasonal_naive_growth"].predict(panel, 60)
+    )

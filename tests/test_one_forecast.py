@@ -1,0 +1,369 @@
+"""One way to a forecast: whoever is asked, and however, the same question has one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+import pytest
+from starlette.types import ASGIApp
+
+from sales_forecast.bundles.bundle import Bundle
+from sales_forecast.bundles.fallback import growth_bundle
+from sales_forecast.bundles.manifest import AnsweredBy
+from sales_forecast.data.panel import CONDITIONS, SEASON_LENGTH, Array, Panel
+from sales_forecast.data.sample import sample_rows
+from sales_forecast.features.features import feature_names
+from sales_forecast.models.base import Storable
+from sales_forecast.models.catalogue import ALL_FORECASTERS
+from sales_forecast.models.fit_cache import fit_once
+from sales_forecast.models.intervals import (
+    LEVELS,
+    OLD,
+    YOUNG,
+    IntervalFactors,
+    Intervals,
+    IntervalsByAge,
+)
+from sales_forecast.operations.batch import issues_of
+from sales_forecast.prediction.forecast import ends, forecast
+from sales_forecast.service.answers import Answers
+from sales_forecast.service.app import create_app
+from sales_forecast.service.predictor import Predictor
+from tests.builders import one_thread, with_sales
+from tests.fakes import LiveStub
+from tests.service.conftest import ask_app
+from tests.trained import through_a_bundle
+
+NAMES = tuple(forecaster.name for forecaster in ALL_FORECASTERS)
+OF_TREES = {"random_forest", "xgboost", "rf_xgb_mean", "ensemble"}
+TOLD = ("ridge", "random_forest", "xgboost", "rf_xgb_mean")
+"""Those that hear of conditions; the ensemble, which does too, is asked less: it takes long."""
+QUESTIONS, PAST_WEEKS = 500, 20
+STEPS = (1, 2, 3, 5, 8, 13, 26, 39, 51, 52)
+# Each model answers somewhere: one step, many steps, or as the best.
+SERVINGS = (
+    AnsweredBy(predict_sales="rf_xgb_mean", forecast_sales="arima", best="ensemble"),
+    AnsweredBy(predict_sales="ridge", forecast_sales="ets", best="pooled"),
+    AnsweredBy(predict_sales="xgboost", forecast_sales="random_forest", best="naive"),
+    AnsweredBy(
+        predict_sales="ensemble", forecast_sales="seasonal_naive", best="seasonal_naive_growth"
+    ),
+    AnsweredBy(
+        predict_sales="moving_average", forecast_sales="seasonal_average", best="rf_xgb_mean"
+    ),
+)
+
+
+@cache
+def panel() -> Panel:
+    """Three stores, one that opened 20 weeks ago, and one of which nothing is known."""
+    whole = sample_rows().to_panel().select(["3", "12", "30", "7", "9"])
+    return with_sales(with_sales(whole, 3, 0, -20, np.nan), 4, 0, None, np.nan)
+
+
+@cache
+def fitted() -> dict[str, Storable]:
+    """Every model, fitted eight weeks ago."""
+    with one_thread():
+        known = panel().until(panel().periods[-9])
+        return {forecaster.name: fit_once(forecaster, known) for forecaster in ALL_FORECASTERS}
+
+
+def measured(seed: int) -> IntervalsByAge:
+    """Intervals as if they had been measured, of old and of young series, at eight steps."""
+    rng = np.random.default_rng(seed)
+
+    def apart(names: tuple[str, ...]) -> Intervals:
+        reach = np.sort(rng.uniform(0.05, 0.4, 8))
+        factors = {
+            level: IntervalFactors(1 - scale * reach, 1 + 1.3 * scale * reach)
+            for level, scale in zip(LEVELS, (1.0, 1.8), strict=True)
+        }
+        return Intervals(factors, {name: float(rng.uniform(0.5, 2.0)) for name in names})
+
+    return IntervalsByAge({OLD: apart(panel().series[:3]), YOUNG: apart((YOUNG,))})
+
+
+@cache
+def bundle(serving: AnsweredBy) -> Bundle:
+    """A bundle that holds every model."""
+    manifest = growth_bundle(panel(), "").manifest.model_copy(
+        update={"answered_by": serving, "kind": "models", "note": ""}
+    )
+    return replace(
+        growth_bundle(panel(), ""),
+        manifest=manifest,
+        models=restored(),
+        intervals={name: measured(seed) for seed, name in enumerate(NAMES)},
+    )
+
+
+@cache
+def restored() -> dict[str, Storable]:
+    return through_a_bundle(fitted(), len(feature_names(panel())))
+
+
+@cache
+def answers() -> Answers:
+    return Answers(bundle(SERVINGS[0]), panel(), SEASON_LENGTH)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A series and a period of a panel, counted from its first, and what is told of it."""
+
+    row: int
+    period: int
+    conditions: tuple[float, ...] | None
+
+    @property
+    def history(self) -> Panel:
+        return panel().until(panel().periods[min(self.period, panel().n_periods) - 1])
+
+    @property
+    def horizon(self) -> int:
+        return self.period - self.history.n_periods + 1
+
+    @property
+    def told(self) -> Mapping[str, Array] | None:
+        """The conditions for all series; nothing where the series has sold nothing yet.
+
+        What is told is told of this series. It says nothing of the peers that answer for it.
+        """
+        if self.conditions is None or not (self.history.y[self.row] > 0).any():
+            return None
+        shape = (panel().n_series, self.horizon)
+        return {
+            name: np.full(shape, value)
+            for name, value in zip(CONDITIONS, self.conditions, strict=True)
+        }
+
+
+@cache
+def questions() -> tuple[Question, ...]:
+    rng = np.random.default_rng(20)
+    n = panel().n_periods
+    opened = [n - 21, n - 20, n - 19]  # the young store has sold nothing, or one week
+    past = [*opened, *rng.choice(np.arange(1, n - 21), PAST_WEEKS, replace=False)]
+    periods = [*past, *(n - 1 + step for step in STEPS)]
+    found = []
+    for _ in range(QUESTIONS):
+        conditions = (float(rng.integers(0, 2)), *rng.uniform((-10, 2, 120, 3), (110, 5, 240, 15)))
+        found.append(
+            Question(
+                row=int(rng.integers(0, panel().n_series)),
+                period=int(rng.choice(periods)),
+                conditions=None if rng.random() < 0.25 else tuple(map(float, conditions)),
+            )
+        )
+    return tuple(found)
+
+
+def said(question: Question, model: str, *, as_fitted: bool = False) -> Array:
+    """What the one way to a forecast says, float64[n_series, horizon]."""
+    if model in TOLD:
+        return _told(as_fitted, question)[model]
+    if model == "ensemble":
+        return _of_ensemble(as_fitted, question)
+    return _untold(as_fitted, question.period)[model]
+
+
+def models(as_fitted: bool) -> Mapping[str, Storable]:
+    return fitted() if as_fitted else restored()
+
+
+@cache
+def _told(as_fitted: bool, question: Question) -> Mapping[str, Array]:
+    asked = {name: models(as_fitted)[name] for name in TOLD}
+    return forecast(asked, question.history, question.horizon, question.told)
+
+
+@cache
+def _of_ensemble(as_fitted: bool, question: Question) -> Array:
+    asked = {"ensemble": models(as_fitted)["ensemble"]}
+    return forecast(asked, question.history, question.horizon, question.told)["ensemble"]
+
+
+@cache
+def _untold(as_fitted: bool, period: int) -> Mapping[str, Array]:
+    others = {name: of for name, of in models(as_fitted).items() if name not in {*TOLD, "ensemble"}}
+    question = Question(0, period, None)
+    return forecast(others, question.history, question.horizon)
+
+
+def asked_of(model: str, one_in: int = 1) -> tuple[Question, ...]:
+    return questions()[:: max(one_in, 12 if model == "ensemble" else 1)]
+
+
+def near(value: float, relative: float) -> object:
+    return pytest.approx(value, rel=relative, abs=1e-9, nan_ok=True)
+
+
+def test_questions_are_of_all_kinds() -> None:
+    weeks = [question.period - panel().n_periods for question in questions()]
+    assert QUESTIONS == len(questions())
+    assert len(set(questions())) > 400
+    assert 50 < sum(question.conditions is None for question in questions()) < 200
+    assert {0, 1, 2, 3, 4} == {question.row for question in questions()}
+    assert min(weeks) < -100
+    assert {step - 1 for step in STEPS} == {week for week in weeks if week >= 0}
+    # Of the young store also weeks before its first.
+    opened = panel().n_periods - 20
+    assert any(question.row == 3 and question.period <= opened for question in questions())
+    assert any(question.row == 3 and question.period > opened for question in questions())
+
+
+@pytest.mark.parametrize("model", NAMES)
+def test_a_question_has_the_answer_of_the_one_way_to_a_forecast(model: str) -> None:
+    for question in asked_of(model):
+        estimate = answers().estimate(model, question.row, question.period, question.conditions)
+        for name, value in {model: estimate.prediction, **estimate.members}.items():
+            assert near(said(question, name)[question.row, -1], 1e-9) == value, question
+
+
+@pytest.mark.parametrize("model", NAMES)
+def test_a_question_has_the_answer_of_the_models_as_they_were_fitted(model: str) -> None:
+    relative = 1e-4 if model in OF_TREES else 1e-9
+    for question in asked_of(model, one_in=5):
+        estimate = answers().estimate(model, question.row, question.period, question.conditions)
+        expected = said(question, model, as_fitted=True)[question.row, -1]
+        assert near(expected, relative) == estimate.prediction, question
+
+
+@pytest.mark.parametrize("model", NAMES)
+def test_the_weeks_ahead_are_those_of_the_one_way_to_a_forecast(model: str) -> None:
+    rng = np.random.default_rng(30)
+    expected = forecast({model: restored()[model]}, panel(), SEASON_LENGTH)[model]
+    of_fitted = forecast({model: fitted()[model]}, panel(), SEASON_LENGTH)[model]
+    for _ in range(40):
+        row, steps = int(rng.integers(0, 5)), int(rng.integers(1, SEASON_LENGTH + 1))
+        found = answers().ahead(model, row, steps)
+        np.testing.assert_allclose(found, expected[row, :steps], rtol=1e-9)
+        np.testing.assert_allclose(
+            found, of_fitted[row, :steps], rtol=1e-4 if model in OF_TREES else 1e-9
+        )
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("model", ["rf_xgb_mean", "arima", "pooled", "naive"])
+def test_intervals_are_those_of_the_one_way_to_a_forecast(model: str, level: int) -> None:
+    intervals = bundle(SERVINGS[0]).intervals[model]
+    seen = set()
+    for question in questions():
+        sales = said(question, model)
+        lower, upper = ends(intervals, question.history, sales)[level]
+        expected = lower[question.row, -1], upper[question.row, -1]
+        found = answers().ends(
+            model, level, question.row, question.period, sales[question.row, -1].item()
+        )
+        promised = not np.isnan(expected[0])
+        assert promised == (found is not None), question
+        if found is not None:
+            assert found == pytest.approx(expected, rel=1e-9)
+        seen.add((question.row, promised))
+    assert {(0, True), (1, True), (2, True), (3, True), (3, False), (4, False)} <= seen
+    assert (4, True) not in seen
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("model", NAMES)
+def test_intervals_ahead_are_those_of_the_one_way_to_a_forecast(model: str, level: int) -> None:
+    sales = forecast({model: restored()[model]}, panel(), SEASON_LENGTH)[model]
+    expected = ends(bundle(SERVINGS[0]).intervals[model], panel(), sales)[level]
+    for row in range(panel().n_series):
+        found = answers().ends_ahead(model, level, row, SEASON_LENGTH)
+        assert SEASON_LENGTH == len(found)
+        for step, both in enumerate(found):
+            if both is None:
+                assert np.isnan(expected[0][row, step])
+            else:
+                assert both == pytest.approx(
+                    (expected[0][row, step], expected[1][row, step]), rel=1e-9
+                )
+
+
+# What is handed out
+
+
+@cache
+def served(serving: AnsweredBy) -> ASGIApp:
+    return create_app(LiveStub(Predictor(bundle(serving), panel())))
+
+
+def cents(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 2)
+
+
+@pytest.mark.parametrize("serving", SERVINGS, ids=lambda serving: serving.predict_sales)
+def test_predict_sales_gives_it_rounded_to_cents(serving: AnsweredBy) -> None:
+    model = serving.predict_sales
+    intervals = bundle(serving).intervals[model]
+    asked = [one for one in asked_of(model, one_in=4) if one.conditions is not None]
+    assert len(asked) > 20
+    for question in asked:
+        flag, temperature, fuel, cpi, unemployment = question.conditions or ()
+        week = panel().periods[0] + 7 * question.period
+        response = ask_app(
+            served(serving),
+            "POST",
+            "/predict_sales",
+            {
+                "Store": int(panel().series[question.row]), "Date": str(week),
+                "Holiday_Flag": int(flag), "Temperature": temperature, "Fuel_Price": fuel,
+                "CPI": cpi, "Unemployment": unemployment,
+            },
+        )  # fmt: skip
+        sales = said(question, model)
+        assert 200 == response.status_code, response.text
+        answer = response.json()
+        assert cents(sales[question.row, -1]) == answer["prediction"]
+        assert str(week) == answer["week_ending"]
+        for level, (lower, upper) in ends(intervals, question.history, sales).items():
+            both = cents(lower[question.row, -1]), cents(upper[question.row, -1])
+            assert (None if both[0] is None else [*both]) == answer[f"interval_{level}"]
+        for name in ("random_forest", "xgboost"):
+            part = said(question, name)[question.row, -1]
+            made_of = model in {"rf_xgb_mean", "ensemble", name}
+            assert (cents(part) if made_of else None) == answer["models"][name]
+
+
+@pytest.mark.parametrize("serving", SERVINGS, ids=lambda serving: serving.best)
+@pytest.mark.parametrize("choice", ["arima", "best"])
+def test_forecast_sales_gives_it_rounded_to_cents(serving: AnsweredBy, choice: str) -> None:
+    model = serving.best if choice == "best" else serving.arima
+    sales = forecast({model: restored()[model]}, panel(), SEASON_LENGTH)[model]
+    between = ends(bundle(serving).intervals[model], panel(), sales)
+    rng = np.random.default_rng(40)
+    for _ in range(12):
+        row, steps = int(rng.integers(0, 5)), int(rng.integers(1, SEASON_LENGTH + 1))
+        level = int(rng.choice(LEVELS))
+        response = ask_app(
+            served(serving),
+            "POST",
+            f"/forecast_sales?model={choice}&level={level}",
+            {"store_id": int(panel().series[row]), "steps": steps},
+        )
+        assert 200 == response.status_code, response.text
+        assert model == response.headers["X-Model"]
+        lower, upper = between[level]
+        assert [
+            {
+                "Date": str(week), "Sales": cents(sales[row, step]),
+                "lower": cents(lower[row, step]), "upper": cents(upper[row, step]),
+            }
+            for step, week in enumerate(panel().after(steps))
+        ] == response.json()  # fmt: skip
+
+
+@pytest.mark.parametrize("serving", SERVINGS, ids=lambda serving: serving.best)
+def test_the_batch_issues_it(serving: AnsweredBy) -> None:
+    model = serving.best
+    sales = forecast({model: restored()[model]}, panel(), SEASON_LENGTH)[model]
+    best, baseline = issues_of(bundle(serving), panel(), SEASON_LENGTH)
+    assert (model, "seasonal_naive_growth") == (best.model, baseline.model)
+    np.testing.assert_allclose(best.sales, sales, rtol=1e-9)
+    for level, both in ends(bundle(serving).intervals[model], panel(), sales).items():
+        np.testing.assert_allclose(best.ends[level], both, rtol=1e-9)
