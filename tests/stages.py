@@ -15,3 +15,9 @@ def only_stages(said: str) -> bool:
     strangers = [line for line in said.splitlines() if not line.startswith(_BEGINNINGS)]
     assert [] == strangers
     return True
+
+
+def beside_stages(said: str) -> str:
+    """Return what was said but the stages."""
+    lines = said.splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith(_BEGINNINGS))

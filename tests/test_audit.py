@@ -22,7 +22,7 @@ from sales_forecast.models.base import Forecaster
 from sales_forecast.models.naive import BASELINES, LAST_VALUE
 from sales_forecast.models.pooled import POOLED
 from tests.builders import daily_panel, one_thread, sales_file, sample_panel
-from tests.stages import only_stages
+from tests.stages import beside_stages, only_stages
 
 DOOR = Path(train.__file__)
 FIRST = np.datetime64("2012-01-27")  # of both protocols, on the sample
@@ -107,7 +107,7 @@ def test_days_are_audited_as_days():
     assert [] == problems(checks)
     given, lags, one_step, *_ = (check.examined for check in checks)
     count = len(features.feature_names(panel)) + 1
-    assert given.startswith("no later sales are given to fit and predict: 1 day(s) ahead, 33 cut")
+    assert given.startswith("no later sales are given to fit and predict: 1 day(s) ahead, 35 cut")
     assert f"{count} features, 4 origins, steps 1 .. 88" in lags  # after 65 weeks, 28 days apart
     assert one_step.startswith("1 day(s) ahead")
 
@@ -427,6 +427,7 @@ def test_a_leak_exits_with_1_and_sentences_on_standard_error(sales_csv: Path, mo
     assert 1 == train.main(["audit", "--csv", str(sales_csv), "--models", "naive"])
 
     out, err = capfd.readouterr()
+    err = beside_stages(err)
     assert out.splitlines()[1].startswith("LEAK: no feature has a lag shorter than its step: ")
     assert err.startswith("Feature reference_position reads weeks after its origin: of store ")
     assert all(line.startswith("Feature ") for line in err.splitlines())

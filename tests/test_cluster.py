@@ -24,6 +24,7 @@ from sales_forecast.models.arima import ARIMA
 from sales_forecast.models.trees import XGBOOST
 from tests.builders import panel_of, sales_file, sample_panel, with_sales
 from tests.dask_cluster import ROOT, DaskCluster
+from tests.stages import beside_stages
 from tests.work import killing, refused, tripled, where
 
 MODELS = "arima,ets,random_forest,xgboost"
@@ -75,7 +76,7 @@ def test_a_backtest_on_two_workers_is_that_of_one_machine(
     scores, predictions = measure(sales_csv, tmp_path / "here")
     there = measure(sales_csv, tmp_path / "there", "--engine", "dask", "--scheduler", address)
 
-    assert "" == capfd.readouterr().err
+    assert "" == beside_stages(capfd.readouterr().err)
     for name in ("arima", "ets", "random_forest"):
         assert scores[name] == there[0][name]
         assert predictions[name].tolist() == there[1][name].tolist()
@@ -184,6 +185,7 @@ def test_a_scheduler_that_cannot_be_reached_is_one_line_with_its_address(
     code = train.main([*given, "--engine", "dask", "--scheduler", "tcp://127.0.0.1:1"])
 
     out, err = capfd.readouterr()
+    err = beside_stages(err)
     assert (1, "", 1) == (code, out, len(err.splitlines()))
     assert err.startswith("No Dask scheduler answers at tcp://127.0.0.1:1: Timed out")
     assert "`dask scheduler`" in err
@@ -243,7 +245,11 @@ def test_without_the_package_the_refusal_says_what_to_install(sales_csv: Path) -
         "import sys, train; sys.modules['distributed'] = None; "
         f"sys.exit(train.main({[*given, '--engine', 'dask', '--scheduler', 'tcp://127.0.0.1:1']}))"
     )
-    assert (1, "", 1) == (done.returncode, done.stdout, len(done.stderr.splitlines()))
+    assert (1, "", 1) == (
+        done.returncode,
+        done.stdout,
+        len(beside_stages(done.stderr).splitlines()),
+    )
     assert "not installed: distributed. Install it: pip install distributed" in done.stderr
 
 

@@ -31,7 +31,7 @@ from sales_forecast.prediction.forecast import forecast
 from sales_forecast.training.challenger import baseline_challenger
 from tests import trained
 from tests.builders import sales_file
-from tests.stages import only_stages
+from tests.stages import beside_stages, only_stages
 
 DOOR = Path(train.__file__)
 KEYS = ["unique_id", "cutoff", "ds", "step", "y"]
@@ -232,7 +232,8 @@ def measure(
     def measure(*arguments: str | Path, file: Path = sales_csv) -> tuple[int, str, str]:
         given = ["backtest", "--csv", file, *PROTOCOL, "--models", "arima", *arguments]
         code = train.main([str(argument) for argument in given])
-        return code, *capfd.readouterr()
+        out, err = capfd.readouterr()
+        return code, out, beside_stages(err)
 
     return measure
 

@@ -58,6 +58,7 @@ def with_intervals(
     series = table["unique_id"].to_numpy().astype(str)
     past_series = past["unique_id"].to_numpy().astype(str)
     step, past_step = table["step"].to_numpy(), past["step"].to_numpy()
+    horizon = int(step.max())
     ended, sold = past["ds"].to_numpy(), past["y"].to_numpy()
     columns: dict[str, Array] = {}
     for model in models_in(table):
@@ -66,7 +67,12 @@ def with_intervals(
         for cutoff, rows in table.groupby("cutoff").indices.items():
             by = ended <= cutoff
             intervals = IntervalsByAge.measured(
-                past_age[by], past_series[by], past_step[by], sold[by], past_predicted[by]
+                past_age[by],
+                past_series[by],
+                past_step[by],
+                sold[by],
+                past_predicted[by],
+                horizon=horizon,
             )
             for level in LEVELS:
                 ends[f"{model}_lo_{level}"][rows], ends[f"{model}_hi_{level}"][rows] = (

@@ -165,8 +165,13 @@ class IntervalsByAge:
         step: npt.NDArray[np.int64],
         y: Array,
         prediction: Array,
+        *,
+        horizon: int = 1,
     ) -> IntervalsByAge:
-        """Measure them on n forecasts whose weeks are known; see `Intervals.measured`."""
+        """Measure them on n forecasts whose weeks are known; see `Intervals.measured`.
+
+        `horizon`: the step that is asked for, where that is beyond all that have ended.
+        """
         ages, names = np.asarray(age), np.asarray(series)
         found = {}
         for one in AGES:
@@ -174,8 +179,8 @@ class IntervalsByAge:
             if own.any():
                 # The sizes of a few beginners tell nothing of how far they stray.
                 of = names[own] if one == OLD else np.full(int(own.sum()), one)
-                horizon = max(int(step[own].max()), 1)
-                found[one] = Intervals.measured(of, step[own], y[own], prediction[own], horizon)
+                last = max(int(step[own].max()), horizon)
+                found[one] = Intervals.measured(of, step[own], y[own], prediction[own], last)
         return cls(found)
 
     def ends(
