@@ -160,7 +160,8 @@ def test_a_cluster_with_other_code_is_refused(
     code.mkdir()
     if other:
         shutil.copytree(ROOT / "sales_forecast", code / "sales_forecast")
-        (code / "sales_forecast" / "gaps.py").write_text("")
+        with (code / "sales_forecast" / "errors.py").open("a") as errors:
+            errors.write("# Another version.\n")
     address = dask.start(1, code)
     with pytest.raises(EngineError, match=refusal), cluster.connected(address):
         pass
