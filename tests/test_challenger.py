@@ -435,7 +435,7 @@ def test_models_that_no_window_could_judge_still_answer_and_promise_no_interval(
     assert {} == challenger.manifest.scores
     assert "arima" == challenger.manifest.answered_by.best
     assert {(None, None)} == {
-        (week.lower, week.upper) for week in predictor.forecast(int(trained.STORES[0]), 3)
+        (week.lower, week.upper) for week in predictor.forecast((int(trained.STORES[0]),), 3)
     }
 
 

@@ -51,7 +51,10 @@ def evaluate(panel: Panel, progress: Progress) -> Tables:
         if table is not None:
             tables[name] = table
     progress("measuring the intervals")
-    return {name: with_intervals(table, panel) for name, table in tables.items()}
+    if not tables:
+        return {}
+    together = residuals(tables)
+    return {name: with_intervals(table, panel, together) for name, table in tables.items()}
 
 
 def forecasters_of(panel: Panel) -> tuple[Forecaster, ...]:

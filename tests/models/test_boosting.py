@@ -19,7 +19,7 @@ from sales_forecast.models.pooled import fit_profile
 from sales_forecast.models.trees import TREES, TrainingSet, TreeForecaster, training_set
 from sales_forecast.tuning import tune
 from tests.builders import BOOSTED_IF_INSTALLED, sales_file, sample_panel
-from tests.stages import only_stages
+from tests.stages import beside_stages, only_stages
 
 DOOR = Path(train.__file__)
 NAMES = "lightgbm,catboost"
@@ -105,6 +105,7 @@ def test_a_library_that_is_missing_is_told_in_one_line(
     words = [*command.split(), "--csv", str(sales_csv), "--models", name]
     assert 1 == train.main(words)
     out, err = capfd.readouterr()
+    err = beside_stages(err)
     assert "" == out
     assert err.startswith(f"{name} cannot be imported: ")
     assert err.endswith(". To install it: pip install '.[boosting]'\n")
