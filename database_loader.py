@@ -22,8 +22,9 @@ import numpy as np
 from sales_forecast.commands.arguments import add_layout
 from sales_forecast.data.database import SAMPLE, Database, LoadReport
 from sales_forecast.data.files.layouts import read_panel, read_sales
+from sales_forecast.data.frequency import WEEKLY
 from sales_forecast.data.gaps import Gap, gaps
-from sales_forecast.data.panel import WEEKLY, Panel
+from sales_forecast.data.panel import Panel
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.data.spec import PUBLIC_HOLIDAY
 from sales_forecast.errors import SalesForecastError

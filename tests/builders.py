@@ -18,7 +18,8 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from sales_forecast.data.files.layouts import read_panel
-from sales_forecast.data.panel import CONDITIONS, DAILY, Array, Panel
+from sales_forecast.data.frequency import DAILY
+from sales_forecast.data.panel import CONDITIONS, Array, Panel
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.features.calendar_effects import CalendarProfile, PooledProcess
 from sales_forecast.features.gaussian import Hyperparameters

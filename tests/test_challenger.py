@@ -203,7 +203,7 @@ def test_trees_that_several_models_are_made_of_are_exported_once() -> None:
     assert isinstance(ensemble, FittedEnsemble)
     assert isinstance(mean, FittedMean)
 
-    assert ["random_forest", "xgboost"] == [of.name for of in regressors(bundle.models.values())]
+    assert ["random_forest", "xgboost"] == [of.name for of in regressors(bundle.models)]
     for name in ("random_forest", "xgboost"):
         assert ensemble.members[name] is mean.members[name]
     assert ensemble.members["arima"] is bundle.models["arima"]
@@ -214,7 +214,7 @@ def test_trees_that_several_models_are_made_of_are_exported_once() -> None:
 def test_a_bundle_without_trees_has_no_graph() -> None:
     challenger = best_of("pooled")
     arima = challenger.models["arima"]
-    assert [] == [*regressors([arima, challenger.models["pooled"]])]
+    assert [] == [*regressors({"arima": arima, "pooled": challenger.models["pooled"]})]
     assert TREES not in baseline_challenger(trained.first_weeks(10), "x", {}, "").sealed.files
 
 

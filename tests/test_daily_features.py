@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from sales_forecast.data.panel import DAILY, Panel
+from sales_forecast.data.frequency import DAILY
+from sales_forecast.data.panel import Panel
 from sales_forecast.features.daily_design import Design, date_columns
 from tests.builders import daily_panel, days
 

@@ -14,7 +14,8 @@ import pytest
 import train
 from sales_forecast.data.files.daily import no_trade
 from sales_forecast.data.files.layouts import read_panel, read_sales
-from sales_forecast.data.panel import DAILY, Panel
+from sales_forecast.data.frequency import DAILY
+from sales_forecast.data.panel import Panel
 from sales_forecast.errors import DataRefused
 from sales_forecast.evaluation.backtest import backtest
 from sales_forecast.evaluation.protocols import RollingOrigin

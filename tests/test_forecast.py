@@ -11,7 +11,8 @@ import pytest
 from holidays import country_holidays
 
 from sales_forecast.data.files.layouts import read_panel
-from sales_forecast.data.panel import DAILY, OPEN, Panel
+from sales_forecast.data.frequency import DAILY
+from sales_forecast.data.panel import OPEN, Panel
 from sales_forecast.evaluation import forecast, judged
 from sales_forecast.evaluation.backtest import KEY_COLUMNS, backtest
 from sales_forecast.evaluation.protocols import RollingOrigin

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sales_forecast.data.files.layouts import read_panel, read_sales
-from sales_forecast.data.panel import DAILY
+from sales_forecast.data.frequency import DAILY
 from sales_forecast.errors import DataRefused
 from sales_forecast.evaluation.backtest import backtest
 from sales_forecast.evaluation.metrics import wmae

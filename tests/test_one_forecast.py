@@ -13,7 +13,8 @@ from starlette.types import ASGIApp
 from sales_forecast.bundles.bundle import Bundle
 from sales_forecast.bundles.fallback import growth_bundle
 from sales_forecast.bundles.manifest import AnsweredBy
-from sales_forecast.data.panel import CONDITIONS, SEASON_LENGTH, Array, Panel
+from sales_forecast.data.frequency import SEASON_LENGTH
+from sales_forecast.data.panel import CONDITIONS, Array, Panel
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.features.features import feature_names
 from sales_forecast.models.base import Storable

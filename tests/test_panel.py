@@ -8,7 +8,8 @@ from datetime import date
 import numpy as np
 import pytest
 
-from sales_forecast.data.panel import DAILY, Panel
+from sales_forecast.data.frequency import DAILY
+from sales_forecast.data.panel import Panel
 from tests.builders import panel_of, sample_panel, weeks
 
 ROWS = [  # store, week, sales, temperature

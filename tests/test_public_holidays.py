@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from sales_forecast.data.files.layouts import read_panel
-from sales_forecast.data.panel import DAILY, Panel
+from sales_forecast.data.frequency import DAILY
+from sales_forecast.data.panel import Panel
 from sales_forecast.data.public_holidays import is_known, public_holidays
 from sales_forecast.errors import DataRefused
 from tests.builders import daily_panel, days, panel_of

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from sales_forecast.data.panel import DAILY, Panel
+from sales_forecast.data.frequency import DAILY
+from sales_forecast.data.panel import Panel
 from sales_forecast.evaluation.backtest import backtest
 from sales_forecast.evaluation.metrics import Scores
 from sales_forecast.evaluation.protocols import RollingOrigin

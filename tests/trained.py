@@ -70,7 +70,7 @@ def through_a_bundle(models: Mapping[str, Storable], n_features: int) -> dict[st
     packed = Packed()
     states = {name: packed.add(model.state) for name, model in models.items()}
     text = json.dumps({"models": states, "things": packed.things}, allow_nan=False)
-    graph = trees_to_onnx({of.name: of.regressor for of in regressors(models.values())}, n_features)
+    graph = trees_to_onnx({of.name: of.regressor for of in regressors(models)}, n_features)
     content = json.loads(text)
     unpacked = Unpacked(content["things"], packed.npz())
     made = Restored(OnnxTrees(graph).regressor)

@@ -14,7 +14,8 @@ import numpy as np
 
 from sales_forecast.audit.leaks import ShortLags
 from sales_forecast.audit.perturb import Movement, moved, scrambled, shares
-from sales_forecast.data.panel import SEASON_LENGTH, Array, Panel
+from sales_forecast.data.frequency import SEASON_LENGTH
+from sales_forecast.data.panel import Array, Panel
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.evaluation.backtest import Progress, backtest
 from sales_forecast.evaluation.protocols import (

@@ -37,14 +37,9 @@ def growth_bundle(panel: Panel, reason: str) -> Bundle:
         note=f"{reason} Until then the growth baseline answers: sales of the same period a year "
         "before, times the growth of the last 8 weeks.",
         spec=panel.spec,
-        training=TrainingWindow(
-            first_week=panel.first,
-            last_week=panel.last,
-            series=panel.series,
-            fingerprint=panel.fingerprint,
-        ),
+        training=TrainingWindow.of(panel),
         feature_names=(),
-        answered_by=AnsweredBy(predict_sales=name, forecast_sales=name, best=name, arima=name),
+        answered_by=AnsweredBy.by(name),
         models={},
         things=(),
         conformance=None,

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from sales_forecast.data.panel import Array
+from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.models.intervals import IntervalFactors, Intervals, IntervalsByAge
 
@@ -37,6 +37,16 @@ class TrainingWindow(_Value):
     series: tuple[str, ...]
     fingerprint: str
 
+    @classmethod
+    def of(cls, panel: Panel) -> TrainingWindow:
+        """Describe the sales of a panel."""
+        return cls(
+            first_week=panel.first,
+            last_week=panel.last,
+            series=panel.series,
+            fingerprint=panel.fingerprint,
+        )
+
 
 class AnsweredBy(_Value):
     """Which model answers each endpoint."""
@@ -47,6 +57,11 @@ class AnsweredBy(_Value):
     """Answers `/forecast_sales?model=best`."""
     arima: str = "arima"
     """Answers `/forecast_sales?model=arima`."""
+
+    @classmethod
+    def by(cls, model: str) -> AnsweredBy:
+        """Let one model answer everything."""
+        return cls(predict_sales=model, forecast_sales=model, best=model, arima=model)
 
     @property
     def forecasts(self) -> Mapping[ForecastChoice, str]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from sales_forecast.bundles.states import State
-from sales_forecast.data.panel import DAILY, WEEKLY, Panel
+from sales_forecast.data.frequency import Frequency
+from sales_forecast.data.panel import Panel
 
 
 def state_of(panel: Panel) -> State:
@@ -21,7 +22,7 @@ def state_of(panel: Panel) -> State:
         "plan": dict(panel.plan),
         "traits": dict(panel.traits),
         "pooled_by": panel.pooled_by,
-        "daily": panel.frequency == DAILY,
+        "frequency": panel.frequency.name,
     }
 
 
@@ -35,5 +36,5 @@ def panel_of(state: State) -> Panel:
         plan=state["plan"],
         traits=state["traits"],
         pooled_by=state["pooled_by"],
-        frequency=DAILY if state["daily"] else WEEKLY,
+        frequency=Frequency.of(state["frequency"]),
     )

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sales_forecast.data import star
-from sales_forecast.data.panel import DAILY, WEEKLY, Array, Days, Labels, Panel
+from sales_forecast.data.panel import Array, Days, Labels, Panel
 from sales_forecast.data.series_names import joined
 from sales_forecast.data.spec import PUBLIC_HOLIDAY, PanelSpec
 
@@ -96,7 +96,7 @@ def panel_of(
     keys = {column: values[order] for column, values in series.keys.items()}
     rows = np.empty(int(series.ids.max()) + 1, dtype=np.intp)
     rows[series.ids[order]] = np.arange(len(order))
-    frequency = WEEKLY if spec.frequency == "weekly" else DAILY
+    frequency = spec.frequency
     first = facts.days.min()
     columns, odd = np.divmod((facts.days - first).astype(np.int64), frequency.days)
     if odd.any():

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sales_forecast.data.frequency import WEEKLY, Frequency
 from sales_forecast.data.series_names import named
 from sales_forecast.data.spec import PanelSpec
 
@@ -24,36 +25,10 @@ Array = npt.NDArray[np.float64]
 Days = npt.NDArray[np.datetime64]
 Labels = npt.NDArray[np.generic]
 
-DAYS_PER_PERIOD = 7
-SEASON_LENGTH = 52  # weeks: 364 days, so that a week is compared with the same weekdays
 CONDITIONS = ("Holiday_Flag", "Temperature", "Fuel_Price", "CPI", "Unemployment")
 """Those of a store's week, in the order in which the service is told them."""
 OPEN = "open"
 """The name of the plan by which a series sells or does not."""
-
-
-@dataclass(frozen=True)
-class Frequency:
-    """How far apart the periods of a panel are."""
-
-    unit: str
-    days: int
-    """From one period to the next."""
-    season: int
-    """Periods after which the same weekday of the same season returns."""
-
-    @property
-    def a_week(self) -> int:
-        """Periods after which the same weekday returns."""
-        return DAYS_PER_PERIOD // self.days
-
-    def periods(self, weeks: int) -> int:
-        """Return how many periods so many weeks are."""
-        return weeks * self.a_week
-
-
-WEEKLY = Frequency("week", DAYS_PER_PERIOD, SEASON_LENGTH)
-DAILY = Frequency("day", 1, DAYS_PER_PERIOD * SEASON_LENGTH)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +162,7 @@ class Panel:
             digest.update(_bytes(self.conditions[name]))
         digest.update(_bytes(self.y))
         if self.plan or self.traits or self.frequency != WEEKLY:
-            digest.update(repr((self.frequency, self.pooled_by)).encode())
+            digest.update(repr((self.frequency.name, self.pooled_by)).encode())
             for name in sorted(self.plan):
                 digest.update(name.encode())
                 digest.update(_bytes(self.plan[name]))

@@ -24,7 +24,8 @@ from sales_forecast.data.calendar import (
     super_bowl,
     thanksgiving,
 )
-from sales_forecast.data.panel import DAYS_PER_PERIOD, Array, Days
+from sales_forecast.data.frequency import DAYS_PER_PERIOD
+from sales_forecast.data.panel import Array, Days
 from sales_forecast.data.rows import SalesRows
 
 SAMPLE_SEED = 45

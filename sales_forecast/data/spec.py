@@ -7,16 +7,24 @@ first load, and read by whatever must know the panel's form. Must not hold sales
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+
+from sales_forecast.data.frequency import WEEKLY, Frequency
 
 PUBLIC_HOLIDAY = "public_holiday"
 """The future covariate that comes of a country's calendar instead of a column."""
 
 Labels = npt.NDArray[np.generic]
+NamedFrequency = Annotated[
+    Frequency,
+    BeforeValidator(Frequency.of),
+    PlainSerializer(lambda of: of.name, return_type=str),
+]
+"""A frequency that JSON and TOML hold as its name."""
 
 
 class _Value(BaseModel):
@@ -83,7 +91,7 @@ class PanelSpec(_Value):
 
     layout: str
     keys: tuple[Key, ...]
-    frequency: Literal["weekly", "daily"] = "weekly"
+    frequency: NamedFrequency = WEEKLY
     date: str
     target: str
     future: tuple[Covariate, ...] = ()
@@ -186,7 +194,7 @@ def _said(spec: PanelSpec) -> dict[str, str]:
 
     return {
         "keys": listed([f"{key.column} ({key.kind}s)" for key in spec.keys]),
-        "frequency": spec.frequency,
+        "frequency": spec.frequency.name,
         "date": spec.date,
         "target": spec.target,
         "known in advance": listed([of.column for of in spec.future]),

@@ -16,7 +16,6 @@ import sqlalchemy as sa
 from sales_forecast.data import schema, star
 from sales_forecast.data.database_server import Server, read_at_one_moment
 from sales_forecast.data.forecast_tables import ENDS, FORECAST_ISSUES, FORECASTS
-from sales_forecast.data.panel import DAILY, WEEKLY
 from sales_forecast.data.schema import Form
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.errors import InvalidRequest, NoForecasts
@@ -101,7 +100,7 @@ class StoredForecasts:
             read_at_one_moment(connection)
             if schema.form(connection, self._server.shown) is not Form.STAR:
                 raise _none_yet()
-            days = (DAILY if spec.frequency == "daily" else WEEKLY).days
+            days = spec.frequency.days
             issues = _issues(connection, as_of)
             for issue in issues:
                 if target is None or issue.knows(target, days):
@@ -114,7 +113,7 @@ class StoredForecasts:
             )
         first = min(issue.origin for issue in issues) + timedelta(days=days)
         last = max(issue.last(days) for issue in issues)
-        name = "date" if spec.frequency == "daily" else "week"
+        name = spec.frequency.field
         raise InvalidRequest(
             f"{name} {target} was not forecast: what was reaches from {first} to {last}.",
             {name: str(target)},

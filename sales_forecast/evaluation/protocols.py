@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sales_forecast.data.panel import DAILY, SEASON_LENGTH, Days, Panel
+from sales_forecast.data.frequency import DAILY, SEASON_LENGTH
+from sales_forecast.data.panel import Days, Panel
 from sales_forecast.errors import NotEnoughData
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sales_forecast.data.panel import SEASON_LENGTH, Array, Panel
+from sales_forecast.data.frequency import SEASON_LENGTH
+from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.traits import Index, is_name
 from sales_forecast.evaluation.metrics import Scores
 from sales_forecast.evaluation.scoring import known_weeks, scores

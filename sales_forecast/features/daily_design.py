@@ -15,7 +15,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from sales_forecast.data.panel import DAYS_PER_PERIOD, OPEN, Array, Days, Panel
+from sales_forecast.data.frequency import DAYS_PER_PERIOD
+from sales_forecast.data.panel import OPEN, Array, Days, Panel
 from sales_forecast.features.date_columns import date_columns, weekdays
 
 Floats = npt.NDArray[np.float32]

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sales_forecast.data.calendar import christmas, easter
-from sales_forecast.data.panel import DAYS_PER_PERIOD, Array, Days
+from sales_forecast.data.frequency import DAYS_PER_PERIOD
+from sales_forecast.data.panel import Array, Days
 
 _DAYS_PER_YEAR, _DAYS_PER_MONTH = 365.2425, 365.2425 / 12
 _SEASON_ORDERS, _MONTH_ORDERS = 4, 5

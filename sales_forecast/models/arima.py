@@ -16,7 +16,8 @@ import numpy as np
 from statsmodels.tsa.arima import model as statsmodels_arima
 
 from sales_forecast.compute import engine
-from sales_forecast.data.panel import SEASON_LENGTH, Array, Panel
+from sales_forecast.data.frequency import SEASON_LENGTH
+from sales_forecast.data.panel import Array, Panel
 from sales_forecast.features.calendar_effects import Profile
 from sales_forecast.features.features import History
 from sales_forecast.models.base import too_short, weeks_sold

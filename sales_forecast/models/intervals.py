@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sales_forecast.data.panel import SEASON_LENGTH, Array, Panel
+from sales_forecast.data.frequency import SEASON_LENGTH
+from sales_forecast.data.panel import Array, Panel
 
 Names = Sequence[str] | npt.NDArray[np.object_] | npt.NDArray[np.str_]
 LEVELS = (80, 95)

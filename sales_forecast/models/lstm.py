@@ -16,7 +16,8 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from sales_forecast.data.panel import SEASON_LENGTH, Array, Panel
+from sales_forecast.data.frequency import SEASON_LENGTH
+from sales_forecast.data.panel import Array, Panel
 from sales_forecast.features.calendar_effects import Profile
 from sales_forecast.features.features import LARGEST_CHANGE, History
 from sales_forecast.models.base import FutureConditions, too_short

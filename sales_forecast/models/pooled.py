@@ -14,7 +14,8 @@ import numpy as np
 from scipy import linalg, optimize
 from threadpoolctl import threadpool_limits
 
-from sales_forecast.data.panel import DAILY, SEASON_LENGTH, Array, Panel
+from sales_forecast.data.frequency import DAILY, SEASON_LENGTH
+from sales_forecast.data.panel import Array, Panel
 from sales_forecast.features.calendar_effects import PooledProcess, Process, Profile
 from sales_forecast.features.decomposition import Split
 from sales_forecast.features.gaussian import Hyperparameters, Weeks, components, observed

@@ -19,7 +19,8 @@ from sklearn.ensemble import RandomForestRegressor
 from xgboost import XGBRegressor
 
 from sales_forecast.compute import engine
-from sales_forecast.data.panel import SEASON_LENGTH, Array, Panel
+from sales_forecast.data.frequency import SEASON_LENGTH
+from sales_forecast.data.panel import Array, Panel
 from sales_forecast.features.calendar_effects import Profile
 from sales_forecast.features.decomposition import log_sales
 from sales_forecast.features.features import LARGEST_CHANGE, History, Index, features

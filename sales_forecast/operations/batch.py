@@ -21,7 +21,8 @@ from sales_forecast.bundles.location import locate
 from sales_forecast.bundles.manifest import SumsByLevel
 from sales_forecast.data.database import Database
 from sales_forecast.data.forecasts import ForecastTable, Issue, Role
-from sales_forecast.data.panel import DAILY, SEASON_LENGTH, WEEKLY, Panel
+from sales_forecast.data.frequency import DAILY, SEASON_LENGTH, WEEKLY
+from sales_forecast.data.panel import Panel
 from sales_forecast.models.intervals import IntervalsByAge
 from sales_forecast.models.naive import GROWTH
 from sales_forecast.prediction.cautions import cautions

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from sales_forecast.data.panel import SEASON_LENGTH, Panel
+from sales_forecast.data.frequency import SEASON_LENGTH
+from sales_forecast.data.panel import Panel
 from sales_forecast.models import cold_start
 from sales_forecast.models.intervals import weeks_known
 

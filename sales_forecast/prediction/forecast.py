@@ -12,7 +12,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from sales_forecast.data.panel import DAILY, OPEN, Array, Panel
+from sales_forecast.data.frequency import DAILY
+from sales_forecast.data.panel import OPEN, Array, Panel
 from sales_forecast.features.daily_design import Design
 from sales_forecast.models import cold_start
 from sales_forecast.models.base import FittedForecaster, FutureConditions

@@ -8,7 +8,7 @@ dates, warnings or HTTP.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,7 @@ import numpy as np
 
 from sales_forecast.bundles.bundle import Bundle
 from sales_forecast.data.panel import Array, Panel
-from sales_forecast.models.base import FittedForecaster
-from sales_forecast.models.fitted.blends import Blend
+from sales_forecast.models.fitted.blends import Blend, with_parts
 from sales_forecast.models.fitted.regressor import FittedRegressor
 from sales_forecast.models.intervals import ages, weeks_known
 from sales_forecast.prediction.forecast import closed, ends, forecast
@@ -49,7 +48,7 @@ class Answers:
         self._panel = panel
         self._models = bundle.models
         self._intervals = bundle.intervals
-        self._parts = {**_parts(bundle.models), **bundle.models}
+        self._parts = with_parts(bundle.models)
         self._ahead = forecast(self._parts, panel, horizon)
         self._shut = closed(panel, horizon)
         regressors = [of for of in self._parts.values() if isinstance(of, FittedRegressor)]
@@ -164,15 +163,3 @@ class Answers:
     def _names(self, model: str) -> Sequence[str]:
         asked = self._parts[model]
         return tuple(asked.members) if isinstance(asked, Blend) else (model,)
-
-
-def _parts(models: Mapping[str, FittedForecaster]) -> dict[str, FittedForecaster]:
-    """Return every model that some models are made of, by name."""
-
-    def within(model: FittedForecaster) -> Iterator[tuple[str, FittedForecaster]]:
-        if isinstance(model, Blend):
-            for name, member in model.members.items():
-                yield name, member
-                yield from within(member)
-
-    return dict(part for model in models.values() for part in within(model))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from sales_forecast.data.calendar import week_ending
+from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.errors import InvalidRequest
@@ -18,7 +19,7 @@ class Calendar:
     """The periods of one panel."""
 
     def __init__(self, panel: Panel, spec: PanelSpec) -> None:
-        self._daily = spec.frequency == "daily"
+        self._daily = spec.frequency == DAILY
         self._column = spec.date
         self._first = panel.first
         self._days = panel.frequency.days

@@ -17,14 +17,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from sales_forecast.data.panel import DAILY, DAYS_PER_PERIOD, SEASON_LENGTH, WEEKLY, Frequency
+from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.spec import Covariate, Key, PanelSpec
 from sales_forecast.service.days import Day
 
 MOST_SERIES = 100
 """So many series may be asked for in one request."""
 _LONGEST_NAME = 200
-_MOST_STEPS = {WEEKLY: SEASON_LENGTH, DAILY: DAYS_PER_PERIOD * SEASON_LENGTH + 1}
 _DESCRIBED: Mapping[str, tuple[str, float]] = {
     "Holiday_Flag": ("1 if the week holds a holiday, else 0.", 0),
     "Temperature": ("Degrees Fahrenheit.", 75.5),
@@ -72,33 +71,29 @@ class Forms:
         return tuple(key.field for key in self.spec.keys)
 
     @property
-    def frequency(self) -> Frequency:
-        """How far apart the periods are."""
-        return DAILY if self.spec.frequency == "daily" else WEEKLY
-
-    @property
     def most_steps(self) -> int:
         """How far ahead a forecast may be asked for."""
-        return _MOST_STEPS[self.frequency]
+        return self.spec.frequency.a_year
 
 
 @cache
 def forms_of(spec: PanelSpec) -> Forms:
     """Return the forms of a panel."""
-    daily = spec.frequency == "daily"
-    most = _MOST_STEPS[DAILY if daily else WEEKLY]
+    frequency = spec.frequency
     covariates = (*spec.past, *spec.future)
     by_column = {f"key_{n}": _key(key, key.column) for n, key in enumerate(spec.keys)}
     by_field = {f"key_{n}": _key(key, key.field) for n, key in enumerate(spec.keys)}
     told = {f"covariate_{n}": _covariate(spec, of) for n, of in enumerate(covariates)}
-    unit = "day" if daily else "week"
-    means = "" if daily else " Any day stands for its week."
+    unit = frequency.unit
+    means = "" if frequency == DAILY else " Any day stands for its week."
     day = Field(
         alias=spec.date,
         description=f"DD-MM-YYYY or YYYY-MM-DD.{means}",
         examples=["03-11-2012"],
     )
-    steps = Field(ge=1, le=most, description=f"{unit.capitalize()}s to forecast.", examples=[5])
+    steps = Field(
+        ge=1, le=frequency.a_year, description=f"{unit.capitalize()}s to forecast.", examples=[5]
+    )
     predict = _made(
         "PredictRequest",
         f"One series, one {unit} and what is known or assumed of it.",

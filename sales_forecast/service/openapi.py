@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from sales_forecast.bundles.manifest import ForecastChoice
+from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.rows import STORES
 from sales_forecast.errors import NotReady
 from sales_forecast.service.forms import Forms, Named, example_of, forms_of
@@ -104,9 +105,9 @@ def _whole(app: FastAPI, shown: _Shown) -> dict[str, Any]:
     )
     answers: type[BaseModel] = PredictResponse
     if forms.spec.layout != STORES.layout:
-        answers = DayPrediction if forms.spec.frequency == "daily" else WeekPrediction
+        answers = DayPrediction if forms.spec.frequency == DAILY else WeekPrediction
     asked = (forms.predict, forms.forecast, forms.many)
-    stored: type[BaseModel] = StoredDay if forms.spec.frequency == "daily" else StoredWeek
+    stored: type[BaseModel] = StoredDay if forms.spec.frequency == DAILY else StoredWeek
     given = (answers, ForecastItem, SeriesForecast, stored, ErrorResponse)
     modes: list[tuple[type[BaseModel], JsonSchemaMode]] = []
     modes += [(model, "validation") for model in asked]

@@ -17,6 +17,7 @@ from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 
 from sales_forecast.bundles.manifest import ForecastChoice, IntervalLevel
+from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.rows import STORES
 from sales_forecast.errors import InvalidRequest, NotReady
 from sales_forecast.service.forms import Forms, Named, forms_of
@@ -161,7 +162,7 @@ def _prediction(predictor: Predictor, answer: Answer) -> dict[str, object]:
         models = {name: answer.models.get(name) for name in ("random_forest", "xgboost")}
     return {
         "prediction": answer.prediction,
-        "date" if predictor.spec.frequency == "daily" else "week_ending": answer.period,
+        "date" if predictor.spec.frequency == DAILY else "week_ending": answer.period,
         "interval_80": answer.interval_80,
         "interval_95": answer.interval_95,
         "models": models,

@@ -21,6 +21,7 @@ from starlette.concurrency import run_in_threadpool
 
 from sales_forecast.bundles.manifest import SumsByLevel
 from sales_forecast.data import calendar
+from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.spec import Key, PanelSpec
 from sales_forecast.data.stored_forecasts import StoredForecasts, StoredIssue
 from sales_forecast.errors import InvalidRequest
@@ -53,8 +54,8 @@ _Text = Annotated[str, Field(min_length=1, max_length=200)]
 @cache
 def stored_query(spec: PanelSpec) -> type[BaseModel]:
     """Return the form of a query: any of the keys of a panel, a period, a moment, a level."""
-    unit = "date" if spec.frequency == "daily" else "week"
-    means = "The day." if unit == "date" else "Any day of the week."
+    unit = spec.frequency.field
+    means = "The day." if spec.frequency == DAILY else "Any day of the week."
     keys: dict[str, Any] = {f"key_{n}": _key(key) for n, key in enumerate(spec.keys)}
     made: type[BaseModel] = create_model(
         "StoredQuery",
@@ -102,7 +103,7 @@ def _answer(
 
 
 def _ending(predictor: Predictor, day: date) -> date:
-    if predictor.spec.frequency == "daily":
+    if predictor.spec.frequency == DAILY:
         return day
     try:
         return calendar.week_ending(day, predictor.origin.weekday())
@@ -126,7 +127,7 @@ def _periods(
     for period, (lower, upper) in zip(issue.periods, bounds, strict=True):
         yield {
             **{spec.keys[place].field: value for place, value in keys.items()},
-            "date" if spec.frequency == "daily" else "week": period.target,
+            spec.frequency.field: period.target,
             "sales": period.sales,
             "median": period.sales if one else None,
             "lower": lower,

@@ -44,7 +44,7 @@ from sales_forecast.evaluation.scoring import ages_of, measured_intervals, score
 from sales_forecast.features.features import feature_names
 from sales_forecast.models.base import FittedForecaster, Storable
 from sales_forecast.models.export import trees_to_onnx
-from sales_forecast.models.fitted.blends import Blend
+from sales_forecast.models.fitted.blends import with_parts
 from sales_forecast.models.fitted.regressor import FittedRegressor, Line
 from sales_forecast.models.intervals import IntervalsByAge
 from sales_forecast.models.naive import GROWTH
@@ -96,7 +96,7 @@ def model_challenger(panel: Panel, source: str, tables: Tables, progress: Progre
     models = fit_models(panel, (*native, *serving.models), progress)
     served = {name: models[name] for name in serving.models}
     progress("exporting the trees to ONNX")
-    trees = {of.name: cast("Regressor", of.regressor) for of in regressors(served.values())}
+    trees = {of.name: cast("Regressor", of.regressor) for of in regressors(served)}
     onnx = {TREES: trees_to_onnx(trees, len(feature_names(panel)))} if trees else {}
     packed = _pack(panel, source, tables, served, serving, kind="models", files=onnx)
     progress("letting the bundle prove itself")
@@ -108,7 +108,7 @@ def model_challenger(panel: Panel, source: str, tables: Tables, progress: Progre
 def baseline_challenger(panel: Panel, source: str, tables: Tables, note: str) -> Challenger:
     """Pack the growth baseline: no parameters, only its scores and intervals."""
     name = GROWTH.name
-    serving = AnsweredBy(predict_sales=name, forecast_sales=name, best=name, arima=name)
+    serving = AnsweredBy.by(name)
     packed = _pack(panel, source, tables, {name: GROWTH}, serving, kind="baseline", note=note)
     return Challenger(*packed, tables, {}, panel)
 
@@ -120,22 +120,11 @@ def kept_challenger(folder: Path) -> Challenger:
     return Challenger(sealed, bundle.manifest, bundle.origin, stored_tables.read(folder), {})
 
 
-def regressors(models: Iterable[FittedForecaster]) -> Iterator[FittedRegressor]:
+def regressors(models: Mapping[str, FittedForecaster]) -> Iterator[FittedRegressor]:
     """Yield the tree models among models and what they are made of, each once."""
-    seen = set()
-
-    def within(model: FittedForecaster) -> Iterator[FittedRegressor]:
-        if isinstance(model, Blend):
-            for member in model.members.values():
-                yield from within(member)
-        elif isinstance(model, FittedRegressor) and not isinstance(model.regressor, Line):
+    for model in with_parts(models).values():
+        if isinstance(model, FittedRegressor) and not isinstance(model.regressor, Line):
             yield model
-
-    for model in models:
-        for found in within(model):
-            if found.name not in seen:
-                seen.add(found.name)
-                yield found
 
 
 def _pack(
@@ -158,12 +147,7 @@ def _pack(
         kind=kind,
         note=note,
         spec=panel.spec,
-        training=TrainingWindow(
-            first_week=panel.first,
-            last_week=panel.last,
-            series=panel.series,
-            fingerprint=panel.fingerprint,
-        ),
+        training=TrainingWindow.of(panel),
         feature_names=feature_names(panel) if kind == "models" else (),
         answered_by=serving,
         models=models,

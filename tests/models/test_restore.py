@@ -204,7 +204,7 @@ def test_a_state_that_another_release_wrote_is_refused_by_name() -> None:
 
 def test_a_graph_without_the_trees_of_a_model_is_refused_by_name() -> None:
     panel, models = fitted("weekly stores")
-    forest = next(of for of in regressors([models["random_forest"]]))
+    forest = next(of for of in regressors({"": models["random_forest"]}))
     graph = trees_to_onnx({forest.name: forest.regressor}, len(feature_names(panel)))
     with pytest.raises(BundleRefused, match="has no trees of xgboost"):
         Restored(OnnxTrees(graph).regressor).model(models["xgboost"].state)

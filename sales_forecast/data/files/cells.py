@@ -15,7 +15,8 @@ from functools import lru_cache
 import numpy as np
 
 from sales_forecast.data.files.csv_table import Table
-from sales_forecast.data.panel import DAYS_PER_PERIOD, Array, Days
+from sales_forecast.data.frequency import DAYS_PER_PERIOD
+from sales_forecast.data.panel import Array, Days
 
 STORE_NUMBER = "a store number: digits only, at most 9 of them"
 NUMBER = "a finite number such as 1643690.9"

@@ -21,7 +21,8 @@ import numpy.typing as npt
 from sales_forecast.data.files import cells
 from sales_forecast.data.files.csv_table import Table, file_in, read_table
 from sales_forecast.data.files.plans import with_plan
-from sales_forecast.data.panel import DAILY, OPEN, Array, Days, Panel
+from sales_forecast.data.frequency import DAILY
+from sales_forecast.data.panel import OPEN, Array, Days, Panel
 from sales_forecast.data.spec import PUBLIC_HOLIDAY, Covariate, Key, PanelSpec, StaticFeature
 from sales_forecast.errors import DataRefused
 
@@ -46,7 +47,7 @@ _PLANNED = {
 _SPEC = PanelSpec(
     layout="daily",
     keys=(Key(column="Store", kind="number", field="store_id"),),
-    frequency="daily",
+    frequency=DAILY,
     date="Date",
     target="Sales",
     future=tuple(

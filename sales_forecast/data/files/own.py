@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -31,12 +31,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from sales_forecast.data.files import cells
 from sales_forecast.data.files.csv_table import Table, read_table
 from sales_forecast.data.files.plans import with_plan
-from sales_forecast.data.panel import CONDITIONS, DAILY, OPEN, WEEKLY, Labels, Panel
+from sales_forecast.data.frequency import DAILY, WEEKLY
+from sales_forecast.data.panel import CONDITIONS, OPEN, Labels, Panel
 from sales_forecast.data.public_holidays import is_known
 from sales_forecast.data.spec import (
     PUBLIC_HOLIDAY,
     Covariate,
     Key,
+    NamedFrequency,
     PanelSpec,
     StaticFeature,
     covariates,
@@ -58,7 +60,7 @@ class OwnLayout(BaseModel):
     series: Annotated[_Names, Field(min_length=1)]
     date: _Name
     target: _Name
-    frequency: Literal["weekly", "daily"] = "weekly"
+    frequency: NamedFrequency = WEEKLY
     pooled_by: _Name | None = None
     traits: _Names = ()
     known_in_advance: _Names = ()
@@ -95,7 +97,7 @@ class OwnLayout(BaseModel):
             raise ValueError(f"column {twice[0]!r} is named twice")
         if self.pooled_by not in (None, *self.series, *self.traits):
             raise ValueError(f"pooled_by {self.pooled_by!r} is neither in series nor in traits")
-        if self.open and self.frequency != "daily":
+        if self.open and self.frequency != DAILY:
             raise ValueError("open is for daily sales")
         if self.country and not is_known(self.country):
             raise ValueError(f"country {self.country!r} is no code of a known country, such as DE")
@@ -116,10 +118,10 @@ class OwnLayout(BaseModel):
         """See `layouts.Layout.panel`."""
         table = read_table(file, self._columns(), others=True)
         keys = [_key(table, name) for name in self.series]
-        daily = self.frequency == "daily"
+        daily = self.frequency == DAILY
         periods = cells.days(table, self.date) if daily else cells.weeks(table, self.date)
         names = list(zip(*(key.tolist() for key in keys), strict=True))
-        unit = (DAILY if daily else WEEKLY).unit
+        unit = self.frequency.unit
         cells.refuse_duplicates(table, self.date, names, periods, what="series", unit=unit)
         planned = {name: cells.numbers(table, name, missing=True) for name in self.known_in_advance}
         observed = {name: cells.numbers(table, name, missing=True) for name in self.conditions}
@@ -134,9 +136,8 @@ class OwnLayout(BaseModel):
             raise DataRefused(file, "no row has sales", column=self.target)
         conditions = {**planned, **observed}
         by_column = dict(zip(self.series, keys, strict=True))
-        frequency = DAILY if daily else WEEKLY
         try:
-            whole = Panel.from_rows(by_column, periods, sales, conditions, frequency)
+            whole = Panel.from_rows(by_column, periods, sales, conditions, self.frequency)
         except ValueError as error:
             raise DataRefused(file, str(error)) from None
         traits = self._traits(table, keys, names)

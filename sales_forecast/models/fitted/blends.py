@@ -74,3 +74,13 @@ class FittedMean(Blend):
         """See `Blend.combine`."""
         first, *others = (predictions[name] for name in self.members)
         return sum(others, start=first) / len(self.members)
+
+
+def with_parts(models: Mapping[str, FittedForecaster]) -> dict[str, FittedForecaster]:
+    """Return models and every model that they are made of, by name."""
+    found: dict[str, FittedForecaster] = {}
+    for name, model in models.items():
+        if isinstance(model, Blend):
+            found |= with_parts(model.members)
+        found[name] = model
+    return found
