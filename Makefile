@@ -41,7 +41,7 @@ format: setup ## mend what can be mended
 	$(BIN)/ruff format .
 
 bench: setup ## serving speed beside an echo endpoint and beside the common design
-	$(BIN)/python benchmarks/serving.py
+	$(BIN)/python -m benchmarks.serving
 
 notebook: setup ## run the notebook anew and keep its outputs
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.notebook

@@ -1,20 +1,27 @@
-"""What the framework alone costs: plain FastAPI validates the same body and sends it back.
+"""What the framework alone costs: plain FastAPI validates the same bodies and sends them back.
 
-uvicorn --factory benchmarks.echo_service:create
+ECHO_SPEC="$(jq .spec var/champion/manifest.json)" uvicorn --factory benchmarks.echo_service:create
 """
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 from fastapi import FastAPI
 
-from benchmarks.store_week import StoreWeek
+from sales_forecast.data.spec import PanelSpec
+from sales_forecast.service.forms import forms_of
 
 
 def create() -> FastAPI:
+    forms = forms_of(PanelSpec.model_validate_json(os.environ["ECHO_SPEC"]))
     app = FastAPI()
+    for path, form in (("/predict_sales", forms.predict), ("/forecast_sales", forms.forecast)):
 
-    @app.post("/predict_sales")
-    async def predict_sales(request: StoreWeek) -> StoreWeek:
-        return request
+        async def echo(request: Any) -> Any:
+            return request
 
+        echo.__annotations__ = {"request": form, "return": form}
+        app.post(path)(echo)
     return app
