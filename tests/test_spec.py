@@ -46,7 +46,7 @@ def test_a_spec_names_all_that_its_panel_has(layout: str, tmp_path: Path) -> Non
     assert {of.name for of in spec.past} == {*panel.conditions}
     assert [of.name for of in spec.static] == [*panel.traits]
     assert [key.column for key in spec.keys] == [*panel.keys]
-    assert panel.frequency.unit == {"weekly": "week", "daily": "day"}[spec.frequency]
+    assert panel.frequency.unit == spec.frequency.unit
     assert panel.pooled_by == spec.pool
 
 
