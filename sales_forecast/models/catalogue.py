@@ -12,7 +12,7 @@ from sales_forecast.models.base import Forecaster
 from sales_forecast.models.boosting import BOOSTED
 from sales_forecast.models.ensemble import MEMBERS, EnsembleForecaster, MeanForecaster
 from sales_forecast.models.ets import ETS
-from sales_forecast.models.naive import BASELINES
+from sales_forecast.models.naive import BASELINES, GROWTH
 from sales_forecast.models.names import MEAN_MODEL
 from sales_forecast.models.pooled import POOLED
 from sales_forecast.models.ridge import RIDGE
@@ -22,14 +22,14 @@ from sales_forecast.models.trees import TREES, XGBOOST
 def with_members(*more: Forecaster) -> tuple[Forecaster, ...]:
     """Return all forecasters of a training, and `more` as further members of the ensemble."""
     members = (*MEMBERS, *more)
+    models = (of for of in members if of not in BASELINES)
     mean = MeanForecaster(TREES, MEAN_MODEL)
-    return (*BASELINES, *AVERAGES, RIDGE, ETS, *members, EnsembleForecaster(members), mean)
+    return (*BASELINES, *AVERAGES, RIDGE, ETS, *models, EnsembleForecaster(members), mean)
 
 
 ALL_FORECASTERS = with_members()
-_LARGE = (
-    *BASELINES, *AVERAGES, XGBOOST, ARIMA, POOLED, EnsembleForecaster((XGBOOST, ARIMA, POOLED))
-)  # fmt: skip
+_OF_MANY = (XGBOOST, ARIMA, POOLED)
+_LARGE = (*BASELINES, *AVERAGES, *_OF_MANY, EnsembleForecaster((*_OF_MANY, GROWTH)))
 
 
 def roster(*, large: bool) -> tuple[Forecaster, ...]:

@@ -6,6 +6,7 @@ one where no model has earned its place yet.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.features.calendar_effects import State
+from sales_forecast.features.features import LARGEST_CHANGE
 from sales_forecast.models.base import FutureConditions
 
 _GROWTH_WEEKS = 8
@@ -67,7 +69,8 @@ def or_last_value(reference: Array, history: Panel) -> Array:
 def _growth(history: Panel) -> Array:
     """Return float64[n_series]: sales of the last 8 weeks over those of the same weeks a year ago.
 
-    Only weeks with positive sales in both years count; 1 where that leaves none.
+    Only weeks with positive sales in both years count; 1 where that leaves none. No growth is
+    believed beyond `LARGEST_CHANGE`: a series that barely sold last year has no rate of growth.
     """
     y, season = history.y, history.frequency.season
     recent = history.frequency.periods(_GROWTH_WEEKS)
@@ -77,7 +80,8 @@ def _growth(history: Panel) -> Array:
     total = np.where(both, now, 0.0).sum(axis=1)
     base = np.where(both, before, 0.0).sum(axis=1)
     some = both.any(axis=1)
-    return np.where(some, total / np.where(some, base, 1.0), 1.0)
+    growth = np.where(some, total / np.where(some, base, 1.0), 1.0)
+    return np.clip(growth, math.exp(-LARGEST_CHANGE), math.exp(LARGEST_CHANGE))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +21,16 @@ from xgboost import XGBRegressor
 from sales_forecast.compute import engine
 from sales_forecast.data.frequency import SEASON_LENGTH
 from sales_forecast.data.panel import Array, Panel
+from sales_forecast.errors import NotEnoughData
 from sales_forecast.features.calendar_effects import Profile
 from sales_forecast.features.decomposition import log_sales
 from sales_forecast.features.features import LARGEST_CHANGE, History, Index, features
 from sales_forecast.features.vocabulary import vocabulary_of
+from sales_forecast.models.arima import ARIMA
 from sales_forecast.models.base import too_short
+from sales_forecast.models.fit_cache import fit_once
 from sales_forecast.models.fitted.regressor import FittedRegressor
+from sales_forecast.models.fitted.smoothing import FittedArima
 from sales_forecast.models.pooled import fit_profile
 
 # Every step 1..52 can be asked; these are enough for the trees to learn how step matters.
@@ -150,7 +154,16 @@ class TreeForecaster:
         )
         if regressor is None:
             regressor = self.learn(training_set(panel, profile))
-        return FittedRegressor(self.name, regressor, profile, vocabulary_of(panel))
+        vocabulary = vocabulary_of(panel)
+        return FittedRegressor(self.name, regressor, profile, vocabulary, _smoothing(panel))
+
+
+def _smoothing(panel: Panel) -> FittedArima | None:
+    """Return what the answers are drawn to; None where no series is long enough for it."""
+    try:
+        return cast("FittedArima", fit_once(ARIMA, panel))
+    except NotEnoughData:
+        return None
 
 
 # Chosen by `train.py tune --csv FILE --until 2011-10-28` on the public store sales; docs/tuning.md

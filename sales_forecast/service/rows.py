@@ -15,13 +15,14 @@ import numpy.typing as npt
 import onnxruntime
 
 from sales_forecast.data.panel import Array, Panel
-from sales_forecast.features.features import condition_changes, features
+from sales_forecast.features.features import Index, condition_changes, features
 from sales_forecast.models.fitted.onnx_trees import INPUT, OnnxRegressor
 from sales_forecast.models.fitted.regressor import FittedRegressor
 
 Row = npt.NDArray[np.float32]
-_Prepared = tuple[Row, Array, Array, list[float], list[bool]]
-"""Features, conditions of the reference, those expected, log reference, is a year ago known."""
+_Prepared = tuple[Row, Array, Array, dict[str, list[float]], list[bool]]
+"""Features, conditions of the reference, those expected, what each regressor's change is added to,
+is a year ago known."""
 _MOST_BYTES = 48_000_000
 """What is prepared may take so much memory; the past of a larger panel is computed when asked."""
 
@@ -35,6 +36,8 @@ class Rows:
     def __init__(self, models: Sequence[FittedRegressor], panel: Panel, ahead: int) -> None:
         self._models = tuple(models)
         self._past = past = models[0].sees(panel)
+        drawn_to = {id(of.smoothing): of.levels(past) for of in self._models}
+        self._levels = {of.name: drawn_to[id(of.smoothing)] for of in self._models}
         self._last = panel.n_periods - 1
         self._n_conditions = len(panel.conditions)
         n_features = features(past, *past.ahead(1)).shape[1]
@@ -56,9 +59,17 @@ class Rows:
             past.reference_conditions(*rows),
             past.expected_conditions(*rows),
             # Python's own numbers: one at a time they are several times faster than numpy's.
-            past.log_reference(*rows).tolist(),
+            self._expected(rows),
             past.year_ago_known(*rows).tolist(),
         )
+
+    def _expected(self, rows: tuple[Index, Index, Index]) -> dict[str, list[float]]:
+        found: dict[int, list[float]] = {}
+        for of in self._models:
+            levels = self._levels[of.name]
+            if id(levels) not in found:
+                found[id(levels)] = of.expected(self._past, levels, *rows).tolist()
+        return {of.name: found[id(self._levels[of.name])] for of in self._models}
 
     def expected(self, row: int, period: int) -> list[float]:
         """Return what one at the origin would expect of the conditions of a period."""
@@ -80,16 +91,19 @@ class Rows:
         NaN for those to be expected as one would at the origin.
         """
         prepared, at = self._at(row, period)
-        X, reference, expected, log_reference, year_ago = prepared
+        X, reference, expected, before, year_ago = prepared
         asked = X[at : at + 1]
         if conditions is not None and self._n_conditions:
             told = np.array(conditions)
             told = np.where(np.isnan(told), expected[at], told)
             asked = asked.copy()
             asked[0, -self._n_conditions :] = condition_changes(told, reference[at])
-        base = log_reference[at]
         changes = self._changes(asked)
-        return {name: math.exp(base + change) for name, change in changes.items()}, year_ago[at]
+        sales = {
+            of.name: math.exp(before[of.name][at] + of.share * changes[of.name])
+            for of in self._models
+        }
+        return sales, year_ago[at]
 
     def _changes(self, X: Row) -> dict[str, float]:
         if self._one_graph is not None:

@@ -23,7 +23,7 @@ from tests.stages import beside_stages, only_stages
 
 DOOR = Path(train.__file__)
 NAMES = "lightgbm,catboost"
-MEMBERS = ["random_forest", "xgboost", "arima", "pooled"]
+MEMBERS = ["random_forest", "xgboost", "arima", "pooled", "seasonal_naive_growth"]
 if_installed = pytest.mark.parametrize("forecaster", BOOSTED_IF_INSTALLED)
 if_both_are_installed = pytest.mark.skipif(
     None in map(find_spec, NAMES.split(",")),

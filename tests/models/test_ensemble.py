@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from sales_forecast.errors import NotEnoughData
-from sales_forecast.models.ensemble import MEMBERS, EnsembleForecaster, MeanForecaster, stacked
+from sales_forecast.models.ensemble import (
+    MEMBERS,
+    EnsembleForecaster,
+    MeanForecaster,
+    by_inverse_errors,
+)
 from sales_forecast.models.fitted.blends import FittedEnsemble, FittedMean
 from sales_forecast.models.naive import LAST_VALUE, SEASONAL_NAIVE
 from tests.builders import daily_panel, log_growth, panel_of, sample_panel, with_sales
@@ -44,28 +49,23 @@ def weights_of(panel, *members) -> dict[str, float]:
 # Weights
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_no_other_mean_has_a_smaller_squared_error(seed):
-    rng = np.random.default_rng(seed)
-    errors = rng.normal(rng.normal(0.0, 0.5, (3, 1)), 1.0, (3, 40)) + rng.normal(0.0, 1.0, 40)
-    weights = stacked(errors)
-    assert (weights >= 0).all()
-    assert pytest.approx(1.0) == weights.sum()
-    smallest = ((weights @ errors) ** 2).sum()
-    steps = np.linspace(0.0, 1.0, 41)
-    for first in steps:
-        for second in steps[steps <= 1.0 - first]:
-            other = np.array([first, second, 1.0 - first - second])
-            assert ((other @ errors) ** 2).sum() >= smallest - 1e-9
+def test_a_member_with_twice_the_squared_error_weighs_a_quarter():
+    errors = np.array([[0.1, -0.1, 0.1, -0.1], [0.1, -0.1, 0.1, np.sqrt(5) * 0.1]])
+    np.testing.assert_allclose(by_inverse_errors(errors), [0.8, 0.2])
 
 
-def test_errors_that_cancel_share_the_weight():
-    errors = np.array([[0.1, -0.2, 0.3], [-0.1, 0.2, -0.3]])
-    np.testing.assert_allclose(stacked(errors), [0.5, 0.5])
+@pytest.mark.parametrize("scale", [1e-3, 7.0])
+def test_weights_do_not_depend_on_how_hard_the_sales_are(scale):
+    errors = np.random.default_rng(0).normal(0.0, 1.0, (4, 30))
+    np.testing.assert_allclose(by_inverse_errors(errors), by_inverse_errors(errors * scale))
+
+
+def test_members_that_were_never_wrong_share_all_of_it():
+    assert [0.5, 0.0, 0.5] == by_inverse_errors(np.array([[0.0], [0.1], [0.0]])).tolist()
 
 
 def test_without_any_error_to_judge_by_all_weigh_the_same():
-    assert [0.25] * 4 == stacked(np.empty((4, 0))).tolist()
+    assert [0.25] * 4 == by_inverse_errors(np.empty((4, 0))).tolist()
 
 
 def test_a_member_that_was_right_gets_all_the_weight():
@@ -73,10 +73,10 @@ def test_a_member_that_was_right_gets_all_the_weight():
     assert {"naive": pytest.approx(0.0), "seasonal_naive": pytest.approx(1.0)} == weights
 
 
-def test_the_four_members_have_weights_by_name_and_differ_from_panel_to_panel():
+def test_members_have_weights_by_name_and_differ_from_panel_to_panel():
     ensemble = EnsembleForecaster(MEMBERS)
     one, other = (ensemble.fit(sample_panel(3, n_weeks=n)).weights for n in (100, 143))
-    assert ["random_forest", "xgboost", "arima", "pooled"] == [*one] == [*other]
+    assert [member.name for member in MEMBERS] == [*one] == [*other]
     assert one != other
     for weights in (one, other):
         assert pytest.approx(1.0) == sum(weights.values())
@@ -176,3 +176,13 @@ def test_a_mean_is_fitted_by_fitting_its_members():
 def test_a_mean_is_as_easily_refused_as_its_members():
     with pytest.raises(NotEnoughData, match="too few weeks"):
         MeanForecaster([Constant(1.0, needs=61)], "mean").fit(panel_of(np.ones(60)))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [(100.0, 400.0, 200.0), (0.0, 400.0, 400.0), (-5.0, 0.0, 0.0)],
+)
+def test_what_is_not_positive_counts_for_nothing_in_the_mean(one, other, expected):
+    ensemble = FittedEnsemble({}, {"one": 0.5, "other": 0.5})
+    found = ensemble.combine({"one": np.array([[one]]), "other": np.array([[other]])})
+    np.testing.assert_allclose([[expected]], found)

@@ -73,9 +73,15 @@ def test_a_history_shorter_than_a_year_repeats_its_last_value_where_there_is_no_
 
 
 def test_growth_is_that_of_the_last_eight_weeks():
-    # 60 weeks: 53..60 over 1..8.
-    expected = np.array([9.0, 10.0, 11.0]) * (452 / 36)
-    np.testing.assert_allclose(forecast(GROWTH, COUNTING, 3)[0], expected)
+    # 60 weeks: 153..160 over 101..108.
+    expected = np.array([109.0, 110.0, 111.0]) * (1252 / 836)
+    np.testing.assert_allclose(forecast(GROWTH, COUNTING + 100.0, 3)[0], expected)
+
+
+@pytest.mark.parametrize(("factor", "believed"), [(1000.0, np.e), (0.001, 1 / np.e)])
+def test_no_growth_is_believed_beyond_a_factor_of_e(factor, believed):
+    y = np.repeat([100.0, 100.0 * factor], 52)
+    np.testing.assert_allclose(forecast(GROWTH, y, 3)[0], y[-1] * believed)
 
 
 @pytest.mark.parametrize("n_weeks", [1, 52, 53, 57, 60, 61, 104, 143])

@@ -11,6 +11,7 @@ import pytest
 from sales_forecast.data.panel import CONDITIONS, Panel
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.features.features import FEATURE_NAMES, History
+from sales_forecast.models.arima import ARIMA
 from sales_forecast.models.fitted.regressor import FittedRegressor
 from sales_forecast.models.pooled import fit_profile
 from sales_forecast.models.trees import (
@@ -253,3 +254,11 @@ def test_of_some_of_its_series_a_model_says_what_it_says_of_all(forecaster):
     assert [0.0, 1.0, 2.0, 2.0] == codes.tolist()
     codes = fitted.sees(some).known_in_advance(*fitted.sees(some).ahead(1))[:, -1]
     assert [1.0, 2.0, 2.0] == codes.tolist()
+
+
+def test_trees_answer_half_way_between_their_own_and_that_of_arima():
+    panel = sample_panel(3)
+    tree, arima = XGBOOST.fit(panel), ARIMA.fit(panel)
+    alone = replace(tree, smoothing=None)
+    expected = np.sqrt(alone.predict(panel, 8) * arima.predict(panel, 8))
+    np.testing.assert_allclose(tree.predict(panel, 8), expected, rtol=1e-12)

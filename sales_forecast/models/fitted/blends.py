@@ -56,9 +56,14 @@ class FittedEnsemble(Blend):
         return {"kind": "ensemble", "members": self._states(), "weights": dict(self.weights)}
 
     def combine(self, predictions: Mapping[str, Array]) -> Array:
-        """See `Blend.combine`."""
-        logs = [weight * np.log(predictions[name]) for name, weight in self.weights.items()]
-        return np.exp(np.sum(logs, axis=0))
+        """See `Blend.combine`. The mean of those that are positive; 0 where none is."""
+        said = np.array([predictions[name] for name in self.weights])
+        weights = np.array([*self.weights.values()]).reshape(-1, *[1] * (said.ndim - 1))
+        weights = np.where(said <= 0, 0.0, weights)
+        logs = (weights * np.log(np.where(said <= 0, 1.0, said))).sum(axis=0)
+        total = weights.sum(axis=0)
+        found: Array = np.where(total > 0, np.exp(logs / np.where(total > 0, total, 1.0)), 0.0)
+        return found
 
 
 @dataclass(frozen=True, eq=False)

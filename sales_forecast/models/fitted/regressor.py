@@ -1,7 +1,9 @@
 """A regressor on features as a model: trees and straight lines answer alike.
 
 Takes a history and what the caller knows of the weeks ahead, gives sales: the log reference of each
-row, and the change against it that the regressor predicts from the row's features.
+row, and the change against it that the regressor predicts from the row's features. Trees are drawn
+half-way to the level at which ARIMA lets sales go on: they stand on last year's week, ARIMA on the
+last ones, and they err differently (docs/decisions/0015-trees-half-way-to-arima.md).
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ import numpy.typing as npt
 
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.features.calendar_effects import Profile, State
-from sales_forecast.features.features import History, features
+from sales_forecast.features.features import History, Index, features
 from sales_forecast.features.vocabulary import Vocabulary
 from sales_forecast.models.base import FutureConditions
+from sales_forecast.models.fitted.smoothing import FittedArima
 
 
 class Predicts(Protocol):
@@ -72,12 +75,14 @@ class FittedRegressor:
     Attributes:
         name: of the model, under which a bundle keeps its trees.
         vocabulary: the labels of static features that it has learned.
+        smoothing: the ARIMA of the same profile that its answer is drawn half-way to, if any.
     """
 
     name: str
     regressor: Predicts
     profile: Profile
     vocabulary: Vocabulary = field(default_factory=dict)
+    smoothing: FittedArima | None = None
 
     @cached_property
     def state(self) -> State:
@@ -88,12 +93,15 @@ class FittedRegressor:
             "regressor": self.regressor.state if isinstance(self.regressor, Line) else None,
             "profile": self.profile.state,
             "vocabulary": {name: list(labels) for name, labels in self.vocabulary.items()},
+            "smoothing": self.smoothing.state if self.smoothing else None,
         }
 
     @classmethod
-    def restore(cls, state: State, regressor: Predicts, profile: Profile) -> Self:
+    def restore(
+        cls, state: State, regressor: Predicts, profile: Profile, smoothing: FittedArima | None
+    ) -> Self:
         """Return the model of a state."""
-        return cls(state["name"], regressor, profile, state["vocabulary"])
+        return cls(state["name"], regressor, profile, state["vocabulary"], smoothing)
 
     def sees(self, panel: Panel) -> History:
         """Return a panel as the model sees it."""
@@ -112,5 +120,28 @@ class FittedRegressor:
             known = np.column_stack([np.zeros((len(rows[0]), 0)), *values])
         X = features(past, *rows, known)
         change = np.asarray(self.regressor.predict(X), dtype=np.float64)
-        sales: Array = np.exp(past.log_reference(*rows) + change)
+        sales: Array = np.exp(self.expected(past, self.levels(past), *rows) + self.share * change)
         return sales.reshape(-1, horizon)
+
+    @property
+    def share(self) -> float:
+        """How much of the regressor's change counts."""
+        return 1.0 if self.smoothing is None else 0.5
+
+    def levels(self, past: History) -> Array | None:
+        """Return float64[n_series, n_periods], what the answer at each origin is drawn to."""
+        return None if self.smoothing is None else self.smoothing.levels(past)
+
+    def expected(
+        self, past: History, levels: Array | None, series: Index, origin: Index, target: Index
+    ) -> Array:
+        """Return float64[n]: log sales of rows but for the regressor's change.
+
+        `levels`: as this model gives them for the same past.
+        """
+        reference = past.log_reference(series, origin, target)
+        if levels is None:
+            return reference
+        smoothed = past.calendar(series, target) + levels[series, origin]
+        mean: Array = (reference + smoothed) / 2
+        return mean

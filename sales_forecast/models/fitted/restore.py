@@ -73,7 +73,10 @@ class Restored:
     def _regressor(self, state: State) -> FittedRegressor:
         line = state["regressor"]
         regressor = Line.restore(line) if line else self._trees(state["name"])
-        return FittedRegressor.restore(state, regressor, self._profile(state["profile"]))
+        drawn_to = state["smoothing"]
+        smoothing = cast("FittedArima", self.model(drawn_to)) if drawn_to else None
+        profile = self._profile(state["profile"])
+        return FittedRegressor.restore(state, regressor, profile, smoothing)
 
     def _process(self, state: State) -> Process:
         kinds: Mapping[str, Callable[[State], Process]] = {

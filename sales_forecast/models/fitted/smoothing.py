@@ -20,25 +20,27 @@ from sales_forecast.features.features import History
 from sales_forecast.models.base import FutureConditions
 
 
-def level(values: Array, theta: Array) -> Array:
-    """Return float64[n_series]: the ARIMA(0,1,1) forecast of series, equal for every step.
+def levels(values: Array, theta: Array) -> Array:
+    """Return float64[n_series, n_periods]: the ARIMA(0,1,1) forecast at each origin, for any step.
 
     `values`: float64[n_series, n_periods], NaN where unknown (a gap leaves the level as it
-    was). `theta`: float64[n_series], |theta| < 1. A series of which nothing is known gives NaN.
+    was). `theta`: float64[n_series], |theta| < 1. NaN until something is known of a series.
     Source: the innovations algorithm for an MA(1) process (Brockwell and Davis, Time Series:
     Theory and Methods, section 5.2), on the first differences.
     """
     last = np.full(len(values), np.nan)
     expected = np.zeros(len(values))  # of the next difference
     variance = 1 + theta**2  # of its error, in units of the innovations
-    for value in values.T:
+    found = np.empty_like(values)
+    for period, value in enumerate(values.T):
         known = ~np.isnan(value)
         moved = known & ~np.isnan(last)
         surprise = np.where(moved, value - last - expected, 0.0)
         expected = np.where(moved, theta / variance * surprise, expected)
         variance = np.where(moved, 1 + theta**2 - theta**2 / variance, variance)
         last = np.where(known, value, last)
-    return last + expected
+        found[:, period] = last + expected
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,14 @@ class FittedArima:
         del conditions
         past = History(history, self.profile)
         series, _, target = past.ahead(horizon)
-        typical = float(np.median(list(self.theta.values())))
-        thetas = np.array([self.theta.get(name, typical) for name in history.series])
         calendar = past.calendar(series, target).reshape(-1, horizon)
-        return np.exp(calendar + level(past.adjusted, thetas)[:, None])
+        return np.exp(calendar + self.levels(past)[:, -1:])
+
+    def levels(self, past: History) -> Array:
+        """Return float64[n_series, n_periods]: at each origin, the level at which sales go on.
+
+        `past`: as the model's own profile shows it; log sales without their calendar part.
+        """
+        typical = float(np.median(list(self.theta.values())))
+        thetas = np.array([self.theta.get(name, typical) for name in past.panel.series])
+        return levels(past.adjusted, thetas)
