@@ -11,6 +11,7 @@ chapters 2 and 4; MacKay, Introduction to Gaussian Processes, 1998, for the peri
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import numpy as np
 
@@ -86,12 +87,28 @@ class Weeks:
     def of(cls, periods: Days, pivot: np.datetime64) -> Weeks:
         """Describe weeks ending on `periods`, time counted from `pivot`."""
         days = (periods - pivot).astype("timedelta64[D]").astype(np.float64)
-        return cls(
-            days / _DAYS_PER_YEAR,
-            calendar.month_harmonics(periods, _MONTH_ORDERS),
-            calendar.event_days(periods, calendar.LARGE_EVENTS),
-            calendar.event_days(periods, calendar.SMALL_EVENTS),
-        )
+        ends = periods.astype("datetime64[D]").astype(np.int64).tolist()
+        described = np.array([_described(end) for end in ends]).reshape(len(ends), sum(_WIDTHS))
+        month, large, small = np.split(described, np.cumsum(_WIDTHS)[:-1], axis=1)
+        return cls(days / _DAYS_PER_YEAR, month, large, small)
+
+
+_WIDTHS = 2 * _MONTH_ORDERS, len(calendar.LARGE_EVENTS), len(calendar.SMALL_EVENTS)
+
+
+@lru_cache(maxsize=4096)
+def _described(end: int) -> Array:
+    """Return float64[sum(_WIDTHS)] of the week that ends so many days after 1970-01-01.
+
+    Remembered: every pool and every pattern of gaps asks for the same weeks again.
+    """
+    week = np.array([end], dtype="datetime64[D]")
+    parts = (
+        calendar.month_harmonics(week, _MONTH_ORDERS),
+        calendar.event_days(week, calendar.LARGE_EVENTS),
+        calendar.event_days(week, calendar.SMALL_EVENTS),
+    )
+    return np.concatenate(parts, axis=1)[0]
 
 
 def components(of: Hyperparameters, rows: Weeks, columns: Weeks) -> dict[str, Array]:

@@ -53,6 +53,18 @@ class Answers:
         self._shut = closed(panel, horizon)
         regressors = [of for of in self._parts.values() if isinstance(of, FittedRegressor)]
         self._regressors = {of.name for of in regressors}
+        # What a regressor says of one row is told by `Rows`; blends are put together of the rest.
+        self._alone = {
+            name: of
+            for name, of in self._parts.items()
+            if not isinstance(of, Blend) and name not in self._regressors
+        }
+        self._pools = [rows for _, rows, _ in panel.pools()]
+        self._place_in_pool = np.empty((panel.n_series, 2), dtype=np.int64)
+        for number, rows in enumerate(self._pools):
+            self._place_in_pool[rows] = np.column_stack(
+                [np.full(len(rows), number), np.arange(len(rows))]
+            )
         self._rows = Rows(regressors, panel, horizon) if regressors else None
         sold = panel.y > 0
         self._first_sale = np.where(sold.any(axis=1), sold.argmax(axis=1), panel.n_periods).tolist()
@@ -64,7 +76,8 @@ class Answers:
             if model in bundle.models
             for level, both in ends(of, panel, ones).items()
         }
-        self._once: dict[int, Mapping[str, Array]] = {}
+        self._past_of_all: dict[int, Mapping[str, Array]] = {}
+        self._past_of_pool: dict[tuple[int, int], Mapping[str, Array]] = {}
 
     def ahead(self, model: str, row: int, steps: int) -> list[float]:
         """Return what a model that answers expects of a series in the steps 1..steps."""
@@ -89,11 +102,12 @@ class Answers:
     ) -> Estimate:
         """Estimate period `period` >= 1, as known the one before, or at the end of the history."""
         origin, step = self._place(period)
-        if self._first_sale[row] > origin or (step and self._shut[row, self._within(step) - 1]):
-            said = self._ahead if step else self._past(origin)
-            at = self._within(step) - 1 if step else 0
+        at = self._within(step) - 1 if step else 0
+        if self._first_sale[row] > origin or (step and self._shut[row, at]):
+            said = self._ahead if step else self._of_all(origin)
             parts = {name: said[name][row, at].item() for name in self._names(model)}
             return Estimate(said[model][row, at].item(), parts)
+        said, place = (self._ahead, row) if step else self._of_pool(origin, row)
         told: Mapping[str, float] = {}
         year_ago = True
         if self._rows is not None:
@@ -106,8 +120,7 @@ class Answers:
             if isinstance(asked, Blend):
                 members: Any = {member: of(member) for member in asked.members}
                 return float(asked.combine(members))  # numbers are combined as arrays are
-            said = self._ahead if step else self._past(origin)
-            found: float = said[name][row, self._within(step) - 1 if step else 0].item()
+            found: float = said[name][place, at].item()
             return found
 
         parts = {name: of(name) for name in self._names(model)}
@@ -153,12 +166,24 @@ class Answers:
         past = known.until(known.periods[origin])
         return str(ages(weeks_known(past))[0])
 
-    def _past(self, origin: int) -> Mapping[str, Array]:
-        """Return what was expected of the period after an origin in the history."""
-        if origin not in self._once:
+    def _of_all(self, origin: int) -> Mapping[str, Array]:
+        """Return what was expected of every series in the period after a past origin."""
+        if origin not in self._past_of_all:
             history = self._panel.until(self._panel.periods[origin])
-            self._once[origin] = forecast(self._parts, history, 1)
-        return self._once[origin]
+            self._past_of_all[origin] = forecast(self._parts, history, 1)
+        return self._past_of_all[origin]
+
+    def _of_pool(self, origin: int, row: int) -> tuple[Mapping[str, Array], int]:
+        """Return what was expected then of the pool of a series, and the place of that in it.
+
+        Series of other pools tell nothing of it, but to regressors.
+        """
+        pool, place = self._place_in_pool[row].tolist()
+        if (pool, origin) not in self._past_of_pool:
+            names = [self._panel.series[of] for of in self._pools[pool].tolist()]
+            history = self._panel.select(names).until(self._panel.periods[origin])
+            self._past_of_pool[pool, origin] = forecast(self._alone, history, 1)
+        return self._past_of_pool[pool, origin], place
 
     def _names(self, model: str) -> Sequence[str]:
         asked = self._parts[model]
