@@ -68,22 +68,25 @@ class Design:
     Attributes:
         first: the day that the plan of a panel begins with.
         columns: by the names of the plans.
+        season: whether a year was seen, so that the time of the year tells something.
     """
 
     first: np.datetime64
     columns: Mapping[str, PlanColumn]
+    season: bool
 
     @cached_property
     def state(self) -> Mapping[str, Any]:
         """All that it knows, as plain values and arrays."""
         columns = {name: asdict(column) for name, column in self.columns.items()}
-        return {"first": str(self.first.astype("datetime64[D]")), "columns": columns}
+        first = str(self.first.astype("datetime64[D]"))
+        return {"first": first, "columns": columns, "season": self.season}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Self:
         """Return the design of a state."""
         columns = {name: PlanColumn(**column) for name, column in state["columns"].items()}
-        return cls(np.datetime64(state["first"]), columns)
+        return cls(np.datetime64(state["first"]), columns, state["season"])
 
     @classmethod
     def of(cls, panel: Panel) -> Self:
@@ -93,14 +96,14 @@ class Design:
             name: PlanColumn.of(_widened(values, 0, panel.n_periods), weekday)
             for name, values in panel.plan.items()
         }
-        return cls(panel.periods[0], columns)
+        return cls(panel.periods[0], columns, panel.n_periods >= panel.frequency.season)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Of all columns, in order; those of the date come first, the level before all."""
         week = self.first + np.arange(DAYS_PER_PERIOD)
         plan = {name: np.zeros((1, len(week))) for name in self.columns}
-        return (*date_columns(week), *self.plan_columns(week, plan))
+        return (*date_columns(week, season=self.season), *self.plan_columns(week, plan))
 
     def plan(self, panel: Panel, days: Days) -> dict[str, Array]:
         """Return what is planned for days in a row, float64[n_series, n] by name.
@@ -155,7 +158,7 @@ class Design:
 
         For all series at once it would be a quarter of a gigabyte.
         """
-        dates, plan = date_columns(days), self.plan(panel, days)
+        dates, plan = date_columns(days, season=self.season), self.plan(panel, days)
 
         def of(some: slice) -> Floats:
             columns = dates | self.plan_columns(days, {n: v[some] for n, v in plan.items()})

@@ -19,8 +19,11 @@ _SEASON_ORDERS, _MONTH_ORDERS = 4, 5
 _SUMMER = 180  # until this day of the year the last Christmas is nearer than the next
 
 
-def date_columns(days: Days) -> dict[str, Array]:
-    """Return float64[n] by name: what the dates alone say."""
+def date_columns(days: Days, *, season: bool = True) -> dict[str, Array]:
+    """Return float64[n] by name: what the dates alone say.
+
+    `season`: whether the time of the year is told, which less than a year of days cannot teach.
+    """
     months, years = days.astype("datetime64[M]"), days.astype("datetime64[Y]")
     of_month = (days - months.astype("datetime64[D]")).astype(float)
     left = ((months + 1).astype("datetime64[D]") - days).astype(int)
@@ -36,7 +39,7 @@ def date_columns(days: Days) -> dict[str, Array]:
         "month": _harmonics(of_month / _DAYS_PER_MONTH, _MONTH_ORDERS)
         | {f"last{day}": left == day for day in (1, 2, 3)}
         | {f"first{day}": of_month == day for day in (0, 1)},
-        "season": _harmonics(of_year / _DAYS_PER_YEAR, _SEASON_ORDERS),
+        "season": _harmonics(of_year / _DAYS_PER_YEAR, _SEASON_ORDERS if season else 0),
         # Bumps instead of a flag a day: a day before Christmas that was a Sunday is not missed.
         "christmas": _bumps(to_christmas, (-29, -22, -15, -8, -5, -2, -1))
         | {f"eve{day:+d}": to_christmas == day for day in (-1, 6)}

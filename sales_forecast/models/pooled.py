@@ -41,6 +41,8 @@ _CHAIN_SPREAD, _STORE_SPREAD = 0.2, 0.15
 """Standard deviations of log sales up to which that holds as it stands."""
 _PRIOR_SPREAD = 0.7
 """The standard deviation of the logarithm of each."""
+_MIN_WEEKS_OF_DAYS = 8
+"""So many tell weekdays and plans; weeks tell nothing before they have told a year."""
 _MOST_STEPS = 60
 _MOST_GROUPS = 4
 _NOWHERE = 1e12
@@ -148,14 +150,18 @@ def _misfit(of: Hyperparameters, scatter: _Scatter) -> tuple[float, Array]:
 
 @dataclass(frozen=True)
 class PooledForecaster:
-    """A Gaussian process for the chain and one for each store's deviation from it."""
+    """A Gaussian process for the chain and one for each store's deviation from it.
+
+    Of days it is the regression of `regression`, which learns no season from less than a year.
+    """
 
     name: str = "pooled"
 
     def fit(self, panel: Panel) -> FittedPooled:
-        """Estimate the hyperparameters. Raises NotEnoughData where no store has a year."""
-        if not (weeks_sold(panel) >= SEASON_LENGTH).any():
-            raise too_short(panel, "The pooled process", SEASON_LENGTH)
+        """Estimate the hyperparameters. Raises NotEnoughData where no store has enough weeks."""
+        needed = _MIN_WEEKS_OF_DAYS if panel.frequency == DAILY else SEASON_LENGTH
+        if not (weeks_sold(panel) >= needed).any():
+            raise too_short(panel, "The pooled process", needed)
         return FittedPooled(fit_process(panel))
 
 

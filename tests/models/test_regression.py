@@ -159,10 +159,10 @@ def test_a_store_that_opened_after_the_fit_has_the_calendar_of_the_chain():
     np.testing.assert_allclose(at[-1], at[:-1].mean(axis=0), atol=0.05)
 
 
-def test_a_year_of_weeks_is_enough_though_shops_close_on_sundays():
-    POOLED.fit(daily_panel(n_days=364))
-    with pytest.raises(NotEnoughData, match="the longest has 51"):
-        POOLED.fit(daily_panel(n_days=357))
+def test_eight_weeks_are_enough_though_shops_close_on_sundays():
+    POOLED.fit(daily_panel(n_days=56))
+    with pytest.raises(NotEnoughData, match="the longest has 7"):
+        POOLED.fit(daily_panel(n_days=49))
 
 
 def without_plans(panel: Panel, *names: str) -> Panel:
@@ -200,3 +200,14 @@ def test_pools_have_regressions_of_their_own():
     np.testing.assert_array_equal(expected, fit_process(pooled).ahead(pooled, 14)[4:])
     at = fit_profile(pooled).at(pooled.series, pooled.after(14))
     np.testing.assert_array_equal(at[4:], fit_profile(alone).at(alone.series, alone.after(14)))
+
+
+def test_less_than_a_year_of_days_teaches_no_season():
+    """Thirteen weeks of a year say nothing of the next thirteen."""
+    whole = daily_panel(n_series=4, n_days=182)
+    history = whole.until(whole.periods[90])
+    found = np.where(np.isnan(whole.y[:, 91:]), 0.0, POOLED.fit(history).predict(history, 91))
+    assert 0.95 < found.sum() / np.nansum(whole.y[:, 91:]) < 1.05
+    for n_days, told in ((363, False), (364, True)):
+        names = fit_days(daily_panel(n_series=2, n_days=n_days)).design.names
+        assert told == any(name.startswith("season") for name in names)
