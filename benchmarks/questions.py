@@ -1,7 +1,8 @@
 """Varied bodies for both endpoints, of whatever panel a database holds.
 
 Takes a database and a folder, gives files with one JSON body a line: any series, a period of the
-last year and a half or of the 39 that follow, covariates as they occur.
+season and a half (of a large panel: none of them, see docs/serving.md) or of those that follow,
+covariates as they occur.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from sales_forecast.data.database import Database
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.rows import STORES
+from sales_forecast.evaluation.protocols import LARGE_PANEL
 
 ENDPOINTS = ("/predict_sales", "/forecast_sales")
 _BODIES = 5000
@@ -44,8 +46,9 @@ def _periods(panel: Panel, chance: random.Random) -> Iterator[dict[str, object]]
         tables = panel.conditions if of.name in panel.conditions else panel.plan
         values = tables[of.name]
         occurring.append((of.column, values[~np.isnan(values)]))
+    back = min(int(_BACK * season), panel.n_periods // 2) if panel.n_series < LARGE_PANEL else 0
     for _ in range(_BODIES):
-        at = chance.randint(-min(int(_BACK * season), panel.n_periods // 2), int(_AHEAD * season))
+        at = chance.randint(1 - back, int(_AHEAD * season))
         day = panel.last + timedelta(days=at * panel.frequency.days)
         told = {column: _number(chance.choice(values)) for column, values in occurring}
         yield {**_keys(panel, chance, fields=False), spec.date: str(day), **told}

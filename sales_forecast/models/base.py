@@ -33,8 +33,8 @@ def too_short(panel: Panel, model: str, needed: int) -> NotEnoughData:
     """Return the error for a panel in which no series has `needed` weeks with sales."""
     longest = int(weeks_sold(panel).max())
     return NotEnoughData(
-        f"{model} needs a series with at least {needed} weeks of sales, to learn from "
-        f"their changes; the longest has {longest}. Load more history.",
+        f"{model} needs a series with at least {needed} weeks of sales to learn from; "
+        f"the longest has {longest}. Load more history.",
         {"weeks": longest, "needed": needed},
     )
 
