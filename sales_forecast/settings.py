@@ -20,9 +20,13 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
 
-    database_url: str = "sqlite:///var/sales.db"
-    mlflow_tracking_uri: str = "sqlite:///var/mlflow.db"
-    model_uri: str = "var/champion"
+    var_dir: Path = Path("var")
+    """Where bundles, the default databases and the download cache live."""
+    database_url: str = Field(default_factory=lambda told: f"sqlite:///{told['var_dir']}/sales.db")
+    mlflow_tracking_uri: str = Field(
+        default_factory=lambda told: f"sqlite:///{told['var_dir']}/mlflow.db"
+    )
+    model_uri: str = Field(default_factory=lambda told: f"{told['var_dir']}/champion")
     """A bundle folder, or a registered model such as `models:/Sales-Forecasting@champion`."""
     api_key: SecretStr | None = None
     host: str = "127.0.0.1"
@@ -39,8 +43,6 @@ class Settings(BaseSettings):
     """How often the service looks for new weeks and a new champion."""
     forecast_horizon: Annotated[int, Field(ge=1, le=3660)] | None = None
     """How many periods ahead `train.py forecast` looks; unset: 52 weeks, or 90 days."""
-    var_dir: Path = Path("var")
-    """Where bundles, the default databases and the download cache live."""
 
 
 def load_settings() -> Settings:
