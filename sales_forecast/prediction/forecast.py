@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import OPEN, Array, Panel
@@ -44,10 +45,11 @@ def forecast(
         return asked[id(model)]
 
     shut = closed(history, horizon)
-    return {
-        name: np.where(shut, 0.0, cold_start.for_all(ask(model), history))
-        for name, model in models.items()
-    }
+    with threadpool_limits(limits=1):  # small matrices: on busy cores threads cost tenfold
+        return {
+            name: np.where(shut, 0.0, cold_start.for_all(ask(model), history))
+            for name, model in models.items()
+        }
 
 
 def ends(
