@@ -125,9 +125,8 @@ def _copied(facts: Facts) -> Iterator[bytes]:
 def _read_sqlite(connection: sa.Connection, table: sa.Table) -> Facts:
     """Read all cells as one stream of numbers: no row is kept as Python objects."""
     numbers = _numbers(table)
-    known = ", ".join(
-        f"IFNULL({name}, 9e999)" for name in numbers
-    )  # infinity, which is never stored
+    # NULL as infinity, which is never stored.
+    known = ", ".join(f"IFNULL({name}, 9e999)" for name in numbers)
     days = "julianday(period) - julianday('1970-01-01')"
     found = connection.exec_driver_sql(f"SELECT series_id, {days}, {known} FROM {table.name}")  # noqa: S608
     rows: Any = found.cursor
