@@ -13,7 +13,7 @@ import pandas as pd
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.evaluation.backtest import KEY_COLUMNS
 from sales_forecast.evaluation.metrics import Scores, score
-from sales_forecast.models.intervals import LEVELS, OLD, IntervalsByAge, ages, weeks_known
+from sales_forecast.models.intervals import LEVELS, OLD, IntervalsByAge, ages, weeks_known_then
 
 _INTERVAL_ENDINGS = tuple(f"_{end}_{level}" for level in LEVELS for end in ("lo", "hi"))
 
@@ -27,15 +27,11 @@ def models_in(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def known_weeks(panel: Panel, table: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """Return int64[n]: in how many weeks sales of the series of a row were known at its cutoff."""
-    rows = np.array([panel.positions[name] for name in table["unique_id"]])
-    known = np.zeros(len(table), dtype=np.int64)
-    cutoffs = table["cutoff"].to_numpy()
-    for cutoff in np.unique(cutoffs):
-        own = cutoffs == cutoff
-        known[own] = weeks_known(panel.until(cutoff))[rows[own]]
-    return known
+def known_weeks(panel: Panel, table: pd.DataFrame) -> npt.NDArray[np.int16]:
+    """Return int16[n]: in how many weeks sales of the series of a row were known at its cutoff."""
+    rows = [panel.positions[name] for name in table["unique_id"]]
+    then = np.searchsorted(panel.periods, table["cutoff"].to_numpy(), side="right") - 1
+    return weeks_known_then(panel)[rows, then]
 
 
 def ages_of(panel: Panel | None, table: pd.DataFrame) -> npt.NDArray[np.str_]:

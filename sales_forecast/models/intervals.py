@@ -18,6 +18,7 @@ import numpy.typing as npt
 from sales_forecast.data.frequency import SEASON_LENGTH
 from sales_forecast.data.panel import Array, Panel
 
+Weeks = npt.NDArray[np.int16]
 Names = Sequence[str] | npt.NDArray[np.object_] | npt.NDArray[np.str_]
 LEVELS = (80, 95)
 """Percent of sales that an interval is to hold."""
@@ -30,18 +31,33 @@ _TAIL_RESIDUALS = 2
 """Fewer beyond an end say nothing about where it is."""
 
 
-def weeks_known(panel: Panel) -> npt.NDArray[np.int64]:
-    """Return int64[n_series]: in how many weeks sales of each series are known, if of one day."""
-    starts = np.arange(0, panel.n_periods, panel.frequency.a_week)
-    weeks: npt.NDArray[np.int64] = np.logical_or.reduceat(~np.isnan(panel.y), starts, axis=1).sum(
-        axis=1
-    )
-    return weeks
+def weeks_known_then(panel: Panel) -> Weeks:
+    """Return int16[n_series, n_periods]: in how many weeks sales were known by each period.
+
+    A week counts from the first of its days of which sales are known.
+    """
+    a_week = panel.frequency.a_week
+    known = np.pad(~np.isnan(panel.y), ((0, 0), (0, -panel.n_periods % a_week)))
+    by_then = np.logical_or.accumulate(known.reshape(panel.n_series, -1, a_week), axis=2)
+    before = by_then[:, :, -1].cumsum(axis=1, dtype=np.int16) - by_then[:, :, -1]
+    weeks: Weeks = (before[:, :, None] + by_then).reshape(known.shape)
+    return weeks[:, : panel.n_periods]
 
 
-def ages(weeks: npt.NDArray[np.int64]) -> npt.NDArray[np.str_]:
-    """Return text[n], one of `AGES` each, of series of which so many weeks are known."""
-    return np.where(weeks >= SEASON_LENGTH, OLD, np.where(weeks > 0, YOUNG, NEW))
+def weeks_known(panel: Panel) -> Weeks:
+    """Return int16[n_series]: in how many weeks sales of each series are known, if of one day."""
+    return weeks_known_then(panel)[:, -1]
+
+
+def age_numbers(weeks: Weeks) -> npt.NDArray[np.int8]:
+    """Return int8, the place in `AGES` of series of which so many weeks are known."""
+    numbers: npt.NDArray[np.int8] = np.where(weeks >= SEASON_LENGTH, 0, np.where(weeks > 0, 1, 2))
+    return numbers.astype(np.int8)
+
+
+def ages(weeks: Weeks) -> npt.NDArray[np.str_]:
+    """Return text, one of `AGES` each, of series of which so many weeks are known."""
+    return np.array(AGES)[age_numbers(weeks)]
 
 
 def min_residuals(level: int) -> int:

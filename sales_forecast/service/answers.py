@@ -18,7 +18,7 @@ from sales_forecast.bundles.bundle import Bundle
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.models.fitted.blends import Blend, with_parts
 from sales_forecast.models.fitted.regressor import FittedRegressor
-from sales_forecast.models.intervals import ages, weeks_known
+from sales_forecast.models.intervals import AGES, age_numbers, weeks_known_then
 from sales_forecast.prediction.forecast import closed, ends, forecast
 from sales_forecast.service.rows import Rows
 
@@ -68,7 +68,7 @@ class Answers:
         self._rows = Rows(regressors, panel, horizon) if regressors else None
         sold = panel.y > 0
         self._first_sale = np.where(sold.any(axis=1), sold.argmax(axis=1), panel.n_periods).tolist()
-        self._age = ages(weeks_known(panel))
+        self._age = age_numbers(weeks_known_then(panel))
         ones = np.ones((panel.n_series, horizon))
         self._factors = {
             (model, level): np.array(both)
@@ -107,7 +107,6 @@ class Answers:
             said = self._ahead if step else self._of_all(origin)
             parts = {name: said[name][row, at].item() for name in self._names(model)}
             return Estimate(said[model][row, at].item(), parts)
-        said, place = (self._ahead, row) if step else self._of_pool(origin, row)
         told: Mapping[str, float] = {}
         year_ago = True
         if self._rows is not None:
@@ -120,6 +119,7 @@ class Answers:
             if isinstance(asked, Blend):
                 members: Any = {member: of(member) for member in asked.members}
                 return float(asked.combine(members))  # numbers are combined as arrays are
+            said, place = (self._ahead, row) if step else self._of_pool(origin, row)
             found: float = said[name][place, at].item()
             return found
 
@@ -138,14 +138,14 @@ class Answers:
             return None
         origin, step = self._place(period)
         step = max(step, 1)
-        age = self._age[row] if origin == self._panel.n_periods - 1 else self._age_at(row, origin)
-        if step <= factors.shape[2] and age == self._age[row]:
+        age = self._age[row, origin]
+        if step <= factors.shape[2] and age == self._age[row, -1]:
             low, high = factors[:, row, step - 1].tolist()
             low, high = sorted((low * prediction, high * prediction))
         else:
             name = self._panel.series[row : row + 1]
             one = self._intervals[model].ends(
-                level, [str(age)], name, np.array([step]), np.array([prediction])
+                level, [AGES[age]], name, np.array([step]), np.array([prediction])
             )
             low, high = (end.item() for end in one)
         return None if math.isnan(low) else (low, high)
@@ -160,11 +160,6 @@ class Answers:
         season = self._panel.frequency.season
         beyond = max(step - self.horizon, 0)
         return step - -(-beyond // season) * season
-
-    def _age_at(self, row: int, origin: int) -> str:
-        known = self._panel.select(self._panel.series[row : row + 1])
-        past = known.until(known.periods[origin])
-        return str(ages(weeks_known(past))[0])
 
     def _of_all(self, origin: int) -> Mapping[str, Array]:
         """Return what was expected of every series in the period after a past origin."""
