@@ -7,6 +7,8 @@ import math
 import numpy as np
 import pytest
 
+from sales_forecast.data.frequency import DAILY
+from sales_forecast.data.panel import Panel
 from sales_forecast.models.intervals import (
     AGES,
     LEVELS,
@@ -20,8 +22,9 @@ from sales_forecast.models.intervals import (
     interval_factors,
     min_residuals,
     weeks_known,
+    weeks_known_then,
 )
-from tests.builders import daily_panel, panel_of
+from tests.builders import daily_panel, days, panel_of
 
 EVEN = np.linspace(0.5, 1.5, 101)  # its tenths are 0.6 and 1.4
 
@@ -263,3 +266,16 @@ def test_a_single_size_is_measured_whatever_a_series_sells():
     intervals = IntervalsByAge.measured(age, series, np.ones(100, dtype=np.int64), y, prediction)
     tenths = np.quantile(y / prediction, [0.1, 0.9])
     np.testing.assert_allclose(ends_of(intervals, 80, YOUNG, "new"), tenths)
+
+
+def test_a_week_of_days_is_known_from_its_first_known_day_on():
+    y = np.full((2, 16), np.nan)
+    y[0, [2, 3, 9]] = 1.0
+    y[1, 15] = 1.0
+    panel = Panel(y, days("2024-01-01", 16), ("1", "2"), frequency=DAILY)
+    then = weeks_known_then(panel)
+    assert [0, 0, *[1] * 7, *[2] * 7] == then[0].tolist()
+    assert [*[0] * 15, 1] == then[1].tolist()
+    for period in range(16):
+        known = weeks_known(panel.until(panel.periods[period]))
+        assert then[:, period].tolist() == known.tolist()

@@ -258,8 +258,8 @@ def test_intervals_are_those_of_the_one_way_to_a_forecast(model: str, level: int
         lower, upper = ends(intervals, question.history, sales)[level]
         expected = lower[question.row, -1], upper[question.row, -1]
         found = answers().ends(
-            model, level, question.row, question.period, sales[question.row, -1].item()
-        )
+            model, question.row, question.period, sales[question.row, -1].item()
+        )[level]
         promised = not np.isnan(expected[0])
         assert promised == (found is not None), question
         if found is not None:

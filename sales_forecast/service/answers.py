@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,15 +17,14 @@ from sales_forecast.bundles.bundle import Bundle
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.models.fitted.blends import Blend, with_parts
 from sales_forecast.models.fitted.regressor import FittedRegressor
-from sales_forecast.models.intervals import AGES, age_numbers, weeks_known_then
+from sales_forecast.models.intervals import AGES, LEVELS, age_numbers, weeks_known_then
 from sales_forecast.prediction.forecast import closed, ends, forecast
 from sales_forecast.service.rows import Rows
 
 Ends = tuple[float, float] | None
 
 
-@dataclass(frozen=True)
-class Estimate:
+class Estimate(NamedTuple):
     """The answer for one period, in units of sales; NaN where nothing was sold before it."""
 
     prediction: float
@@ -52,12 +50,20 @@ class Answers:
         self._ahead = forecast(self._parts, panel, horizon)
         self._shut = closed(panel, horizon)
         regressors = [of for of in self._parts.values() if isinstance(of, FittedRegressor)]
-        self._regressors = {of.name for of in regressors}
+        told = {of.name for of in regressors}
+        self._n_periods = panel.n_periods
+        self._blends = {name: of for name, of in self._parts.items() if isinstance(of, Blend)}
+        self._order = {name: tuple(with_parts({name: of})) for name, of in bundle.models.items()}
+        self._names = {
+            name: tuple(of.members) if isinstance(of, Blend) else (name,)
+            for name, of in bundle.models.items()
+        }
+        self._looks_back = {name: bool(told & {name, *self._names[name]}) for name in bundle.models}
         # What a regressor says of one row is told by `Rows`; blends are put together of the rest.
         self._alone = {
             name: of
             for name, of in self._parts.items()
-            if not isinstance(of, Blend) and name not in self._regressors
+            if name not in self._blends and name not in told
         }
         self._pools = [rows for _, rows, _ in panel.pools()]
         self._place_in_pool = np.empty((panel.n_series, 2), dtype=np.int64)
@@ -70,11 +76,13 @@ class Answers:
         self._first_sale = np.where(sold.any(axis=1), sold.argmax(axis=1), panel.n_periods).tolist()
         self._age = age_numbers(weeks_known_then(panel))
         ones = np.ones((panel.n_series, horizon))
+        # float64[n_series, horizon, levels, 2] by model: side by side what is asked for together.
         self._factors = {
-            (model, level): np.array(both)
+            model: np.stack(
+                [np.stack(both, axis=2) for both in ends(of, panel, ones).values()], axis=2
+            )
             for model, of in bundle.intervals.items()
             if model in bundle.models
-            for level, both in ends(of, panel, ones).items()
         }
         self._past_of_all: dict[int, Mapping[str, Array]] = {}
         self._past_of_pool: dict[tuple[int, int], Mapping[str, Array]] = {}
@@ -90,11 +98,11 @@ class Answers:
 
     def ends_ahead(self, model: str, level: int, row: int, steps: int) -> list[Ends]:
         """Return both ends of what a series may sell in the steps 1..steps."""
-        factors = self._factors.get((model, level))
+        factors = self._factors.get(model)
         if factors is None:
             return [None] * steps
-        sales = self._ahead[model][row, :steps]
-        both = np.sort(factors[:, row, :steps] * sales, axis=0).T
+        sales = self._ahead[model][row, :steps, None]
+        both = np.sort(factors[row, :steps, LEVELS.index(level)] * sales, axis=1)
         return [None if math.isnan(low) else (low, high) for low, high in both.tolist()]
 
     def estimate(
@@ -105,54 +113,53 @@ class Answers:
         at = self._within(step) - 1 if step else 0
         if self._first_sale[row] > origin or (step and self._shut[row, at]):
             said = self._ahead if step else self._of_all(origin)
-            parts = {name: said[name][row, at].item() for name in self._names(model)}
+            parts = {name: said[name][row, at].item() for name in self._names[model]}
             return Estimate(said[model][row, at].item(), parts)
-        told: Mapping[str, float] = {}
+        values: dict[str, Any] = {}  # numbers are combined as arrays are
         year_ago = True
         if self._rows is not None:
-            told, year_ago = self._rows.answer(row, period, conditions)
-
-        def of(name: str) -> float:
-            asked = self._parts[name]
-            if name in told:
-                return told[name]
-            if isinstance(asked, Blend):
-                members: Any = {member: of(member) for member in asked.members}
-                return float(asked.combine(members))  # numbers are combined as arrays are
-            said, place = (self._ahead, row) if step else self._of_pool(origin, row)
-            found: float = said[name][place, at].item()
-            return found
-
-        parts = {name: of(name) for name in self._names(model)}
-        needs = self._regressors & {model, *parts}
-        return Estimate(of(model), parts, year_ago or not needs)
+            values, year_ago = self._rows.answer(row, period, conditions)
+        for name in self._order[model]:
+            if name not in values:
+                blend = self._blends.get(name)
+                if blend is not None:
+                    values[name] = float(blend.combine(values))
+                else:
+                    said, place = (self._ahead, row) if step else self._of_pool(origin, row)
+                    values[name] = said[name][place, at].item()
+        parts = {name: values[name] for name in self._names[model]}
+        return Estimate(values[model], parts, year_ago or not self._looks_back[model])
 
     def expected(self, row: int, period: int) -> list[float] | None:
         """Return what is expected of the conditions of a period; None where no model uses them."""
         return None if self._rows is None else self._rows.expected(row, period)
 
-    def ends(self, model: str, level: int, row: int, period: int, prediction: float) -> Ends:
-        """Return both ends of what a series may sell in a period, around a prediction."""
-        factors = self._factors.get((model, level))
+    def ends(self, model: str, row: int, period: int, prediction: float) -> Mapping[int, Ends]:
+        """Return level -> both ends of what a series may sell in a period, around a prediction."""
+        factors = self._factors.get(model)
         if factors is None:
-            return None
+            return dict.fromkeys(LEVELS)
         origin, step = self._place(period)
         step = max(step, 1)
         age = self._age[row, origin]
-        if step <= factors.shape[2] and age == self._age[row, -1]:
-            low, high = factors[:, row, step - 1].tolist()
-            low, high = sorted((low * prediction, high * prediction))
+        if step <= self.horizon and age == self._age[row, -1]:
+            found = [
+                (low * prediction, high * prediction)
+                for low, high in factors[row, step - 1].tolist()
+            ]
         else:
-            name = self._panel.series[row : row + 1]
-            one = self._intervals[model].ends(
-                level, [AGES[age]], name, np.array([step]), np.array([prediction])
-            )
-            low, high = (end.item() for end in one)
-        return None if math.isnan(low) else (low, high)
+            of, name = self._intervals[model], self._panel.series[row : row + 1]
+            steps, sales = np.array([step]), np.array([prediction])
+            both = (of.ends(level, [AGES[age]], name, steps, sales) for level in LEVELS)
+            found = [(low.item(), high.item()) for low, high in both]
+        return {
+            level: None if math.isnan(low) else (low, high) if low <= high else (high, low)
+            for level, (low, high) in zip(LEVELS, found, strict=True)
+        }
 
     def _place(self, period: int) -> tuple[int, int]:
         """Return the origin of a question, and the step after the history; 0 within it."""
-        n = self._panel.n_periods
+        n = self._n_periods
         return min(period, n) - 1, max(period - n + 1, 0)
 
     def _within(self, step: int) -> int:
@@ -179,7 +186,3 @@ class Answers:
             history = self._panel.select(names).until(self._panel.periods[origin])
             self._past_of_pool[pool, origin] = forecast(self._alone, history, 1)
         return self._past_of_pool[pool, origin], place
-
-    def _names(self, model: str) -> Sequence[str]:
-        asked = self._parts[model]
-        return tuple(asked.members) if isinstance(asked, Blend) else (model,)

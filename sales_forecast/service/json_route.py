@@ -32,26 +32,23 @@ class JsonRoute(Route):
     """POST of one JSON object."""
 
     def __init__(self, path: str, answer: Answer) -> None:
-        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-            body = await _read_body(scope, receive)
-            if body is None:
-                return
-            query = scope["query_string"]
-            pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else []
-            response = await answer(body, pairs)
-            await response(scope, receive, send)
-
-        super().__init__(path, _Application(serve), methods=["POST"])
+        super().__init__(path, _Application(answer), methods=["POST"])
 
 
 class _Application:
     """Starlette takes what is no function for an application and calls it as one."""
 
-    def __init__(self, serve: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
-        self._serve = serve
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._serve(scope, receive, send)
+        body = await _read_body(scope, receive)
+        if body is None:
+            return
+        query = scope["query_string"]
+        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else []
+        response = await self._answer(body, pairs)
+        await response(scope, receive, send)
 
 
 def read(model: type[Model], body: bytes) -> Model:
@@ -60,7 +57,9 @@ def read(model: type[Model], body: bytes) -> Model:
         found = model.model_validate_json(body)
     except ValidationError as error:
         raise from_validation(error, model) from None
-    json.loads(body, object_pairs_hook=_once)
+    # With as many colons as fields no name is given twice; with more, a value may hold one.
+    if body.count(b":") != len(found.model_fields_set):
+        _DECODER.decode(body.decode())
     return found
 
 
@@ -110,3 +109,7 @@ def _given_twice(names: Iterable[str]) -> InvalidRequest:
     return InvalidRequest(
         f"Given more than once: {', '.join(twice)}.", dict.fromkeys(twice, "given more than once")
     )
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once)
+"""Reads what is valid already, for names that are given twice."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 from sales_forecast.bundles.bundle import Bundle
 from sales_forecast.bundles.fitting import check_fits
@@ -26,8 +26,7 @@ from sales_forecast.service.forms import Named, forms_of
 from sales_forecast.service.series import SeriesIndex
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """One answer of `/predict_sales`, in units of sales, rounded to cents."""
 
     prediction: float
@@ -43,8 +42,7 @@ class Answer:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class PeriodForecast:
+class PeriodForecast(NamedTuple):
     """One period of `/forecast_sales`, in units of sales, rounded to cents."""
 
     period: date
@@ -110,17 +108,18 @@ class Predictor:
         """
         row = self.series.row(series, by_column=True)
         ending, period = self._calendar.place(day)
-        called, unit = self._calendar.called(ending), self._panel.frequency.unit
         step = max(period - self._panel.n_periods + 1, 1)
         told = covariates[: len(self.spec.past)]
         warnings = [*self._warnings(row), *self._covariates.unusual(told)]
         if step > self.most_steps:
+            unit = self._panel.frequency.unit
             warnings.append(
-                f"The {called} is {step} {unit}s after the last known one "
+                f"The {self._calendar.called(ending)} is {step} {unit}s after the last known one "
                 f"({self.origin}), more than the {self.most_steps} that the models know: answered "
                 "from the same season of the last known year."
             )
-        warnings += self._covariates.planned_otherwise(row, period, covariates)
+        if self.spec.future:
+            warnings += self._covariates.planned_otherwise(row, period, covariates)
         model = self._predicting
         estimate = self._answers.estimate(
             model, row, period, [math.nan if value is None else value for value in told]
@@ -129,23 +128,22 @@ class Predictor:
             names = {key.column: value for key, value in zip(self.spec.keys, series, strict=True)}
             shown = self.series.shown(row)
             raise InvalidRequest(
-                f"{shown[:1].upper()}{shown[1:]} has no known sales before the {called}.",
+                f"{shown[:1].upper()}{shown[1:]} has no known sales before the "
+                f"{self._calendar.called(ending)}.",
                 {**names, self.spec.date: str(day)},
             )
         if not estimate.year_ago_known:
             warnings.append(
-                f"Sales of {self.series.shown(row)} a year before the {called} are "
-                f"not known: answered from its last known {unit}."
+                f"Sales of {self.series.shown(row)} a year before the "
+                f"{self._calendar.called(ending)} are not known: answered from its last known "
+                f"{self._panel.frequency.unit}."
             )
-        ends = [
-            _rounded(self._answers.ends(model, level, row, period, estimate.prediction))
-            for level in (80, 95)
-        ]
+        ends = self._answers.ends(model, row, period, estimate.prediction)
         return Answer(
             prediction=round(estimate.prediction, 2),
             period=ending,
-            interval_80=ends[0],
-            interval_95=ends[1],
+            interval_80=_rounded(ends[80]),
+            interval_95=_rounded(ends[95]),
             models={name: round(value, 2) for name, value in estimate.members.items()},
             # Weekly stores tell all of them: there is nothing to say of where they came from.
             covariates={}

@@ -20,7 +20,7 @@ from sales_forecast.models.fitted.onnx_trees import INPUT, OnnxRegressor
 from sales_forecast.models.fitted.regressor import FittedRegressor
 
 Row = npt.NDArray[np.float32]
-_Prepared = tuple[Row, Array, Array, dict[str, list[float]], list[bool]]
+_Prepared = tuple[Row, Array, Array, list[list[float]], list[bool]]
 """Features, conditions of the reference, those expected, what each regressor's change is added to,
 is a year ago known."""
 _MOST_BYTES = 48_000_000
@@ -37,7 +37,8 @@ class Rows:
         self._models = tuple(models)
         self._past = past = models[0].sees(panel)
         drawn_to = {id(of.smoothing): of.levels(past) for of in self._models}
-        self._levels = {of.name: drawn_to[id(of.smoothing)] for of in self._models}
+        self._levels = [drawn_to[id(of.smoothing)] for of in self._models]
+        self._shares = [(of.name, of.share) for of in self._models]
         self._last = panel.n_periods - 1
         self._n_conditions = len(panel.conditions)
         n_features = features(past, *past.ahead(1)).shape[1]
@@ -63,13 +64,12 @@ class Rows:
             past.year_ago_known(*rows).tolist(),
         )
 
-    def _expected(self, rows: tuple[Index, Index, Index]) -> dict[str, list[float]]:
+    def _expected(self, rows: tuple[Index, Index, Index]) -> list[list[float]]:
         found: dict[int, list[float]] = {}
-        for of in self._models:
-            levels = self._levels[of.name]
+        for of, levels in zip(self._models, self._levels, strict=True):
             if id(levels) not in found:
                 found[id(levels)] = of.expected(self._past, levels, *rows).tolist()
-        return {of.name: found[id(self._levels[of.name])] for of in self._models}
+        return [found[id(levels)] for levels in self._levels]
 
     def expected(self, row: int, period: int) -> list[float]:
         """Return what one at the origin would expect of the conditions of a period."""
@@ -95,22 +95,23 @@ class Rows:
         asked = X[at : at + 1]
         if conditions is not None and self._n_conditions:
             told = np.array(conditions)
-            told = np.where(np.isnan(told), expected[at], told)
+            if math.isnan(sum(conditions)):
+                told = np.where(np.isnan(told), expected[at], told)
             asked = asked.copy()
             asked[0, -self._n_conditions :] = condition_changes(told, reference[at])
         changes = self._changes(asked)
         sales = {
-            of.name: math.exp(before[of.name][at] + of.share * changes[of.name])
-            for of in self._models
+            name: math.exp(start[at] + share * change.item())
+            for (name, share), start, change in zip(self._shares, before, changes, strict=True)
         }
         return sales, year_ago[at]
 
-    def _changes(self, X: Row) -> dict[str, float]:
+    def _changes(self, X: Row) -> Sequence[Array]:
         if self._one_graph is not None:
             session, names = self._one_graph
-            found = session.run(names, {INPUT: X})
-            return {name: change.item() for name, change in zip(names, found, strict=True)}
-        return {of.name: float(of.regressor.predict(X)[0]) for of in self._models}
+            found: Sequence[Array] = session.run(names, {INPUT: X})
+            return found
+        return [of.regressor.predict(X) for of in self._models]
 
 
 def _one_graph(
