@@ -21,7 +21,7 @@ from typing import Any, Self
 
 import httpx
 
-from sales_forecast.errors import SalesForecastError
+from sales_forecast.errors import STOPPED, SalesForecastError
 from sales_forecast.settings import load_settings
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -315,6 +315,9 @@ def main(arguments: Sequence[str] | None = None, **options: Any) -> int:
     except (ClientError, SalesForecastError) as error:
         print(f"client.py: {error.message}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("client.py: stopped.", file=sys.stderr)
+        return STOPPED
     return 0
 
 

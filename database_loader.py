@@ -27,7 +27,7 @@ from sales_forecast.data.gaps import Gap, gaps
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.data.spec import PUBLIC_HOLIDAY
-from sales_forecast.errors import SalesForecastError
+from sales_forecast.errors import STOPPED, SalesForecastError
 from sales_forecast.settings import load_settings
 
 USUAL_FILE = Path("data/Walmart_Sales.csv")
@@ -65,6 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SalesForecastError as error:
         print(error.message, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("database_loader.py: stopped, and nothing was loaded.", file=sys.stderr)
+        return STOPPED
     return 0
 
 

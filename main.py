@@ -1,6 +1,6 @@
 """The door of the service: `python main.py` serves what the settings name, until told to stop.
 
-`uvicorn --factory main:create` serves the same under a server of one's own choice.
+`uvicorn main:app` and `fastapi run main.py` serve the same under a server of one's own choice.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from starlette.types import ASGIApp
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sales_forecast.errors import SalesForecastError, SettingsError
 from sales_forecast.service.app import create_app
@@ -43,6 +44,26 @@ def create(started: Callable[[Settings, Live], object] = lambda *_: None) -> ASG
         threads=settings.threads,
         started=partial(started, settings, live),
     )
+
+
+class _App(FastAPI):
+    """What the environment describes, once a server has started it: nothing is read before."""
+
+    _described: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See `create`. What is wrong with the environment ends the start with a sentence."""
+        if self._described is None:
+            try:
+                self._described = create()
+            except SalesForecastError as error:
+                await receive()
+                await send({"type": "lifespan.startup.failed", "message": error.message})
+                return
+        await self._described(scope, receive, send)
+
+
+app = _App()
 
 
 @dataclass(frozen=True)

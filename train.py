@@ -32,7 +32,7 @@ from sales_forecast.compute.source import source_hash
 from sales_forecast.data.database import Database
 from sales_forecast.data.files.layouts import read_panel
 from sales_forecast.data.panel import Panel
-from sales_forecast.errors import NotEnoughData, SalesForecastError
+from sales_forecast.errors import STOPPED, NotEnoughData, NothingToPublish, SalesForecastError
 from sales_forecast.settings import load_settings
 
 if TYPE_CHECKING:
@@ -45,9 +45,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _engine(arguments.scheduler):
             return _COMMANDS[arguments.command](arguments)
+    except NothingToPublish as error:
+        print(error.message)
+        return 0
     except SalesForecastError as error:
         print(error.message, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("train.py: stopped.", file=sys.stderr)
+        return STOPPED
 
 
 @contextmanager

@@ -29,6 +29,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+STOPPED = 130
+"""The exit code of a command that Ctrl-C ended, as a shell gives it."""
+
 
 class SalesForecastError(Exception):
     """Base of all errors that this package raises on purpose."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sales_forecast.errors import SettingsError
@@ -44,6 +44,19 @@ class Settings(BaseSettings):
     forecast_horizon: Annotated[int, Field(ge=1, le=3660)] | None = None
     """How many periods ahead `train.py forecast` looks; unset: 52 weeks, or 90 days."""
 
+    @field_validator("api_key")
+    @classmethod
+    def _can_be_sent(cls, key: SecretStr | None) -> SecretStr | None:
+        """Refuse a key that asks for nothing, and one that a header cannot carry."""
+        if key is None:
+            return None
+        text = key.get_secret_value()
+        if not text.strip():
+            raise ValueError("it is empty: leave it out, and everyone may ask, or set a key.")
+        if not (text.isascii() and text.isprintable()) or text != text.strip():
+            raise ValueError("a header carries letters, digits and signs of ASCII alone.")
+        return key
+
 
 def load_settings() -> Settings:
     """Read the settings.
@@ -55,4 +68,5 @@ def load_settings() -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
-        raise SettingsError(f"{name}: {first['msg']}", {name: first["msg"]}) from None
+        problem = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{name}: {problem}", {name: problem}) from None

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -495,3 +496,22 @@ def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> 
     done = place.run(code=f"{code}; sys.exit(train.main([]))")
     assert 1 == done.returncode
     assert only_stages("\n".join(done.stderr.splitlines()[:-1]))
+
+
+def test_ctrl_c_ends_a_command_with_one_line(tmp_path: Path) -> None:
+    root = Path(train.__file__).parent
+    command = [sys.executable, "train.py", "backtest", "--models", "pooled,arima"]
+    command += ["--horizon", "8", "--windows", "8", "--step", "4"]
+    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/sales.db"}
+    subprocess.run([sys.executable, "database_loader.py"], cwd=root, env=environment, check=True)
+    with subprocess.Popen(
+        command, cwd=root, env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for stage in process.stderr:
+            if stage.startswith("window 1 "):
+                break
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert 130 == process.returncode
+    assert "train.py: stopped.\n" == beside_stages(said)

@@ -310,3 +310,53 @@ def test_the_service_loads_no_training_library():
     )
 
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["uvicorn", "main:app"], ["fastapi", "run", "main.py", "--host", "127.0.0.1"]],
+    ids=lambda command: command[0],
+)
+def test_it_is_served_as_others_start_such_a_service(deployment, command):
+    deployment.load()
+    version = deployment.publish("")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with subprocess.Popen(
+        [sys.executable, "-m", *command, "--port", str(port)],
+        env=deployment.environment,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            eventually(lambda: _answers(f"{url}/ready"))
+            asked = httpx.post(f"{url}/forecast_sales", json={"store_id": 1, "steps": 2})
+            assert (200, 2) == (asked.status_code, len(asked.json()))
+            assert version == asked.headers["X-Model-Version"]
+        finally:
+            process.terminate()
+
+
+def _answers(url: str) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(url).status_code == httpx.codes.OK
+    return False
+
+
+def test_nothing_is_read_before_a_server_starts_it():
+    environment = {**os.environ, "PORT": "abc", "DATABASE_URL": "nonsense"}
+    imported = "import main, fastapi; assert isinstance(main.app, fastapi.FastAPI)"
+    subprocess.run([sys.executable, "-c", imported], cwd=ROOT, env=environment, check=True)
+    started = subprocess.run(
+        [sys.executable, "-m", "uvicorn", "main:app", "--port", "0"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert started.returncode != 0
+    assert "Traceback" not in started.stderr
+    assert "PORT: " in started.stderr
