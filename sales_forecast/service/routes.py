@@ -103,15 +103,18 @@ def add_routes(app: FastAPI, live: Live) -> None:
         """Say that the process lives."""
         return Health()
 
-    @app.get("/ready", responses=NOT_READY, tags=["operation"])
+    @app.get("/ready", responses=NOT_READY, tags=["operation"], response_model_exclude_unset=True)
     async def ready() -> Ready:
         """Say that a verified model is loaded and that the database answers."""
         await run_in_threadpool(live.check)
         predictor = live.predictor
+        said = " ".join(predictor.warnings)
         return Ready(
+            status="ready",
             model_version=predictor.version,
             forecast_origin=predictor.origin,
             refused=live.problem,
+            **({"warning": said} if said else {}),
         )
 
     @app.get("/model", responses=NOT_READY, tags=["operation"])

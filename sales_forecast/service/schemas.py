@@ -118,6 +118,9 @@ class Ready(BaseModel):
     model_version: str
     forecast_origin: date = Field(description="The last known week; forecasts start after it.")
     refused: str | None = Field(description="Why a newer model or newer data is not served.")
+    warning: str | None = Field(
+        None, description="What is said with every answer, such as that a training is due."
+    )
 
 
 class Error(BaseModel):

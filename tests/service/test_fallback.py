@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from starlette.types import ASGIApp
 
+from sales_forecast.bundles.bundle import write_bundle
 from sales_forecast.bundles.fallback import growth_bundle, load_for
 from sales_forecast.data.database import SAMPLE, Database
-from sales_forecast.data.panel import Panel
+from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.errors import BundleRefused
 from sales_forecast.models.naive import GROWTH
 from sales_forecast.service.app import create_app
 from sales_forecast.service.live import Live
 from sales_forecast.settings import Settings
+from sales_forecast.training.challenger import baseline_challenger
 from tests.builders import sample_panel
 from tests.service.conftest import FORECAST, PREDICT, ask_app
 
@@ -110,3 +113,41 @@ def test_the_baseline_of_a_panel_answers_for_all_of_its_series() -> None:
     np.testing.assert_array_equal(
         GROWTH.predict(panel, 60), bundle.models["seasonal_naive_growth"].predict(panel, 60)
     )
+
+
+def trained_on(panel: Panel, source: str, folder: Path) -> Path:
+    return write_bundle(folder, baseline_challenger(panel, source, {}, "").sealed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "serves"),
+    [
+        (lambda y: y, True),
+        (lambda y: y * 1.001, True),
+        (lambda y: np.where(np.arange(y.shape[1]) < 10, 2 * y, y), True),  # corrections
+        (lambda y: y * 1.1, False),
+    ],
+)
+def test_a_model_of_the_sample_does_not_answer_for_other_sales(
+    changed: Callable[[Array], Array], serves: bool, tmp_path: Path, whole: Panel
+) -> None:
+    folder = trained_on(whole, SAMPLE, tmp_path)
+    bundle = load_for(replace(whole, y=changed(whole.y)), folder)
+    assert serves == (bundle.version == folder.name)
+    if not serves:
+        assert "trained on the generated sample" in bundle.manifest.note
+        assert "`python train.py`" in bundle.manifest.note
+
+
+@pytest.mark.parametrize(("kept", "serves"), [(45, True), (41, True), (40, False)])
+def test_a_model_of_other_series_does_not_answer(
+    kept: int, serves: bool, tmp_path: Path, whole: Panel
+) -> None:
+    folder = trained_on(whole, "sales.csv", tmp_path)
+    bundle = load_for(whole.select(whole.series[:kept]), folder)
+    assert serves == (bundle.version == folder.name)
+    assert serves == (f"of which {kept} are among these sales" not in bundle.manifest.note)
+
+
+def test_ready_says_what_every_answer_says(app: ASGIApp) -> None:
+    assert SAYS == ask_app(app, "GET", "/ready").json()["warning"]
