@@ -30,6 +30,7 @@ from statistics import mean, median
 
 from benchmarks.questions import ENDPOINTS, write_questions
 from sales_forecast.bundles.bundle import read_manifest
+from sales_forecast.data.rows import STORES
 
 ROOT = Path(__file__).resolve().parents[1]
 UVICORN = ["-m", "uvicorn", "--factory", "--no-access-log", "--log-level=warning"]
@@ -37,7 +38,6 @@ UVICORN += ["--no-server-header", "--no-proxy-headers"]  # as `main.py` runs it
 ECHO = [*UVICORN, "benchmarks.echo_service:create"]
 COMMON = [*UVICORN, "benchmarks.common_service:create"]
 HOST = "127.0.0.1"
-STORES = "stores"
 PATIENCE_SECONDS = 180
 
 
@@ -146,7 +146,7 @@ def row(name: str, server: Server, path: str, ratio: float) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--layout", default=STORES)
+    parser.add_argument("--layout", default=STORES.layout)
     parser.add_argument("--csv", help="default: the generated sample")
     parser.add_argument("--database-url", help="default: SQLite in the folder of the benchmark")
     parser.add_argument("--rounds", type=int, default=3)
@@ -165,7 +165,7 @@ def main() -> None:
             after = echo.ask(path, bodies[path], chosen.seconds)
             ratios[path].append(mine / mean([before, after]))
     common = None
-    if chosen.layout == STORES:
+    if chosen.layout == STORES.layout:
         common = measure_common_design(
             workspace, bodies[ENDPOINTS[0]], chosen.rounds, chosen.seconds
         )

@@ -33,6 +33,11 @@ STOPPED = 130
 """The exit code of a command that Ctrl-C ended, as a shell gives it."""
 
 
+def in_words(message: str) -> str:
+    """Return what was found wrong with a value, without what pydantic puts before our own words."""
+    return message.removeprefix("Value error, ")
+
+
 class SalesForecastError(Exception):
     """Base of all errors that this package raises on purpose."""
 

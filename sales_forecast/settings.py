@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from sales_forecast.errors import SettingsError
+from sales_forecast.errors import SettingsError, in_words
 
 
 class Settings(BaseSettings):
@@ -68,5 +68,5 @@ def load_settings() -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
-        problem = first["msg"].removeprefix("Value error, ")
+        problem = in_words(first["msg"])
         raise SettingsError(f"{name}: {problem}", {name: problem}) from None

@@ -456,6 +456,14 @@ def test_the_models_come_in_the_same_order_on_the_sample_and_on_real_sales(data,
         assert max(found[name].wmae for name in better) < min(found[name].wmae for name in worse)
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_on_real_sales_what_answers_comes_before_ets_and_ridge(real_scores, protocol):
+    found = real_scores[protocol]
+    better = ("arima", "pooled", "ensemble", "random_forest", "xgboost", "rf_xgb_mean")
+    worse = min(found[name].wmae for name in ("ets", "ridge"))
+    assert max(found[name].wmae for name in better) < worse
+
+
 def test_series_of_less_than_a_year_are_measured_together_and_apart_from_others():
     panel = sample_panel(9)
     y = panel.y.copy()

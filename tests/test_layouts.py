@@ -220,6 +220,11 @@ def test_what_is_shut_by_plan_has_no_sales_to_forecast(own: Own) -> None:
         (OWN.replace('"week"', '"shop"'), SALES, r"my\.toml: .*column 'shop' is named twice"),
         (OWN.replace('"article"\n', '"size"\n'), SALES, "pooled_by 'size' is neither in series"),
         (OWN.replace("date", "day"), SALES, r"my\.toml: describes no layout: date: Field required"),
+        (
+            'frequency = "hourly"\n' + OWN, SALES,
+            r"layout: frequency: it is weekly or daily, not hourly$",
+        ),
+        (OWN + 'open = "date"\n', SALES, "layout: open is for daily sales$"),
         (OWN + "colour = 1\n", SALES, "colour: Extra inputs are not permitted"),
         (OWN + 'open = "rain"\n', SALES, "column 'rain' is named twice"),
         (OWN + 'open = "comment"\n', SALES, "open is for daily sales"),

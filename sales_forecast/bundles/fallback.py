@@ -13,6 +13,7 @@ import numpy as np
 
 from sales_forecast.bundles.bundle import Bundle
 from sales_forecast.bundles.conformance import load_bundle
+from sales_forecast.bundles.fitting import differences
 from sales_forecast.bundles.manifest import AnsweredBy, Manifest, Origin, TrainingWindow
 from sales_forecast.data.database import SAMPLE
 from sales_forecast.data.panel import Panel
@@ -40,9 +41,9 @@ def load_for(panel: Panel, folder: Path) -> Bundle:
 
 def _of_other_sales(bundle: Bundle, panel: Panel) -> str | None:
     """Return why a model says nothing of these sales: it learned from others. None if it fits."""
-    made_for, series = bundle.manifest.spec, bundle.manifest.training.series
-    if made_for and panel.spec and made_for.differences(panel.spec):
+    if differences(bundle, panel):
         return None  # that is refused, with both named
+    series = bundle.manifest.training.series
     known = sum(name in panel.positions for name in series)
     if known < _ENOUGH * len(series):
         return (

@@ -8,7 +8,6 @@ from __future__ import annotations
 from sales_forecast.bundles.bundle import Bundle
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import STORES
-from sales_forecast.data.spec import PanelSpec
 from sales_forecast.errors import BundleRefused, NotReady
 from sales_forecast.features.features import feature_names
 
@@ -20,10 +19,10 @@ def check_fits(bundle: Bundle, panel: Panel) -> None:
     that holds none of its series.
     """
     manifest = bundle.manifest
-    if differences := _differences(manifest.spec, panel.spec):
+    if found := differences(bundle, panel):
         raise BundleRefused(
             f"bundle {bundle.version} was made for another panel than the database holds: "
-            f"{'; '.join(differences)}. Train on this database (`python train.py`), or name "
+            f"{'; '.join(found)}. Train on this database (`python train.py`), or name "
             "the other one in DATABASE_URL."
         )
     known = [name for name in manifest.training.series if name in panel.positions]
@@ -40,6 +39,7 @@ def check_fits(bundle: Bundle, panel: Panel) -> None:
         )
 
 
-def _differences(made_for: PanelSpec | None, held: PanelSpec | None) -> tuple[str, ...]:
-    """Return how the panel of a bundle and that of the database differ, in words."""
+def differences(bundle: Bundle, panel: Panel) -> tuple[str, ...]:
+    """Return how the form of a bundle's panel and that of another differ, in words."""
+    made_for, held = bundle.manifest.spec, panel.spec
     return () if made_for is None or held is None else made_for.differences(held)

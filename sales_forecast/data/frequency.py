@@ -45,7 +45,7 @@ class Frequency:
         for known in (WEEKLY, DAILY):
             if known.name == name:
                 return known
-        raise ValueError(f"frequency is {WEEKLY.name} or {DAILY.name}, not {name}")
+        raise ValueError(f"it is {WEEKLY.name} or {DAILY.name}, not {name}")
 
 
 WEEKLY = Frequency("weekly", "week", "week", DAYS_PER_PERIOD, SEASON_LENGTH, SEASON_LENGTH)

@@ -44,7 +44,6 @@ class Answers:
         """Prepare everything that does not depend on a request."""
         self.horizon = horizon
         self._panel = panel
-        self._models = bundle.models
         self._intervals = bundle.intervals
         self._parts = with_parts(bundle.models)
         self._ahead = forecast(self._parts, panel, horizon)

@@ -36,8 +36,10 @@ class Rows:
     def __init__(self, models: Sequence[FittedRegressor], panel: Panel, ahead: int) -> None:
         self._models = tuple(models)
         self._past = past = models[0].sees(panel)
-        drawn_to = {id(of.smoothing): of.levels(past) for of in self._models}
-        self._levels = [drawn_to[id(of.smoothing)] for of in self._models]
+        # The trees of a bundle are drawn to one ARIMA: its levels are worked out once.
+        alike = {id(of.smoothing): of for of in self._models}
+        levels = {smoothing: of.levels(past) for smoothing, of in alike.items()}
+        self._levels = [levels[id(of.smoothing)] for of in self._models]
         self._shares = [(of.name, of.share) for of in self._models]
         self._last = panel.n_periods - 1
         self._n_conditions = len(panel.conditions)

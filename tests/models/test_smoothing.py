@@ -72,6 +72,7 @@ def test_gaps_of_one_series_do_not_touch_another():
 def test_of_a_series_without_any_value_nothing_is_expected():
     unknown = np.full((2, 30), np.nan)
     assert np.isnan(level_at_the_end(unknown, np.full(2, -0.6))).all()
+    assert (1, 0) == levels(np.empty((1, 0)), np.array([-0.6])).shape
 
 
 @pytest.mark.parametrize(("theta", "expected"), [(0.0, 0.3), (-1.0, 0.2)])

@@ -45,7 +45,7 @@ from sales_forecast.data.spec import (
     kind_of_key,
     kind_of_static,
 )
-from sales_forecast.errors import DataRefused
+from sales_forecast.errors import DataRefused, in_words
 
 _HOLIDAY = CONDITIONS[0]
 _Name = Annotated[str, Field(min_length=1)]
@@ -83,7 +83,8 @@ class OwnLayout(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
-            problem = f"{where}: {first['msg']}" if where else first["msg"]
+            said = in_words(first["msg"])
+            problem = f"{where}: {said}" if where else said
             raise DataRefused(file, f"describes no layout: {problem}") from None
 
     def model_post_init(self, context: object) -> None:
