@@ -243,6 +243,18 @@ def test_what_is_wrong_with_ones_own_is_named(own: Own, layout: str, sales: str,
         read_panel(*own(layout, sales))
 
 
+def test_a_description_may_begin_with_a_byte_order_mark(own: Own) -> None:
+    assert read_panel(*own("\ufeff" + OWN)) == read_panel(*own(OWN))
+
+
+def test_decimal_commas_are_read_in_every_column_that_holds_numbers(own: Own) -> None:
+    layout = 'series = ["s"]\ndate = "d"\ntarget = "y"\ntraits = ["size"]\nconditions = ["rain"]\n'
+    points = "s,d,y,size,rain\na,2024-01-05,9.25,12.5,NA\nb,2024-01-05,9,8,0.5\n"
+    expected = read_panel(*own(layout, points))
+
+    assert expected == read_panel(*own(layout, points.replace(",", ";").replace(".", ",")))
+
+
 def test_a_description_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataRefused, match=r"no\.toml: cannot be read: No such file"):
         read_panel(tmp_path / "sales.csv", str(tmp_path / "no.toml"))

@@ -38,6 +38,11 @@ def with_cell(row: int, column: str, value: str) -> str:
     return content(*(",".join(line) for line in cells))
 
 
+EUROPEAN = content().replace(",", ";").replace(".", ",").replace("-02-2010", ".02.2010")
+"""As Excel writes it where decimals have a comma."""
+COMMAS = "separate all by commas, and quote a cell that holds one"
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "sales.csv"
@@ -105,6 +110,19 @@ def test_a_file_becomes_rows_in_its_own_order(file: Path) -> None:
         pytest.param(content().rstrip("\n"), id="no last line end"),
         pytest.param("\n" + content().replace("\n", "\n\n"), id="blank lines"),
         pytest.param(content().replace(",", " , "), id="spaces around cells"),
+        pytest.param(content(header=HEADER + ",,", end=",,\n"), id="empty columns at the end"),
+        pytest.param(content(end=",,\n") + ",,,\n,,,,,,,,,,\n", id="rows of separators"),
+        pytest.param("sep=,\r\n" + content(end="\r\n"), id="told its separator"),
+        pytest.param("SEP=;\n" + content().replace(",", ";"), id="told another separator"),
+        pytest.param(content().replace(",", "\t"), id="tabs"),
+        pytest.param(EUROPEAN, id="semicolons and decimal commas"),
+        pytest.param(EUROPEAN.replace(",", "."), id="semicolons and decimal points"),
+        pytest.param(
+            content()
+            .replace("05-02-2010", "2010-02-05 00:00:00")
+            .replace("12-02-2010", "2010-02-12T00:00"),
+            id="midnights",
+        ),
         pytest.param('"' + content().rstrip().replace(",", '","').replace("\n", '"\n"') + '"'),
         pytest.param(
             content().replace("05-02-2010", "2010-02-05").replace("12-02-2010", "2010-02-12")
@@ -130,9 +148,10 @@ def test_the_same_sales_in_another_dress_are_the_same_rows(file: Path, same: str
         ("Store", "one", "'one' is not a store number"),
         ("Store", "\u0661", "'\u0661' is not a store number"),
         ("Date", "31-02-2010", "'31-02-2010' is not a date of 1900-2099"),
-        ("Date", "02-26-2010", "as DD-MM-YYYY (day first) or YYYY-MM-DD"),
+        ("Date", "02-26-2010", "as DD-MM-YYYY or DD.MM.YYYY (day first), or YYYY-MM-DD"),
         ("Date", "26/02/2010", "'26/02/2010' is not a date"),
-        ("Date", "2010-02-26 00:00:00", "'2010-02-26 00:00:00' is not a date"),
+        ("Date", "2010-02-26 13:00:00", "'2010-02-26 13:00:00' is not a date"),
+        ("Date", "26.02-2010", "'26.02-2010' is not a date"),
         ("Date", "26-02-0010", "'26-02-0010' is not a date of 1900-2099"),
         ("Date", "26-02-2100", "'26-02-2100' is not a date of 1900-2099"),
         ("Date", "", "the cell is empty, it must be a date"),
@@ -191,10 +210,13 @@ def test_blank_lines_and_quoted_line_ends_do_not_shift_line_numbers(
     ("header", "problem"),
     [
         (HEADER.replace("CPI", "Cpi"), "(missing: CPI; not expected: 'Cpi')"),
-        (HEADER + ",", "(not expected: '')"),
+        ("," + HEADER, "(not expected: '')"),
         (HEADER + ",Dept,Region", "(not expected: 'Dept', 'Region')"),
         (HEADER.replace("CPI", "Store"), "(missing: CPI; twice: Store)"),
-        (HEADER.replace(",", ";"), "...'; columns must be separated by commas)"),
+        (
+            HEADER.replace(",", "|"),
+            "...'; columns must be separated by commas, semicolons or tabs)",
+        ),
         (HEADER.replace("Store,Date,", ""), "(missing: Store, Date)"),
         (ROWS[0], "(missing: Store, Date, Weekly_Sales, "),
     ],
@@ -228,10 +250,20 @@ def test_other_columns_are_refused_by_name(
             content(ROWS[0], '1,"12-02-2010').encode(),
             "sales.csv, line 3: not readable as CSV: unexpected end of data",
         ),
-        (content("1,05-02-2010,5").encode(), "sales.csv, line 2: 3 cells, the header has 8"),
         (
-            content(*(row + "," for row in ROWS)).encode(),
-            "sales.csv, line 2: 9 cells, the header has 8",
+            content("1,05-02-2010,5").encode(),
+            "sales.csv, line 2: 3 cells, the header has 8; " + COMMAS,
+        ),
+        (
+            content(*(row + ",0" for row in ROWS)).encode(),
+            f"sales.csv, line 2: 9 cells, the header has 8; {COMMAS}",
+        ),
+        (
+            content(header=HEADER.replace(",", ";")).encode(),
+            (
+                "sales.csv, line 2: 1 cells, the header has 8; "
+                + COMMAS.replace("commas", "semicolons")
+            ),
         ),
     ],
 )
@@ -239,6 +271,76 @@ def test_a_file_that_is_no_table_is_refused(
     refusal: Callable[[bytes], DataRefused], written: bytes, message: str
 ) -> None:
     assert message == refusal(written).message
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (
+            EUROPEAN.replace("1000,5", "1000.5"),
+            (
+                "line 2, column Weekly_Sales: 1000.5 has a decimal point, but 211,1 on line 2"
+                " a comma; write all numbers in one form"
+            ),
+        ),
+        (
+            EUROPEAN.replace("40,19", "40.19"),
+            (
+                "line 5, column Temperature: 40.19 has a decimal point, but 211,1 on line 2"
+                " a comma; write all numbers in one form"
+            ),
+        ),
+        (
+            EUROPEAN.replace("1000,5", "1.000,5"),
+            "line 2, column Weekly_Sales: '1.000,5' is not a finite number such as 1643690,9",
+        ),
+        (
+            EUROPEAN.replace("1000,5", "1,643,690"),
+            "line 2, column Weekly_Sales: '1,643,690' is not a finite number such as 1643690,9",
+        ),
+        (
+            content("1,2010-02-05,1.643,0,1,1,1,1").replace(",", ";").replace(".", ","),
+            (
+                "line 2, column Weekly_Sales: 1,643 may be thousands or have three decimals; write"
+                " numbers with a point"
+            ),
+        ),
+        (
+            EUROPEAN.replace("12.02.2010", "12-02-2010"),
+            (
+                "line 3, column Date: 12-02-2010 is DD-MM-YYYY, but 05.02.2010 on line 2 is"
+                " DD.MM.YYYY; write all dates in one form (1 more line has this problem)"
+            ),
+        ),
+    ],
+)
+def test_what_is_written_in_two_ways_is_refused_with_its_line_and_the_remedy(
+    refusal: Callable[[str], DataRefused], written: str, message: str
+) -> None:
+    assert refusal(written).message == f"sales.csv, {message}"
+
+
+@pytest.mark.parametrize(
+    ("written", "what", "remedy"),
+    [
+        (b"PK\x03\x04....xl/workbook.xml", "an Excel workbook", "save the sheet with the sales as"),
+        (
+            b"PK\x03\x04..mimetypeapplication/vnd.oasis.opendocument.spreadsheet",
+            "an OpenDocument spreadsheet",
+            "save the sheet with the sales as CSV (UTF-8)",
+        ),
+        (b"PK\x03\x04....sales.csv", "a zip archive", "unpack it and name the file in it"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "an Excel workbook of the old form (.xls)", "save the sheet"),
+        (gzip.compress(content().encode()), "a gzip file", "give it a name that ends on .gz"),
+        (b"PAR1\x15\x04", "a Parquet file", "write its table as CSV"),
+        (b"SQLite format 3\0", "an SQLite database", "write its table as CSV"),
+        (b"%PDF-1.7", "a PDF document", "save its table as CSV"),
+    ],
+)
+def test_a_binary_file_is_named_as_what_it_is(
+    refusal: Callable[[bytes], DataRefused], written: bytes, what: str, remedy: str
+) -> None:
+    assert refusal(written).message.startswith(f"sales.csv: this is {what} and no text; {remedy}")
 
 
 def test_a_file_that_mixes_date_forms_is_refused_with_both_lines(

@@ -1,14 +1,14 @@
 """What a cell of a sales file may hold: numbers, flags, days.
 
-Takes the text of cells, gives values or refuses them. Must not guess: a month-first date, a comma
-as decimal sign.
+Takes the text of cells, gives values or refuses them. Must not guess: a month-first date, or
+whether a comma is a decimal sign.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import date
 from functools import lru_cache
 
@@ -23,8 +23,12 @@ NUMBER = "a finite number such as 1643690.9"
 
 _STORE = re.compile(r"[0-9]{1,9}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_DAY_FIRST = re.compile(r"([0-9]{2})-([0-9]{2})-([0-9]{4})")
-_ISO = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
+_WITH_POINT = re.compile(r"[^,]*\.[^,]*")
+_WITH_COMMA = re.compile(r"[^.,]*,[^.,]*")
+_MAY_BE_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
+_MIDNIGHT = "([ T]00:00(:00(\\.0+)?)?)?"  # as spreadsheets and databases write a day
+_DAY_FIRST = re.compile(rf"([0-9]{{2}})([-.])([0-9]{{2}})\2([0-9]{{4}}){_MIDNIGHT}")
+_ISO = re.compile(rf"([0-9]{{4}})-([0-9]{{2}})-([0-9]{{2}}){_MIDNIGHT}")
 _MISSING = ("", "NA")
 # A mistyped year must not become a panel of a hundred thousand empty weeks.
 _FIRST_YEAR, _LAST_YEAR = 1900, 2099
@@ -59,11 +63,6 @@ def number(text: str) -> float:
     return value
 
 
-def number_or_missing(text: str) -> float:
-    """Return a finite number, or NaN for `NA` and for an empty cell. Raises ValueError."""
-    return math.nan if text in _MISSING else number(text)
-
-
 def text(cell: str) -> str:
     """Return a text that is not empty. Raises ValueError."""
     if not cell:
@@ -71,15 +70,70 @@ def text(cell: str) -> str:
     return cell
 
 
-def numbers(table: Table, column: str, *, missing: bool = False) -> Array:
-    """Return float64[n]: the numbers of a column, NaN for a missing one if that may be."""
-    convert, expected = (number_or_missing, f"{NUMBER}, or NA") if missing else (number, NUMBER)
-    return np.array(table.parse(column, convert, expected))
+def numbers(
+    table: Table, columns: Sequence[str], *, missing: Container[str] = ()
+) -> dict[str, Array]:
+    """Return column -> float64[n], NaN for a missing number in those of which it may be `missing`.
+
+    In a file that is not separated by commas, all these columns may have decimal commas.
+    """
+    sign = _decimal_sign(table, columns)
+    shown = NUMBER.replace(".", sign)
+
+    def read(text: str) -> float:
+        return number(text.replace(",", ".") if sign == "," else text)
+
+    def read_if_there(text: str) -> float:
+        return math.nan if text in _MISSING else read(text)
+
+    return {
+        column: np.array(
+            table.parse(column, read_if_there, f"{shown}, or NA")
+            if column in missing
+            else table.parse(column, read, shown)
+        )
+        for column in columns
+    }
+
+
+def _decimal_sign(table: Table, columns: Sequence[str]) -> str:
+    """Return what separates decimals in all of some columns. Raises DataRefused for both signs."""
+    if table.separator == ",":
+        return "."
+
+    def first(form: re.Pattern[str]) -> tuple[int, str] | None:
+        found = (
+            (row, column)
+            for column in columns
+            for row, cell in enumerate(table.cells[column])
+            if form.fullmatch(cell)
+        )
+        return min(found, default=None)
+
+    comma, point = first(_WITH_COMMA), first(_WITH_POINT)
+    if comma is None:
+        return "."
+    shown = table.cells[comma[1]][comma[0]]
+    if point is not None:
+        (row, column), cell = point, table.cells[point[1]][point[0]]
+        where = f"{shown} on line {table.lines[comma[0]]}"
+        problem = f"{cell} has a decimal point, but {where} a comma; write all numbers in one form"
+        raise table.refusal([row], column, problem)
+    if all(
+        _MAY_BE_THOUSANDS.fullmatch(cell)
+        for column in columns
+        for cell in table.cells[column]
+        if "," in cell
+    ):
+        problem = f"{shown} may be thousands or have three decimals; write numbers with a point"
+        raise table.refusal([comma[0]], comma[1], problem)
+    return ","
 
 
 def days(table: Table, column: str = "Date") -> Days:
     """Return datetime64[D][n]: dates of one form."""
-    expected = f"a date of {_FIRST_YEAR}-{_LAST_YEAR} as DD-MM-YYYY (day first) or YYYY-MM-DD"
+    forms = "DD-MM-YYYY or DD.MM.YYYY (day first), or YYYY-MM-DD"
+    expected = f"a date of {_FIRST_YEAR}-{_LAST_YEAR} as {forms}"
     found = np.array(table.parse(column, _day, expected), dtype="datetime64[D]")
     _refuse_mixed_forms(table, column)
     return found
@@ -110,7 +164,7 @@ def refuse_duplicates(
 
 def _refuse_mixed_forms(table: Table, column: str) -> None:
     def form(cell: str) -> str:
-        return "YYYY-MM-DD" if _ISO.fullmatch(cell) else "DD-MM-YYYY"
+        return "YYYY-MM-DD" if _ISO.fullmatch(cell) else "DD-MM-YYYY".replace("-", cell[2])
 
     cells = table.cells[column]
     first = form(cells[0])
@@ -139,9 +193,9 @@ def _refuse_other_weekdays(table: Table, column: str, weeks: Days) -> None:
 @lru_cache(maxsize=4096)  # the same weeks return for every store
 def _day(text: str) -> date:
     if match := _DAY_FIRST.fullmatch(text):
-        day, month, year = map(int, match.groups())
+        day, month, year = map(int, match.group(1, 3, 4))
     elif match := _ISO.fullmatch(text):
-        year, month, day = map(int, match.groups())
+        year, month, day = map(int, match.group(1, 2, 3))
     else:
         raise ValueError(text)
     if not _FIRST_YEAR <= year <= _LAST_YEAR:

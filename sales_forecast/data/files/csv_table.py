@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +24,21 @@ T = TypeVar("T")
 
 _SHOWN_CHARACTERS = 40
 _BLOCK = 10_000
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_TOLD = re.compile(r"sep=([,;\t])(?:\r\n|\r|\n)", re.IGNORECASE)
+"""The first line by which a file tells Excel its separator."""
+_SAVE_SHEET = "save the sheet with the sales as CSV (UTF-8)"
+_BINARY = (
+    (b"PK\x03\x04", b"xl/", "an Excel workbook", _SAVE_SHEET),
+    (b"PK\x03\x04", b"opendocument.spreadsheet", "an OpenDocument spreadsheet", _SAVE_SHEET),
+    (b"PK\x03\x04", b"", "a zip archive", "unpack it and name the file in it"),
+    (b"\xd0\xcf\x11\xe0", b"", "an Excel workbook of the old form (.xls)", _SAVE_SHEET),
+    (b"\x1f\x8b", b"", "a gzip file", "give it a name that ends on .gz"),
+    (b"PAR1", b"", "a Parquet file", "write its table as CSV"),
+    (b"SQLite format 3\0", b"", "an SQLite database", "write its table as CSV"),
+    (b"%PDF", b"", "a PDF document", "save its table as CSV"),
+)
+"""How a file that is no text begins, what else is in it, what it is, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +48,7 @@ class Table:
     file: Path
     lines: Sequence[int]
     cells: Mapping[str, Sequence[str]]
+    separator: str
 
     def parse(self, column: str, convert: Callable[[str], T], expected: str) -> list[T]:
         """Convert every cell of a column; `convert` raises ValueError for a bad one.
@@ -58,20 +75,29 @@ class Table:
 
 
 def read_table(file: Path, columns: Sequence[str], *, others: bool = False) -> Table:
-    """Read a comma separated UTF-8 file with a header: exactly `columns`, in any order.
+    """Read a UTF-8 file with a header: exactly `columns`, in any order.
 
-    With `others`, there may be more columns. Any line end is taken, blank lines are skipped, and a
-    file whose name ends on `.gz` is unpacked. Raises DataRefused, naming the place.
+    With `others`, there may be more columns. Cells are separated by what a first line `sep=` says,
+    or by that of `SEPARATORS` which finds most columns. Any line end is taken; lines and columns at
+    the end that hold nothing are skipped; a file whose name ends on `.gz` is unpacked. Raises
+    DataRefused, naming the place.
     """
-    records = _records(file, _text(file))
+    text = _text(file)
+    told = _TOLD.match(text)
+    separator = told[1] if told else _separator(file, text, columns)
+    records = _records(file, text, separator)
+    if told:
+        next(records)
     line, header = next(records, (1, []))
     if not header:
         raise DataRefused(file, "the file is empty")
+    while not others and not header[-1]:
+        header.pop()
     _check_header(file, line, header, columns, others=others)
     lines: list[int] = []
     texts: list[list[str]] = [[] for _ in header]
     known: list[dict[str, str]] = [{} for _ in header]  # most cells are there many times
-    checked = _of_width(file, len(header), records)
+    checked = _of_width(file, len(header), SEPARATORS[separator], records)
     while block := [*islice(checked, _BLOCK)]:
         lines += [line for line, _ in block]
         for column, equal, cells in zip(
@@ -80,16 +106,28 @@ def read_table(file: Path, columns: Sequence[str], *, others: bool = False) -> T
             column.extend(map(equal.setdefault, cells, cells))
     if not lines:
         raise DataRefused(file, "the file has a header and no rows")
-    return Table(file, lines, dict(zip(header, texts, strict=True)))
+    return Table(file, lines, dict(zip(header, texts, strict=True)), separator)
+
+
+def _separator(file: Path, text: str, columns: Sequence[str]) -> str:
+    def found(separator: str) -> int:
+        with suppress(DataRefused):  # what quotes are around may be no cell by this separator
+            _, header = next(_records(file, text, separator), (1, []))
+            return len({*columns} & {*header})
+        return 0
+
+    return max(SEPARATORS, key=found)
 
 
 def _of_width(
-    file: Path, width: int, records: Iterator[tuple[int, list[str]]]
+    file: Path, width: int, separated: str, records: Iterator[tuple[int, list[str]]]
 ) -> Iterator[tuple[int, list[str]]]:
     for line, cells in records:
-        if len(cells) != width:
-            raise DataRefused(file, f"{len(cells)} cells, the header has {width}", line=line)
-        yield line, cells
+        if len(cells) < width or any(cells[width:]):
+            problem = f"{len(cells)} cells, the header has {width}"
+            remedy = f"separate all by {separated}, and quote a cell that holds one"
+            raise DataRefused(file, f"{problem}; {remedy}", line=line)
+        yield line, cells[:width]
 
 
 def file_in(folder: Path, name: str, names: Sequence[str]) -> Path:
@@ -117,24 +155,26 @@ def _text(file: Path) -> str:
         raise DataRefused(file, f"is no whole gzip file: {error}") from None
     except OSError as error:
         raise DataRefused(file, f"cannot be read: {error.strerror}") from error
+    for magic, inside, what, remedy in _BINARY:
+        if raw.startswith(magic) and inside in raw:
+            raise DataRefused(file, f"this is {what} and no text; {remedy}")
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataRefused(file, "the file is UTF-16; save it as UTF-8")
+    if b"\0" in raw:
+        line = raw.count(b"\n", 0, raw.index(b"\0")) + 1
+        raise DataRefused(file, "a zero byte: this is no text; save the file as CSV", line=line)
     try:
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         byte = error.object[error.start]
         problem = f"byte 0x{byte:02X} is not UTF-8; save the file as UTF-8"
         raise DataRefused(file, problem, line=line) from None
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise DataRefused(file, "a zero byte: this is no text; save the file as CSV", line=line)
-    return text
 
 
-def _records(file: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+def _records(file: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
     """Give the first line and the trimmed cells of every record that is not blank."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
     while True:
         line = reader.line_num + 1
         try:
@@ -143,7 +183,7 @@ def _records(file: Path, text: str) -> Iterator[tuple[int, list[str]]]:
             return
         except csv.Error as error:
             raise DataRefused(file, f"not readable as CSV: {error}", line=line) from None
-        if any(cells) or len(cells) > 1:
+        if any(cells):
             yield line, cells
 
 
@@ -162,7 +202,8 @@ def _check_header(
     ]
     if problems:
         if len(header) == 1:
-            problems.append("columns must be separated by commas")
+            *some, last = SEPARATORS.values()
+            problems.append(f"columns must be separated by {', '.join(some)} or {last}")
         raise DataRefused(file, f"wrong columns ({'; '.join(problems)})", line=line)
 
 

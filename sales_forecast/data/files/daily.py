@@ -119,8 +119,8 @@ def _sales(file: Path) -> Panel:
     days = cells.days(table)
     cells.refuse_duplicates(table, "Date", store.tolist(), days, what="store", unit="day")
     _refuse_other_weekdays(table, days)
-    sales = cells.numbers(table, "Sales", missing=True)
-    cells.numbers(table, "Customers", missing=True)
+    counted = ("Sales", "Customers")
+    sales = cells.numbers(table, counted, missing=counted)["Sales"]
     opened = _flags(table, "Open")
     if np.isnan(sales[opened == 1]).all():
         raise DataRefused(file, "no open day has sales", column="Sales")
@@ -171,7 +171,8 @@ def _stores(file: Path, of_series: npt.NDArray[np.int64]) -> dict[str, npt.NDArr
         trait: np.array(table.parse(column, cells.text, "a kind such as a"))[rows]
         for trait, column in {"type": "StoreType", "assortment": "Assortment"}.items()
     }
-    distance = cells.numbers(table, "CompetitionDistance", missing=True)
+    measured = "CompetitionDistance"
+    distance = cells.numbers(table, [measured], missing=[measured])[measured]
     # No competitor is known: as if the next were as far away as that of any store.
     farthest = np.nanmax(distance) if not np.isnan(distance).all() else 0.0
     distance = np.where(np.isnan(distance), farthest, distance)

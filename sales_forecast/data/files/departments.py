@@ -105,7 +105,7 @@ def _sales(file: Path) -> _Sales:
     cells.refuse_duplicates(table, "Date", names, weeks, what="(store, department)", unit="week")
     table.parse("IsHoliday", cells.boolean, _TRUTH)
     keys = {"Store": store, "Dept": department}
-    panel = Panel.from_rows(keys, weeks, cells.numbers(table, "Weekly_Sales"), {})
+    panel = Panel.from_rows(keys, weeks, cells.numbers(table, ["Weekly_Sales"])["Weekly_Sales"], {})
     stores, departments = (panel.keys[column].astype(np.int64) for column in keys)
     return _Sales(stores, departments, panel)
 
@@ -128,7 +128,8 @@ def _conditions(file: Path, sales: _Sales) -> dict[str, Array]:
         return grid[of_series]
 
     flags = np.array(table.parse("IsHoliday", cells.boolean, _TRUTH))
-    numbers = {n: cells.numbers(table, n, missing=True) for n in (*_OBSERVED, *_MARKDOWNS)}
+    observed = (*_OBSERVED, *_MARKDOWNS)
+    numbers = cells.numbers(table, observed, missing=observed)
     return {name: dense(values) for name, values in {CONDITIONS[0]: flags, **numbers}.items()}
 
 
@@ -141,7 +142,7 @@ def _stores(file: Path, of_series: npt.NDArray[np.int64]) -> dict[str, npt.NDArr
         raise DataRefused(file, f"has no row for store {unknown[0]}, which has sales")
     rows = [row[number] for number in of_series.tolist()]
     types = np.array(table.parse("Type", cells.text, "a type such as A"))
-    return {"type": types[rows], "size": cells.numbers(table, "Size")[rows]}
+    return {"type": types[rows], "size": cells.numbers(table, ["Size"])["Size"][rows]}
 
 
 def _integers(table: Table, column: str) -> npt.NDArray[np.int64]:

@@ -74,7 +74,7 @@ class OwnLayout(BaseModel):
     def read(cls, file: Path) -> Self:
         """Read the TOML file. Raises DataRefused."""
         try:
-            described = tomllib.loads(file.read_text(encoding="utf-8"))
+            described = tomllib.loads(file.read_text(encoding="utf-8-sig"))
             return cls.model_validate(described, context=file.stem)
         except OSError as error:
             raise DataRefused(file, f"cannot be read: {error.strerror}") from None
@@ -124,13 +124,15 @@ class OwnLayout(BaseModel):
         names = list(zip(*(key.tolist() for key in keys), strict=True))
         unit = self.frequency.unit
         cells.refuse_duplicates(table, self.date, names, periods, what="series", unit=unit)
-        planned = {name: cells.numbers(table, name, missing=True) for name in self.known_in_advance}
-        observed = {name: cells.numbers(table, name, missing=True) for name in self.conditions}
+        measured = (self.target, *self.known_in_advance, *self.conditions)
+        numbers = cells.numbers(table, measured, missing=measured)
+        planned = {name: numbers[name] for name in self.known_in_advance}
+        observed = {name: numbers[name] for name in self.conditions}
         if self.open:
             planned[OPEN] = np.array(table.parse(self.open, cells.flag, "0 or 1"))
         if self.holiday:
             observed[_HOLIDAY] = np.array(table.parse(self.holiday, cells.flag, "0 or 1"))
-        sales = cells.numbers(table, self.target, missing=True)
+        sales = numbers[self.target]
         if self.open:
             sales[planned[OPEN] == 0] = np.nan  # nothing is sold, as planned: nothing to forecast
         if np.isnan(sales).all():
@@ -213,7 +215,7 @@ def _key(table: Table, column: str) -> npt.NDArray[np.generic]:
 
 def _trait(table: Table, column: str) -> npt.NDArray[np.generic]:
     """Return what a series is: numbers if all cells are, some with decimals; else as a key."""
-    if any("." in cell for cell in table.cells[column]):
+    if any("." in cell or "," in cell for cell in table.cells[column]):
         with suppress(DataRefused):
-            return cells.numbers(table, column)
+            return cells.numbers(table, [column])[column]
     return _key(table, column)

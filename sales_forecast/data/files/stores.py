@@ -24,11 +24,7 @@ class StoreWeeks:
         weeks = cells.weeks(table)
         cells.refuse_duplicates(table, "Date", stores, weeks, what="store", unit="week")
         flags = np.array(table.parse("Holiday_Flag", cells.flag, "0 or 1"))
-        numbers = {
-            name: cells.numbers(table, name)
-            for name in _COLUMNS
-            if name not in {"Store", "Date", "Holiday_Flag"}
-        }
+        numbers = cells.numbers(table, ("Weekly_Sales", *CONDITIONS[1:]))
         conditions = {"Holiday_Flag": flags, **numbers}
         return SalesRows(
             store=np.array(stores, dtype=np.int64),
