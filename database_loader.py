@@ -26,7 +26,6 @@ from sales_forecast.data.frequency import WEEKLY
 from sales_forecast.data.gaps import Gap, gaps
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.sample import sample_rows
-from sales_forecast.data.spec import PUBLIC_HOLIDAY
 from sales_forecast.errors import STOPPED, SalesForecastError
 from sales_forecast.settings import load_settings
 
@@ -151,7 +150,8 @@ def dates(panel: Panel) -> str:
 
 def planned_until(panel: Panel) -> date | None:
     """Return the last period of a plan of the file's own, if it goes beyond the sales."""
-    lengths = [of.shape[1] for name, of in panel.plan.items() if name != PUBLIC_HOLIDAY]
+    by_calendar = panel.spec.by_calendar if panel.spec else None
+    lengths = [of.shape[1] for name, of in panel.plan.items() if name != by_calendar]
     ahead = max(lengths, default=0) - panel.n_periods
     return panel.after(ahead)[-1].item() if ahead > 0 else None
 

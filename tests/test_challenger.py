@@ -29,6 +29,7 @@ from sales_forecast.models.fitted.pooled import FittedPooled
 from sales_forecast.models.fitted.regressor import FittedRegressor
 from sales_forecast.models.fitted.smoothing import FittedArima
 from sales_forecast.models.intervals import OLD, YOUNG
+from sales_forecast.models.names import BASELINE_MODEL
 from sales_forecast.prediction.forecast import forecast
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.training import tables as stored_tables
@@ -42,7 +43,7 @@ from sales_forecast.training.challenger import (
 from sales_forecast.training.gate import choose
 from sales_forecast.training.training import evaluate
 from tests import trained
-from tests.builders import daily_panel, with_sales
+from tests.builders import daily_panel, table_of, with_sales
 
 ROOT = Path(__file__).parents[1]
 
@@ -391,6 +392,13 @@ def test_the_tables_of_what_answers_and_of_the_baseline_travel_with_the_bundle(
 
 def test_a_bundle_without_tables_has_none(tmp_path: Path) -> None:
     assert {} == stored_tables.read(tmp_path)
+
+
+def test_a_series_called_NA_is_read_back_as_one(tmp_path: Path) -> None:  # noqa: N802
+    table = table_of([1.0, 2.0], {BASELINE_MODEL: [1.0, 2.0]}, store="NA")
+    for name, content in stored_tables.files({"one_step": table}, []).items():
+        (tmp_path / name).write_bytes(content)
+    assert ["NA", "NA"] == stored_tables.read(tmp_path)["one_step"]["unique_id"].tolist()
 
 
 def test_what_a_training_wrote_is_read_back_as_it_was(tmp_path: Path) -> None:

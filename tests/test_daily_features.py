@@ -82,8 +82,8 @@ def test_a_plan_of_zero_and_one_counts_by_weekday():
     promotion = np.zeros((1, 28))
     promotion[0, 7:10] = 1
     panel = planned(promotion=promotion)
-    assert ["2014-09-08", "2014-09-09", "2014-09-10"] == when(panel, "promotion")
-    assert ["2014-09-09"] == when(panel, "promotion_1")
+    assert ["2014-09-08", "2014-09-09", "2014-09-10"] == when(panel, "0 promotion")
+    assert ["2014-09-09"] == when(panel, "0 promotion 1")
 
 
 def test_a_store_of_which_nothing_is_said_does_what_most_do():
@@ -91,7 +91,7 @@ def test_a_store_of_which_nothing_is_said_does_what_most_do():
     promotion[0] = np.nan
     promotion[1] = 0
     panel = planned(promotion=promotion)
-    assert when(panel, "promotion", 2) == when(panel, "promotion", 0)
+    assert when(panel, "0 promotion", 2) == when(panel, "0 promotion", 0)
 
 
 def test_beyond_a_plan_a_weekday_is_as_it_was():
@@ -106,7 +106,7 @@ def test_numbers_are_told_by_their_distance_from_the_mean_and_none_beyond_three_
     price[0, 40] = 1000.0
     panel = planned(price=price)
     design = Design.of(panel)
-    column = design.matrix(panel, panel.periods)(slice(None))[0, design.names.index("price")]
+    column = design.matrix(panel, panel.periods)(slice(None))[0, design.names.index("0 price")]
     centre, scale = price.mean(), price.std()
     np.testing.assert_allclose((price[0, :40] - centre) / scale, column[:40], rtol=1e-5)
     assert 3.0 == column[40]

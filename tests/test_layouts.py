@@ -181,7 +181,7 @@ def test_columns_mean_what_the_description_says(own: Own) -> None:
     assert ["2024-01-05", "2024-01-12"] == [str(week) for week in panel.periods]
     np.testing.assert_array_equal(panel.y, [[20.0, np.nan], [10.0, 12.0]])
     np.testing.assert_array_equal(panel.conditions["rain"], [[0.0, np.nan], [1.5, np.nan]])
-    np.testing.assert_array_equal(panel.conditions["Holiday_Flag"], [[0.0, np.nan], [0.0, 1.0]])
+    np.testing.assert_array_equal(panel.holidays, [[0.0, 0.0], [0.0, 1.0]])
     assert {"shop": ["east", "north"], "article": ["7", "007"], "region": ["y", "x"]} == {
         name: values.tolist() for name, values in panel.traits.items()
     }
@@ -209,7 +209,7 @@ def test_what_is_shut_by_plan_has_no_sales_to_forecast(own: Own) -> None:
 
     assert DAILY == panel.frequency
     np.testing.assert_array_equal(panel.y, [[9.0]])
-    np.testing.assert_array_equal(panel.plan["open"], [[1.0, 0.0]])
+    np.testing.assert_array_equal(panel.plan["o"], [[1.0, 0.0]])
     assert ("1",) == panel.series
     assert not panel.traits
 

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from sales_forecast.data.files.layouts import read_panel
+from sales_forecast.data.gaps import gaps
 from sales_forecast.data.panel import CONDITIONS, Panel
 from sales_forecast.data.rows import STORES
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.errors import DataRefused
+from sales_forecast.features.features import outlook
+from sales_forecast.prediction.forecast import closed
 from tests.builders import LAYOUT_NAMES, panel_of_layout
 
 OWN = 'series = ["shop", "article"]\ndate = "week"\ntarget = "sold"\n'
@@ -41,7 +44,7 @@ def spec_of(panel: Panel) -> PanelSpec:
 def test_a_spec_names_all_that_its_panel_has(layout: str, tmp_path: Path) -> None:
     panel = panel_of_layout(layout, tmp_path)
     spec = spec_of(panel)
-    assert layout == spec.layout
+    assert spec.layout == (layout if layout != "articles" else "articles.toml")
     assert [of.name for of in spec.future] == [*panel.plan]
     assert {of.name for of in spec.past} == {*panel.conditions}
     assert [of.name for of in spec.static] == [*panel.traits]
@@ -113,10 +116,14 @@ def test_a_file_of_numbers_alone_fits_keys_that_are_texts(own: Own) -> None:
     assert numbers.differences(texts.read_as(numbers))
 
 
-def test_two_series_of_one_name_are_refused_and_named(own: Own) -> None:
-    rows = "a-b,c,2024-01-05,9\na,b-c,2024-01-05,9\n"
-    with pytest.raises(DataRefused, match=r"\('a', 'b-c'\) and \('a-b', 'c'\) would both be the"):
-        own(rows)
+def test_two_series_never_share_a_name(own: Own) -> None:
+    one, other = "A,1-2,2024-01-05,9\n", "A-1,2,2024-01-05,8\n"
+    assert ("A-1-2",) == own(one).series == own(other).series
+    assert (r"A-1\-2", r"A\-1-2") == own(one + other).series
+    assert [9.0, 8.0] == own(one + other).y[:, 0].tolist()
+    assert (r"A-1\-2", r"A-1\\\-2", r"A\-1-2") == own(
+        one + other + one.replace("-", r"\-", 1)
+    ).series
 
 
 def test_articles_007_and_7_are_two(own: Own) -> None:
@@ -125,10 +132,65 @@ def test_articles_007_and_7_are_two(own: Own) -> None:
     assert ["007", "7"] == panel.keys["article"].tolist()
 
 
-def test_one_name_for_two_columns_is_refused(own: Own) -> None:
-    layout = f'{OWN}conditions = ["Holiday_Flag"]\nholiday = "bank"\n'
-    with pytest.raises(DataRefused, match="with column 'bank', 'Holiday_Flag' is no name of anoth"):
-        own("a,1,2024-01-05,9,1,0\n", layout, "shop,article,week,sold,Holiday_Flag,bank")
+@pytest.mark.parametrize("holiday", ["", 'holiday = "bank"\n'])
+def test_a_holiday_is_what_the_layout_says_and_not_what_is_called_so(
+    own: Own, holiday: str
+) -> None:
+    layout = f'{OWN}conditions = ["Holiday_Flag"]\n{holiday}'
+    panel = own("a,1,2024-01-05,9,40,1\n", layout, "shop,article,week,sold,Holiday_Flag,bank")
+    assert [40.0] == panel.conditions["Holiday_Flag"][0].tolist()
+    assert [float(bool(holiday))] == panel.holidays[0].tolist()
+    assert "last known" == outlook(panel, "Holiday_Flag") == outlook(panel, "Temperature")
+    assert holiday == "" or "calendar" == outlook(panel, "bank")
+
+
+def test_what_is_called_open_closes_nothing(own: Own) -> None:
+    rows = "a,1,2024-01-05,9,0,1\na,1,2024-01-06,,0,0\na,1,2024-01-07,9,1,1\n"
+    header = "shop,article,week,sold,open,trades"
+    days = f'{OWN}frequency = "daily"\nknown_in_advance = ["open"]\n'
+    for layout, shut in ((days, [False, False]), (days + 'open = "trades"\n', [False, True])):
+        panel = own(rows + "a,1,2024-01-08,,0,1\na,1,2024-01-09,,1,0\n", layout, header)
+        assert [0.0, 0.0, 1.0, 0.0, 1.0] == panel.plan["open"][0].tolist()
+        assert shut == closed(panel, 2)[0].tolist()
+        assert bool(gaps(panel)) != any(shut)
+
+
+@pytest.mark.parametrize("name", ["stores", "departments", "daily"])
+def test_a_layout_of_ones_own_is_none_of_ours_whatever_its_file_is_called(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / f"{name}.toml").write_text('series = ["Store"]\ndate = "d"\ntarget = "y"\n')
+    (tmp_path / "sales.csv").write_text("Store,d,y\n1,2024-01-05,9\n")
+    spec = spec_of(read_panel(tmp_path / "sales.csv", str(tmp_path / f"{name}.toml")))
+    assert spec.is_own
+    assert spec.layout not in {"stores", "departments", "daily"}
+
+
+@pytest.mark.parametrize("role", ["series", "conditions", "known_in_advance", "holiday"])
+@pytest.mark.parametrize(
+    "name", ["model", "Steps", "LEVEL", "week", "as_of", "quantiles", "series"]
+)
+def test_a_name_that_requests_use_is_refused_with_another(own: Own, role: str, name: str) -> None:
+    columns = f'"{name}"' if role == "holiday" else f'["{name}"]'
+    keys = "" if role == "series" else 'series = ["shop"]\n'
+    layout = f'{keys}{role} = {columns}\ndate = "day"\ntarget = "sold"\n'
+    with pytest.raises(DataRefused, match=f"rename it, to 'my_{name}' for example"):
+        own("", layout)
+
+
+def test_a_name_that_answers_use_is_refused_of_keys_alone(own: Own) -> None:
+    with pytest.raises(DataRefused, match="column 'Sales' has a name that the service uses"):
+        own("", 'series = ["Sales"]\ndate = "week"\ntarget = "y"\n')
+    layout = 'series = ["shop"]\ndate = "week"\ntarget = "sales"\nconditions = ["lower"]\n'
+    assert [7.0] == own("a,2024-01-05,9,7\n", layout, "shop,week,sales,lower").conditions["lower"][
+        0
+    ]
+
+
+def test_a_region_may_be_called_NA(own: Own) -> None:  # noqa: N802 - the name is the point
+    panel = own("NA,1,2024-01-05,9\n")
+    assert ("NA-1",) == panel.series
+    assert ["NA"] == panel.keys["shop"].tolist()
 
 
 def test_equal_sales_are_equal_whatever_is_known_of_their_form() -> None:

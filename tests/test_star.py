@@ -214,10 +214,16 @@ def test_numbers_do_not_become_texts(database: Database, tmp_path: Path) -> None
         database.write(own(tmp_path, "b,007,2024-01-05,1,3\n"), "b")
 
 
-def test_a_name_that_a_stored_series_has_is_refused(database: Database, tmp_path: Path) -> None:
+def test_two_series_never_share_a_name_in_whatever_order_they_come(
+    database: Database, rows: Rows, tmp_path: Path
+) -> None:
     database.write(own(tmp_path, "a-b,c,2024-01-05,1,3\n"), "a")
-    with pytest.raises(DataRefused, match=r"\('a-b', 'c'\) and \('a', 'b-c'\) would both be"):
-        database.write(own(tmp_path, "a,b-c,2024-01-05,1,3\n"), "b")
+    assert [("a-b-c",)] == rows("SELECT name FROM dim_series")
+    database.write(own(tmp_path, "a,b-c,2024-01-05,2,3\n"), "b")
+    expected = [(r"a\-b-c",), (r"a-b\-c",)]
+    assert expected == rows("SELECT name FROM dim_series ORDER BY id")
+    panel = database.read_panel()
+    assert {r"a\-b-c": 1.0, r"a-b\-c": 2.0} == dict(zip(panel.series, panel.y[:, 0], strict=True))
 
 
 def test_the_view_has_the_names_of_the_file(database: Database, rows: Rows, tmp_path: Path) -> None:

@@ -46,7 +46,8 @@ def test_many_whole_numbers_measure(n, name):
 
 
 def test_many_whole_numbers_that_are_keys_name():
-    panel = panel_with(store=list(range(1, 14)))
+    stores = list(range(1, 14))
+    panel = replace(panel_with(store=stores), keys={"Store": np.array(stores)})
     assert is_name(panel, panel.traits["store"])
 
 

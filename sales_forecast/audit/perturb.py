@@ -10,7 +10,7 @@ there they stay as they are. Nothing else that is later than a cutoff is an inpu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -31,24 +31,24 @@ def scrambled(panel: Panel, end: int, *, inputs: int = 0, half: int = 0) -> Iter
     0 or 1, says which. They are replaced in the panel itself, so that whoever holds it, or a view
     of it, reads them.
     """
-    kept = {name: values.copy() for name, values in _arrays(panel).items()}
+    kept = [(values, values.copy()) for values in _arrays(panel)]
     fields = np.add.outer(np.arange(panel.n_series), np.arange(panel.n_periods) - end)
     # Of a single store, nothing would be left to be judged.
     missing = (fields % 2 != half) & (panel.n_series > 1)
     rng = np.random.default_rng(0)
     try:
-        for name, values in _arrays(panel).items():
-            first = end if name == "y" else end + inputs
+        for values, _ in kept:
+            first = end if values is panel.y else end + inputs
             wild = rng.lognormal(mean=10.0, sigma=5.0, size=values.shape)
             values[:, first:] = np.where(missing, np.nan, wild)[:, first:]
         yield
     finally:
-        for name, values in _arrays(panel).items():
-            values[:] = kept[name]
+        for values, before in kept:
+            values[:] = before
 
 
-def _arrays(panel: Panel) -> Mapping[str, Array]:
-    return {"y": panel.y, **panel.conditions}
+def _arrays(panel: Panel) -> Sequence[Array]:
+    return [panel.y, *panel.conditions.values()]
 
 
 def shares(before: Array, after: Array) -> Array:

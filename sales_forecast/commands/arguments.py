@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from sales_forecast.data.files.layouts import LAYOUTS, OWN_LAYOUT
+from sales_forecast.data.files.layouts import LAYOUTS
+from sales_forecast.data.spec import OWN_LAYOUT
 
 
 def count(text: str) -> int:

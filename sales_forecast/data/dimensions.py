@@ -19,7 +19,6 @@ from sales_forecast.data.facts import Series
 from sales_forecast.data.panel import Array, Days, Labels, Panel
 from sales_forecast.data.series_names import joined
 from sales_forecast.data.spec import PUBLIC_HOLIDAY, PanelSpec
-from sales_forecast.errors import DataRefused
 
 
 def in_kinds_of(panel: Panel, stored: PanelSpec) -> Panel:
@@ -51,8 +50,7 @@ def write_series(
 ) -> tuple[npt.NDArray[np.int64], int]:
     """Return the `id` of each series of a panel, int64[n_series], and how many rows were written.
 
-    `first_id`: that of the first series that is new. `spec`: that of what is stored. Raises
-    DataRefused where a new series would have the name of another.
+    `first_id`: that of the first series that is new. `spec`: that of what is stored.
     """
     table = star.dim_series(spec)
     k, s = star.keys(spec), star.static(spec)
@@ -74,19 +72,21 @@ def write_series(
             changed += 1
             _correct(connection, spec, row, dict(zip(s, values, strict=True)), load_id)
     if new:
-        _refuse_one_name(panel, stored)
         connection.execute(sa.insert(table), new)
+        _rename(connection, spec)
     return np.array(ids, dtype=np.int64), len(new) + changed
 
 
-def _refuse_one_name(panel: Panel, stored: Mapping[tuple[str, ...], object]) -> None:
-    given = [values.astype(str).tolist() for values in panel.keys.values()]
-    keys = dict.fromkeys([*stored, *zip(*given, strict=True)])
-    try:
-        joined([np.array(column) for column in zip(*keys, strict=True)])
-    except ValueError as error:
-        layout = panel.spec.layout if panel.spec else "sales"
-        raise DataRefused(layout, f"with what is stored, {error}") from None
+def _rename(connection: sa.Connection, spec: PanelSpec) -> None:
+    """Name all series anew where a new one would have the name of another."""
+    table = star.dim_series(spec)
+    rows = connection.execute(
+        sa.select(table.c.id, table.c.name, *(table.c[k] for k in star.keys(spec)))
+    )
+    ids, names, *keys = zip(*rows, strict=True)
+    for number, old, new in zip(ids, names, joined([*map(np.array, keys)]), strict=True):
+        if new != old:
+            connection.execute(sa.update(table).where(table.c.id == number).values(name=new))
 
 
 def _correct(

@@ -12,7 +12,7 @@ from datetime import date
 
 import numpy as np
 
-from sales_forecast.data.panel import OPEN, Panel
+from sales_forecast.data.panel import Panel
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ def gaps(panel: Panel) -> Mapping[str, tuple[Gap, ...]]:
 
 def _gaps(panel: Panel, row: int) -> tuple[Gap, ...]:
     sold = ~np.isnan(panel.y[row])
-    if OPEN in panel.plan and sold.any():
+    if (opens := panel.open) and sold.any():
         first, last = np.flatnonzero(sold)[[0, -1]]
-        closed = panel.plan[OPEN][row, first:last] == 0
+        closed = panel.plan[opens][row, first:last] == 0
         sold[first : first + len(closed)] |= closed
     known = np.flatnonzero(sold)
     before = np.flatnonzero(np.diff(known) > 1)

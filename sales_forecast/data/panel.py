@@ -28,7 +28,7 @@ Labels = npt.NDArray[np.generic]
 CONDITIONS = ("Holiday_Flag", "Temperature", "Fuel_Price", "CPI", "Unemployment")
 """Those of a store's week, in the order in which the service is told them."""
 OPEN = "open"
-"""The name of the plan by which a series sells or does not."""
+"""The plan by which a series sells or does not, in layouts of our own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class Panel:
 
     def __post_init__(self) -> None:
         shape = (len(self.series), len(self.periods))
-        for name, values in {"y": self.y, **self.conditions}.items():
+        for name, values in (("y", self.y), *self.conditions.items()):
             if values.shape != shape:
                 raise ValueError(f"{name} has shape {values.shape}, expected {shape}")
         steps = np.diff(self.periods).astype(int)
@@ -89,6 +89,23 @@ class Panel:
     def n_periods(self) -> int:
         """Number of periods from the first to the last, gaps included."""
         return len(self.periods)
+
+    @property
+    def holiday(self) -> str | None:
+        """The condition of 0 and 1 by which a period is a holiday."""
+        return self.spec.holiday if self.spec else CONDITIONS[0]
+
+    @property
+    def open(self) -> str | None:
+        """The plan of 0 and 1 by which a series sells or does not."""
+        name = self.spec.open if self.spec else OPEN
+        return name if name in self.plan else None
+
+    @property
+    def holidays(self) -> Array:
+        """float64[n_series, n_periods]: 1 where a period is known to be a holiday, else 0."""
+        flags = self.conditions.get(self.holiday) if self.holiday else None
+        return np.zeros_like(self.y) if flags is None else np.nan_to_num(flags)
 
     @cached_property
     def positions(self) -> Mapping[str, int]:
@@ -184,8 +201,8 @@ class Panel:
         `series`: int64[n] or text[n], or several such keys, which together name a series (`3-72`),
         each by the column that it has in files if the panel is to have its `keys`.
         `periods`: datetime64[D][n], `y` and each condition: float64[n].
-        Series are ordered by number or text of their keys. Raises ValueError for no rows at all,
-        for weeks that do not share one weekday, or for two series that would have one name.
+        Series are ordered by number or text of their keys. Raises ValueError for no rows at all, or
+        for weeks that do not share one weekday.
         """
         if len(y) == 0:
             raise ValueError("no rows")

@@ -1,6 +1,6 @@
 """The names of series: their keys, joined by `-`.
 
-Takes the keys of rows, gives one name a series. Must not let two series have one name.
+Takes the keys of rows, gives each series a name of its own.
 """
 
 from __future__ import annotations
@@ -23,9 +23,6 @@ def named(
 
     Returns:
         The names; the keys, each array[n_series]; the series of each row, int[n].
-
-    Raises:
-        ValueError: Two series would have one name.
     """
     found = [np.unique(key, return_inverse=True) for key in keys]
     codes = np.ravel_multi_index(
@@ -38,22 +35,14 @@ def named(
 
 
 def joined(columns: Sequence[Keys]) -> tuple[str, ...]:
-    """Return the names of series by their keys, each array[n_series].
+    r"""Return the names of different series by their keys, each array[n_series].
 
-    Raises ValueError, naming both, where two series would have one name.
+    If two would have one name (`a` and `1-2`, `a-1` and `2`), a `-` of a key is written `\-`.
     """
-    texts = [values.astype(str).tolist() for values in columns]
-    owner: dict[str, tuple[str, ...]] = {}
-    for parts in zip(*texts, strict=True):
-        name = "-".join(parts)
-        other = owner.setdefault(name, parts)
-        if other != parts:
-            raise ValueError(
-                f"{_shown(other)} and {_shown(parts)} would both be the series {name!r}: "
-                "write one of the keys without '-'"
-            )
-    return tuple(owner)
+    series = list(zip(*(values.astype(str).tolist() for values in columns), strict=True))
+    names = tuple(map("-".join, series))
+    return names if len({*names}) == len(names) else tuple(map(_unmistakable, series))
 
 
-def _shown(parts: tuple[str, ...]) -> str:
-    return f"({', '.join(map(repr, parts))})"
+def _unmistakable(keys: Sequence[str]) -> str:
+    return "-".join(key.replace("\\", r"\\").replace("-", r"\-") for key in keys)

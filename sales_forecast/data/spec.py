@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
 from sales_forecast.data.frequency import WEEKLY, Frequency
 
+OWN_LAYOUT = ".toml"
 PUBLIC_HOLIDAY = "public_holiday"
 """The future covariate that comes of a country's calendar instead of a column."""
 
@@ -74,7 +75,7 @@ class PanelSpec(_Value):
     """The form of a panel.
 
     Attributes:
-        layout: `stores`, `departments`, `daily`, or the stem of a TOML file.
+        layout: `stores`, `departments`, `daily`, or the name of a TOML file.
         keys: what names a series, in this order.
         date: the column of the day that ends a period.
         target: the column of what is forecast.
@@ -106,9 +107,19 @@ class PanelSpec(_Value):
     required: tuple[str, ...] = ()
 
     @property
+    def is_own(self) -> bool:
+        """Whether the names of columns are those of a user, and mean nothing by themselves."""
+        return self.layout.endswith(OWN_LAYOUT)
+
+    @property
+    def by_calendar(self) -> str | None:
+        """The future covariate that comes of the calendar of the country."""
+        return PUBLIC_HOLIDAY if self.country else None
+
+    @property
     def of_periods(self) -> tuple[Covariate, ...]:
         """Covariates that have a value of their own for each series, the future ones first."""
-        own = (of for of in self.future if of.name != PUBLIC_HOLIDAY or not self.country)
+        own = (of for of in self.future if of.name != self.by_calendar)
         return (*own, *self.past)
 
     @property

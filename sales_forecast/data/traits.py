@@ -30,8 +30,8 @@ def is_name(panel: Panel, values: npt.NDArray[np.generic]) -> bool:
     if values.dtype.kind not in _WHOLE_NUMBERS:
         return values.dtype.kind != "f"
     texts = values.astype(str)
-    return len(np.unique(texts)) <= _MOST_CODES or all(
-        text in series.split("-") for text, series in zip(texts, panel.series, strict=True)
+    return len(np.unique(texts)) <= _MOST_CODES or any(
+        np.array_equal(texts, key.astype(str)) for key in panel.keys.values()
     )
 
 

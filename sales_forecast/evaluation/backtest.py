@@ -94,11 +94,10 @@ def _window_table(
 ) -> pd.DataFrame:
     end = history.n_periods
     y = panel.y[:, end : end + horizon]
-    flags = panel.conditions.get("Holiday_Flag", np.zeros_like(panel.y))[:, end : end + horizon]
     columns: dict[str, object] = {
         **window_keys(history, horizon),
         "y": y.ravel(),
-        "holiday": flags.ravel(),
+        "holiday": panel.holidays[:, end : end + horizon].ravel(),
         **{name: values.ravel() for name, values in predictions.items()},
     }
     return pd.DataFrame(columns).dropna(subset=["y"])

@@ -1,7 +1,7 @@
 """What a day is worth knowing for: columns of its date and of what is planned, for a regression.
 
 Takes a panel of days and a range of them, gives float32 columns by series and day. A plan of 0 and
-1 counts by weekday, one of other numbers as its distance from what is usual; `open` by the
+1 counts by weekday, one of other numbers as its distance from what is usual; `Panel.open` by the
 neighbours that are closed against the rule. Must not read sales, nor a plan after the range.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sales_forecast.data.frequency import DAYS_PER_PERIOD
-from sales_forecast.data.panel import OPEN, Array, Days, Panel
+from sales_forecast.data.panel import Array, Days, Panel
 from sales_forecast.features.date_columns import date_columns, weekdays
 
 Floats = npt.NDArray[np.float32]
@@ -69,24 +69,26 @@ class Design:
         first: the day that the plan of a panel begins with.
         columns: by the names of the plans.
         season: whether a year was seen, so that the time of the year tells something.
+        open: the plan by which a series sells or does not.
     """
 
     first: np.datetime64
     columns: Mapping[str, PlanColumn]
     season: bool
+    open: str | None
 
     @cached_property
     def state(self) -> Mapping[str, Any]:
         """All that it knows, as plain values and arrays."""
         columns = {name: asdict(column) for name, column in self.columns.items()}
         first = str(self.first.astype("datetime64[D]"))
-        return {"first": first, "columns": columns, "season": self.season}
+        return {"first": first, "columns": columns, "season": self.season, "open": self.open}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Self:
         """Return the design of a state."""
         columns = {name: PlanColumn(**column) for name, column in state["columns"].items()}
-        return cls(np.datetime64(state["first"]), columns, state["season"])
+        return cls(np.datetime64(state["first"]), columns, state["season"], state["open"])
 
     @classmethod
     def of(cls, panel: Panel) -> Self:
@@ -96,7 +98,8 @@ class Design:
             name: PlanColumn.of(_widened(values, 0, panel.n_periods), weekday)
             for name, values in panel.plan.items()
         }
-        return cls(panel.periods[0], columns, panel.n_periods >= panel.frequency.season)
+        season = panel.n_periods >= panel.frequency.season
+        return cls(panel.periods[0], columns, season, panel.open)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -121,37 +124,18 @@ class Design:
         """Return float64[n_series, n] by name: what a plan says, the days around included."""
         weekday = weekdays(days)
         found: dict[str, Array] = {}
-        for name, values in plan.items():
+        for number, (name, values) in enumerate(plan.items()):
             column = self.columns[name]
-            if name == OPEN:
-                found |= self._closed(1 - values, weekday)
+            unique = f"{number} {name}"  # of no date, and of no other plan
+            if name == self.open:
+                found |= _closed(column, 1 - values, weekday)
             elif column.flag:
-                found[name] = values
-                found |= {f"{name}_{day}": values * (weekday == day) for day in range(1, 7)}
+                found[unique] = values
+                found |= {f"{unique} {day}": values * (weekday == day) for day in range(1, 7)}
             else:
                 away = (values - column.centre) / column.scale
-                found[name] = np.clip(away, -_MOST_UNUSUAL, _MOST_UNUSUAL)
+                found[unique] = np.clip(away, -_MOST_UNUSUAL, _MOST_UNUSUAL)
         return found
-
-    def _closed(self, shut: Array, weekday: npt.NDArray[np.int64]) -> dict[str, Array]:
-        """Return what the closed days around a day say: those that break the rule of a week."""
-        rule = np.round(1 - self.columns[OPEN].habit)
-
-        def usual(away: int) -> Array:
-            return np.take(rule, (weekday + away) % DAYS_PER_PERIOD)
-
-        tomorrow, in_two, yesterday, two_ago = (_shift(shut, away) for away in (1, 2, -1, -2))
-        return {
-            "closed_tomorrow": tomorrow * (1 - usual(1)),
-            "open_tomorrow": (1 - tomorrow) * usual(1),
-            "closed_two_ahead": tomorrow * in_two,
-            "closed_in_two": in_two * (1 - tomorrow) * (1 - usual(2)),
-            "closed_yesterday": yesterday * (1 - usual(-1)),
-            "open_yesterday": (1 - yesterday) * usual(-1),
-            "closed_two_behind": yesterday * two_ago,
-            "closed_two_ago": two_ago * (1 - yesterday) * (1 - usual(-2)),
-            **_long_closures(shut),
-        }
 
     def matrix(self, panel: Panel, days: Days) -> Callable[[slice], Floats]:
         """Return what gives float32[n_series, n_columns, n] of some series and days in a row.
@@ -169,6 +153,27 @@ class Design:
             return X
 
         return of
+
+
+def _closed(opened: PlanColumn, shut: Array, weekday: npt.NDArray[np.int64]) -> dict[str, Array]:
+    """Return what the closed days around a day say: those that break the rule of a week."""
+    rule = np.round(1 - opened.habit)
+
+    def usual(away: int) -> Array:
+        return np.take(rule, (weekday + away) % DAYS_PER_PERIOD)
+
+    tomorrow, in_two, yesterday, two_ago = (_shift(shut, away) for away in (1, 2, -1, -2))
+    return {
+        "closed_tomorrow": tomorrow * (1 - usual(1)),
+        "open_tomorrow": (1 - tomorrow) * usual(1),
+        "closed_two_ahead": tomorrow * in_two,
+        "closed_in_two": in_two * (1 - tomorrow) * (1 - usual(2)),
+        "closed_yesterday": yesterday * (1 - usual(-1)),
+        "open_yesterday": (1 - yesterday) * usual(-1),
+        "closed_two_behind": yesterday * two_ago,
+        "closed_two_ago": two_ago * (1 - yesterday) * (1 - usual(-2)),
+        **_long_closures(shut),
+    }
 
 
 def _mean(values: Array, axis: int) -> Array:

@@ -37,7 +37,6 @@ _BLOCK = 16_384
 
 # How a condition of a later week is guessed by one who stands at the origin.
 _FROM_CALENDAR, _SAME_WEEK_LAST_YEAR, _LAST_KNOWN = "calendar", "same week last year", "last known"
-_OUTLOOK = {"Holiday_Flag": _FROM_CALENDAR, "Temperature": _SAME_WEEK_LAST_YEAR}
 
 KNOWN_IN_ADVANCE_NAMES = (
     "step",
@@ -164,7 +163,7 @@ class History:
         names = tuple(self.panel.conditions)
         shape = (len(target), len(names))
         columns = [
-            np.broadcast_to(guesses[outlook(name)], shape)[:, position]
+            np.broadcast_to(guesses[outlook(self.panel, name)], shape)[:, position]
             for position, name in enumerate(names)
         ]
         return np.column_stack([np.zeros((len(target), 0)), *columns])
@@ -214,9 +213,12 @@ def _columns(tables: Iterable[Array], series: Index, week: Index) -> Array:
     return np.hstack(columns)
 
 
-def outlook(condition: str) -> str:
+def outlook(panel: Panel, condition: str) -> str:
     """Return how a condition of a later period is guessed by one who stands at the origin."""
-    return _OUTLOOK.get(condition, _LAST_KNOWN)
+    if condition == panel.holiday:
+        return _FROM_CALENDAR
+    ours = panel.spec is None or not panel.spec.is_own
+    return _SAME_WEEK_LAST_YEAR if ours and condition == "Temperature" else _LAST_KNOWN
 
 
 def condition_changes(conditions: Array, reference: Array) -> Array:

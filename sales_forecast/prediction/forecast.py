@@ -14,7 +14,7 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from sales_forecast.data.frequency import DAILY
-from sales_forecast.data.panel import OPEN, Array, Panel
+from sales_forecast.data.panel import Array, Panel
 from sales_forecast.features.daily_design import Design
 from sales_forecast.models import cold_start
 from sales_forecast.models.base import FittedForecaster, FutureConditions
@@ -73,8 +73,9 @@ def ends(
 
 def closed(history: Panel, horizon: int) -> npt.NDArray[np.bool_]:
     """Return bool[n_series, horizon]: days closed by plan, or by habit where there is none."""
-    if history.frequency != DAILY or OPEN not in history.plan:
+    opens = history.open
+    if history.frequency != DAILY or opens is None:
         return np.zeros((history.n_series, horizon), dtype=bool)
     plan = Design.of(history).plan(history, history.after(horizon))
-    shut: npt.NDArray[np.bool_] = plan[OPEN] == 0
+    shut: npt.NDArray[np.bool_] = plan[opens] == 0
     return shut

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sales_forecast.data.panel import Panel
-from sales_forecast.data.spec import PUBLIC_HOLIDAY, PanelSpec
+from sales_forecast.data.spec import PanelSpec
 from sales_forecast.features.features import outlook
 from sales_forecast.service.answers import Answers
 
@@ -53,7 +53,7 @@ class Covariates:
         ahead = [
             values.shape[1] - self._panel.n_periods
             for name, values in self._panel.plan.items()
-            if name != PUBLIC_HOLIDAY
+            if name != self._spec.by_calendar
         ]
         return min(ahead) if ahead else None
 
@@ -90,7 +90,7 @@ class Covariates:
             else:
                 guess = expected[position]
                 known = None if math.isnan(guess) else guess
-                yield of.column, UsedCovariate(known, outlook(of.name))
+                yield of.column, UsedCovariate(known, outlook(self._panel, of.name))
         for of in self._spec.future:
             yield of.column, UsedCovariate(self._planned(of.name, row, period), PLANNED)
 

@@ -25,7 +25,6 @@ MOST_SERIES = 100
 """So many series may be asked for in one request."""
 _LONGEST_NAME = 200
 _DESCRIBED: Mapping[str, tuple[str, float]] = {
-    "Holiday_Flag": ("1 if the week holds a holiday, else 0.", 0),
     "Temperature": ("Degrees Fahrenheit.", 75.5),
     "Fuel_Price": ("US dollars a gallon.", 3.45),
     "CPI": ("Consumer price index.", 238.2),
@@ -129,7 +128,7 @@ def _key(key: Key, name: str) -> tuple[Any, Any]:
 
 
 def _covariate(spec: PanelSpec, of: Covariate) -> tuple[Any, Any]:
-    text, example = _DESCRIBED.get(of.name, (None, None))
+    text, example = _described(spec, of)
     kind: Any = _Flag if of.name in {spec.holiday, spec.open} else float
     examples = None if example is None else [example]
     if of.name in spec.required:
@@ -137,6 +136,12 @@ def _covariate(spec: PanelSpec, of: Covariate) -> tuple[Any, Any]:
     left_out = "Left out, what can be expected of it is used."
     description = f"{text} {left_out}" if text else left_out
     return kind | None, Field(None, alias=of.column, description=description, examples=examples)
+
+
+def _described(spec: PanelSpec, of: Covariate) -> tuple[str | None, float | None]:
+    if of.name == spec.holiday:
+        return f"1 if the {spec.frequency.unit} holds a holiday, else 0.", 0
+    return (None, None) if spec.is_own else _DESCRIBED.get(of.name, (None, None))
 
 
 def _taking(fields: Mapping[str, object]) -> Callable[[Any], tuple[Any, ...]]:
@@ -151,7 +156,7 @@ def example_of(spec: PanelSpec, series: Named, day: date) -> dict[str, object]:
     """Return a body of `Forms.predict` about a series of the loaded panel."""
     keys = {key.column: value for key, value in zip(spec.keys, series, strict=True)}
     told = {
-        of.column: _DESCRIBED.get(of.name, ("", 0))[1]
+        of.column: _described(spec, of)[1] or 0
         for of in (*spec.past, *spec.future)
         if of.name in spec.required or of.name == spec.holiday
     }

@@ -37,7 +37,7 @@ from sales_forecast.bundles.manifest import (
 )
 from sales_forecast.bundles.states import Packed, State
 from sales_forecast.compute.source import source_hash
-from sales_forecast.data.panel import CONDITIONS, Panel
+from sales_forecast.data.panel import Panel
 from sales_forecast.evaluation.backtest import Progress
 from sales_forecast.evaluation.judged import Tables
 from sales_forecast.evaluation.scoring import ages_of, measured_intervals, scores
@@ -186,7 +186,7 @@ def _condition_ranges(panel: Panel) -> dict[str, tuple[float, float]]:
     return {
         name: (float(np.nanmin(values)), float(np.nanmax(values)))
         for name, values in panel.conditions.items()
-        if name != CONDITIONS[0] and not np.isnan(values).all()
+        if name != panel.holiday and not np.isnan(values).all()
     }
 
 

@@ -36,7 +36,10 @@ def read(folder: Path) -> Tables:
     found = {name: folder / _file(name) for name in PROTOCOLS}
     return {
         name: pd.read_csv(
-            file, compression="gzip", parse_dates=["cutoff", "ds"], dtype={"unique_id": str}
+            file,
+            compression="gzip",
+            parse_dates=["cutoff", "ds"],
+            converters={"unique_id": str},  # `NA` is a name like any other
         ).astype({"cutoff": "datetime64[s]", "ds": "datetime64[s]"})
         for name, file in found.items()
         if file.exists()

@@ -91,8 +91,7 @@ def describe_windows(panel: Panel) -> str:
     """Return what a searchable panel is searched on: three lines with dates and numbers."""
     splits = protocols(panel)
     weeks = max(split.weeks for split in splits)
-    flags = panel.conditions.get("Holiday_Flag", np.zeros_like(panel.y))[:, -weeks:]
-    holidays = int((flags > 0).any(axis=0).sum())
+    holidays = int((panel.holidays[:, -weeks:] > 0).any(axis=0).sum())
     unit = panel.frequency.unit
     judged = f"{weeks} {unit}s are judged, holiday {unit}s among them: {holidays}"
     return "\n".join([*(split.describe(panel) for split in splits), judged])

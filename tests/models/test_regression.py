@@ -23,7 +23,7 @@ def coefficient(process: DailyProcess, name: str) -> float:
 
 def test_planted_effects_are_found():
     process = fit_days(daily_panel())
-    assert pytest.approx(PLANTED.promotion, abs=0.02) == coefficient(process, "promo")
+    assert pytest.approx(PLANTED.promotion, abs=0.02) == coefficient(process, "1 promo")
     assert pytest.approx(PLANTED.saturday, abs=0.03) == coefficient(process, "week_5")
     found = coefficient(process, "closed_tomorrow")
     assert pytest.approx(PLANTED.day_before_closed, abs=0.03) == found
@@ -36,7 +36,7 @@ def test_a_store_that_gains_more_by_promotions_is_believed():
     y = panel.y.copy()
     y[0] *= np.where(panel.plan["promo"][0] == 1, np.exp(0.3), 1.0)
     process = fit_days(replace(panel, y=y))
-    promo = process.design.names.index("promo")
+    promo = process.design.names.index("1 promo")
     own = process.found.own[:, promo]
     assert own[0] - own[1:].mean() > 0.2
 
@@ -186,7 +186,7 @@ def test_a_plan_of_numbers_is_a_straight_line():
     y = quiet.y * np.exp(-0.05 * (price - 10.0))
     panel = replace(quiet, y=y, plan={**quiet.plan, "price": price})
     process = fit_days(panel)
-    assert pytest.approx(-0.05 * 2.0, abs=0.01) == coefficient(process, "price")
+    assert pytest.approx(-0.05 * 2.0, abs=0.01) == coefficient(process, "2 price")
 
 
 def test_pools_have_regressions_of_their_own():

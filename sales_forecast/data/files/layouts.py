@@ -17,6 +17,7 @@ from sales_forecast.data.files.own import OwnLayout
 from sales_forecast.data.files.stores import StoreWeeks
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import SalesRows
+from sales_forecast.data.spec import OWN_LAYOUT
 from sales_forecast.errors import DataRefused
 
 
@@ -42,7 +43,6 @@ LAYOUTS: Mapping[str, Layout] = {
     "departments": DepartmentWeeks(),
     "daily": StoreDays(),
 }
-OWN_LAYOUT = ".toml"
 
 
 def read_panel(path: Path, layout: str = "stores") -> Panel:

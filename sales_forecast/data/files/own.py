@@ -32,11 +32,10 @@ from sales_forecast.data.files import cells
 from sales_forecast.data.files.csv_table import Table, read_table
 from sales_forecast.data.files.plans import with_plan
 from sales_forecast.data.frequency import DAILY, WEEKLY
-from sales_forecast.data.panel import CONDITIONS, OPEN, Labels, Panel
+from sales_forecast.data.panel import Labels, Panel
 from sales_forecast.data.public_holidays import is_known
 from sales_forecast.data.spec import (
     PUBLIC_HOLIDAY,
-    Covariate,
     Key,
     NamedFrequency,
     PanelSpec,
@@ -47,7 +46,15 @@ from sales_forecast.data.spec import (
 )
 from sales_forecast.errors import DataRefused, in_words
 
-_HOLIDAY = CONDITIONS[0]
+RESERVED = frozenset({"as_of", "date", "level", "model", "quantiles", "series", "steps", "week"})
+"""What requests are told by: no key and no covariate may be called so, in whatever case."""
+ANSWERED = frozenset(
+    {
+        "forecast", "issued_at", "lower", "median", "model_version", "origin", "sales", "upper",
+        "warnings",
+    }
+)  # fmt: skip
+"""What answers say beside the keys: no key may be called so, either."""
 _Name = Annotated[str, Field(min_length=1)]
 _Names = tuple[_Name, ...]
 
@@ -75,7 +82,7 @@ class OwnLayout(BaseModel):
         """Read the TOML file. Raises DataRefused."""
         try:
             described = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-            return cls.model_validate(described, context=file.stem)
+            return cls.model_validate(described, context=file.name)
         except OSError as error:
             raise DataRefused(file, f"cannot be read: {error.strerror}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -88,8 +95,8 @@ class OwnLayout(BaseModel):
             raise DataRefused(file, f"describes no layout: {problem}") from None
 
     def model_post_init(self, context: object) -> None:
-        """Keep the stem of the file as the name of the layout."""
-        self._name = str(context or "own")
+        """Keep the name of the file as that of the layout."""
+        self._name = str(context)
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
@@ -102,12 +109,19 @@ class OwnLayout(BaseModel):
             raise ValueError("open is for daily sales")
         if self.country and not is_known(self.country):
             raise ValueError(f"country {self.country!r} is no code of a known country, such as DE")
-        taken = {_HOLIDAY: self.holiday, OPEN: self.open}
-        for name in (*self.known_in_advance, *self.conditions):
-            if taken.get(name):
-                raise ValueError(f"with column {taken[name]!r}, {name!r} is no name of another")
-        if self.country and PUBLIC_HOLIDAY in (*self.known_in_advance, *self.conditions):
+        others = (
+            *self.known_in_advance,
+            *self.conditions,
+            *filter(None, (self.holiday, self.open)),
+        )
+        if self.country and PUBLIC_HOLIDAY in others:
             raise ValueError(f"with country, {PUBLIC_HOLIDAY!r} is no name of a column")
+        for name in (*self.series, *others):
+            if name.casefold() in RESERVED or (name in self.series and name.casefold() in ANSWERED):
+                raise ValueError(
+                    f"column {name!r} has a name that the service uses; rename it, "
+                    f"to 'my_{name}' for example"
+                )
         return self
 
     def _columns(self) -> tuple[str, ...]:
@@ -129,20 +143,19 @@ class OwnLayout(BaseModel):
         planned = {name: numbers[name] for name in self.known_in_advance}
         observed = {name: numbers[name] for name in self.conditions}
         if self.open:
-            planned[OPEN] = np.array(table.parse(self.open, cells.flag, "0 or 1"))
+            planned[self.open] = np.array(table.parse(self.open, cells.flag, "0 or 1"))
         if self.holiday:
-            observed[_HOLIDAY] = np.array(table.parse(self.holiday, cells.flag, "0 or 1"))
+            observed[self.holiday] = np.array(table.parse(self.holiday, cells.flag, "0 or 1"))
         sales = numbers[self.target]
         if self.open:
-            sales[planned[OPEN] == 0] = np.nan  # nothing is sold, as planned: nothing to forecast
+            sales[planned[self.open] == 0] = (
+                np.nan
+            )  # nothing is sold, as planned: nothing to forecast
         if np.isnan(sales).all():
             raise DataRefused(file, "no row has sales", column=self.target)
         conditions = {**planned, **observed}
         by_column = dict(zip(self.series, keys, strict=True))
-        try:
-            whole = Panel.from_rows(by_column, periods, sales, conditions, self.frequency)
-        except ValueError as error:
-            raise DataRefused(file, str(error)) from None
+        whole = Panel.from_rows(by_column, periods, sales, conditions, self.frequency)
         traits = self._traits(table, keys, names)
         return replace(
             with_plan(whole, planned, self.country),
@@ -153,9 +166,8 @@ class OwnLayout(BaseModel):
 
     def _spec(self, keys: Mapping[str, Labels], traits: Mapping[str, Labels]) -> PanelSpec:
         """Say what a panel of this layout is, by the keys and traits of its series."""
-        opened = (Covariate(name=OPEN, column=self.open),) if self.open else ()
-        flagged = (Covariate(name=_HOLIDAY, column=self.holiday),) if self.holiday else ()
-        by_country = covariates([PUBLIC_HOLIDAY]) if self.country else ()
+        opened, flagged = ((of,) if of else () for of in (self.open, self.holiday))
+        by_country = (PUBLIC_HOLIDAY,) if self.country else ()
         return PanelSpec(
             layout=self._name,
             keys=tuple(
@@ -165,16 +177,16 @@ class OwnLayout(BaseModel):
             frequency=self.frequency,
             date=self.date,
             target=self.target,
-            future=(*covariates(self.known_in_advance), *opened, *by_country),
-            past=(*covariates(self.conditions), *flagged),
+            future=covariates((*self.known_in_advance, *opened, *by_country)),
+            past=covariates((*self.conditions, *flagged)),
             static=tuple(
                 StaticFeature(name=name, column=name, kind=kind_of_static(of))
                 for name, of in traits.items()
             ),
             pool=self.pooled_by,
             country=self.country,
-            holiday=_HOLIDAY if self.holiday else None,
-            open=OPEN if self.open else None,
+            holiday=self.holiday,
+            open=self.open,
         ).describing(traits)
 
     def _traits(
