@@ -39,7 +39,9 @@ def read(folder: Path) -> Tables:
             file,
             compression="gzip",
             parse_dates=["cutoff", "ds"],
-            converters={"unique_id": str},  # `NA` is a name like any other
+            dtype={"unique_id": str},
+            keep_default_na=False,  # `NA` is a name like any other
+            na_values=[""],
         ).astype({"cutoff": "datetime64[s]", "ds": "datetime64[s]"})
         for name, file in found.items()
         if file.exists()
