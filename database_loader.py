@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if file is None:
                 load_sample(database)
             else:
-                load_file(database, file, arguments.layout, sums=arguments.sum_to_stores)
+                load_file(database, file, arguments)
     except SalesForecastError as error:
         print(error.message, file=sys.stderr)
         return 1
@@ -70,10 +70,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def load_file(database: Database, file: Path, layout: str, *, sums: bool) -> None:
+def load_file(database: Database, file: Path, arguments: argparse.Namespace) -> None:
     """Load a file or folder of real sales and say what was in it."""
+    layout, dates = arguments.layout, arguments.dates
     _progress(layout, f"Reading {readable(file)}.")
-    panel = read_sales(file, layout).to_panel() if sums else read_panel(file, layout)
+    panel = (
+        read_sales(file, layout, dates).to_panel()
+        if arguments.sum_to_stores
+        else read_panel(file, layout, dates)
+    )
     _progress(layout, f"Writing {panel.n_series:,} series.")
     report = database.write(panel, source=readable(file.resolve()))
     if report.sample_rows_removed:

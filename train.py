@@ -27,7 +27,7 @@ from rich.markup import escape
 
 from sales_forecast.bundles.bundle import CHALLENGER, CHAMPION, trained_on
 from sales_forecast.commands import outputs
-from sales_forecast.commands.arguments import parse_train
+from sales_forecast.commands.arguments import file_words, parse_train
 from sales_forecast.compute.source import source_hash
 from sales_forecast.data.database import Database
 from sales_forecast.data.files.layouts import read_panel
@@ -96,6 +96,7 @@ def train(arguments: argparse.Namespace) -> int:
     with closing(Database(settings.database_url)) as database:
         database.migrate()
         panel, source = database.read_panel(), database.source() or "unknown"
+    print("".join(f"{note}\n" for note in panel.notes), end="")
     links = [settings.var_dir / alias for alias in (CHAMPION, CHALLENGER)]
     trained = trained_on(panel, source_hash(), links) if arguments.if_changed else None
     if trained is not None:
@@ -205,8 +206,7 @@ def run_tune(arguments: argparse.Namespace) -> int:
             for forecaster in forecasters
         ]
     # What is drawn and found for a model does not depend on --models.
-    source = ("--csv", arguments.csv, "--layout", arguments.layout) if arguments.csv else ()
-    words = ("python", "train.py", "tune", *source, "--until", past.last)
+    words = ("python", "train.py", "tune", *file_words(arguments), "--until", past.last)
     words += ("--trials", arguments.trials, "--seed", arguments.seed)
     command = shlex.join(map(str, words))
     print(tune.describe_windows(past))
@@ -218,7 +218,7 @@ def run_tune(arguments: argparse.Namespace) -> int:
 
 def _panel(arguments: argparse.Namespace) -> Panel:
     if arguments.csv:
-        return read_panel(arguments.csv, arguments.layout)
+        return read_panel(arguments.csv, arguments.layout, arguments.dates)
     with closing(Database(load_settings().database_url)) as database:
         return database.read_panel()
 

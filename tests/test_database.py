@@ -7,7 +7,8 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -168,6 +169,22 @@ def test_weeks_that_end_on_another_weekday_are_refused(database: Database) -> No
     )
     assert before == database.version()
     assert fingerprint(sales_rows()) == stored(database)
+
+
+def test_weeks_of_a_weekday_that_nobody_explained_are_noted_until_somebody_does(
+    database: Database,
+) -> None:
+    mondays = sales_rows(first=FRIDAY - timedelta(days=4))
+    database.write(mondays, "a.csv")
+    (note,) = database.read_panel().notes
+    assert note == (
+        "The stored weeks end on a Monday (2010-02-15), and no file said that it is the last day:"
+        " if it is the first (2010-02-15 to 2010-02-21), load them with --dates first into a new"
+        " database; if it is the last, load them again with --dates last."
+    )
+    database.write(replace(mondays, dates="last"), "a.csv")
+    database.write(mondays, "a.csv")  # what was said is kept
+    assert () == database.read_panel().notes
 
 
 def test_the_first_real_file_replaces_the_sample_as_a_whole(database: Database) -> None:

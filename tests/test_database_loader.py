@@ -243,6 +243,19 @@ def test_days_say_how_far_they_are_planned_and_closed_days_are_no_gaps(
     assert [f"Stored now: {days}", "  stores with gaps: 0"] == output[-2:]
 
 
+def test_weeks_that_are_dated_by_their_first_days_are_stored_by_their_last(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write("a.csv", {"2010-02-01": 10.0, "2010-02-08": 11.0})
+    assert database_loader.main(["--csv", "a.csv"]) == 1
+    assert "weeks are dated by Mondays" in capsys.readouterr().err
+    assert not Path("var/sales.db").exists()
+
+    assert database_loader.main(["--csv", "a.csv", "--dates", "first"]) == 0
+    assert "weeks ending 2010-02-07 .. 2010-02-14\n" in capsys.readouterr().out
+    assert () == panel().notes
+
+
 def test_another_layout_than_the_stored_one_is_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

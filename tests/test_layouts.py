@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from sales_forecast.data.files.layouts import read_panel, read_sales
 from sales_forecast.data.frequency import DAILY
+from sales_forecast.data.spec import WeekDates
 from sales_forecast.errors import DataRefused
 from sales_forecast.evaluation.backtest import backtest
 from sales_forecast.evaluation.metrics import wmae
@@ -241,6 +243,49 @@ def test_what_is_shut_by_plan_has_no_sales_to_forecast(own: Own) -> None:
 def test_what_is_wrong_with_ones_own_is_named(own: Own, layout: str, sales: str, says: str) -> None:
     with pytest.raises(DataRefused, match=says):
         read_panel(*own(layout, sales))
+
+
+def own_weeks(own: Own, *days: str, says: str = "", dates: WeekDates | None = None) -> list[str]:
+    """The last days of weeks that a file of one's own dates so."""
+    layout = f'series = ["s"]\ndate = "d"\ntarget = "y"\n{says}'
+    rows = "".join(f"a,{day},1\n" for day in days)
+    return read_panel(*own(layout, f"s,d,y\n{rows}"), dates).periods.astype(str).tolist()
+
+
+@pytest.mark.parametrize("day", ["2024-01-05", "2024-01-06"])
+def test_fridays_and_saturdays_are_last_days_if_nobody_says_otherwise(own: Own, day: str) -> None:
+    assert [day] == own_weeks(own, day)
+    assert ["2024-01-12"] == own_weeks(own, "2024-01-06", says='dates = "first"\n')
+
+
+@pytest.mark.parametrize(
+    ("day", "called"),
+    [("2024-01-01", "Mondays"), ("2024-01-03", "Wednesdays"), ("2024-01-07", "Sundays")],
+)
+def test_of_other_weekdays_a_layout_says_what_they_are(own: Own, day: str, called: str) -> None:
+    with pytest.raises(DataRefused, match=f"line 2, column d: weeks are dated by {called}: say"):
+        own_weeks(own, day)
+    first, last = (f'dates = "{dates}"\n' for dates in ("first", "last"))
+    assert [day] == own_weeks(own, day, says=last) == own_weeks(own, day, dates="last")
+    shifted = [str(np.datetime64(day) + 6)]
+    assert shifted == own_weeks(own, day, says=first) == own_weeks(own, day, dates="first")
+    assert shifted == own_weeks(own, day, says=last, dates="first")  # the command has the last word
+
+
+def test_days_have_no_first_and_last_day(own: Own) -> None:
+    with pytest.raises(DataRefused, match="describes no layout: dates is for weekly sales"):
+        own_weeks(own, "2024-01-01", says='frequency = "daily"\ndates = "first"\n')
+
+
+def test_departments_and_their_conditions_are_dated_alike(folder: Path) -> None:
+    mondays = {"02-05": "02-01", "02-12": "02-08", "02-19": "02-15", "07-26": "07-22"}
+    (folder / "train.csv.gz").unlink()
+    for name, content in {"train": TRAIN, "features": FEATURES}.items():
+        dated = re.sub("|".join(mondays), lambda found: mondays[found[0]], content)
+        (folder / f"{name}.csv").write_text(dated)
+    panel = read_panel(folder, "departments", "first")
+    assert ["2010-02-07", "2010-02-14", "2010-02-21"] == panel.periods.astype(str).tolist()
+    assert not np.isnan(panel.conditions["CPI"]).any()
 
 
 def test_a_description_may_begin_with_a_byte_order_mark(own: Own) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sales_forecast.data.files.layouts import read_sales
+from sales_forecast.data.files.layouts import read_panel, read_sales
 from sales_forecast.data.gaps import Gap, gaps
 from sales_forecast.data.panel import CONDITIONS
 from sales_forecast.errors import DataRefused
@@ -356,7 +356,7 @@ def test_a_date_on_another_weekday_is_refused_wherever_it_stands(
     refusal: Callable[[str], DataRefused],
 ) -> None:
     assert refusal(with_cell(0, "Date", "06-02-2010")).message == (
-        "sales.csv, line 2, column Date: 06-02-2010 is a Saturday, but the week on line 3 ends on"
+        "sales.csv, line 2, column Date: 06-02-2010 is a Saturday, but the date on line 3 is"
         " a Friday; weeks must be whole weeks apart, and dates are read day first"
     )
 
@@ -372,9 +372,36 @@ def test_a_month_first_file_is_refused_and_not_read_as_other_days(
     assert "dates are read day first" in error.message
 
 
+MONDAYS = content().replace("05-02-2010", "01-02-2010").replace("12-02-2010", "08-02-2010")
+
+
+def test_a_file_that_dates_weeks_by_another_weekday_asks_what_its_dates_are(
+    file: Path, refusal: Callable[[str], DataRefused]
+) -> None:
+    assert refusal(MONDAYS).message == (
+        "sales.csv, line 2, column Date: weeks are dated by Mondays: say whether that is their"
+        " first or their last day, by --dates first or --dates last, or by dates in a layout of"
+        " your own"
+    )
+    for dates, weeks in (
+        ("first", [date(2010, 2, 7), date(2010, 2, 14)]),
+        ("last", [date(2010, 2, 1), date(2010, 2, 8)]),
+    ):
+        panel = read_panel(file, dates=dates)
+        assert weeks == panel.periods.tolist()
+        assert panel.spec is not None
+        assert dates == panel.spec.dates
+        assert panel == read_sales(file, dates=dates).to_panel()
+
+
+def test_days_are_not_asked_which_day_of_a_week_they_are(tmp_path: Path) -> None:
+    with pytest.raises(DataRefused, match="--dates is for weeks, and the layout daily has days"):
+        read_panel(tmp_path, "daily", "first")
+
+
 def test_a_duplicate_is_refused_with_both_lines(refusal: Callable[[str], DataRefused]) -> None:
     assert refusal(content(*ROWS, ROWS[2].replace("2,05", "02,05"))).message == (
-        "sales.csv, line 6, column Date: store 2 already has the week 2010-02-05 on line 4"
+        "sales.csv, line 6, column Date: store 2 already has the week 05-02-2010 on line 4"
     )
 
 

@@ -6,9 +6,10 @@ import argparse
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from typing import get_args
 
 from sales_forecast.data.files.layouts import LAYOUTS
-from sales_forecast.data.spec import OWN_LAYOUT
+from sales_forecast.data.spec import OWN_LAYOUT, WeekDates
 
 
 def count(text: str) -> int:
@@ -42,7 +43,7 @@ def layout(text: str) -> str:
 
 
 def add_layout(parser: argparse.ArgumentParser) -> None:
-    """Let a command be told the layout of its file."""
+    """Let a command be told the layout of its file, and what its dates are."""
     parser.add_argument(
         "--layout",
         type=layout,
@@ -50,6 +51,20 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
         help=f"{', '.join(LAYOUTS)}, or a file that describes your own (*{OWN_LAYOUT}); "
         "default: stores",
     )
+    parser.add_argument(
+        "--dates",
+        choices=get_args(WeekDates),
+        help="which day of a week its date in the file is; needed where it is none of the usual "
+        "last days",
+    )
+
+
+def file_words(arguments: argparse.Namespace) -> tuple[object, ...]:
+    """Return the words by which a command was told its file; none of the database."""
+    if not arguments.csv:
+        return ()
+    dates = ("--dates", arguments.dates) if arguments.dates else ()
+    return ("--csv", arguments.csv, "--layout", arguments.layout, *dates)
 
 
 def parse_train(argv: Sequence[str] | None, description: str) -> argparse.Namespace:

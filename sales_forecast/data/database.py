@@ -7,17 +7,17 @@ or nothing, readers never wait. Must not validate values.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from sales_forecast.data import bulk, dimensions, schema, star, v05, views
+from sales_forecast.data import anchors, bulk, dimensions, schema, star, v05, views
 from sales_forecast.data.database_server import Server, lock_writers, read_at_one_moment
 from sales_forecast.data.facts import blocks, panel_of
 from sales_forecast.data.merge import merge
 from sales_forecast.data.panel import Panel
-from sales_forecast.data.rows import SalesRows
+from sales_forecast.data.rows import STORES, SalesRows
 from sales_forecast.data.schema import Form
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.errors import DatabaseError, DataRefused, NotReady
@@ -85,7 +85,8 @@ class Database:
         if panel is None:
             remedy = "Load sales first: python database_loader.py"
             raise NotReady(f"The database {shown} holds no sales yet. {remedy}")
-        return panel
+        spec = panel.spec or STORES
+        return replace(panel, notes=anchors.doubts(spec, panel.last))
 
     def migrate(self) -> None:
         """Bring the tables up to date; what is there already stays as it is.

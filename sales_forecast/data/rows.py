@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sales_forecast.data.panel import CONDITIONS, Array, Days, Panel
-from sales_forecast.data.spec import Key, PanelSpec, covariates
+from sales_forecast.data.spec import Key, PanelSpec, WeekDates, covariates
 
 STORES = PanelSpec(
     layout="stores",
@@ -36,12 +36,14 @@ class SalesRows:
         week: datetime64[D][n], the day that ends the week.
         sales: float64[n], sales of the whole week.
         conditions: float64[n] for each name of `panel.CONDITIONS`.
+        dates: which day of a week its date was, where that was said.
     """
 
     store: npt.NDArray[np.int64]
     week: Days
     sales: Array
     conditions: Mapping[str, Array]
+    dates: WeekDates | None = None
 
     def __len__(self) -> int:
         return len(self.sales)
@@ -50,4 +52,4 @@ class SalesRows:
         """Return the dense form. Raises ValueError as `Panel.from_rows` does."""
         keys = {STORES.keys[0].column: self.store}
         panel = Panel.from_rows(keys, self.week, self.sales, self.conditions)
-        return replace(panel, spec=STORES)
+        return replace(panel, spec=STORES.dated(self.dates))

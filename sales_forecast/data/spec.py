@@ -20,6 +20,7 @@ PUBLIC_HOLIDAY = "public_holiday"
 """The future covariate that comes of a country's calendar instead of a column."""
 
 Labels = npt.NDArray[np.generic]
+WeekDates = Literal["first", "last"]
 NamedFrequency = Annotated[
     Frequency,
     BeforeValidator(Frequency.of),
@@ -77,7 +78,8 @@ class PanelSpec(_Value):
     Attributes:
         layout: `stores`, `departments`, `daily`, or the name of a TOML file.
         keys: what names a series, in this order.
-        date: the column of the day that ends a period.
+        date: the column of the day that names a period.
+        dates: which day of a week that is in files, None where nobody said it; the last in panels.
         target: the column of what is forecast.
         future: covariates that are known in advance.
         past: covariates that are known afterwards.
@@ -105,6 +107,7 @@ class PanelSpec(_Value):
     open: str | None = None
     missing: Literal["unknown"] = "unknown"
     required: tuple[str, ...] = ()
+    dates: WeekDates | None = None
 
     @property
     def is_own(self) -> bool:
@@ -155,9 +158,14 @@ class PanelSpec(_Value):
         return _with(self, keys=keys, static=static)
 
     def extended(self, given: PanelSpec) -> PanelSpec:
-        """Return this with what a later file of a spec that fits adds: labels, and decimals."""
+        """Return this with what a later file that fits adds: labels, decimals, what dates are."""
         of_name = {of.name: of for of in given.static}
-        return _with(self, static=tuple(_extended(of, of_name[of.name]) for of in self.static))
+        static = tuple(_extended(of, of_name[of.name]) for of in self.static)
+        return _with(self, static=static, dates=given.dates or self.dates)
+
+    def dated(self, dates: WeekDates | None) -> PanelSpec:
+        """Return this of files in which the date of a week is its first or its last day."""
+        return _with(self, dates=dates)
 
     def describing(self, static: Mapping[str, Labels]) -> PanelSpec:
         """Return this with the vocabulary of static features, array[n_series] of each name."""

@@ -8,6 +8,7 @@ behind the service.
 
 from __future__ import annotations
 
+from calendar import day_name
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -17,6 +18,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from sales_forecast.data.calendar import FRIDAY
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.spec import Covariate, Key, PanelSpec
 from sales_forecast.service.days import Day
@@ -76,15 +78,16 @@ class Forms:
 
 
 @cache
-def forms_of(spec: PanelSpec) -> Forms:
-    """Return the forms of a panel."""
+def forms_of(spec: PanelSpec, weekday: int = FRIDAY) -> Forms:
+    """Return the forms of a panel; `weekday`: on which its weeks end, Monday is 0."""
     frequency = spec.frequency
     covariates = (*spec.past, *spec.future)
     by_column = {f"key_{n}": _key(key, key.column) for n, key in enumerate(spec.keys)}
     by_field = {f"key_{n}": _key(key, key.field) for n, key in enumerate(spec.keys)}
     told = {f"covariate_{n}": _covariate(spec, of) for n, of in enumerate(covariates)}
     unit = frequency.unit
-    means = "" if frequency == DAILY else " Any day stands for its week."
+    of_week = f" Any day stands for its week, which ends on a {day_name[weekday]}."
+    means = "" if frequency == DAILY else of_week
     day = Field(
         alias=spec.date,
         description=f"DD-MM-YYYY or YYYY-MM-DD.{means}",

@@ -73,7 +73,7 @@ class Predictor:
         manifest = bundle.manifest
         check_fits(bundle, panel)
         self.spec = panel.spec or STORES
-        self.forms = forms_of(self.spec)
+        self.forms = forms_of(self.spec, panel.last.weekday())
         self.version = bundle.version
         self.origin = panel.last
         self.warnings = (manifest.note,) if manifest.note else ()

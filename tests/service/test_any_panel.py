@@ -19,6 +19,7 @@ from sales_forecast.data.spec import Covariate, Key, PanelSpec, StaticFeature, c
 from sales_forecast.errors import BundleRefused
 from sales_forecast.prediction.forecast import forecast
 from sales_forecast.service.app import create_app
+from sales_forecast.service.forms import forms_of
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.training.challenger import model_challenger
 from tests.builders import daily_folder, daily_panel, sample_panel
@@ -186,6 +187,11 @@ def test_the_documentation_shows_the_fields_and_an_example_of_the_panel(ask: Ask
     document = ask("GET", "/openapi.json").json()
     fields = document["components"]["schemas"]["PredictRequest"]
     assert ["Store", "Dept", "Date"] == fields["required"]
+    assert fields["properties"]["Date"]["description"] == (
+        "DD-MM-YYYY or YYYY-MM-DD. Any day stands for its week, which ends on a Friday."
+    )
+    sundays = forms_of(DEPARTMENTS, 6).predict.model_json_schema()["properties"]["Date"]
+    assert sundays["description"].endswith("which ends on a Sunday.")
     bodies = {
         path: document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
         for path in ("/predict_sales", "/forecast_sales")

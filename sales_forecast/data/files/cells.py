@@ -14,9 +14,11 @@ from functools import lru_cache
 
 import numpy as np
 
+from sales_forecast.data import anchors
 from sales_forecast.data.files.csv_table import Table
 from sales_forecast.data.frequency import DAYS_PER_PERIOD
 from sales_forecast.data.panel import Array, Days
+from sales_forecast.data.spec import WeekDates
 
 STORE_NUMBER = "a store number: digits only, at most 9 of them"
 NUMBER = "a finite number such as 1643690.9"
@@ -139,11 +141,27 @@ def days(table: Table, column: str = "Date") -> Days:
     return found
 
 
-def weeks(table: Table, column: str = "Date") -> Days:
-    """Return datetime64[D][n]: dates of one form, all on one weekday."""
+def weeks(
+    table: Table,
+    dates: WeekDates | None,
+    column: str = "Date",
+    usual: Sequence[int] = anchors.LAST_DAYS,
+) -> Days:
+    """Return datetime64[D][n]: the last days of weeks whose dates have one form and one weekday.
+
+    `dates`: which day of a week they are; if nobody said it, a weekday that is not `usual` for the
+    last one is refused.
+    """
     found = days(table, column)
     _refuse_other_weekdays(table, column, found)
-    return found
+    day = found[0].item()
+    if dates is None and day.weekday() not in usual:
+        problem = (
+            f"weeks are dated by {day:%A}s: say whether that is their first or their last day, by"
+            " --dates first or --dates last, or by dates in a layout of your own"
+        )
+        raise table.refusal([0], column, problem)
+    return anchors.last_days(found, dates)
 
 
 def refuse_duplicates(
@@ -157,8 +175,8 @@ def refuse_duplicates(
     keys = list(zip(series, periods.tolist(), strict=True))
     if repeated := [row for row, key in enumerate(keys) if first.setdefault(key, row) != row]:
         name, period = keys[repeated[0]]
-        earlier = table.lines[first[name, period]]
-        problem = f"{what} {name} already has the {unit} {period} on line {earlier}"
+        date, line = table.cells[column][repeated[0]], table.lines[first[name, period]]
+        problem = f"{what} {name} already has the {unit} {date} on line {line}"
         raise table.refusal(repeated, column, problem)
 
 
@@ -183,8 +201,8 @@ def _refuse_other_weekdays(table: Table, column: str, weeks: Days) -> None:
     if (odd := np.flatnonzero(weekdays != usual)).size:
         regular = np.flatnonzero(weekdays == usual)[0]
         problem = (
-            f"{table.cells[column][odd[0]]} is a {weeks[odd[0]].item():%A}, but the week on line"
-            f" {table.lines[regular]} ends on a {weeks[regular].item():%A};"
+            f"{table.cells[column][odd[0]]} is a {weeks[odd[0]].item():%A}, but the date on line"
+            f" {table.lines[regular]} is a {weeks[regular].item():%A};"
             " weeks must be whole weeks apart, and dates are read day first"
         )
         raise table.refusal(odd.tolist(), column, problem)

@@ -17,7 +17,7 @@ from sales_forecast.data.files import cells
 from sales_forecast.data.files.csv_table import Table, file_in, read_table
 from sales_forecast.data.panel import CONDITIONS, Array, Panel
 from sales_forecast.data.rows import SalesRows
-from sales_forecast.data.spec import Covariate, Key, PanelSpec, StaticFeature, covariates
+from sales_forecast.data.spec import Covariate, Key, PanelSpec, StaticFeature, WeekDates, covariates
 from sales_forecast.errors import DataRefused
 
 _FILES = ("train", "features", "stores")
@@ -57,20 +57,23 @@ class _Sales:
     panel: Panel
 
 
+@dataclass(frozen=True)
 class DepartmentWeeks:
     """Files train, features and stores of a folder; series are named `store-department`."""
 
+    dates: WeekDates | None = None
+
     def panel(self, folder: Path) -> Panel:
         """See `layouts.Layout.panel`. Markdowns are conditions; departments are the pools."""
-        sales = _sales(file_in(folder, "train", _FILES))
+        sales = _sales(file_in(folder, "train", _FILES), self.dates)
         stores = _stores(file_in(folder, "stores", _FILES), sales.store)
         traits = {"store": sales.store, "department": sales.department.astype(str), **stores}
         return replace(
             sales.panel,
-            conditions=_conditions(file_in(folder, "features", _FILES), sales),
+            conditions=_conditions(file_in(folder, "features", _FILES), sales, self.dates),
             traits=traits,
             pooled_by=_SPEC.pool,
-            spec=_SPEC.describing(traits),
+            spec=_SPEC.describing(traits).dated(self.dates),
         )
 
     def rows(self, folder: Path) -> SalesRows:
@@ -78,8 +81,8 @@ class DepartmentWeeks:
 
         Raises DataRefused.
         """
-        sales = _sales(file_in(folder, "train", _FILES))
-        conditions = _conditions(file_in(folder, "features", _FILES), sales)
+        sales = _sales(file_in(folder, "train", _FILES), self.dates)
+        conditions = _conditions(file_in(folder, "features", _FILES), sales, self.dates)
         known = ~np.isnan(sales.panel.y)
         series, week = np.nonzero(known)
         stores, of_store = np.unique(sales.store, return_inverse=True)
@@ -93,12 +96,13 @@ class DepartmentWeeks:
             week=sales.panel.periods[cells_with_sales % sales.panel.n_periods],
             sales=np.asarray(np.bincount(back, sales.panel.y[known]).round(2), dtype=np.float64),
             conditions={name: conditions[name][known][first] for name in CONDITIONS},
+            dates=self.dates,
         )
 
 
-def _sales(file: Path) -> _Sales:
+def _sales(file: Path, dates: WeekDates | None) -> _Sales:
     table = read_table(file, _SALES)
-    weeks = cells.weeks(table)
+    weeks = cells.weeks(table, dates)
     store = _integers(table, "Store")
     department = _integers(table, "Dept")
     names = list(zip(store.tolist(), department.tolist(), strict=True))
@@ -110,10 +114,10 @@ def _sales(file: Path) -> _Sales:
     return _Sales(stores, departments, panel)
 
 
-def _conditions(file: Path, sales: _Sales) -> dict[str, Array]:
+def _conditions(file: Path, sales: _Sales, dates: WeekDates | None) -> dict[str, Array]:
     """Return the conditions of the store of each series, float64[n_series, n_periods]."""
     table = read_table(file, _CONDITIONS)
-    store, weeks = _integers(table, "Store"), cells.weeks(table)
+    store, weeks = _integers(table, "Store"), cells.weeks(table, dates)
     cells.refuse_duplicates(table, "Date", store.tolist(), weeks, what="store", unit="week")
     stores = np.unique(sales.store)
     periods = sales.panel.periods

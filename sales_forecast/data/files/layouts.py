@@ -7,7 +7,7 @@ not know the database.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -17,7 +17,7 @@ from sales_forecast.data.files.own import OwnLayout
 from sales_forecast.data.files.stores import StoreWeeks
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import SalesRows
-from sales_forecast.data.spec import OWN_LAYOUT
+from sales_forecast.data.spec import OWN_LAYOUT, WeekDates
 from sales_forecast.errors import DataRefused
 
 
@@ -38,36 +38,40 @@ class StoreLayout(Layout, Protocol):
         ...
 
 
-LAYOUTS: Mapping[str, Layout] = {
-    "stores": StoreWeeks(),
-    "departments": DepartmentWeeks(),
-    "daily": StoreDays(),
+LAYOUTS: Mapping[str, Callable[[WeekDates | None], Layout]] = {
+    "stores": StoreWeeks,
+    "departments": DepartmentWeeks,
+    "daily": lambda _: StoreDays(),
 }
+"""By what their files say of a week by its date: nothing, or which day of it that is."""
 
 
-def read_panel(path: Path, layout: str = "stores") -> Panel:
+def read_panel(path: Path, layout: str = "stores", dates: WeekDates | None = None) -> Panel:
     """Read a file or folder of a layout: one of `LAYOUTS`, or a TOML file that describes one.
 
+    `dates`: which day of a week its date is; None if the layout says it, or the weekday is usual.
     Raises DataRefused, naming the place, if anything is not as it should be, if it cannot be
     read, or if there is no such layout.
     """
-    return _layout(path, layout).panel(path)
+    return _layout(path, layout, dates).panel(path)
 
 
-def read_sales(path: Path, layout: str = "stores") -> SalesRows:
+def read_sales(path: Path, layout: str = "stores", dates: WeekDates | None = None) -> SalesRows:
     """Read weekly sales of stores; those of departments are added up.
 
     Raises DataRefused as `read_panel` does, and for a layout of other sales.
     """
-    form = _layout(path, layout)
+    form = _layout(path, layout, dates)
     if not isinstance(form, StoreLayout):
         raise DataRefused(path, f"sales of layout {layout} are no weekly sales of stores")
     return form.rows(path)
 
 
-def _layout(path: Path, name: str) -> Layout:
+def _layout(path: Path, name: str, dates: WeekDates | None) -> Layout:
     if name.endswith(OWN_LAYOUT):
-        return OwnLayout.read(Path(name))
+        return OwnLayout.read(Path(name), dates)
+    if dates and name == "daily":
+        raise DataRefused(path, "--dates is for weeks, and the layout daily has days")
     if name not in LAYOUTS:
         known = ", ".join(LAYOUTS)
         raise DataRefused(
@@ -75,4 +79,4 @@ def _layout(path: Path, name: str) -> Layout:
             f"there is no layout {name!r}; the known layouts are: {known}, "
             f"or a file of your own (*{OWN_LAYOUT})",
         )
-    return LAYOUTS[name]
+    return LAYOUTS[name](dates)

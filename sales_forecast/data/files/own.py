@@ -11,6 +11,7 @@
     holiday = "bank_holiday"          # 0 or 1: scored five times
     open = "open"                     # 0 or 1, daily only: what sells nothing by plan
     country = "DE"                    # its public holidays are known in advance, without a column
+    dates = "last"                    # what the date of a week is: its "first" or its "last" day
 
 Only `series`, `date` and `target` must be there. Other columns of the file are not read.
 """
@@ -28,6 +29,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from sales_forecast.data import anchors
 from sales_forecast.data.files import cells
 from sales_forecast.data.files.csv_table import Table, read_table
 from sales_forecast.data.files.plans import with_plan
@@ -40,6 +42,7 @@ from sales_forecast.data.spec import (
     NamedFrequency,
     PanelSpec,
     StaticFeature,
+    WeekDates,
     covariates,
     kind_of_key,
     kind_of_static,
@@ -75,14 +78,16 @@ class OwnLayout(BaseModel):
     holiday: _Name | None = None
     open: _Name | None = None
     country: _Name | None = None
+    dates: WeekDates | None = None
     _name: str = ""
 
     @classmethod
-    def read(cls, file: Path) -> Self:
-        """Read the TOML file. Raises DataRefused."""
+    def read(cls, file: Path, dates: WeekDates | None = None) -> Self:
+        """Read the TOML file; `dates` stands above what it says. Raises DataRefused."""
         try:
             described = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-            return cls.model_validate(described, context=file.name)
+            told = described | ({"dates": dates} if dates else {})
+            return cls.model_validate(told, context=file.name)
         except OSError as error:
             raise DataRefused(file, f"cannot be read: {error.strerror}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -105,6 +110,8 @@ class OwnLayout(BaseModel):
             raise ValueError(f"column {twice[0]!r} is named twice")
         if self.pooled_by not in (None, *self.series, *self.traits):
             raise ValueError(f"pooled_by {self.pooled_by!r} is neither in series nor in traits")
+        if self.dates and self.frequency == DAILY:
+            raise ValueError("dates is for weekly sales")
         if self.open and self.frequency != DAILY:
             raise ValueError("open is for daily sales")
         if self.country and not is_known(self.country):
@@ -133,8 +140,11 @@ class OwnLayout(BaseModel):
         """See `layouts.Layout.panel`."""
         table = read_table(file, self._columns(), others=True)
         keys = [_key(table, name) for name in self.series]
-        daily = self.frequency == DAILY
-        periods = cells.days(table, self.date) if daily else cells.weeks(table, self.date)
+        periods = (
+            cells.days(table, self.date)
+            if self.frequency == DAILY
+            else cells.weeks(table, self.dates, self.date, anchors.LAST_DAYS_OF_OWN)
+        )
         names = list(zip(*(key.tolist() for key in keys), strict=True))
         unit = self.frequency.unit
         cells.refuse_duplicates(table, self.date, names, periods, what="series", unit=unit)
@@ -187,6 +197,7 @@ class OwnLayout(BaseModel):
             country=self.country,
             holiday=self.holiday,
             open=self.open,
+            dates=self.dates,
         ).describing(traits)
 
     def _traits(
