@@ -26,6 +26,7 @@ boundary where they arise: sources, database, registry, bundle, engine, cluster.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -36,6 +37,20 @@ STOPPED = 130
 def in_words(message: str) -> str:
     """Return what was found wrong with a value, without what pydantic puts before our own words."""
     return message.removeprefix("Value error, ")
+
+
+def scheme_of(address: str) -> str:
+    """Return what may be said of any address: `mysql://...`. The rest may hold a password."""
+    scheme = re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", address)
+    return f"{scheme[0] if scheme else ''}..."
+
+
+def shown(address: str) -> str:
+    """Return an address as a message may show it: of one that may hold a password, the scheme."""
+    rest = address.partition("://")[2] or address
+    # After a colon stands a port, or the password of a user whose host was forgotten.
+    secret = "@" in rest or re.match(r"[^/\[]*:(?![0-9]*(/|$))", rest)
+    return scheme_of(address) if secret and not rest.startswith("/") else address
 
 
 class SalesForecastError(Exception):

@@ -273,6 +273,20 @@ def test_a_tracking_address_that_cannot_work_is_said_in_one_line(
     assert 1 == len(refused.value.message.splitlines())
 
 
+@pytest.mark.parametrize(
+    "tracking_uri",
+    ["gopher://anna:Qx1@Qy2@host", "gopher://anna:Qx1", "mysql+pymysql://anna:Qx1/mlflow"],
+)
+def test_of_a_tracking_address_that_may_hold_a_password_the_scheme_is_said(
+    tmp_path: Path, tracking_uri: str
+) -> None:
+    with pytest.raises(RegistryError) as refused:
+        TrackingServer(tracking_uri, tmp_path).fetch(BUNDLE_MODEL, "champion")
+
+    assert f"MLflow: {tracking_uri.partition('anna')[0]}... failed" in refused.value.message
+    assert "Q" not in refused.value.message
+
+
 def test_a_new_tracking_database_is_not_answered_from_the_cache_of_the_old_one(
     tmp_path: Path,
 ) -> None:

@@ -10,7 +10,7 @@ from threading import Event
 from typing import Protocol
 
 from sales_forecast.bundles.registered import SCHEME, RegisteredModel
-from sales_forecast.errors import BundleRefused
+from sales_forecast.errors import BundleRefused, SettingsError, scheme_of
 from sales_forecast.settings import Settings
 
 
@@ -59,6 +59,11 @@ class Folder:
 
 def locate(settings: Settings) -> ModelLocation:
     """Return where MODEL_URI points. Raises SettingsError where it never can."""
+    if "://" in settings.model_uri:
+        raise SettingsError(
+            f"MODEL_URI: {scheme_of(settings.model_uri)} is neither a folder "
+            f"nor of the form {SCHEME}NAME@ALIAS."
+        )
     if settings.model_uri.startswith(SCHEME):
         cache = settings.var_dir / "fetched"
         return RegisteredModel(settings.model_uri, settings.mlflow_tracking_uri, cache)

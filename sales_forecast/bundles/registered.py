@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, InvalidURL
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -49,10 +49,11 @@ class RegisteredModel:
         named = _URI.fullmatch(uri)
         if named is None:
             raise SettingsError(f"MODEL_URI: {uri} is not of the form {SCHEME}NAME@ALIAS.")
-        if not tracking_uri.startswith(("http://", "https://")):
+        if not tracking_uri.startswith(("http://", "https://")) or "@" in tracking_uri:
             raise SettingsError(
                 f"MODEL_URI={uri} is fetched from a tracking server: set MLFLOW_TRACKING_URI to "
-                "its http address. Without a server, MODEL_URI is the folder `var/champion`."
+                "its http address, without user and password. Without a server, MODEL_URI is "
+                "the folder `var/champion`."
             )
         self._uri = uri
         self._server = tracking_uri.rstrip("/")
@@ -175,6 +176,9 @@ def _translated(uri: str) -> Iterator[None]:
     except HTTPError as error:
         with error:
             raise RegistryError(f"{uri} cannot be fetched: {_reason(error)}") from error
+    except (InvalidURL, UnicodeError) as error:  # their words repeat what may be a password
+        problem = "MLFLOW_TRACKING_URI, or a proxy in the environment, is no address"
+        raise RegistryError(f"{uri} cannot be fetched: {problem}.") from error
     except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
         cause = error.reason if isinstance(error, URLError) else error
         text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

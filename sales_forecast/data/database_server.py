@@ -7,6 +7,7 @@ know what is stored.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +15,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sales_forecast.errors import DatabaseError, SettingsError
+from sales_forecast.errors import DatabaseError, SettingsError, scheme_of
 
 _WAIT_SECONDS = 30  # how long a writer waits for another one
 _ANSWER_SECONDS = 10  # a server that is silent for so long is dead
 _POSTGRES_LOCK = int.from_bytes(b"sales")  # any number that others in the database do not use
+_ESCAPED = "an @, / or # of a password is written %40, %2F or %23"
 _CONNECT: Mapping[str, Mapping[str, Any]] = {
     # No isolation level: the driver begins nothing by itself, `_lock` does.
     "sqlite": {"timeout": _WAIT_SECONDS, "isolation_level": None, "check_same_thread": False},
@@ -44,7 +46,7 @@ class Server:
         Raises SettingsError for a URL of another form.
         """
         self._url = _parse(url)
-        with self._translating():
+        with self._translating(), _understood():
             self._engine = _engine(self._url)
 
     def close(self) -> None:
@@ -60,8 +62,12 @@ class Server:
     @contextmanager
     def connection(self) -> Iterator[sa.Connection]:
         """Give a connection. Raises DatabaseError for whatever fails while it is open."""
-        with self._translating(), self._engine.connect() as connection:
+        with self._translating(), self._connect() as connection:
             yield connection
+
+    def _connect(self) -> sa.Connection:
+        with _understood():
+            return self._engine.connect()
 
     @contextmanager
     def _translating(self) -> Iterator[None]:
@@ -70,14 +76,27 @@ class Server:
         # PyMySQL raises RuntimeError for ways to log in that it cannot do.
         except (sa.exc.SQLAlchemyError, OSError, RuntimeError) as error:
             cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-            reason = " ".join(str(cause).split()).rstrip(".?")
+            reason, shown = " ".join(str(cause).split()).rstrip(".?"), self.shown
             hint = (
                 "Check that the file may be written and that no other program holds it."
                 if self._url.drivername == "sqlite"
                 else "Check DATABASE_URL, and that the database runs and lets this user in."
             )
-            message = f"The database {self.shown} does not answer as it should: {reason}. {hint}"
-            raise DatabaseError(message, {"database": self.shown}) from error
+            if self._url.host and not _is_known(self._url.host):
+                # What stands in its place may be a part of the password.
+                reason, shown = "its host cannot be found", scheme_of(self.shown)
+                hint = f"Check the host in DATABASE_URL, and that {_ESCAPED}."
+            message = f"The database {shown} does not answer as it should: {reason}. {hint}"
+            raise DatabaseError(message, {"database": shown}) from error
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Raise OSError for what drivers leave to Python to complain of."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise OSError("the driver cannot use its host or what follows the question mark") from error
 
 
 def _parse(url: str) -> sa.URL:
@@ -85,14 +104,31 @@ def _parse(url: str) -> sa.URL:
         parsed = sa.make_url(url)
     except (sa.exc.SQLAlchemyError, ValueError):
         parsed = None
-    # The URL is not shown: one that cannot be parsed may have its password anywhere.
-    known = parsed is not None and parsed.drivername in _CONNECT
-    if parsed is None or not known or (parsed.drivername != "sqlite" and not parsed.database):
+    # No more than the scheme is shown: one that cannot be parsed may have its password anywhere.
+    if parsed is None or not _is_usable(parsed, url):
         raise SettingsError(
             "DATABASE_URL must be of the form sqlite:///FILE,"
-            " mysql+pymysql://USER:PASSWORD@HOST/NAME or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
+            " mysql+pymysql://USER:PASSWORD@HOST/NAME or postgresql+psycopg://USER:PASSWORD@HOST/NAME,"
+            f" where {_ESCAPED}; it is {scheme_of(url)}"
         )
     return parsed
+
+
+def _is_usable(parsed: sa.URL, url: str) -> bool:
+    """Return whether it names a database we know, and leaves no doubt what is the password."""
+    if parsed.drivername == "sqlite":
+        return not (parsed.host or parsed.username or parsed.password)
+    signs = url.count("@")
+    parted = signs == 0 or (signs == 1 and parsed.username is not None)
+    return parsed.drivername in _CONNECT and bool(parsed.database) and parted
+
+
+def _is_known(host: str) -> bool:
+    try:
+        socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError):
+        return False
+    return True
 
 
 def _engine(url: sa.URL) -> sa.Engine:

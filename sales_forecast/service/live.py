@@ -144,9 +144,9 @@ class Live:
             problem = self._look()
         except SalesForecastError as error:
             problem = error.message
-        except Exception as error:  # whatever it is, the thread must live and look again
+        except Exception:  # whatever it is, the thread must live and look again
             logger.exception("Looking for a new model or new weeks failed.")
-            problem = f"{type(error).__name__}: {error}"
+            problem = "Looking for a new model or new weeks failed; the reason is in the log."
         if problem is not None and problem != self._problem and not self._stop.is_set():
             kept = "nothing" if self._predictor is None else f"model {self._predictor.version}"
             logger.warning("%s Served meanwhile: %s.", problem, kept)

@@ -14,6 +14,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import getproxies
 
 import mlflow
 from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
@@ -22,7 +23,7 @@ from mlflow.tracking import MlflowClient
 
 from sales_forecast.bundles.bundle import MANIFEST
 from sales_forecast.bundles.downloads import VERSION_TAG, move_in, sealed_as
-from sales_forecast.errors import RegistryError, SalesForecastError
+from sales_forecast.errors import RegistryError, SalesForecastError, scheme_of, shown
 
 EXPERIMENT = "sales-forecasting"
 BUNDLE_MODEL = "Sales-Forecasting"
@@ -46,6 +47,10 @@ def quietly() -> Iterator[None]:
         raise
     except Exception as error:  # MLflow lets through what the libraries below it raise
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        addresses = {**getproxies(), "no": mlflow.get_tracking_uri()}  # "no" lists hosts
+        if any(shown(address) != address for address in addresses.values()):
+            # Libraries repeat them, whole and in parts.
+            reason = f"{scheme_of(mlflow.get_tracking_uri())} failed, and what it says is not shown"
         raise RegistryError(
             f"MLflow: {reason.rstrip('.')}. Check MLFLOW_TRACKING_URI and that the server answers,"
             " then run the command again."
