@@ -32,6 +32,8 @@ from pathlib import Path
 
 STOPPED = 130
 """The exit code of a command that Ctrl-C ended, as a shell gives it."""
+_SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
+_LOCAL = "/", "sqlite:///", "file:///"
 
 
 def in_words(message: str) -> str:
@@ -41,16 +43,16 @@ def in_words(message: str) -> str:
 
 def scheme_of(address: str) -> str:
     """Return what may be said of any address: `mysql://...`. The rest may hold a password."""
-    scheme = re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", address)
+    scheme = _SCHEME.match(address)
     return f"{scheme[0] if scheme else ''}..."
 
 
 def shown(address: str) -> str:
     """Return an address as a message may show it: of one that may hold a password, the scheme."""
-    rest = address.partition("://")[2] or address
+    rest = _SCHEME.sub("", address)
     # After a colon stands a port, or the password of a user whose host was forgotten.
     secret = "@" in rest or re.match(r"[^/\[]*:(?![0-9]*(/|$))", rest)
-    return scheme_of(address) if secret and not rest.startswith("/") else address
+    return scheme_of(address) if secret and not address.startswith(_LOCAL) else address
 
 
 class SalesForecastError(Exception):
