@@ -144,6 +144,8 @@ class Live:
             problem = self._look()
         except SalesForecastError as error:
             problem = error.message
+        except OSError as error:
+            problem = f"The model bundle cannot be read: {error.filename}: {error.strerror}."
         except Exception:  # whatever it is, the thread must live and look again
             logger.exception("Looking for a new model or new weeks failed.")
             problem = "Looking for a new model or new weeks failed; the reason is in the log."
