@@ -10,23 +10,28 @@ asked.
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import json
 import random
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from sales_forecast.errors import STOPPED, SalesForecastError
-from sales_forecast.settings import load_settings
+from sales_forecast.commands.ending import ended
+from sales_forecast.errors import STOPPED, SalesForecastError, shown
+from sales_forecast.settings import load_settings, problem_of_key
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 4.0
+_LAST_PORT = 65535
 
 
 class ClientError(Exception):
@@ -45,6 +50,9 @@ class ClientError(Exception):
 class SalesForecastClient:
     """A connection to one service; usable as a context manager.
 
+    `url` may leave out `http://`. A service on this machine is asked directly, another one through
+    the proxy that `HTTP_PROXY`, `HTTPS_PROXY` or `ALL_PROXY` names, unless `NO_PROXY` names it.
+
     `attempts` bounds how often a request is sent. `transport` and `sleep` are httpx's and
     time's own, and can be exchanged where no network or no waiting is wanted. Every method
     raises ClientError.
@@ -60,14 +68,19 @@ class SalesForecastClient:
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        headers = {"X-API-Key": api_key} if api_key else {}
-        try:
-            self._http = httpx.Client(
-                base_url=url, headers=headers, timeout=timeout, transport=transport
-            )
-        except httpx.InvalidURL as error:
-            raise ClientError("bad_url", f"{url} is not a URL: {error}") from error
-        self._url = url
+        if api_key is not None and (problem := problem_of_key(api_key)):
+            raise ClientError("bad_key", f"The API key cannot be sent: {problem}")
+        address = _address(url)
+        proxy = None if transport else _proxy(address)
+        self._http = httpx.Client(
+            base_url=address,
+            headers={} if api_key is None else {"X-API-Key": api_key},
+            timeout=timeout,
+            transport=transport or _transport(address, proxy),
+        )
+        self._url = shown(url)
+        self._proxy = proxy
+        self._timeout = timeout
         self._attempts = attempts
         self._sleep = sleep
 
@@ -171,41 +184,105 @@ class SalesForecastClient:
             last = attempt == self._attempts
             try:
                 response = self._http.request(method, path, json=body, params=query)
-            except httpx.TransportError as error:
+            except (httpx.RequestError, UnicodeError) as error:  # of a host that is no name
                 if last or not isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
-                    raise self._unreachable(error) from error
-            except httpx.InvalidURL as error:
-                raise self._unreachable(error) from error
+                    raise ClientError("no_answer", self._problem(error)) from error
             else:
                 if last or response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
-                    return _content(response)
+                    return self._content(response)
             self._sleep(_pause(attempt))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _unreachable(self, error: Exception) -> ClientError:
-        if isinstance(error, httpx.ConnectError):
-            message = f"Nothing answers at {self._url}. Start the service with `python main.py`."
-        else:
-            message = f"{self._url} did not answer: {type(error).__name__} {error}".rstrip() + "."
-        return ClientError("no_answer", message)
+    def _problem(self, error: Exception) -> str:
+        if self._proxy:
+            return (
+                f"{self._url} does not answer through {self._proxy}."
+                " Check the proxy, or name the host in NO_PROXY."
+            )
+        if isinstance(error, httpx.ConnectError | UnicodeError):
+            return f"Nothing answers at {self._url}. Start the service with `python main.py`."
+        if isinstance(error, httpx.TimeoutException):
+            return f"{self._url} did not answer within {self._timeout:g} s."
+        return f"{self._url} broke off its answer. Try again."
+
+    def _content(self, response: httpx.Response) -> Any:
+        try:
+            content = response.json()
+            if response.is_success:
+                return content
+            error, status = content["error"], response.status_code
+            raise ClientError(error["code"], error["message"], error["fields"], status)
+        except (ValueError, KeyError, TypeError):
+            through = f" through {self._proxy}" if self._proxy else ""
+            message = (
+                f"{self._url}{response.url.path} answered {response.status_code}{through},"
+                " and not as this service does."
+            )
+            raise ClientError("strange_answer", message, status=response.status_code) from None
+
+
+@dataclass(frozen=True)
+class _Proxy:
+    """What the environment puts between a client and a service."""
+
+    variable: str
+    address: str
+
+    def __str__(self) -> str:
+        return f"the proxy {shown(self.address)} of {self.variable}"
+
+
+def _address(url: str) -> httpx.URL:
+    """Read where a service is. Raises ClientError."""
+    try:
+        address = httpx.URL(url.strip() if "://" in url else f"http://{url.strip()}")
+    except httpx.InvalidURL:
+        address = httpx.URL()
+    port = address.port or 1
+    if address.scheme not in {"http", "https"} or not address.host or port > _LAST_PORT:
+        raise ClientError("bad_url", f"{shown(url)!r} is no address such as {DEFAULT_URL}.")
+    return address
+
+
+def _proxy(address: httpx.URL) -> _Proxy | None:
+    """Return the proxy that leads to an address; nothing is between us and this machine."""
+    if _is_here(address.host) or proxy_bypass(address.host):
+        return None
+    proxies = getproxies()
+    name = address.scheme if address.scheme in proxies else "all"
+    if name not in proxies:
+        return None
+    given = proxies[name]
+    return _Proxy(f"{name.upper()}_PROXY", given if "://" in given else f"http://{given}")
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _transport(address: httpx.URL, proxy: _Proxy | None) -> httpx.HTTPTransport:
+    """Return the way to an address. Raises ClientError for what the environment has wrong."""
+    tls = address.scheme == "https"
+    try:
+        return httpx.HTTPTransport(proxy=proxy.address if proxy else None, trust_env=tls)
+    except OSError as error:
+        message = f"TLS cannot be set up: {error.strerror}. Check SSL_CERT_FILE and SSLKEYLOGFILE."
+        raise ClientError("bad_environment", message) from error
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        message = (
+            f"{address.host} cannot be asked through {proxy}: it must be http:// or https://."
+            " Unset it, or name the host in NO_PROXY."
+        )
+        raise ClientError("bad_proxy", message) from error
 
 
 def _pause(attempt: int) -> float:
     """Return seconds: twice as many each time, and random, so that clients do not march in step."""
     longest = min(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1), _LONGEST_PAUSE_SECONDS)
     return random.uniform(longest / 2, longest)  # noqa: S311 - no secret
-
-
-def _content(response: httpx.Response) -> Any:
-    try:
-        content = response.json()
-        if response.is_success:
-            return content
-        error = content["error"]
-        raise ClientError(error["code"], error["message"], error["fields"], response.status_code)
-    except (ValueError, KeyError, TypeError):
-        message = f"{response.url} answered {response.status_code}, and not as this service does."
-        raise ClientError("strange_answer", message, status=response.status_code) from None
 
 
 _STORE_WEEK: dict[str, Any] = {
@@ -322,4 +399,4 @@ def main(arguments: Sequence[str] | None = None, **options: Any) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from sales_forecast.commands.arguments import add_layout
+from sales_forecast.commands.ending import ended
 from sales_forecast.data.database import SAMPLE, Database, LoadReport
 from sales_forecast.data.files.layouts import read_panel, read_sales
 from sales_forecast.data.frequency import WEEKLY
@@ -172,4 +173,4 @@ def readable(file: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))

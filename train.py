@@ -28,6 +28,7 @@ from rich.markup import escape
 from sales_forecast.bundles.bundle import CHALLENGER, CHAMPION, trained_on
 from sales_forecast.commands import outputs
 from sales_forecast.commands.arguments import file_words, parse_train
+from sales_forecast.commands.ending import ended
 from sales_forecast.compute.source import source_hash
 from sales_forecast.data.database import Database
 from sales_forecast.data.files.layouts import read_panel
@@ -248,4 +249,4 @@ _COMMANDS: Mapping[str | None, Callable[[argparse.Namespace], int]] = {
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))

@@ -15,6 +15,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sales_forecast.errors import SettingsError, in_words
 
 
+def problem_of_key(key: str) -> str | None:
+    """Return why a key asks for nothing or cannot be sent, for service and client alike."""
+    if not key.strip():
+        return "it is empty: leave it out, and everyone may ask, or set a key."
+    if not (key.isascii() and key.isprintable()) or key != key.strip():
+        return "a header carries letters, digits and signs of ASCII alone."
+    return None
+
+
 class Settings(BaseSettings):
     """One value per environment variable of the same name in upper case."""
 
@@ -48,13 +57,8 @@ class Settings(BaseSettings):
     @classmethod
     def _can_be_sent(cls, key: SecretStr | None) -> SecretStr | None:
         """Refuse a key that asks for nothing, and one that a header cannot carry."""
-        if key is None:
-            return None
-        text = key.get_secret_value()
-        if not text.strip():
-            raise ValueError("it is empty: leave it out, and everyone may ask, or set a key.")
-        if not (text.isascii() and text.isprintable()) or text != text.strip():
-            raise ValueError("a header carries letters, digits and signs of ASCII alone.")
+        if key is not None and (problem := problem_of_key(key.get_secret_value())):
+            raise ValueError(problem)
         return key
 
 

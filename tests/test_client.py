@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -159,7 +163,7 @@ def test_what_will_not_pass_is_not_tried_again(status):
 def test_a_slow_answer_is_not_asked_for_again():
     script = Script(httpx.ReadTimeout("slow"))
 
-    with pytest.raises(ClientError, match="ReadTimeout") as caught:
+    with pytest.raises(ClientError, match=r"did not answer within 10 s\.$") as caught:
         script.client().health()
 
     assert caught.value.code == "no_answer"
@@ -191,10 +195,122 @@ def test_an_answer_of_something_else_is_told_as_such(answer):
         client.health()
 
 
-@pytest.mark.parametrize("url", ["", "nonsense", "ftp://host", "http://[", "http://host:port"])
-def test_what_is_no_url_is_told_as_such(url):
-    with pytest.raises(ClientError):
+@pytest.mark.parametrize("failure", [httpx.DecodingError("gzip"), httpx.ReadError("reset")])
+def test_an_answer_that_breaks_off_is_told_in_our_words(failure):
+    with pytest.raises(ClientError, match=r"broke off its answer\. Try again\.$"):
+        Script(failure).client(attempts=1).health()
+
+
+@pytest.mark.parametrize("url", ["", "ftp://host", "http://", "http://a b\nc", "http://host:65536"])
+def test_what_is_no_address_is_refused_with_what_was_given(url):
+    with pytest.raises(ClientError) as caught:
+        SalesForecastClient(url)
+
+    assert caught.value.message == f"{url!r} is no address such as http://127.0.0.1:8000."
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://[", "http://a..b"])
+def test_where_nothing_can_answer_one_line_says_so(url):
+    with pytest.raises(ClientError, match="Nothing answers at"):
         SalesForecastClient(url, attempts=1).health()
+
+
+def test_an_address_may_leave_out_its_scheme(url):
+    with SalesForecastClient(url.removeprefix("http://")) as client:
+        assert client.health() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("key", ["", " ", "schlüssel", "a\nb"])
+def test_a_key_that_cannot_be_sent_is_refused_without_showing_it(key):
+    with pytest.raises(ClientError, match="The API key cannot be sent: ") as caught:
+        SalesForecastClient(api_key=key)
+
+    assert not key.strip() or key not in caught.value.message
+
+
+@pytest.fixture
+def surroundings(monkeypatch) -> Callable[..., None]:
+    """Set the variables of the environment that clients of HTTP look at, and no others of them."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+    def surround(**variables: str) -> None:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return surround
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY", "http_proxy"])
+@pytest.mark.parametrize(
+    "proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:1080", "a:b", "http://["]
+)
+def test_this_machine_is_asked_directly(url, surroundings, name, proxy):
+    surroundings(**{name: proxy, "SSL_CERT_FILE": "/nowhere"})
+
+    with SalesForecastClient(url) as client:
+        assert client.health() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("strip", ["", "http://"])
+def test_another_machine_is_asked_through_the_proxy(url, surroundings, strip):
+    surroundings(HTTP_PROXY=url.removeprefix(strip))
+
+    with SalesForecastClient("http://service.invalid") as client:
+        assert client.health() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("listed", ["::[,#,service.invalid", "*"])
+def test_a_host_that_is_excepted_is_asked_without_the_proxy(url, surroundings, listed):
+    surroundings(HTTP_PROXY=url, NO_PROXY=listed)
+
+    with pytest.raises(ClientError, match=r"Nothing answers at http://service\.invalid\."):
+        SalesForecastClient("http://service.invalid", attempts=1).health()
+
+
+@pytest.mark.parametrize(
+    ("variable", "proxy"),
+    [
+        ("HTTP_PROXY", "http://127.0.0.1:9"),
+        ("HTTPS_PROXY", "http://127.0.0.1:9"),
+        ("ALL_PROXY", "socks5://127.0.0.1:1080"),
+        ("HTTP_PROXY", "gopher://127.0.0.1"),
+        ("HTTPS_PROXY", "http://["),
+    ],
+)
+def test_a_proxy_that_fails_is_named(surroundings, variable, proxy):
+    surroundings(**{variable: proxy})
+    scheme = variable.removesuffix("_PROXY").lower().replace("all", "http")
+
+    with pytest.raises(ClientError) as caught:
+        SalesForecastClient(f"{scheme}://service.invalid", attempts=1).health()
+
+    assert f"through the proxy {proxy} of {variable}" in caught.value.message
+
+
+def test_a_proxy_that_refuses_is_named(surroundings):
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as proxy:  # it can answer nothing
+        address = f"http://127.0.0.1:{proxy.server_port}"
+        surroundings(HTTP_PROXY=address)
+        thread = threading.Thread(target=proxy.handle_request)
+        thread.start()
+        with pytest.raises(ClientError) as caught:
+            SalesForecastClient("http://service.invalid").health()
+        thread.join()
+
+    assert caught.value.message == (
+        f"http://service.invalid/health answered 501 through the proxy {address} of HTTP_PROXY,"
+        " and not as this service does."
+    )
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSLKEYLOGFILE"])
+def test_a_certificate_that_is_not_there_is_no_trace(surroundings, variable):
+    surroundings(**{variable: "/nowhere/file"})
+
+    with pytest.raises(ClientError, match=f"TLS cannot be set up: No such file.*{variable}"):
+        SalesForecastClient("https://127.0.0.1")
 
 
 @pytest.fixture
@@ -270,6 +386,21 @@ def test_when_nothing_listens_one_line_says_what_to_do(run):
     assert err == (
         f"client.py: Nothing answers at {free}. Start the service with `python main.py`.\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("reader", "code", "said"),
+    [("| head -0", 141, ""),
+     ("> /dev/full", 1, "client.py: what it prints cannot be written: No space left on device.\n")],
+)  # fmt: skip
+def test_what_nobody_can_read_is_no_trace(url, reader, code, said, tmp_path):
+    program = f'set -o pipefail; "$0" "$1" --url "$2" {reader}'
+    ran = subprocess.run(
+        ["bash", "-c", program, sys.executable, str(Path(door.__file__)), url],
+        capture_output=True, cwd=tmp_path, text=True, check=False,
+    )  # fmt: skip
+
+    assert (ran.returncode, ran.stderr) == (code, said)
 
 
 def test_the_key_comes_from_the_flag_or_else_from_the_setting(run, monkeypatch):
