@@ -1,8 +1,8 @@
 """Who may ask: with an API key set, only those who send it.
 
 Takes an ASGI application and a key, gives one that answers 401 to everybody else. What tells
-whether the service lives and is ready stays open, because load balancers have no key. Must not
-know what is asked.
+whether the service lives and is ready stays open, because load balancers have no key, and so does
+what shows how to ask, because browsers have none. Must not know what is asked.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import hmac
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sales_forecast.service.docs_page import DOCUMENT, FILES, PAGE
 from sales_forecast.service.problems import error_response
 
 HEADER = "X-API-Key"
-_OPEN_PATHS = frozenset({"/health", "/ready"})
+OPEN_PATHS = frozenset({"/health", "/ready", PAGE, DOCUMENT})
 
 
 class RequireApiKey:
@@ -26,7 +27,8 @@ class RequireApiKey:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through or refuse it; its body is not read before."""
-        if scope["type"] != "http" or scope["path"] in _OPEN_PATHS:
+        path = scope.get("path", "")
+        if scope["type"] != "http" or path in OPEN_PATHS or path.startswith(FILES):
             await self._app(scope, receive, send)
             return
         sent = dict(scope["headers"]).get(HEADER.lower().encode())

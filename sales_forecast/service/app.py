@@ -21,6 +21,8 @@ from sales_forecast.errors import SalesForecastError
 from sales_forecast.service import problems
 from sales_forecast.service.access import RequireApiKey
 from sales_forecast.service.access_log import AccessLog
+from sales_forecast.service.docs_page import DOCUMENT, add_docs_page
+from sales_forecast.service.head import Head
 from sales_forecast.service.json_route import JsonRoute
 from sales_forecast.service.live import Live
 from sales_forecast.service.observe import Observe, Report
@@ -47,10 +49,10 @@ def create_app(
 ) -> ASGIApp:
     """Return the service. `live` is open as long as the application runs.
 
-    With an `api_key`, everything but `/health` and `/ready` wants it in `X-API-Key`. `write_log`
-    is given the lines of the access log. `counts` is the folder in which several workers count
-    together. `threads` is how many checks that wait for the database run side by side. `started`
-    is called once requests can be answered.
+    With an `api_key`, everything but `/health`, `/ready` and `/docs` wants it in `X-API-Key`.
+    `write_log` is given the lines of the access log. `counts` is the folder in which several
+    workers count together. `threads` is how many checks that wait for the database run side by
+    side. `started` is called once requests can be answered.
     """
 
     @asynccontextmanager
@@ -67,15 +69,18 @@ def create_app(
         version="1",
         lifespan=lifespan,
         redirect_slashes=False,
+        openapi_url=DOCUMENT,
+        docs_url=None,
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
         # Nothing listens to it, and asking whether anything does costs as much as validation.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
+    app.add_middleware(Head)
     problems.install(app)
     add_routes(app, live)
+    add_docs_page(app)
     add_stored_forecasts(app, live)
-    document(app, live)
+    document(app, live, secured=api_key is not None)
     metrics = _add_metrics(app, live, counts)
     reports: list[Report] = [metrics]
     if write_log is not None:

@@ -19,6 +19,7 @@ from sales_forecast.bundles.manifest import ForecastChoice
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.rows import STORES
 from sales_forecast.errors import NotReady
+from sales_forecast.service.access import HEADER, OPEN_PATHS
 from sales_forecast.service.forms import Forms, Named, example_of, forms_of
 from sales_forecast.service.live import Live
 from sales_forecast.service.routes import FORECAST, PREDICT, ForecastQuery
@@ -66,8 +67,11 @@ _HEADERS = {
 }
 
 
-def document(app: FastAPI, live: Live) -> None:
-    """Let the documentation of an application follow the panel that is loaded."""
+def document(app: FastAPI, live: Live, *, secured: bool) -> None:
+    """Let the documentation of an application follow the panel that is loaded.
+
+    `secured`: an API key is asked for.
+    """
     made: dict[_Shown, dict[str, Any]] = {}
 
     def openapi() -> dict[str, Any]:
@@ -75,6 +79,8 @@ def document(app: FastAPI, live: Live) -> None:
         if shown not in made:
             made.clear()
             made[shown] = _whole(app, shown)
+            if secured:
+                _secure(made[shown])
         return made[shown]
 
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's own way to extend it
@@ -157,6 +163,20 @@ def _whole(app: FastAPI, shown: _Shown) -> dict[str, Any]:
     return whole
 
 
+def _secure(whole: dict[str, Any]) -> None:
+    """Say that the key is asked for, and where it is not."""
+    scheme = {"type": "apiKey", "in": "header", "name": HEADER}
+    whole["components"]["securitySchemes"] = {"ApiKey": scheme}
+    whole["security"] = [{"ApiKey": []}]
+    refused = {"$ref": _TEMPLATE.format(model=ErrorResponse.__name__)}
+    for path, operations in whole["paths"].items():
+        for operation in operations.values():
+            if path in OPEN_PATHS:
+                operation["security"] = []
+            else:
+                operation["responses"] |= _refused({401: "The key is missing or wrong"}, refused)
+
+
 def _operation(
     summary: str,
     body: dict[str, Any],
@@ -181,13 +201,12 @@ def _responses(
     content: dict[str, Any], refusals: Mapping[int, str], refused: dict[str, Any]
 ) -> dict[str, Any]:
     answered = {"description": "The answer", "content": {"application/json": content}}
-    return {"200": answered} | {
-        str(status): {
-            "description": text,
-            "content": {"application/json": {"schema": refused}},
-        }
-        for status, text in refusals.items()
-    }
+    return {"200": answered} | _refused(refusals, refused)
+
+
+def _refused(refusals: Mapping[int, str], refused: dict[str, Any]) -> dict[str, Any]:
+    content = {"application/json": {"schema": refused}}
+    return {str(of): {"description": says, "content": content} for of, says in refusals.items()}
 
 
 def _parameters(

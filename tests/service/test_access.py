@@ -24,7 +24,7 @@ def test_the_key_opens_the_service(live, path, body):
     assert 200 == ask_with(live, KEY, path, body).status_code
 
 
-@pytest.mark.parametrize("path", ["/model", "/docs", "/openapi.json", "/nowhere", *EXAMPLES])
+@pytest.mark.parametrize("path", ["/model", "/docs2", "/metrics", "/nowhere", *EXAMPLES])
 def test_without_the_key_nothing_is_answered_not_even_what_exists(live, path):
     response = ask_with(live, None, path, EXAMPLES.get(path))
     assert 401 == response.status_code
@@ -45,6 +45,35 @@ def test_another_key_is_refused_and_no_key_is_repeated(live, key):
 @pytest.mark.parametrize("path", ["/health", "/ready"])
 def test_what_load_balancers_ask_stays_open(live, path):
     assert 200 == ask_with(live, None, path).status_code
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/swagger-ui-bundle.js", "/openapi.json"])
+def test_the_documentation_opens_in_a_browser_which_has_no_key(live, path):
+    assert 200 == ask_with(live, None, path).status_code
+
+
+def test_no_path_below_the_documentation_leads_past_the_key(live):
+    for path in ("/docs/../model", "/docs/%2e%2e/model", "/docs//model"):
+        assert ask_with(live, None, path).status_code in {401, 404}
+
+
+def test_the_documentation_says_where_the_key_is_asked_for(live):
+    document = ask_with(live, None, "/openapi.json").json()
+
+    scheme = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+    assert {"ApiKey": scheme} == document["components"]["securitySchemes"]
+    assert [{"ApiKey": []}] == document["security"]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            code = ask_app(create_app(live, KEY), method.upper(), path).status_code
+            declared = "401" in operation["responses"], operation.get("security") != []
+            assert (code == 401, code == 401) == declared
+
+
+def test_without_a_key_set_the_documentation_asks_for_none(live):
+    document = ask_app(create_app(live), "GET", "/openapi.json").text
+    assert "ApiKey" not in document
+    assert '"401"' not in document
 
 
 def test_without_a_key_set_everybody_is_answered(live):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from typing import Any
 
@@ -245,11 +246,30 @@ def test_the_documentation_has_model_and_level_and_no_other_parameter(ask: Ask):
     assert headers["X-Model"]["required"]
 
 
-def test_the_documentation_page_is_served(ask: Ask):
-    response = ask("GET", "/docs")
+def test_the_documentation_page_asks_nobody_but_the_service(ask: Ask):
+    page = ask("GET", "/docs")
 
-    assert response.status_code == 200
-    assert response.headers["content-type"].startswith("text/html")
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    asked = re.findall(r"""(?:href=|src=|url: )["']([^"']*)""", page.text)
+    assert len(asked) == 4
+    assert [200] * 4 == [ask("GET", f"/{address}").status_code for address in asked]
+    assert "://" not in page.text
+    assert error_of(ask("GET", "/docs/nothing"))["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/health", "/ready", "/model", "/metrics", "/docs", "/docs/swagger-ui.css", "/openapi.json",
+     "/forecast", "/predict_sales", "/nowhere"],
+)  # fmt: skip
+def test_head_answers_as_get_does_without_a_body(ask: Ask, path):
+    got, head = ask("GET", path), ask("HEAD", path)
+
+    own = {"x-request-id": "", "content-length": ""} if path == "/metrics" else {"x-request-id": ""}
+    assert got.status_code == head.status_code
+    assert {**got.headers, **own} == {**head.headers, **own}
+    assert head.content == b""
 
 
 async def ask_twice_at_once(app: Any, path: str) -> list[httpx.Response]:
