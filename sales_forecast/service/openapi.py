@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -22,7 +23,7 @@ from sales_forecast.errors import NotReady
 from sales_forecast.service.access import HEADER, OPEN_PATHS
 from sales_forecast.service.forms import Forms, Named, example_of, forms_of
 from sales_forecast.service.live import Live
-from sales_forecast.service.routes import FORECAST, PREDICT, ForecastQuery
+from sales_forecast.service.routes import FORECAST, PREDICT, USUAL_STEPS, ForecastQuery
 from sales_forecast.service.schemas import (
     DayPrediction,
     ErrorResponse,
@@ -144,6 +145,10 @@ def _whole(app: FastAPI, shown: _Shown) -> dict[str, Any]:
             refused,
         ),
     }
+    paths[FORECAST]["post"]["description"] = (
+        "Without a body, one series may stand in the query: "
+        f"`?{urlencode({**keys, 'steps': 5})}`, `steps` {USUAL_STEPS} if left out."
+    )
     paths[FORECAST]["post"]["parameters"] = _parameters(ForecastQuery, {}, model=shown.usual)
     paths[FORECAST]["post"]["responses"]["200"]["headers"] = _HEADERS
     answer = of(stored, "serialization")

@@ -28,7 +28,7 @@ from sales_forecast.service.schemas import ErrorResponse, Health, Ready
 
 PREDICT, FORECAST = "/predict_sales", "/forecast_sales"
 _LEVELS: Mapping[str, IntervalLevel] = {"80": 80, "95": 95}
-_USUAL_STEPS = 3
+USUAL_STEPS = 3
 _WHOLE = re.compile("-?[0-9]{1,20}")  # of longer ones Python makes no numbers
 NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {"model": ErrorResponse, "description": "No verified model, or no history, yet"}
@@ -78,7 +78,7 @@ def add_routes(app: FastAPI, live: Live) -> None:
 
     async def forecast_sales(body: bytes, query: Sequence[tuple[str, str]]) -> Response:
         forms = _forms(live)
-        if not body and any(name in forms.fields for name, _ in query):
+        if query and not body:
             body, query = _from_query(forms, query)
         many = "series" not in forms.fields and _has_series(body)
         request: Any = read(forms.many if many else forms.forecast, body)
@@ -142,20 +142,22 @@ def _has_series(body: bytes) -> bool:
 def _from_query(
     forms: Forms, query: Sequence[tuple[str, str]]
 ) -> tuple[bytes, list[tuple[str, str]]]:
-    """Return the body that the parameters of a query stand for, and the other parameters."""
+    """Return the body that the parameters of a query stand for, and the other parameters.
+
+    Raises InvalidRequest for one that is given twice.
+    """
     numbers = {key.field for key in forms.spec.keys if key.kind == "number"} | {"steps"}
-    named = {**dict.fromkeys(forms.fields), "steps": _USUAL_STEPS}
-    found: dict[str, object] = {"steps": _USUAL_STEPS}
+    found: dict[str, object] = {}
     others = []
     for name, value in query:
-        if name not in named:
+        if name in ForecastQuery.model_fields:
             others.append((name, value))
-        elif name in found and name != "steps":
+        elif name in found:
             raise InvalidRequest(f"Given more than once: {name}.", {name: "given more than once"})
         else:
             whole = name in numbers and _WHOLE.fullmatch(value)
             found[name] = int(value) if whole else value
-    return json.dumps(found).encode(), others
+    return json.dumps({"steps": USUAL_STEPS, **found}).encode(), others
 
 
 def _prediction(predictor: Predictor, answer: Answer) -> dict[str, object]:

@@ -168,6 +168,40 @@ def test_a_parameter_that_there_is_not_is_refused_beside_those_there_are(
     assert error_of(response)["fields"] == {name: problem}
 
 
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("store_id=1&steps=x", "steps"),
+        ("store_id=1&steps=", "steps"),
+        ("store_id=1&steps=0", "steps"),
+        ("store_id=1&steps=53", "steps"),
+        ("store_id=1&steps=1.5", "steps"),
+        ("store_id=1&steps=1&steps=2", "steps"),
+        ("store_id=1&store_id=1", "store_id"),
+        ("store_id=one", "store_id"),
+        ("store_id=", "store_id"),
+        ("steps=5", "store_id"),
+        ("model=best", "store_id"),
+        ("store_id=1&step=5", "step"),
+        ("store_id=1&level=90", "level"),
+        ("store_id=1&model=best&model=best", "model"),
+    ],
+)
+def test_without_a_body_a_wrong_query_is_refused_with_the_field(ask: Ask, query, name):
+    response = ask("POST", f"/forecast_sales?{query}")
+
+    assert response.status_code == 422
+    assert list(error_of(response)["fields"]) == [name]
+
+
+@pytest.mark.parametrize("name", ["store_id", "steps"])
+def test_beside_a_body_its_fields_are_refused_in_the_query(ask: Ask, name):
+    response = ask("POST", f"/forecast_sales?{name}=1&model=best", FORECAST)
+
+    assert response.status_code == 422
+    assert list(error_of(response)["fields"]) == [name]
+
+
 @pytest.mark.parametrize("query", ["model=best&model=arima", "model=best&model=best"])
 def test_a_parameter_given_twice_is_refused(ask: Ask, query):
     response = ask("POST", f"/forecast_sales?{query}", FORECAST)

@@ -124,6 +124,25 @@ def test_the_query_says_how_much_the_interval_is_to_hold(ask: Ask, query, ends):
     assert ends == (week["lower"], week["upper"])
 
 
+@pytest.mark.parametrize(
+    ("query", "body"),
+    [
+        ("store_id=2&steps=5", {"steps": 5}),
+        ("store_id=2", {"steps": 3}),
+        ("steps=1&store_id=2&model=best&level=95", {"steps": 1}),
+    ],
+)
+def test_without_a_body_the_query_is_answered_as_the_body_is(ask: Ask, query, body):
+    wishes = "&".join(pair for pair in query.split("&") if pair[:5] in {"model", "level"})
+    same = ask("POST", f"/forecast_sales?{wishes}", {"store_id": 2, **body})
+
+    response = ask("POST", f"/forecast_sales?{query}")
+
+    assert response.status_code == same.status_code == 200
+    assert response.json() == same.json()
+    assert response.headers["X-Model"] == same.headers["X-Model"]
+
+
 @pytest.mark.parametrize("query", ["", "?model=arima", "?model=best"])
 def test_while_the_baseline_is_served_every_forecast_is_its_own(query):
     app = create_app(LiveStub(FakePredictor(baseline=True)))
@@ -230,6 +249,12 @@ def test_the_documentation_has_both_examples_and_every_declared_error(ask: Ask):
         fields = schemas[name]["properties"]
         assert {field: fields[field]["examples"][0] for field in fields} == example
         assert schemas[name]["additionalProperties"] is False
+
+
+def test_the_documentation_says_what_may_stand_in_the_query(ask: Ask):
+    said = ask("GET", "/openapi.json").json()["paths"]["/forecast_sales"]["post"]["description"]
+
+    assert "`?store_id=1&steps=5`, `steps` 3 if left out." in said
 
 
 def test_the_documentation_has_model_and_level_and_no_other_parameter(ask: Ask):
