@@ -112,7 +112,9 @@ class FakePredictor:
             for week in range(1, steps + 1)
         ]
 
-    def warnings_for(self, series: Named, steps: int = 1) -> tuple[str, ...]:
+    def warnings_for(
+        self, series: Named, steps: int = 1, choice: ForecastChoice | None = None
+    ) -> tuple[str, ...]:
         self._known(series, "store_id")
         return self.warnings
 

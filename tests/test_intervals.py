@@ -107,15 +107,25 @@ def test_a_measured_step_has_its_own_factors():
     assert (0.8, 1.3) == factors.at(2)
 
 
-def test_beyond_the_measured_steps_the_interval_widens_with_the_root_of_the_step():
-    factors = IntervalFactors(np.array([0.9]), np.array([1.1]))
-    assert (pytest.approx(0.81), pytest.approx(1.21)) == factors.at(4)
-    factors = IntervalFactors(np.array([1.0, 0.9]), np.array([1.0, 1.1]))
-    assert (pytest.approx(0.81), pytest.approx(1.21)) == factors.at(8)
+@pytest.mark.parametrize("power", [0.0, 0.1, 0.5])
+def test_beyond_the_measured_steps_the_interval_widens_as_it_did_within_them(power):
+    widening = np.arange(1, 53) ** power
+    lower, upper = 1 - 0.1 * widening, 1 + 0.15 * widening
+    factors = IntervalFactors(lower[:8], upper[:8])
+    assert pytest.approx(power) == factors.slope
+    np.testing.assert_allclose([lower, upper], factors.at(np.arange(1, 53)))
+
+
+@pytest.mark.parametrize("upper", [[1.1, 1.4], [1.1], [np.nan, 1.1]])
+def test_it_widens_no_faster_than_a_random_walk_and_so_where_nothing_shows_how_fast(upper):
+    factors = IntervalFactors(2 - np.array(upper), np.array(upper))
+    _, ends = factors.at(np.array([len(upper), 4 * len(upper)]))
+    assert pytest.approx(2.0) == (ends[1] - 1) / (ends[0] - 1)
 
 
 def test_sales_of_nothing_stay_possible_at_every_step():
-    lower, upper = IntervalFactors(np.array([0.0]), np.array([1.2])).at(52)
+    intervals = Intervals({80: IntervalFactors(np.array([0.0]), np.array([1.2]))}, {})
+    (lower,), (upper,) = intervals.of(80, ["s"], np.array([52]))
     assert 0.0 == lower
     assert 1.2 < upper < math.inf
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from sales_forecast.data.frequency import SEASON_LENGTH
 from sales_forecast.data.panel import Array, Panel
 
+Steps = npt.NDArray[np.int64]
 Weeks = npt.NDArray[np.int16]
 Names = Sequence[str] | npt.NDArray[np.object_] | npt.NDArray[np.str_]
 LEVELS = (80, 95)
@@ -27,6 +29,8 @@ OLD, YOUNG, NEW = AGES = ("a year known", "less than a year known", "nothing kno
 SIZES = ("smallest third", "middle third", "largest third")
 ALONE = 0
 """The step of a residual of a protocol of one step: of later steps it would promise too much."""
+_RANDOM_WALK = 0.5
+"""Its width grows with the root of the step."""
 _TAIL_RESIDUALS = 2
 """Fewer beyond an end say nothing about where it is."""
 
@@ -72,23 +76,37 @@ class IntervalFactors:
     lower: Array
     upper: Array
 
-    def at(self, step: int) -> tuple[float, float]:
-        """Return the two factors of a step.
+    @property
+    def steps(self) -> int:
+        """The last step that was measured."""
+        return len(self.lower)
 
-        Beyond the last step that was measured the interval widens with the root of the step,
-        as a random walk's does.
+    @cached_property
+    def slope(self) -> float:
+        """The power of the step that the width grows with, fitted on the measured steps.
+
+        At least 0, and at most the 0.5 of a random walk, which it is where fewer than two steps
+        were measured.
         """
-        measured = len(self.lower)
-        last = min(step, measured) - 1
-        widening = math.sqrt(max(step, measured) / measured)
-        lower = float(self.lower[last]) ** widening
-        upper = float(self.upper[last]) ** widening
-        return lower, upper
+        width = self.upper - self.lower
+        known = np.flatnonzero(width > 0)
+        if len(known) < 2:  # noqa: PLR2004 - a line has two points
+            return _RANDOM_WALK
+        fitted = np.polyfit(np.log(known + 1), np.log(width[known]), 1)[0]
+        return float(np.clip(fitted, 0.0, _RANDOM_WALK))
+
+    def at(self, step: Steps) -> tuple[Array, Array]:
+        """Return the two factors, float64[n] each, of n steps.
+
+        Beyond the last one that was measured the interval widens with the power `slope` of the
+        step.
+        """
+        last = np.minimum(step, self.steps)
+        wider = (step / last) ** self.slope
+        return 1 - wider * (1 - self.lower[last - 1]), 1 + wider * (self.upper[last - 1] - 1)
 
 
-def interval_factors(
-    step: npt.NDArray[np.int64], ratio: Array, horizon: int, level: int
-) -> IntervalFactors:
+def interval_factors(step: Steps, ratio: Array, horizon: int, level: int) -> IntervalFactors:
     """Return the factors for steps 1..horizon from residuals of forecasts.
 
     `step`: int64[n], `ratio`: float64[n], sales over prediction. A step takes the residuals of
@@ -132,7 +150,7 @@ class Intervals:
     def measured(
         cls,
         series: Names,
-        step: npt.NDArray[np.int64],
+        step: Steps,
         y: Array,
         prediction: Array,
         horizon: int,
@@ -148,13 +166,18 @@ class Intervals:
             dict(zip(names.tolist(), widths.tolist(), strict=True)),
         )
 
-    def of(self, level: int, series: Names, step: npt.NDArray[np.int64]) -> tuple[Array, Array]:
+    @property
+    def steps(self) -> int | None:
+        """The last step that was measured; None where too little was for any interval."""
+        narrow = self.factors[LEVELS[0]]
+        return None if np.isnan(narrow.lower[-1]) else narrow.steps
+
+    def of(self, level: int, series: Names, step: Steps) -> tuple[Array, Array]:
         """Return both factors, float64[n] each, of n series and steps; no lower one is below 0.
 
         NaN where too little was measured.
         """
-        steps, back = np.unique(step, return_inverse=True)
-        lower, upper = np.array([self.factors[level].at(int(one)) for one in steps])[back].T
+        lower, upper = self.factors[level].at(step)
         width = np.array([self.widths.get(name, 1.0) for name in series])
         return np.maximum(1 - width * (1 - lower), 0.0), 1 + width * (upper - 1)
 
@@ -179,7 +202,7 @@ class IntervalsByAge:
         cls,
         age: Names,
         series: Names,
-        step: npt.NDArray[np.int64],
+        step: Steps,
         y: Array,
         prediction: Array,
         *,
@@ -201,7 +224,7 @@ class IntervalsByAge:
         return cls(found)
 
     def ends(
-        self, level: int, age: Names, series: Names, step: npt.NDArray[np.int64], prediction: Array
+        self, level: int, age: Names, series: Names, step: Steps, prediction: Array
     ) -> tuple[Array, Array]:
         """Return both ends, float64[n] each, of n predictions; NaN where nothing is promised."""
         ages, names = np.asarray(age), np.asarray(series)

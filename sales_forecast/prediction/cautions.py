@@ -41,6 +41,18 @@ def cautions(panel: Panel) -> Mapping[str, str]:
     return {panel.series[row]: text for row, text in said.items()}
 
 
+def of_intervals(steps: int, measured: int | None, unit: str) -> Iterator[str]:
+    """Say of a forecast of so many steps that its intervals were measured on fewer.
+
+    `measured`: None where it has no intervals.
+    """
+    if measured is not None and steps > measured:
+        yield (
+            f"Beyond {measured} {unit}s ahead the interval is extrapolated: no backtest reached "
+            "further."
+        )
+
+
 def _of_little(weeks: int, last: np.datetime64 | None) -> Iterator[str]:
     if weeks < SEASON_LENGTH:
         known = "1 week of its sales is" if weeks == 1 else f"{weeks} weeks of its sales are"

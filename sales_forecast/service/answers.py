@@ -104,6 +104,16 @@ class Answers:
         both = np.sort(factors[row, :steps, LEVELS.index(level)] * sales, axis=1)
         return [None if math.isnan(low) else (low, high) for low, high in both.tolist()]
 
+    def measured(self, model: str, row: int) -> int | None:
+        """Return the last step at which intervals of a series were measured; None if it has none.
+
+        Beyond it they are extrapolated.
+        """
+        if model not in self._intervals:
+            return None
+        of = self._intervals[model].of_age.get(AGES[self._age[row, -1]])
+        return None if of is None else of.steps
+
     def estimate(
         self, model: str, row: int, period: int, conditions: Sequence[float] | None
     ) -> Estimate:

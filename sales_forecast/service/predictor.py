@@ -8,7 +8,7 @@ databases, and must not know HTTP.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from sales_forecast.bundles.manifest import ForecastChoice, IntervalLevel
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import STORES
 from sales_forecast.errors import InvalidRequest
-from sales_forecast.prediction.cautions import cautions
+from sales_forecast.prediction.cautions import cautions, of_intervals
 from sales_forecast.service.answers import Answers, Ends
 from sales_forecast.service.calendar import Calendar
 from sales_forecast.service.covariates import Covariates, UsedCovariate
@@ -138,6 +138,7 @@ class Predictor:
                 f"{self._calendar.called(ending)} are not known: answered from its last known "
                 f"{self._panel.frequency.unit}."
             )
+        warnings += self._extrapolated(model, row, step)
         ends = self._answers.ends(model, row, period, estimate.prediction)
         return Answer(
             prediction=round(estimate.prediction, 2),
@@ -181,9 +182,13 @@ class Predictor:
             for period, value, of in zip(self._periods, sales, ends, strict=False)
         ]
 
-    def warnings_for(self, series: Named, steps: int = 1) -> tuple[str, ...]:
+    def warnings_for(
+        self, series: Named, steps: int = 1, choice: ForecastChoice | None = None
+    ) -> tuple[str, ...]:
         """Return what callers must know of a forecast of a series. Raises UnknownSeries."""
-        said = self._warnings(self.series.row(series, by_column=False))
+        row = self.series.row(series, by_column=False)
+        model = self.forecasting[choice or self.usual]
+        said = (*self._warnings(row), *self._extrapolated(model, row, steps))
         planned = self._covariates.planned_ahead
         if planned is None or steps <= planned:
             return said
@@ -193,6 +198,10 @@ class Predictor:
     def _warnings(self, row: int) -> tuple[str, ...]:
         caution = self._cautions.get(row)
         return self.warnings if caution is None else (*self.warnings, caution)
+
+    def _extrapolated(self, model: str, row: int, steps: int) -> Iterator[str]:
+        measured = self._answers.measured(model, row)
+        return of_intervals(steps, measured, self._panel.frequency.unit)
 
     def describe(self) -> dict[str, object]:
         """Return what the model is: version, training window, scores beside the baselines."""

@@ -92,7 +92,7 @@ def add_routes(app: FastAPI, live: Live) -> None:
             )  # fmt: skip
         series = forms.series_of(request)
         periods = predictor.forecast(series, request.steps, wish.model, _LEVELS[wish.level])
-        said = predictor.warnings_for(series, request.steps)
+        said = predictor.warnings_for(series, request.steps, wish.model)
         return _json(_items(periods), _headers(predictor, wish.model, said))
 
     # First, because routes are tried in their order and these are the ones that are asked.
@@ -198,7 +198,7 @@ def _of_one(
     return {
         **dict(zip(predictor.forms.fields, series, strict=True)),
         "forecast": _items(periods),
-        "warnings": predictor.warnings_for(series, steps),
+        "warnings": predictor.warnings_for(series, steps, wish.model),
     }
 
 

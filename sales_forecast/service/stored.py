@@ -26,6 +26,7 @@ from sales_forecast.data.spec import Key, PanelSpec
 from sales_forecast.data.stored_forecasts import StoredForecasts, StoredIssue
 from sales_forecast.errors import InvalidRequest
 from sales_forecast.models.intervals import min_residuals
+from sales_forecast.prediction.cautions import of_intervals
 from sales_forecast.prediction.sums import ends, level_name
 from sales_forecast.service.days import Day
 from sales_forecast.service.json_route import read_query
@@ -119,12 +120,14 @@ def _periods(
     one = len(keys) == len(spec.keys)
     bounds = _of_one(issue, level) if one else _of_sum(issue, keys, level)
     said = list(_warnings(issue, one=one))
+    measured = _measured(issue)
     if not one and any(lower is None for lower, _ in bounds):
         least = min_residuals(level)
         said.append(
             f"No interval: the backtest has fewer than {least} such sums, and {level}% needs them."
         )
     for period, (lower, upper) in zip(issue.periods, bounds, strict=True):
+        promised = None if lower is None else measured
         yield {
             **{spec.keys[place].field: value for place, value in keys.items()},
             spec.frequency.field: period.target,
@@ -137,7 +140,7 @@ def _periods(
             "model": issue.model,
             "model_version": issue.model_version,
             "issued_at": issue.issued_at,
-            "warnings": said,
+            "warnings": [*said, *of_intervals(period.step, promised, spec.frequency.unit)],
         }
 
 
@@ -169,3 +172,9 @@ def _warnings(issue: StoredIssue, *, one: bool) -> Iterator[str]:
         yield said["note"]
     if one and (of_series := said["series"].get(str(issue.periods[0].series_id))):
         yield of_series
+
+
+def _measured(issue: StoredIssue) -> int | None:
+    """Return the last step of the backtest, which sums have where anything was measured of them."""
+    steps = (of.intervals().steps for of in _SUMS.validate_json(issue.sums).values())
+    return max((of for of in steps if of is not None), default=None)

@@ -323,7 +323,10 @@ def test_intervals_hold_the_prediction_and_widen_with_the_step(panel: Panel) -> 
     assert answer.interval_80 is not None
     assert answer.interval_80[0] <= answer.prediction <= answer.interval_80[1]
     assert {ONE_STEP_NAME, MANY_STEPS_NAME} == set(predictor.describe()["scores"])
-    assert (note,) == answer.warnings == predictor.warnings
+    assert (note,) == answer.warnings == predictor.warnings == predictor.warnings_for((1,), 8)
+    far = "Beyond 8 weeks ahead the interval is extrapolated: no backtest reached further."
+    assert (note, far) == predictor.warnings_for((1,), 9)
+    assert (note, far) == predictor.predict((1,), weeks[8].period, USUAL).warnings
 
 
 def test_a_series_that_strays_further_gets_a_wider_interval(bundle: Bundle, panel: Panel) -> None:
