@@ -47,6 +47,7 @@ class Bundle:
         models: name -> fitted model, of every model that answers.
         intervals: name -> what was measured of its errors.
         conformance: a small history and the answers to it; None for the baseline.
+        cells: some of the sales that it was trained on; None if it was never written.
     """
 
     version: str
@@ -55,6 +56,7 @@ class Bundle:
     models: Mapping[str, Storable]
     intervals: Mapping[str, IntervalsByAge]
     conformance: State | None
+    cells: State | None
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,6 @@ def read_bundle(folder: Path) -> Bundle:
     unpacked = Unpacked(manifest.things, files[ARRAYS])
     trees = OnnxTrees(files[TREES]) if TREES in files else None
     restored = Restored(trees.regressor if trees else _no_trees)
-    asked = manifest.conformance
     return Bundle(
         version=folder.name,
         manifest=manifest,
@@ -152,7 +153,8 @@ def read_bundle(folder: Path) -> Bundle:
             name: restored.model(unpacked.state(packed)) for name, packed in manifest.models.items()
         },
         intervals={name: measured(each) for name, each in manifest.intervals.items()},
-        conformance=None if asked is None else unpacked.state(asked),
+        conformance=manifest.conformance and unpacked.state(manifest.conformance),
+        cells=manifest.cells and unpacked.state(manifest.cells),
     )
 
 

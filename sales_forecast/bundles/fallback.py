@@ -6,66 +6,62 @@ it was measured.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 
-import numpy as np
-
 from sales_forecast.bundles.bundle import Bundle
+from sales_forecast.bundles.cells import Found, found
 from sales_forecast.bundles.conformance import load_bundle
 from sales_forecast.bundles.fitting import differences
 from sales_forecast.bundles.manifest import AnsweredBy, Manifest, Origin, TrainingWindow
 from sales_forecast.data.database import SAMPLE
 from sales_forecast.data.panel import Panel
-from sales_forecast.data.sample import sample_rows
 from sales_forecast.errors import OlderBundle
 from sales_forecast.models.naive import GROWTH
 
-_ENOUGH, _ALIKE = 0.9, 0.01
-"""The share of series, or of weeks, that a model must have seen; how far one may be corrected."""
+_HELD, _CHANGED = 0.9, 0.1
+"""The least share of its sales that a model must find again; the most of these that may differ."""
 
 
 def load_for(panel: Panel, folder: Path) -> Bundle:
     """Read a bundle and let it prove itself.
 
     The baseline answers for a bundle of an earlier release, and for one of other sales: a new
-    release and a first load of real sales are then no reason to go back. Raises BundleRefused.
+    release and a first load of real sales are then no reason to go back. One that has seen later
+    sales than the panel has says so. Raises BundleRefused.
     """
     try:
         bundle = load_bundle(folder)
     except OlderBundle as error:
         return growth_bundle(panel, error.message)
-    stranger = _of_other_sales(bundle, panel)
-    return bundle if stranger is None else growth_bundle(panel, stranger)
+    if bundle.cells is None or differences(bundle, panel):
+        return bundle  # nothing is known of its sales; or it is refused, with both forms named
+    training = bundle.manifest.training
+    others = _others(bundle, found(bundle.cells, training.series, training.first_week, panel))
+    if others is not None:
+        return growth_bundle(panel, f"The model {bundle.version} was trained on {others}")
+    return bundle if training.last_week <= panel.last else _with_note(bundle, panel.last)
 
 
-def _of_other_sales(bundle: Bundle, panel: Panel) -> str | None:
-    """Return why a model says nothing of these sales: it learned from others. None if it fits."""
-    if differences(bundle, panel):
-        return None  # that is refused, with both named
-    series = bundle.manifest.training.series
-    known = sum(name in panel.positions for name in series)
-    if known < _ENOUGH * len(series):
-        return (
-            f"The model {bundle.version} was trained on {len(series):,} series, of which {known:,} "
-            "are among these sales. Run `python train.py`."
-        )
-    if bundle.origin.source == SAMPLE and not _is_sample(panel):
-        return (
-            f"The model {bundle.version} was trained on the generated sample, and these are other "
-            "sales. Run `python train.py`."
-        )
-    return None
+def _others(bundle: Bundle, of: Found) -> str | None:
+    """Return which other sales a bundle was trained on, and the remedy. None if on these."""
+    if of.held >= _HELD * of.asked and of.changed <= _CHANGED * of.held:
+        return None
+    if bundle.origin.source == SAMPLE:
+        return "the generated sample, and these are other sales. Run `python train.py`."
+    counts = f"{of.held:,} are here" + (f", and {of.changed:,} differ" if of.changed else "")
+    return f"other sales: of {of.asked:,} of them {counts}. Run `python train.py`."
 
 
-def _is_sample(panel: Panel) -> bool:
-    sample = sample_rows().to_panel()
-    names = [name for name in sample.series if name in panel.positions]
-    periods, here, there = np.intersect1d(panel.periods, sample.periods, return_indices=True)
-    if not names or not len(periods):
-        return False
-    mine, its = panel.select(names).y[:, here], sample.select(names).y[:, there]
-    return float(np.isclose(mine, its, rtol=_ALIKE).mean()) >= _ENOUGH
+def _with_note(bundle: Bundle, last: date) -> Bundle:
+    manifest = bundle.manifest
+    late = (
+        f"The model {bundle.version} was trained on sales until {manifest.training.last_week}, and "
+        f"the database's end with {last}: load the newer ones (`python database_loader.py`)."
+    )
+    note = " ".join(filter(None, [manifest.note, late]))
+    return replace(bundle, manifest=manifest.model_copy(update={"note": note}))
 
 
 def growth_bundle(panel: Panel, reason: str) -> Bundle:
@@ -89,4 +85,4 @@ def growth_bundle(panel: Panel, reason: str) -> Bundle:
     )
     now = datetime.now(UTC).replace(microsecond=0)
     origin = Origin(trained_at=now, git_commit=None, code="", source="the history at start")
-    return Bundle(f"{panel.last}-baseline", manifest, origin, {name: GROWTH}, {}, None)
+    return Bundle(f"{panel.last}-baseline", manifest, origin, {name: GROWTH}, {}, None, None)

@@ -157,6 +157,8 @@ class Manifest(_Value):
     things: tuple[Mapping[str, Any], ...]
     conformance: Mapping[str, Any] | None
     """A small history, and what the models answered to it as they were trained."""
+    cells: Mapping[str, Any] | None = None
+    """Some of the sales that it was trained on; see `cells.drawn`."""
     condition_ranges: Mapping[str, tuple[float, float]]
     intervals: Mapping[str, StoredIntervalsByAge]
     """Per model that answers, and of the growth baseline."""

@@ -25,6 +25,7 @@ from sales_forecast.bundles.bundle import (
     seal,
     write_bundle,
 )
+from sales_forecast.bundles.cells import drawn
 from sales_forecast.bundles.conformance import questions, verify
 from sales_forecast.bundles.manifest import (
     AnsweredBy,
@@ -153,6 +154,7 @@ def _pack(
         models=models,
         things=tuple(states.things),
         conformance=asked,
+        cells=states.add(drawn(panel)),
         condition_ranges=_condition_ranges(panel),
         intervals={
             name: stored(_intervals(panel, tables, name))

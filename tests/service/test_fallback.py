@@ -119,34 +119,100 @@ def trained_on(panel: Panel, source: str, folder: Path) -> Path:
     return write_bundle(folder, baseline_challenger(panel, source, {}, "").sealed)
 
 
+DICE = np.random.default_rng(5).random((45, 143))
+"""Of each cell of the sample, whether it is among a share of all."""
+
+
+def corrected(share: float, by: float) -> Callable[[Array], Array]:
+    return lambda y: np.where(DICE < share, y * by, y)
+
+
 @pytest.mark.parametrize(
-    ("changed", "serves"),
+    ("changed", "others"),
     [
-        (lambda y: y, True),
-        (lambda y: y * 1.001, True),
-        (lambda y: np.where(np.arange(y.shape[1]) < 10, 2 * y, y), True),  # corrections
-        (lambda y: y * 1.1, False),
+        (lambda y: y, None),
+        (lambda y: y * 1.009, None),
+        (lambda y: y * 1.011, "4,096 are here, and 4,096 differ"),
+        (lambda y: y[::-1], "4,096 are here, and 3,9"),  # another chain, its stores numbered alike
+        (corrected(0.05, 1.3), None),
+        (corrected(0.2, 1.3), "4,096 are here, and "),
+        (corrected(0.05, np.nan), None),
+        (corrected(0.2, np.nan), "3,2"),
     ],
 )
-def test_a_model_of_the_sample_does_not_answer_for_other_sales(
-    changed: Callable[[Array], Array], serves: bool, tmp_path: Path, whole: Panel
+@pytest.mark.parametrize("source", [SAMPLE, "sales.csv"])
+def test_a_model_answers_for_the_sales_that_it_was_trained_on_and_for_no_others(
+    changed: Callable[[Array], Array], others: str | None, source: str, tmp_path: Path, whole: Panel
 ) -> None:
-    folder = trained_on(whole, SAMPLE, tmp_path)
+    folder = trained_on(whole, source, tmp_path)
     bundle = load_for(replace(whole, y=changed(whole.y)), folder)
-    assert serves == (bundle.version == folder.name)
-    if not serves:
-        assert "trained on the generated sample" in bundle.manifest.note
-        assert "`python train.py`" in bundle.manifest.note
+    note = bundle.manifest.note
+    assert (others is None) == (bundle.version == folder.name) == (note == "")
+    if others is not None:
+        on = f"other sales: of 4,096 of them {others}"
+        assert f"was trained on {'the generated sample' if source == SAMPLE else on}" in note
+        assert "Run `python train.py`. Until then the growth baseline answers" in note
 
 
-@pytest.mark.parametrize(("kept", "serves"), [(45, True), (41, True), (40, False)])
+@pytest.mark.parametrize(("kept", "serves"), [(45, True), (41, True), (40, False), (0, False)])
 def test_a_model_of_other_series_does_not_answer(
     kept: int, serves: bool, tmp_path: Path, whole: Panel
 ) -> None:
     folder = trained_on(whole, "sales.csv", tmp_path)
-    bundle = load_for(whole.select(whole.series[:kept]), folder)
+    names = [name if row < kept else f"{row + 1000}" for row, name in enumerate(whole.series)]
+    bundle = load_for(replace(whole, series=tuple(names)), folder)
     assert serves == (bundle.version == folder.name)
-    assert serves == (f"of which {kept} are among these sales" not in bundle.manifest.note)
+
+
+@pytest.mark.parametrize(("first", "serves"), [(10, True), (20, False)])
+def test_a_model_does_not_answer_for_the_rest_of_its_sales(
+    first: int, serves: bool, tmp_path: Path, whole: Panel
+) -> None:
+    rest = replace(
+        whole,
+        y=whole.y[:, first:],
+        periods=whole.periods[first:],
+        conditions={name: values[:, first:] for name, values in whole.conditions.items()},
+    )
+    bundle = load_for(rest, trained_on(whole, "sales.csv", tmp_path))
+    assert serves == (bundle.manifest.note == "")
+
+
+def test_newer_weeks_and_stores_are_answered_for(tmp_path: Path, whole: Panel) -> None:
+    past = whole.select(whole.series[:5]).until(whole.periods[-30])
+    folder = trained_on(past, "sales.csv", tmp_path)
+    assert folder.name == load_for(whole, folder).version
+
+
+def test_a_model_that_saw_later_sales_answers_and_says_so(tmp_path: Path, whole: Panel) -> None:
+    folder = trained_on(whole, "sales.csv", tmp_path)
+    bundle = load_for(whole.until(whole.periods[-30]), folder)
+    assert folder.name == bundle.version
+    assert (
+        f"The model {folder.name} was trained on sales until 2012-10-26, and the database's end "
+        "with 2012-04-06: load the newer ones (`python database_loader.py`)."
+    ) == bundle.manifest.note
+    later = replace(whole, periods=whole.periods - 7 * 200)
+    assert "of 4,096 of them 0 are here." in load_for(later, folder).manifest.note
+
+
+def test_sales_that_are_corrected_while_it_runs_are_judged_anew(
+    tmp_path: Path, whole: Panel
+) -> None:
+    settings = Settings(
+        database_url=f"sqlite:///{tmp_path}/sales.db",
+        model_uri=str(trained_on(whole, "sales.csv", tmp_path)),
+    )
+    database = Database(settings.database_url)
+    live = Live.from_settings(settings)
+    said = []
+    for share in (0.0, 0.05, 0.2, 0.0):
+        database.write(replace(whole, y=corrected(share, 1.3)(whole.y)), "sales.csv")
+        live.refresh()
+        response = ask_app(create_app(live), "GET", "/ready")
+        assert 200 == response.status_code
+        said.append("trained on other sales" in response.json().get("warning", ""))
+    assert [False, False, True, False] == said
 
 
 def test_ready_says_what_every_answer_says(app: ASGIApp) -> None:
