@@ -7,30 +7,18 @@ from __future__ import annotations
 
 from sales_forecast.bundles.bundle import Bundle
 from sales_forecast.data.panel import Panel
-from sales_forecast.data.rows import STORES
-from sales_forecast.errors import BundleRefused, NotReady
+from sales_forecast.errors import BundleRefused
 from sales_forecast.features.features import feature_names
 
 
 def check_fits(bundle: Bundle, panel: Panel) -> None:
-    """Return if a bundle can answer for a panel.
-
-    Raises BundleRefused for a bundle of another panel or code version, NotReady for a history
-    that holds none of its series.
-    """
+    """Raise BundleRefused for a bundle of another form of panel, or of another code version."""
     manifest = bundle.manifest
     if found := differences(bundle, panel):
         raise BundleRefused(
             f"bundle {bundle.version} was made for another panel than the database holds: "
             f"{'; '.join(found)}. Train on this database (`python train.py`), or name "
             "the other one in DATABASE_URL."
-        )
-    known = [name for name in manifest.training.series if name in panel.positions]
-    if not known:
-        called = "stores" if (panel.spec or STORES).layout == STORES.layout else "series"
-        raise NotReady(
-            f"the database holds none of the {len(manifest.training.series)} {called} that "
-            f"bundle {bundle.version} was trained on. Load their sales, or train again."
         )
     if manifest.feature_names and manifest.feature_names != feature_names(panel):
         raise BundleRefused(

@@ -80,7 +80,7 @@ def _nothing_new(bundle: Bundle, panel: Panel, horizon: int) -> str:
 def issues_of(bundle: Bundle, panel: Panel, horizon: int) -> Iterator[Issue]:
     """Yield what the best model and the growth baseline expect of a panel.
 
-    Raises BundleRefused or NotReady for a bundle of another panel.
+    Raises BundleRefused for a bundle of another panel.
     """
     check_fits(bundle, panel)
     manifest = bundle.manifest

@@ -65,11 +65,7 @@ class Predictor:
     """
 
     def __init__(self, bundle: Bundle, panel: Panel) -> None:
-        """Prepare everything.
-
-        Raises BundleRefused for a bundle of another panel or code version, NotReady for a history
-        that holds none of its series.
-        """
+        """Prepare everything. Raises BundleRefused: see `fitting.check_fits`."""
         manifest = bundle.manifest
         check_fits(bundle, panel)
         self.spec = panel.spec or STORES

@@ -14,7 +14,7 @@ from sales_forecast.bundles.bundle import Bundle
 from sales_forecast.bundles.conformance import verify
 from sales_forecast.data.panel import CONDITIONS, Panel
 from sales_forecast.data.sample import sample_rows
-from sales_forecast.errors import BundleRefused, InvalidRequest, NotReady, UnknownStore
+from sales_forecast.errors import BundleRefused, InvalidRequest, UnknownStore
 from sales_forecast.evaluation.judged import Tables
 from sales_forecast.evaluation.protocols import MANY_STEPS_NAME, ONE_STEP_NAME
 from sales_forecast.models.intervals import OLD, YOUNG, IntervalFactors, Intervals, IntervalsByAge
@@ -303,12 +303,6 @@ def test_a_store_that_never_sold_anything_is_expected_to_go_on_so(
     assert 0.0 == answer.prediction
     assert ("It never sold anything: expected to go on so.",) == answer.warnings
     assert [0.0] * 5 == [week.sales for week in predictor.forecast((5,), 5)]
-
-
-def test_a_history_of_other_stores_is_not_ready(bundle: Bundle) -> None:
-    others = sample_rows().to_panel().select(["3", "4"])
-    with pytest.raises(NotReady, match="none of the 6 stores"):
-        Predictor(bundle, others)
 
 
 def test_intervals_hold_the_prediction_and_widen_with_the_step(panel: Panel) -> None:
