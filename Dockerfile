@@ -12,13 +12,16 @@ VOLUME ["/app/var", "/tmp"]
 ENV ORT_DISABLE_TELEMETRY=1 MLFLOW_DISABLE_TELEMETRY=true
 WORKDIR /app
 
+# As `make setup` installs: a lock is complete, nothing is resolved.
 FROM python:3.13-slim-bookworm AS serve-packages
 COPY requirements/serve.txt /
-RUN pip install --no-cache-dir --no-compile --require-hashes --prefix=/packages -r /serve.txt
+RUN pip install --no-cache-dir --require-hashes --no-deps --only-binary :all: --no-compile \
+    --prefix=/packages -r /serve.txt
 
 FROM python:3.13-slim-bookworm AS train-packages
 COPY requirements/train.txt /
-RUN pip install --no-cache-dir --require-hashes --prefix=/packages -r /train.txt
+RUN pip install --no-cache-dir --require-hashes --no-deps --only-binary :all: --no-compile \
+    --prefix=/packages -r /train.txt && python -m compileall -q -j 0 /packages
 
 FROM base AS train
 COPY --from=train-packages /packages /usr/local

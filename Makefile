@@ -12,12 +12,19 @@ run: load ## load sales, train if anything changed, serve on http://127.0.0.1:80
 
 setup: $(INSTALLED) ## only the environment
 
-$(INSTALLED): requirements/dev.txt
+# A lock is complete, so pip need not resolve anything; and the pip that does it is pinned as well: the
+# outcome depends neither on the pip that is there nor on what was released since.
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes \
+	--no-deps --only-binary :all: --no-compile
+$(INSTALLED): requirements/pip.txt requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed, $(PYTHON) is older: make PYTHON=python3.12 ..."; exit 1; }
-	@echo "Installing into $(VENV): a minute or two, once."
+	@echo "Making $(VENV)."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@for lock in pip serve train dev; do \
+		echo "Installing what requirements/$$lock.txt names."; \
+		$(INSTALL) -r requirements/$$lock.txt || exit 1; \
+	done
 	@touch $(INSTALLED)
 
 load: setup ## data/Walmart_Sales.csv if it is there, else the generated sample
@@ -47,13 +54,14 @@ notebook: setup ## run the notebook anew and keep its outputs
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.notebook
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-annotate --no-header --no-strip-extras pyproject.toml
+	--no-emit-index-url --no-annotate --no-header --no-strip-extras --upgrade
 lock: setup ## resolve pyproject.toml anew; the images' locks keep the versions of the first
-	$(COMPILE) --upgrade --extra train --extra client --extra aws --extra dev \
+	$(COMPILE) pyproject.toml --extra train --extra client --extra aws --extra dev \
 		--output-file requirements/dev.txt
-	$(COMPILE) --upgrade --extra train --extra aws --constraints requirements/dev.txt \
+	$(COMPILE) pyproject.toml --extra train --extra aws --constraints requirements/dev.txt \
 		--output-file requirements/train.txt
-	$(COMPILE) --upgrade --constraints requirements/dev.txt --output-file requirements/serve.txt
+	$(COMPILE) pyproject.toml --constraints requirements/dev.txt --output-file requirements/serve.txt
+	echo pip | $(COMPILE) - --output-file requirements/pip.txt
 
 clean: ## forget the environment and everything made here
 	rm -rf $(VENV) var .coverage* .import_linter_cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
