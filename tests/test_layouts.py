@@ -119,11 +119,12 @@ def test_a_folder_must_hold_the_three_files(folder: Path, tmp_path: Path) -> Non
         read_panel(tmp_path / "stores.csv", "departments")
 
 
-def test_a_store_without_conditions_of_a_week_cannot_be_stored(folder: Path) -> None:
+def test_what_is_not_known_of_departments_is_not_known_of_their_stores(folder: Path) -> None:
     (folder / "features.csv").write_text(FEATURES.replace("211.2", "NA"))
-    read_panel(folder, "departments")
-    with pytest.raises(DataRefused, match="some week with sales has no CPI in `features`"):
-        read_sales(folder, "departments")
+    nan, stores = np.nan, read_sales(folder, "departments").to_panel()
+    np.testing.assert_array_equal(
+        stores.conditions["CPI"], [[211.1, nan, nan], [126.4, nan, 126.6]]
+    )
 
 
 def test_real_departments_add_up_to_the_real_stores(

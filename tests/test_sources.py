@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -87,6 +88,39 @@ def test_a_packed_file_that_is_not_whole_is_refused(file: Path, written, problem
         read_sales(packed)
 
 
+@pytest.mark.parametrize("column", CONDITIONS)
+@pytest.mark.parametrize("cell", ["", "NA"])
+def test_a_condition_that_is_not_there_is_unknown(file: Path, column: str, cell: str) -> None:
+    """The newest weeks come before their consumer prices do."""
+    file.write_text(with_cell(3, column, cell))
+    rows = read_sales(file)
+    assert {column: [False, False, False, True]} == {
+        name: np.isnan(of).tolist() for name, of in rows.conditions.items() if np.isnan(of).any()
+    }
+    assert 0 <= rows.to_panel().holidays.min()
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        (
+            "Store,Date,Weekly_Sales\n1,2010-02-05,9\n",
+            "line 1: wrong columns (missing: Holiday_Flag,",
+        ),
+        (content(ROWS[0].replace("1,", "S-01,", 1)), "line 2, column Store: 'S-01' is not a store"),
+    ],
+    ids=["without conditions", "stores that are texts"],
+)
+def test_what_the_layout_of_stores_does_not_take_is_told_what_does(
+    file: Path, refusal: Callable[[str], DataRefused], written: str, says: str
+) -> None:
+    message = refusal(written).message
+    assert message.startswith(f"sales.csv, {says}")
+    lines = re.findall(r'(series = \[.*?\]|date = ".*?"|target = ".*?")', message)
+    (file.parent / "my.toml").write_text("\n".join(lines))
+    assert 1 == read_panel(file, str(file.parent / "my.toml")).n_series
+
+
 def test_a_file_becomes_rows_in_its_own_order(file: Path) -> None:
     file.write_text(content())
 
@@ -168,7 +202,7 @@ def test_the_same_sales_in_another_dress_are_the_same_rows(file: Path, same: str
         ("Holiday_Flag", "TRUE", "'TRUE' is not 0 or 1"),
         ("Temperature", "warm", "'warm' is not a finite number"),
         ("Fuel_Price", "Infinity", "'Infinity' is not a finite number"),
-        ("CPI", "", "the cell is empty"),
+        ("CPI", "unknown", "'unknown' is not a finite number such as 1643690.9, or NA"),
         ("Unemployment", "8,1", "9 cells, the header has 8"),
     ],
 )
@@ -192,7 +226,7 @@ def test_the_other_lines_with_the_same_problem_are_counted(
     all_four = two.replace("8.106", "?")
 
     assert refusal(two).message == (
-        "sales.csv, line 4, column Unemployment: '?' is not a finite number such as 1643690.9"
+        "sales.csv, line 4, column Unemployment: '?' is not a finite number such as 1643690.9, or NA"
         " (1 more line has this problem)"
     )
     assert refusal(all_four).message.endswith("(3 more lines have this problem)")

@@ -35,7 +35,7 @@ class SalesRows:
         store: int64[n], store numbers.
         week: datetime64[D][n], the day that ends the week.
         sales: float64[n], sales of the whole week.
-        conditions: float64[n] for each name of `panel.CONDITIONS`.
+        conditions: float64[n] for each name of `panel.CONDITIONS`, NaN where unknown.
         dates: which day of a week its date was, where that was said.
     """
 

@@ -50,6 +50,16 @@ def flag(text: str) -> float:
     return float(text)
 
 
+def flags(table: Table, column: str, *, missing: bool = False) -> Array:
+    """Return float64[n]: the flags of a column, NaN for a missing one if that may be."""
+
+    def flag_if_there(text: str) -> float:
+        return math.nan if text in _MISSING else flag(text)
+
+    convert, expected = (flag_if_there, "0 or 1, or NA") if missing else (flag, "0 or 1")
+    return np.array(table.parse(column, convert, expected))
+
+
 def boolean(text: str) -> float:
     """Return 1 for TRUE and 0 for FALSE. Raises ValueError."""
     if text.upper() not in {"TRUE", "FALSE"}:

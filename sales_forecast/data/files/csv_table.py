@@ -74,13 +74,15 @@ class Table:
         return DataRefused(self.file, problem, line=self.lines[rows[0]], column=column)
 
 
-def read_table(file: Path, columns: Sequence[str], *, others: bool = False) -> Table:
+def read_table(
+    file: Path, columns: Sequence[str], *, others: bool = False, otherwise: str = ""
+) -> Table:
     """Read a UTF-8 file with a header: exactly `columns`, in any order.
 
     With `others`, there may be more columns. Cells are separated by what a first line `sep=` says,
     or by that of `SEPARATORS` which finds most columns. Any line end is taken; lines and columns at
-    the end that hold nothing are skipped; a file whose name ends on `.gz` is unpacked. Raises
-    DataRefused, naming the place.
+    at the end that hold nothing are skipped; a file whose name ends on `.gz` is unpacked. Raises
+    DataRefused, naming the place, and what reads files of other columns `otherwise`.
     """
     text = _text(file)
     told = _TOLD.match(text)
@@ -93,7 +95,9 @@ def read_table(file: Path, columns: Sequence[str], *, others: bool = False) -> T
         raise DataRefused(file, "the file is empty")
     while not others and not header[-1]:
         header.pop()
-    _check_header(file, line, header, columns, others=others)
+    if problem := _wrong(header, columns, others=others):
+        remedy = otherwise and f"; {otherwise}"
+        raise DataRefused(file, f"wrong columns ({problem}){remedy}", line=line)
     lines: list[int] = []
     texts: list[list[str]] = [[] for _ in header]
     known: list[dict[str, str]] = [{} for _ in header]  # most cells are there many times
@@ -187,9 +191,7 @@ def _records(file: Path, text: str, separator: str) -> Iterator[tuple[int, list[
             yield line, cells
 
 
-def _check_header(
-    file: Path, line: int, header: list[str], columns: Sequence[str], *, others: bool
-) -> None:
+def _wrong(header: list[str], columns: Sequence[str], *, others: bool) -> str:
     unexpected = [] if others else [name for name in header if name not in columns]
     problems = [
         f"{what}: {', '.join(names)}"
@@ -200,11 +202,10 @@ def _check_header(
         )
         if names
     ]
-    if problems:
-        if len(header) == 1:
-            *some, last = SEPARATORS.values()
-            problems.append(f"columns must be separated by {', '.join(some)} or {last}")
-        raise DataRefused(file, f"wrong columns ({'; '.join(problems)})", line=line)
+    if problems and len(header) == 1:
+        *some, last = SEPARATORS.values()
+        problems.append(f"columns must be separated by {', '.join(some)} or {last}")
+    return "; ".join(problems)
 
 
 def _clip(text: str) -> str:

@@ -121,7 +121,7 @@ def _sales(file: Path) -> Panel:
     _refuse_other_weekdays(table, days)
     counted = ("Sales", "Customers")
     sales = cells.numbers(table, counted, missing=counted)["Sales"]
-    opened = _flags(table, "Open")
+    opened = cells.flags(table, "Open")
     if np.isnan(sales[opened == 1]).all():
         raise DataRefused(file, "no open day has sales", column="Sales")
     if (odd := np.flatnonzero((opened == 0) & (np.nan_to_num(sales) != 0))).size:
@@ -129,16 +129,12 @@ def _sales(file: Path) -> Panel:
         raise table.refusal(odd.tolist(), "Sales", problem)
     plan = {
         OPEN: opened,
-        "promo": _flags(table, "Promo"),
+        "promo": cells.flags(table, "Promo"),
         "state_holiday": np.array(table.parse("StateHoliday", _state_holiday, "0, a, b or c")),
-        "school_holiday": _flags(table, "SchoolHoliday"),
+        "school_holiday": cells.flags(table, "SchoolHoliday"),
     }
     sold = np.where(opened == 1, sales, np.nan)
     return Panel.from_rows({"Store": store}, days, sold, plan, DAILY)
-
-
-def _flags(table: Table, column: str) -> Array:
-    return np.array(table.parse(column, cells.flag, "0 or 1"))
 
 
 def _state_holiday(text: str) -> float:

@@ -88,9 +88,6 @@ class DepartmentWeeks:
         stores, of_store = np.unique(sales.store, return_inverse=True)
         cell = of_store[series] * sales.panel.n_periods + week
         cells_with_sales, first, back = np.unique(cell, return_index=True, return_inverse=True)
-        for name in CONDITIONS:
-            if np.isnan(conditions[name][known][first]).any():
-                raise DataRefused(folder, f"some week with sales has no {name} in `features`")
         return SalesRows(
             store=stores[cells_with_sales // sales.panel.n_periods],
             week=sales.panel.periods[cells_with_sales % sales.panel.n_periods],

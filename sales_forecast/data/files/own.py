@@ -153,9 +153,9 @@ class OwnLayout(BaseModel):
         planned = {name: numbers[name] for name in self.known_in_advance}
         observed = {name: numbers[name] for name in self.conditions}
         if self.open:
-            planned[self.open] = np.array(table.parse(self.open, cells.flag, "0 or 1"))
+            planned[self.open] = cells.flags(table, self.open)
         if self.holiday:
-            observed[self.holiday] = np.array(table.parse(self.holiday, cells.flag, "0 or 1"))
+            observed[self.holiday] = cells.flags(table, self.holiday, missing=True)
         sales = numbers[self.target]
         if self.open:
             sales[planned[self.open] == 0] = (

@@ -14,6 +14,10 @@ from sales_forecast.data.rows import SalesRows
 from sales_forecast.data.spec import WeekDates
 
 _COLUMNS = ("Store", "Date", "Weekly_Sales", *CONDITIONS)
+_OTHERWISE = (
+    "stores of any name, with or without conditions, are read by a layout of your own: --layout"
+    ' my.toml with series = ["Store"], date = "Date", target = "Weekly_Sales" (docs/layouts.md)'
+)
 
 
 @dataclass(frozen=True)
@@ -24,18 +28,18 @@ class StoreWeeks:
 
     def rows(self, file: Path) -> SalesRows:
         """Validate all columns; negative sales are returns, and stay. Raises DataRefused."""
-        table = read_table(file, _COLUMNS)
-        stores = table.parse("Store", cells.store, cells.STORE_NUMBER)
+        table = read_table(file, _COLUMNS, otherwise=_OTHERWISE)
+        stores = table.parse("Store", cells.store, f"{cells.STORE_NUMBER}; {_OTHERWISE}")
         weeks = cells.weeks(table, self.dates)
         cells.refuse_duplicates(table, "Date", stores, weeks, what="store", unit="week")
-        flags = np.array(table.parse("Holiday_Flag", cells.flag, "0 or 1"))
-        numbers = cells.numbers(table, ("Weekly_Sales", *CONDITIONS[1:]))
-        conditions = {"Holiday_Flag": flags, **numbers}
+        holiday, *measured = CONDITIONS
+        flags = cells.flags(table, holiday, missing=True)
+        numbers = cells.numbers(table, ("Weekly_Sales", *measured), missing=measured)
         return SalesRows(
             store=np.array(stores, dtype=np.int64),
             week=weeks,
             sales=numbers["Weekly_Sales"],
-            conditions={name: conditions[name] for name in CONDITIONS},
+            conditions={holiday: flags, **{name: numbers[name] for name in measured}},
             dates=self.dates,
         )
 
