@@ -105,7 +105,7 @@ def test_a_condition_that_is_not_there_is_unknown(file: Path, column: str, cell:
     [
         (
             "Store,Date,Weekly_Sales\n1,2010-02-05,9\n",
-            "line 1: wrong columns (missing: Holiday_Flag,",
+            "line 1: wrong columns (missing: Holiday",
         ),
         (content(ROWS[0].replace("1,", "S-01,", 1)), "line 2, column Store: 'S-01' is not a store"),
     ],
@@ -226,8 +226,8 @@ def test_the_other_lines_with_the_same_problem_are_counted(
     all_four = two.replace("8.106", "?")
 
     assert refusal(two).message == (
-        "sales.csv, line 4, column Unemployment: '?' is not a finite number such as 1643690.9, or NA"
-        " (1 more line has this problem)"
+        "sales.csv, line 4, column Unemployment: '?' is not a finite number such as 1643690.9, or"
+        " NA (1 more line has this problem)"
     )
     assert refusal(all_four).message.endswith("(3 more lines have this problem)")
 

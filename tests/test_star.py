@@ -194,6 +194,16 @@ def own(folder: Path, sold: str) -> Panel:
     return read_panel(folder / "sales.csv", str(folder / "my.toml"))
 
 
+def test_a_series_without_keys_is_stored_and_read_back(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "my.toml").write_text('date = "week"\ntarget = "sold"\nconditions = ["rain"]\n')
+    (tmp_path / "sales.csv").write_text("week,sold,rain\n2024-01-05,1,3\n2024-01-12,2,\n")
+    panel = read_panel(tmp_path / "sales.csv", str(tmp_path / "my.toml"))
+    assert (2, 0) == (database.write(panel, "a").inserted, database.write(panel, "a").inserted)
+    found = database.read_panel()
+    assert panel == found
+    assert (("all",), {}, panel.spec) == (found.series, found.keys, found.spec)
+
+
 def test_later_files_of_ones_own_bring_series_labels_and_decimals(
     database: Database, tmp_path: Path
 ) -> None:

@@ -57,7 +57,7 @@ def write_series(
     stored = {tuple(row[2 : 2 + len(k)]): row for row in connection.execute(sa.select(table))}
     texts = [panel.keys[column].astype(str).tolist() for column in k.values()]
     static = [panel.traits[name].tolist() for name in s.values()]
-    of_keys = list(zip(*texts, strict=True))
+    of_keys = list(zip(*texts, strict=True)) if texts else [()] * panel.n_series
     of_static = list(zip(*static, strict=True)) if static else [()] * len(of_keys)
     new: list[dict[str, object]] = []
     ids, changed = [], 0

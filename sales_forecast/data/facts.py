@@ -92,7 +92,7 @@ def panel_of(
     `holidays`: periods, and public holidays in each, where the spec has a country.
     Raises ValueError for periods that are no panel.
     """
-    order = np.lexsort([*series.keys.values()][::-1])
+    order = np.lexsort([series.ids, *[*series.keys.values()][::-1]])
     keys = {column: values[order] for column, values in series.keys.items()}
     rows = np.empty(int(series.ids.max()) + 1, dtype=np.intp)
     rows[series.ids[order]] = np.arange(len(order))

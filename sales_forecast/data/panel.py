@@ -213,7 +213,9 @@ class Panel:
         if isinstance(series, np.ndarray):
             series = [series]
         columns_of_keys = tuple(series) if isinstance(series, Mapping) else ()
-        names, keys, rows = named([*series.values()] if isinstance(series, Mapping) else series)
+        names, keys, rows = named(
+            [*series.values()] if isinstance(series, Mapping) else series, len(y)
+        )
         columns = offsets // frequency.days
         n_periods = int(columns.max()) + 1
 

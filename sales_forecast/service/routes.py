@@ -78,7 +78,7 @@ def add_routes(app: FastAPI, live: Live) -> None:
 
     async def forecast_sales(body: bytes, query: Sequence[tuple[str, str]]) -> Response:
         forms = _forms(live)
-        if query and not body:
+        if not body and (query or not forms.fields):
             body, query = _from_query(forms, query)
         many = "series" not in forms.fields and _has_series(body)
         request: Any = read(forms.many if many else forms.forecast, body)

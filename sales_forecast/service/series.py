@@ -22,7 +22,7 @@ class SeriesIndex:
     def __init__(self, panel: Panel, spec: PanelSpec) -> None:
         self._spec = spec
         columns = [panel.keys[key.column].tolist() for key in spec.keys]
-        self.named: tuple[Named, ...] = tuple(zip(*columns, strict=True))
+        self.named: tuple[Named, ...] = tuple(zip(*columns, strict=True)) or ((),)
         self._rows = {named: row for row, named in enumerate(self.named)}
         self._sums: dict[tuple[int, ...], frozenset[Named]] = {}
 
@@ -56,7 +56,7 @@ class SeriesIndex:
         """Return a series in words: `store 1`, or `Store 1, Dept 3`."""
         if self._spec.layout == "stores":
             return f"store {self.named[row][0]}"
-        return self._words(dict(enumerate(self.named[row])))
+        return self._words(dict(enumerate(self.named[row]))) or "the series"
 
     def _words(self, keys: Mapping[int, int | str]) -> str:
         return ", ".join(

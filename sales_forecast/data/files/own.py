@@ -1,6 +1,6 @@
 """One file of one's own, its columns mapped by a small TOML file.
 
-    series = ["shop", "article"]      # together they name a series
+    series = ["shop", "article"]      # together they name a series; leave out if there is one
     date = "week_ending"              # one weekday if weekly
     target = "revenue"                # empty or NA: not known, or yet to come
     frequency = "weekly"              # or "daily"
@@ -13,7 +13,7 @@
     country = "DE"                    # its public holidays are known in advance, without a column
     dates = "last"                    # what the date of a week is: its "first" or its "last" day
 
-Only `series`, `date` and `target` must be there. Other columns of the file are not read.
+Only `date` and `target` must be there. Other columns of the file are not read.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from sales_forecast.data.files.plans import with_plan
 from sales_forecast.data.frequency import DAILY, WEEKLY
 from sales_forecast.data.panel import Labels, Panel
 from sales_forecast.data.public_holidays import is_known
+from sales_forecast.data.series_names import ONLY
 from sales_forecast.data.spec import (
     PUBLIC_HOLIDAY,
     Key,
@@ -67,7 +68,7 @@ class OwnLayout(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    series: Annotated[_Names, Field(min_length=1)]
+    series: _Names = ()
     date: _Name
     target: _Name
     frequency: NamedFrequency = WEEKLY
@@ -146,6 +147,7 @@ class OwnLayout(BaseModel):
             else cells.weeks(table, self.dates, self.date, anchors.LAST_DAYS_OF_OWN)
         )
         names = list(zip(*(key.tolist() for key in keys), strict=True))
+        names = names or [(ONLY,)] * len(table.lines)
         unit = self.frequency.unit
         cells.refuse_duplicates(table, self.date, names, periods, what="series", unit=unit)
         measured = (self.target, *self.known_in_advance, *self.conditions)
