@@ -94,6 +94,12 @@ class NotEnoughData(SalesForecastError):
 
     code = "not_enough_data"
 
+    @property
+    def needed(self) -> int:
+        """How many weeks would be enough; 0 where that is not what is wrong."""
+        needed = self.fields.get("needed", 0)
+        return needed if isinstance(needed, int) else 0
+
 
 class DatabaseError(SalesForecastError):
     """The database does not answer, or holds something that this version cannot read."""

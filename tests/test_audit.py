@@ -132,7 +132,9 @@ def test_a_single_store_with_gaps_can_be_audited():
 
 
 def test_too_few_weeks_are_refused_with_both_numbers():
-    with pytest.raises(NotEnoughData, match="at least 76 weeks of sales; there are 75"):
+    with pytest.raises(
+        NotEnoughData, match=r"at least 76 weeks .*; there are 75\. Load at least 1 more"
+    ):
         audit.audit(sample_panel(2, 75), BASELINES)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,11 +26,13 @@ from sales_forecast.evaluation.scoring import (
     scores,
     with_intervals,
 )
+from sales_forecast.models.averages import AVERAGES
 from sales_forecast.models.base import FutureConditions
 from sales_forecast.models.catalogue import ALL_FORECASTERS
 from sales_forecast.models.ensemble import MEMBERS
 from sales_forecast.models.intervals import OLD
 from sales_forecast.models.naive import BASELINES, LAST_VALUE
+from sales_forecast.models.ridge import RIDGE
 from tests.builders import one_thread, panel_of, sample_panel, table_of, with_sales
 
 
@@ -124,6 +127,30 @@ def test_one_week_too_few_is_refused_with_both_numbers_and_the_remedy():
         "Reduce `windows`, `step` or `horizon`."
     ) == refused.value.message
     assert {"weeks": 39, "needed": 40} == refused.value.fields
+
+
+@pytest.mark.parametrize(
+    ("n_weeks", "works"),
+    [
+        (30, ""),
+        (60, "--horizon 4 --windows 1 --step 1; or "),
+        (58, "--horizon 2 --windows 1 --step 1; or "),
+        (64, "--horizon 4 --windows 1 --step 4; or "),
+        (68, "--horizon 4 --windows 2 --step 4; or "),
+    ],
+)
+def test_too_short_a_history_is_counted_and_told_what_works(n_weeks: int, works: str) -> None:
+    panel, models = sample_panel(2, n_weeks), [*BASELINES[:1], RIDGE, *AVERAGES[:1]]
+    with pytest.raises(NotEnoughData) as refused:
+        backtest(panel, models, RollingOrigin(4, 3, 4))
+    known = n_weeks - 15
+    assert refused.value.message == (
+        "A regression needs a series with at least 56 weeks of sales to learn from; the longest has"
+        f" {known}. Load at least {56 - known} more. Of the {n_weeks} weeks here, {known} are known"
+        f" before the first of 3 windows. This works: {works}--models naive,moving_average."
+    )
+    if works:
+        backtest(panel, models, RollingOrigin(*(int(of) for of in re.findall("[0-9]+", works))))
 
 
 @pytest.mark.parametrize("name", ["horizon", "windows", "step"])

@@ -69,10 +69,10 @@ def test_a_search_among_the_reported_weeks_is_refused_with_the_latest_day():
 @pytest.mark.parametrize(
     ("weeks", "until", "says"),
     [
-        (114, None, "reported; there are 75. Load more history."),
-        (39, None, "reported; there are 0. Load more history."),
-        (20, None, "reported; there are 0. Load more history."),
-        (114, date(2012, 1, 6), "reported; there are 75. Load more history."),
+        (114, None, "reported; there are 75. Load at least 1 more."),
+        (39, None, "reported; there are 0. Load at least 76 more."),
+        (20, None, "reported; there are 0. Load at least 95 more."),
+        (114, date(2012, 1, 6), "reported; there are 75. Load at least 1 more."),
         (143, date(2011, 7, 8), "reported and until 2011-07-08; there are 75. Give a later"),
         (143, date(2009, 1, 1), "reported and until 2009-01-01; there are 0. Give a later"),
     ],

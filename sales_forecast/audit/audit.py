@@ -55,8 +55,7 @@ def protocols(panel: Panel) -> tuple[RollingOrigin, RollingOrigin]:
         needed = least + usual[MANY_STEPS_NAME].least
         raise NotEnoughData(
             f"The audit needs at least {needed} {panel.frequency.unit}s of sales; there are "
-            f"{panel.n_periods}. "
-            "Load more history.",
+            f"{panel.n_periods}. Load at least {needed - panel.n_periods} more.",
             {"weeks": panel.n_periods, "needed": needed},
         )
     return one, many

@@ -9,6 +9,7 @@ only, as a caller of the API gives them; for more steps nobody could know them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ import pandas as pd
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.evaluation.protocols import RollingOrigin
-from sales_forecast.models.base import FittedForecaster, Forecaster
+from sales_forecast.models.base import FittedForecaster, Forecaster, weeks_sold
 from sales_forecast.models.fit_cache import fit_once
 from sales_forecast.prediction.forecast import forecast
 
@@ -45,9 +46,15 @@ def backtest(
     for number, cutoff in enumerate(cutoffs, start=1):
         history = panel.until(cutoff)
         if cutoff >= refit_at:
+            too_short: list[NotEnoughData] = []
             for forecaster in forecasters:
                 progress(f"window {number} of {len(cutoffs)}: fitting {forecaster.name}")
-                fitted[forecaster.name] = fit_once(forecaster, history)
+                try:
+                    fitted[forecaster.name] = fit_once(forecaster, history)
+                except NotEnoughData as error:
+                    too_short.append(error)
+            if too_short:
+                raise _and_what_works(panel, split, too_short, [*fitted])
             refit_at = cutoff + np.timedelta64(7 * REFIT_WEEKS, "D")
         progress(f"window {number} of {len(cutoffs)}: predicting")
         conditions = _conditions(panel, history, split.horizon) if split.horizon == 1 else None
@@ -64,6 +71,26 @@ def backtest(
             f"None of the {expected} {panel.frequency.unit}s in the windows has sales before it."
         )
     return table
+
+
+def _and_what_works(
+    panel: Panel, split: RollingOrigin, too_short: Sequence[NotEnoughData], able: Sequence[str]
+) -> NotEnoughData:
+    """Return the error of the model that needs most, with what could be asked for instead."""
+    worst = max(too_short, key=lambda error: error.needed)
+
+    def known(other: RollingOrigin) -> Panel:
+        return panel.until(other.cutoffs(panel)[0])
+
+    fewer = [replace(split, windows=n) for n in range(split.windows - 1, 0, -1)]
+    nearer = [RollingOrigin(horizon, 1, 1) for horizon in range(split.horizon, 0, -1)]
+    enough = (of for of in (*fewer, *nearer) if weeks_sold(known(of)).max() >= worst.needed)
+    options = [f"--horizon {of.horizon} --windows {of.windows} --step {of.step}" for of in enough]
+    models = [f"--models {','.join(able)}"] if able else []
+    here = f"Of the {panel.n_periods} {panel.frequency.unit}s here, {known(split).n_periods}"
+    first = f"are known before the first of {split.windows} windows"
+    works = "; or ".join([*options[:1], *models]) or "nothing"
+    return NotEnoughData(f"{worst.message} {here} {first}. This works: {works}.", worst.fields)
 
 
 def _following(panel: Panel, cutoff: np.datetime64, horizon: int) -> Array:

@@ -34,7 +34,7 @@ def too_short(panel: Panel, model: str, needed: int) -> NotEnoughData:
     longest = int(weeks_sold(panel).max())
     return NotEnoughData(
         f"{model} needs a series with at least {needed} weeks of sales to learn from; "
-        f"the longest has {longest}. Load more history.",
+        f"the longest has {longest}. Load at least {needed - longest} more.",
         {"weeks": longest, "needed": needed},
     )
 

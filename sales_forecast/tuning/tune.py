@@ -66,10 +66,11 @@ def searchable(panel: Panel, until: date | None = None) -> Panel:
     periods = min(unreported, asked)
     if periods < needed:
         limit = f" and until {until}" if asked < unreported else ""
+        more = needed + reported - panel.n_periods
         raise NotEnoughData(
             f"A search needs at least {needed} {unit}s of sales before the {reported} "
             f"that are reported{limit}; there are {periods}. "
-            f"{'Give a later --until' if limit else 'Load more history'}.",
+            f"{'Give a later --until' if limit else f'Load at least {more} more'}.",
             {"weeks": periods, "needed": needed},
         )
     if until is not None and asked > unreported:

@@ -208,4 +208,4 @@ def test_so_many_weeks_are_enough_and_one_less_is_refused_with_both_numbers(fore
     assert {"weeks": needed - 1, "needed": needed} == refused.value.fields
     assert f"at least {needed} weeks of sales" in refused.value.message
     assert f"the longest has {needed - 1}" in refused.value.message
-    assert refused.value.message.endswith("Load more history.")
+    assert refused.value.message.endswith("Load at least 1 more.")

@@ -138,7 +138,7 @@ def test_too_few_weeks_are_refused_with_both_numbers():
         XGBOOST.fit(sample_panel(2, n_weeks=40))
     assert (
         "A regression needs a series with at least 56 weeks of sales to learn from;"
-        " the longest has 40. Load more history."
+        " the longest has 40. Load at least 16 more."
     ) == refused.value.message
 
 
