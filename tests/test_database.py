@@ -398,6 +398,20 @@ def test_a_file_that_is_no_database_is_an_error_that_names_it(tmp_path: Path) ->
         Database(f"sqlite:///{file}").read_panel()
 
 
+def test_the_last_folder_of_a_path_is_made_and_no_others(tmp_path: Path) -> None:
+    Database(f"sqlite:///{tmp_path}/var/sales.db").close()
+    assert (tmp_path / "var").is_dir()
+
+    with pytest.raises(SettingsError) as refused:
+        Database(f"sqlite:///{tmp_path}/vra/data/sales.db")
+
+    assert refused.value.message == (
+        f"The database is to lie in {tmp_path}/vra/data, and {tmp_path}/vra is not there either. "
+        "Make that folder, or correct the path: DATABASE_URL, or VAR_DIR without one."
+    )
+    assert ["var"] == [of.name for of in tmp_path.iterdir()]
+
+
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 

@@ -43,7 +43,7 @@ class Server:
     def __init__(self, url: str) -> None:
         """Take a URL as in the setting DATABASE_URL; the folder of an SQLite file is made.
 
-        Raises SettingsError for a URL of another form.
+        Raises SettingsError for a URL of another form, and for a folder in one that is not there.
         """
         self._url = _parse(url)
         with self._translating(), _understood():
@@ -138,9 +138,20 @@ def _engine(url: sa.URL) -> sa.Engine:
         # A file is opened anew each time: one that was deleted and made again is noticed.
         pool = sa.StaticPool if in_memory else sa.NullPool
         if not in_memory:
-            Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+            _make(Path(str(url.database)).parent)
     arguments = dict(_CONNECT[url.drivername])
     return sa.create_engine(url, poolclass=pool, pool_pre_ping=True, connect_args=arguments)
+
+
+def _make(folder: Path) -> None:
+    """Make the folder of a database, but no folders around it: a mistyped path is no wish."""
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileNotFoundError:
+        raise SettingsError(
+            f"The database is to lie in {folder}, and {folder.parent} is not there either. "
+            "Make that folder, or correct the path: DATABASE_URL, or VAR_DIR without one."
+        ) from None
 
 
 def read_at_one_moment(connection: sa.Connection) -> None:
