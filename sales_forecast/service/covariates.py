@@ -10,6 +10,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from sales_forecast.data.calendar import holiday_flags
+from sales_forecast.data.frequency import WEEKLY
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.features.features import outlook
@@ -46,6 +50,29 @@ class Covariates:
             for position, of in enumerate(spec.past)
             if of.name in ranges
         ]
+        names = [of.name for of in spec.past]
+        # The holidays of an own layout may be of any country.
+        ours = spec.frequency == WEEKLY and not spec.is_own and spec.holiday in names
+        self._flag = names.index(str(spec.holiday)) if ours else None
+        self._holidays = self._flags(0, panel.n_periods + panel.frequency.a_year)
+
+    def against_the_calendar(self, period: int, told: Told) -> str | None:
+        """Return how the flag of a holiday differs from the calendar, which the models go by."""
+        if self._flag is None or (value := told[self._flag]) is None:
+            return None
+        if period < len(self._holidays):
+            known = self._holidays[period]
+        else:
+            (known,) = self._flags(period, period + 1)
+        if value == known:
+            return None
+        says = "has a holiday" if known else "has no holiday"
+        column = self._spec.past[self._flag].column
+        return f"{column} {value:g}: the calendar {says} in this week, and the models go by it."
+
+    def _flags(self, first: int, end: int) -> list[float]:
+        weeks = np.arange(first, end) * np.timedelta64(self._panel.frequency.days, "D")
+        return holiday_flags(self._panel.periods[0] + weeks).tolist()
 
     @property
     def planned_ahead(self) -> int | None:

@@ -26,6 +26,10 @@ from sales_forecast.service.days import Day
 MOST_SERIES = 100
 """So many series may be asked for in one request."""
 _LONGEST_NAME = 200
+_BY_CALENDAR = (
+    " The models know holidays from the calendar: a value that differs from it makes a warning, and"
+    " as a rule no other prediction."
+)
 _DESCRIBED: Mapping[str, tuple[str, float]] = {
     "Temperature": ("Degrees Fahrenheit.", 75.5),
     "Fuel_Price": ("US dollars a gallon.", 3.45),
@@ -143,7 +147,9 @@ def _covariate(spec: PanelSpec, of: Covariate) -> tuple[Any, Any]:
 
 def _described(spec: PanelSpec, of: Covariate) -> tuple[str | None, float | None]:
     if of.name == spec.holiday:
-        return f"1 if the {spec.frequency.unit} holds a holiday, else 0.", 0
+        ours = spec.frequency != DAILY and not spec.is_own
+        says = f"1 if the {spec.frequency.unit} holds a holiday, else 0."
+        return says + (_BY_CALENDAR if ours else ""), 0
     return (None, None) if spec.is_own else _DESCRIBED.get(of.name, (None, None))
 
 

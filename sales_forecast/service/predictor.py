@@ -114,6 +114,8 @@ class Predictor:
                 f"({self.origin}), more than the {self.most_steps} that the models know: answered "
                 "from the same season of the last known year."
             )
+        if differs := self._covariates.against_the_calendar(period, told):
+            warnings.append(differs)
         if self.spec.future:
             warnings += self._covariates.planned_otherwise(row, period, covariates)
         model = self._predicting

@@ -214,6 +214,26 @@ def test_a_condition_outside_what_was_seen_is_named_with_the_range(
     )
 
 
+@pytest.mark.parametrize(
+    ("day", "flag", "warnings"),
+    [
+        (date(2012, 11, 23), 1.0, []),
+        (date(2012, 11, 23), 0.0, ["Holiday_Flag 0: the calendar has a holiday in this week"]),
+        (date(2012, 11, 9), 1.0, ["Holiday_Flag 1: the calendar has no holiday in this week"]),
+        (date(2012, 11, 9), 0.0, []),
+        (date(2011, 11, 25), 0.0, ["Holiday_Flag 0: the calendar has a holiday in this week"]),
+    ],
+)
+def test_a_flag_that_differs_from_the_calendar_is_a_warning_and_no_other_prediction(
+    predictor: Predictor, day: date, flag: float, warnings: list[str]
+) -> None:
+    answer = predictor.predict((1,), day, (flag, *USUAL[1:]))
+
+    said = [text for text in answer.warnings if text.startswith("Holiday_Flag")]
+    assert [f"{text}, and the models go by it." for text in warnings] == said
+    assert answer.prediction == predictor.predict((1,), day, (1 - flag, *USUAL[1:])).prediction
+
+
 def test_beyond_a_year_the_answer_says_how_far_beyond_it_is(predictor: Predictor) -> None:
     day = predictor.origin + timedelta(weeks=53)
     (warning,) = predictor.predict((1,), day, USUAL).warnings
@@ -320,7 +340,7 @@ def test_intervals_hold_the_prediction_and_widen_with_the_step(panel: Panel) -> 
     assert (note,) == answer.warnings == predictor.warnings == predictor.warnings_for((1,), 8)
     far = "Beyond 8 weeks ahead the interval is extrapolated: no backtest reached further."
     assert (note, far) == predictor.warnings_for((1,), 9)
-    assert (note, far) == predictor.predict((1,), weeks[8].period, USUAL).warnings
+    assert (note, far) == predictor.predict((1,), weeks[8].period, (1.0, *USUAL[1:])).warnings
 
 
 def test_a_series_that_strays_further_gets_a_wider_interval(bundle: Bundle, panel: Panel) -> None:
