@@ -168,7 +168,7 @@ def test_a_year_of_sales_needs_no_words():
 )
 def test_little_history_is_said_with_its_weeks(first, words):
     panel = with_sales(sample_panel(2, 52), 1, 0, first, np.nan)
-    text = f"Only {words} known: it strays further than others."
+    text = f"Only {words} known, too few to tell its season."
     assert {"2": text} == cautions(panel)
 
 

@@ -21,11 +21,12 @@ from sales_forecast.bundles.downloads import VERSION_TAG
 from sales_forecast.data.database import SAMPLE
 from sales_forecast.data.panel import Panel
 from sales_forecast.errors import NotEnoughData
+from sales_forecast.models.naive import GROWTH_ANSWERS
 from sales_forecast.settings import Settings
 from sales_forecast.training import promote
 from sales_forecast.training import tables as stored_tables
 from sales_forecast.training.challenger import Challenger
-from sales_forecast.training.promote import BASELINE_NOTE, Outcome, train_and_promote
+from sales_forecast.training.promote import Outcome, train_and_promote
 from sales_forecast.training.tracking.client import BUNDLE_MODEL, TrackingServer
 from tests import trained
 from tests.builders import sample_panel
@@ -212,9 +213,10 @@ def test_where_no_model_beats_the_baseline_the_baseline_is_the_first_champion(
     assert champion is not None
 
     assert "champion" == outcome.alias
-    assert ("baseline", BASELINE_NOTE) == (champion.manifest.kind, champion.manifest.note)
+    note = f"No model has beaten the growth baseline on this data yet. {GROWTH_ANSWERS}"
+    assert ("baseline", note) == (champion.manifest.kind, champion.manifest.note)
     assert outcome.sentence.startswith(
-        f"{BASELINE_NOTE} Published as champion {champion.version}: "
+        f"{note} Published as champion {champion.version}. "
         "one_step WMAE of rf_xgb_mean against seasonal_naive_growth: "
     )
     assert 2 * [champion.version] == list(here.versions("champion"))
@@ -241,9 +243,11 @@ def test_data_too_short_for_models_is_answered_by_the_baseline(here: Place, week
     assert champion is not None
 
     assert "champion" == outcome.alias
-    assert outcome.sentence.startswith(
-        f"{BASELINE_NOTE} Published as champion {champion.version}: "
+    assert champion.manifest.note.endswith(
+        f"the longest has {weeks}. Load more history. {GROWTH_ANSWERS}"
     )
+    said = f"{champion.manifest.note} Published as champion {champion.version}."
+    assert said == outcome.sentence
     assert 2 * [champion.version] == list(here.versions("champion"))
     assert (None, None) == here.versions("challenger")
 
@@ -251,8 +255,8 @@ def test_data_too_short_for_models_is_answered_by_the_baseline(here: Place, week
 def test_data_too_short_for_any_judgement_says_so(here: Place) -> None:
     outcome = here.train(trained.first_weeks(66))
 
-    assert outcome.sentence.endswith(
-        ": there are too few weeks for windows that could judge the models."
+    assert outcome.sentence.startswith(
+        f"There are too few weeks for windows that could judge the models. {GROWTH_ANSWERS} "
     )
     assert ("one_step", "many_steps") == tuple(outcome.tables)
 

@@ -21,10 +21,11 @@ from sales_forecast.bundles.bundle import (
     write_bundle,
 )
 from sales_forecast.errors import NothingToPublish, RegistryError
+from sales_forecast.models.naive import GROWTH_ANSWERS
 from sales_forecast.settings import Settings
 from sales_forecast.training import promote
 from sales_forecast.training.challenger import Challenger, baseline_challenger, kept_challenger
-from sales_forecast.training.promote import BASELINE_NOTE, promote_kept, train_and_promote
+from sales_forecast.training.promote import promote_kept, train_and_promote
 from sales_forecast.training.tracking import client as tracking_client
 from sales_forecast.training.tracking import log as tracking_log
 from tests import trained
@@ -175,7 +176,7 @@ def test_a_baseline_that_was_kept_becomes_the_first_champion(
     keep(monkeypatch, there, trained.first_weeks(40))
 
     outcome = promote_kept(there, trained.silent)
-    assert ("champion", True) == (outcome.alias, outcome.sentence.startswith(BASELINE_NOTE))
+    assert ("champion", True) == (outcome.alias, GROWTH_ANSWERS in outcome.sentence)
     assert "baseline" == read_bundle(tmp_path / CHAMPION).manifest.kind
 
 
@@ -185,7 +186,7 @@ def test_a_baseline_that_was_kept_does_not_replace_models(
     there = local(tmp_path)
     give(monkeypatch, replace(trained.challenger(), models={}))
     train_and_promote(trained.panel(), "x", there, trained.silent)
-    baseline = baseline_challenger(trained.panel(), "x", trained.tables(), BASELINE_NOTE)
+    baseline = baseline_challenger(trained.panel(), "x", trained.tables(), "Because.")
     set_alias(tmp_path / "pending", write_bundle(tmp_path / "bundles", baseline.sealed))
 
     assert "challenger" == promote_kept(there, trained.silent).alias

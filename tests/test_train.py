@@ -204,7 +204,7 @@ def test_too_few_weeks_are_published_as_the_baseline(tmp_path: Path) -> None:
 
     assert 0 == done.returncode
     assert only_stages(done.stderr)
-    assert "No model has beaten the growth baseline on this data yet" in done.stdout
+    assert "the longest has 40. Load more history. Until then the growth" in done.stdout
     assert "baseline" == read_bundle(tmp_path / "champion").manifest.kind
     assert "Nothing changed" in place.run("--if-changed").stdout
 

@@ -18,7 +18,7 @@ from sales_forecast.bundles.manifest import AnsweredBy, Manifest, Origin, Traini
 from sales_forecast.data.database import SAMPLE
 from sales_forecast.data.panel import Panel
 from sales_forecast.errors import OlderBundle
-from sales_forecast.models.naive import GROWTH
+from sales_forecast.models.naive import GROWTH, GROWTH_ANSWERS
 
 _HELD, _CHANGED = 0.9, 0.1
 """The least share of its sales that a model must find again; the most of these that may differ."""
@@ -69,8 +69,7 @@ def growth_bundle(panel: Panel, reason: str) -> Bundle:
     name = GROWTH.name
     manifest = Manifest(
         kind="baseline",
-        note=f"{reason} Until then the growth baseline answers: sales of the same period a year "
-        "before, times the growth of the last 8 weeks.",
+        note=f"{reason} {GROWTH_ANSWERS}",
         spec=panel.spec,
         training=TrainingWindow.of(panel),
         feature_names=(),

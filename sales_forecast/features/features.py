@@ -213,12 +213,13 @@ def _columns(tables: Iterable[Array], series: Index, week: Index) -> Array:
     return np.hstack(columns)
 
 
-def outlook(panel: Panel, condition: str) -> str:
+def outlook(panel: Panel, condition: str, *, year_ago_known: bool = True) -> str:
     """Return how a condition of a later period is guessed by one who stands at the origin."""
     if condition == panel.holiday:
         return _FROM_CALENDAR
     ours = panel.spec is None or not panel.spec.is_own
-    return _SAME_WEEK_LAST_YEAR if ours and condition == "Temperature" else _LAST_KNOWN
+    by_season = ours and condition == "Temperature" and year_ago_known
+    return _SAME_WEEK_LAST_YEAR if by_season else _LAST_KNOWN
 
 
 def condition_changes(conditions: Array, reference: Array) -> Array:

@@ -18,6 +18,11 @@ from sales_forecast.features.features import LARGEST_CHANGE
 from sales_forecast.models.base import FutureConditions
 
 _GROWTH_WEEKS = 8
+GROWTH_ANSWERS = (
+    "Until then the growth baseline answers: sales of the same period a year before, times the "
+    f"growth of the last {_GROWTH_WEEKS} weeks; where that period is not known, what was sold last."
+)
+"""What callers are told, after the reason, where no model answers."""
 
 
 def last_value(history: Panel, horizon: int) -> Array:

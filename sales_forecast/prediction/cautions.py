@@ -47,16 +47,14 @@ def of_intervals(steps: int, measured: int | None, unit: str) -> Iterator[str]:
     `measured`: None where it has no intervals.
     """
     if measured is not None and steps > measured:
-        yield (
-            f"Beyond {measured} {unit}s ahead the interval is extrapolated: no backtest reached "
-            "further."
-        )
+        reach = f"{measured} {unit}" if measured == 1 else f"{measured} {unit}s"
+        yield f"Beyond {reach} ahead the interval is extrapolated: no backtest reached further."
 
 
 def _of_little(weeks: int, last: np.datetime64 | None) -> Iterator[str]:
     if weeks < SEASON_LENGTH:
         known = "1 week of its sales is" if weeks == 1 else f"{weeks} weeks of its sales are"
-        yield f"Only {known} known: it strays further than others."
+        yield f"Only {known} known, too few to tell its season."
     if last is not None:
         yield f"No sales since {last}: it may have ended."
 

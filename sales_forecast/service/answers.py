@@ -18,6 +18,7 @@ from sales_forecast.data.panel import Array, Panel
 from sales_forecast.models.fitted.blends import Blend, with_parts
 from sales_forecast.models.fitted.regressor import FittedRegressor
 from sales_forecast.models.intervals import AGES, LEVELS, age_numbers, weeks_known_then
+from sales_forecast.models.naive import Baseline
 from sales_forecast.prediction.forecast import closed, ends, forecast
 from sales_forecast.service.rows import Rows
 
@@ -30,7 +31,6 @@ class Estimate(NamedTuple):
     prediction: float
     members: Mapping[str, float]
     """What made it, by model: itself alone, if it is not made of others."""
-    year_ago_known: bool = True
 
 
 class Answers:
@@ -57,7 +57,7 @@ class Answers:
             name: tuple(of.members) if isinstance(of, Blend) else (name,)
             for name, of in bundle.models.items()
         }
-        self._looks_back = {name: bool(told & {name, *self._names[name]}) for name in bundle.models}
+        self._told = {name: bool(told & {name, *self._names[name]}) for name in bundle.models}
         # What a regressor says of one row is told by `Rows`; blends are put together of the rest.
         self._alone = {
             name: of
@@ -120,14 +120,13 @@ class Answers:
         """Estimate period `period` >= 1, as known the one before, or at the end of the history."""
         origin, step = self._place(period)
         at = self._within(step) - 1 if step else 0
-        if self._first_sale[row] > origin or (step and self._shut[row, at]):
+        if self._asks_no_model(row, period):
             said = self._ahead if step else self._of_all(origin)
             parts = {name: said[name][row, at].item() for name in self._names[model]}
             return Estimate(said[model][row, at].item(), parts)
         values: dict[str, Any] = {}  # numbers are combined as arrays are
-        year_ago = True
         if self._rows is not None:
-            values, year_ago = self._rows.answer(row, period, conditions)
+            values.update(self._rows.answer(row, period, conditions))
         for name in self._order[model]:
             if name not in values:
                 blend = self._blends.get(name)
@@ -137,7 +136,30 @@ class Answers:
                     said, place = (self._ahead, row) if step else self._of_pool(origin, row)
                     values[name] = said[name][place, at].item()
         parts = {name: values[name] for name in self._names[model]}
-        return Estimate(values[model], parts, year_ago or not self._looks_back[model])
+        return Estimate(values[model], parts)
+
+    def year_ago_known(self, model: str, row: int, period: int) -> bool:
+        """Return whether sales a year before a period are known, if a model starts from them."""
+        if self._asks_no_model(row, period):
+            return True
+        if self._told[model] and self._rows is not None:
+            return self._rows.year_ago_known(row, period)
+        if not isinstance(self._parts[model], Baseline):
+            return True
+        origin, _ = self._place(period)
+        season = self._panel.frequency.season
+        year_ago = period - season * -(-(period - origin) // season)
+        return year_ago >= 0 and not math.isnan(self._panel.y[row, year_ago])
+
+    def _asks_no_model(self, row: int, period: int) -> bool:
+        """Tell a series that sold nothing yet, and a day that is closed, from all others."""
+        origin, step = self._place(period)
+        shut = step > 0 and bool(self._shut[row, self._within(step) - 1])
+        return shut or self._first_sale[row] > origin
+
+    def age(self, row: int, period: int) -> str:
+        """Return what is known of a series at the origin of a question, one of `AGES`."""
+        return AGES[self._age[row, self._place(period)[0]]]
 
     def expected(self, row: int, period: int) -> list[float] | None:
         """Return what is expected of the conditions of a period; None where no model uses them."""

@@ -11,15 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from sales_forecast.data.calendar import holiday_flags
 from sales_forecast.data.frequency import WEEKLY
-from sales_forecast.data.panel import Panel
+from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.features.features import outlook
 from sales_forecast.service.answers import Answers
 
-SUPPLIED, PLANNED, NOT_USED = "supplied", "planned", "not used"
+SUPPLIED, PLANNED, NOT_USED, NOT_KNOWN = "supplied", "planned", "not used", "not known"
 Told = Sequence[float | None]
 """Values in the order of `Forms.covariates`; None for one that was left out."""
 
@@ -55,6 +56,9 @@ class Covariates:
         ours = spec.frequency == WEEKLY and not spec.is_own and spec.holiday in names
         self._flag = names.index(str(spec.holiday)) if ours else None
         self._holidays = self._flags(0, panel.n_periods + panel.frequency.a_year)
+        # Those of all: a series without a plan of its own has none that could end.
+        ends = [_planned_until(of) for name, of in panel.plan.items() if name != spec.by_calendar]
+        self._plan_ends = np.min(ends, axis=0).tolist() if ends else None
 
     def against_the_calendar(self, period: int, told: Told) -> str | None:
         """Return how the flag of a holiday differs from the calendar, which the models go by."""
@@ -74,15 +78,14 @@ class Covariates:
         weeks = np.arange(first, end) * np.timedelta64(self._panel.frequency.days, "D")
         return holiday_flags(self._panel.periods[0] + weeks).tolist()
 
-    @property
-    def planned_ahead(self) -> int | None:
-        """How many periods after the history have a plan; None where nothing is planned."""
-        ahead = [
-            values.shape[1] - self._panel.n_periods
-            for name, values in self._panel.plan.items()
-            if name != self._spec.by_calendar
-        ]
-        return min(ahead) if ahead else None
+    def unplanned(self, row: int, period: int) -> Iterator[str]:
+        """Say of a period after the history that the plan of a series ends before it."""
+        n_periods = self._panel.n_periods
+        if self._plan_ends is None or period < max(n_periods, self._plan_ends[row]):
+            return
+        days = self._panel.frequency.days * (self._plan_ends[row] - 1)
+        until = self._panel.periods[0] + np.timedelta64(days, "D")
+        yield f"The plan ends with {until}: what comes after is expected as usual."
 
     def unusual(self, told: Told) -> Iterator[str]:
         """Say of what was observed which values no model has seen."""
@@ -105,9 +108,12 @@ class Covariates:
                     "to change it."
                 )
 
-    def used(self, row: int, period: int, told: Told) -> Iterator[tuple[str, UsedCovariate]]:
+    def used(
+        self, model: str, row: int, period: int, told: Told
+    ) -> Iterator[tuple[str, UsedCovariate]]:
         """Yield column -> what was used, and whether it was supplied, expected (how) or planned."""
         expected = self._answers.expected(row, period)
+        year_ago_known = self._answers.year_ago_known(model, row, period)
         for position, of in enumerate(self._spec.past):
             value = told[position]
             if expected is None:
@@ -116,8 +122,11 @@ class Covariates:
                 yield of.column, UsedCovariate(value, SUPPLIED)
             else:
                 guess = expected[position]
-                known = None if math.isnan(guess) else guess
-                yield of.column, UsedCovariate(known, outlook(self._panel, of.name))
+                if math.isnan(guess):
+                    yield of.column, UsedCovariate(None, NOT_KNOWN)
+                else:
+                    source = outlook(self._panel, of.name, year_ago_known=year_ago_known)
+                    yield of.column, UsedCovariate(guess, source)
         for of in self._spec.future:
             yield of.column, UsedCovariate(self._planned(of.name, row, period), PLANNED)
 
@@ -126,3 +135,9 @@ class Covariates:
         if values is None or period >= values.shape[1] or math.isnan(values[row, period]):
             return None
         return float(values[row, period])
+
+
+def _planned_until(plan: Array) -> npt.NDArray[np.int64]:
+    """Return int64[n_series]: how many periods a plan has; the end of all of it without any."""
+    known = ~np.isnan(plan[:, ::-1])
+    return plan.shape[1] - np.where(known.any(axis=1), known.argmax(axis=1), 0)

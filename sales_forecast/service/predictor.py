@@ -18,6 +18,7 @@ from sales_forecast.bundles.manifest import ForecastChoice, IntervalLevel
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import STORES
 from sales_forecast.errors import InvalidRequest
+from sales_forecast.models.intervals import NEW, OLD
 from sales_forecast.prediction.cautions import cautions, of_intervals
 from sales_forecast.service.answers import Answers, Ends
 from sales_forecast.service.calendar import Calendar
@@ -86,9 +87,7 @@ class Predictor:
         self._periods = [period.item() for period in panel.after(self.most_steps)]
         self._answers = Answers(bundle, panel, self.most_steps)
         self._covariates = Covariates(panel, self.spec, manifest.condition_ranges, self._answers)
-        self._cautions = {
-            panel.positions[name]: caution for name, caution in cautions(panel).items()
-        }
+        self._cautions = cautions(panel)
 
     @property
     def example(self) -> tuple[Named, date]:
@@ -106,18 +105,9 @@ class Predictor:
         ending, period = self._calendar.place(day)
         step = max(period - self._panel.n_periods + 1, 1)
         told = covariates[: len(self.spec.past)]
-        warnings = [*self._warnings(row), *self._covariates.unusual(told)]
-        if step > self.most_steps:
-            unit = self._panel.frequency.unit
-            warnings.append(
-                f"The {self._calendar.called(ending)} is {step} {unit}s after the last known one "
-                f"({self.origin}), more than the {self.most_steps} that the models know: answered "
-                "from the same season of the last known year."
-            )
+        warnings = [*self._warnings(row, period), *self._covariates.unusual(told)]
         if differs := self._covariates.against_the_calendar(period, told):
             warnings.append(differs)
-        if self.spec.future:
-            warnings += self._covariates.planned_otherwise(row, period, covariates)
         model = self._predicting
         estimate = self._answers.estimate(
             model, row, period, [math.nan if value is None else value for value in told]
@@ -130,12 +120,22 @@ class Predictor:
                 f"{self._calendar.called(ending)}.",
                 {**names, self.spec.date: str(day)},
             )
-        if not estimate.year_ago_known:
+        year_ago_known = self._answers.year_ago_known(model, row, period)
+        if step > self.most_steps:
+            unit = self._panel.frequency.unit
+            warnings.append(
+                f"The {self._calendar.called(ending)} is {step} {unit}s after the last known one "
+                f"({self.origin}), more than the {self.most_steps} that the models know"
+                f"{': answered from the same season of the last known year' * year_ago_known}."
+            )
+        if not year_ago_known:
             warnings.append(
                 f"Sales of {self.series.shown(row)} a year before the "
-                f"{self._calendar.called(ending)} are not known: answered from its last known "
-                f"{self._panel.frequency.unit}."
+                f"{self._calendar.called(ending)} are not known: answered from what it sold last."
             )
+        if self.spec.future:
+            warnings += self._covariates.planned_otherwise(row, period, covariates)
+            warnings += self._covariates.unplanned(row, period)
         warnings += self._extrapolated(model, row, step)
         ends = self._answers.ends(model, row, period, estimate.prediction)
         return Answer(
@@ -147,7 +147,7 @@ class Predictor:
             # Weekly stores tell all of them: there is nothing to say of where they came from.
             covariates={}
             if self.spec.required
-            else dict(self._covariates.used(row, period, covariates)),
+            else dict(self._covariates.used(model, row, period, covariates)),
             warnings=tuple(warnings),
         )
 
@@ -186,16 +186,27 @@ class Predictor:
         """Return what callers must know of a forecast of a series. Raises UnknownSeries."""
         row = self.series.row(series, by_column=False)
         model = self.forecasting[choice or self.usual]
-        said = (*self._warnings(row), *self._extrapolated(model, row, steps))
-        planned = self._covariates.planned_ahead
-        if planned is None or steps <= planned:
-            return said
-        until = self._periods[planned - 1] if planned > 0 else self.origin
-        return (*said, f"The plan ends with {until}: what comes after is expected as usual.")
+        last = self._panel.n_periods + steps - 1
+        return (
+            *self._warnings(row, last),
+            *self._extrapolated(model, row, steps),
+            *self._covariates.unplanned(row, last),
+        )
 
-    def _warnings(self, row: int) -> tuple[str, ...]:
-        caution = self._cautions.get(row)
+    def _warnings(self, row: int, period: int) -> tuple[str, ...]:
+        """Return what must be said of all answers, and of a series as it was known by a period."""
+        caution = self._caution(self._panel.series[row], period)
         return self.warnings if caution is None else (*self.warnings, caution)
+
+    def _caution(self, name: str, period: int) -> str | None:
+        panel = self._panel
+        if period >= panel.n_periods:
+            return self._cautions.get(name)
+        age = self._answers.age(panel.positions[name], period)
+        if age == OLD and name not in self._cautions:
+            return None
+        among = panel if age == NEW else panel.select([name])  # peers are named where they answer
+        return cautions(among.until(panel.periods[period - 1])).get(name)
 
     def _extrapolated(self, model: str, row: int, steps: int) -> Iterator[str]:
         measured = self._answers.measured(model, row)

@@ -79,21 +79,24 @@ class Rows:
         expected: list[float] = prepared[2][at].tolist()
         return expected
 
+    def year_ago_known(self, row: int, period: int) -> bool:
+        """Return whether a period is compared with the one a year before, or with the last."""
+        prepared, at = self._at(row, period)
+        return prepared[4][at]
+
     def _at(self, row: int, period: int) -> tuple[_Prepared, int]:
         if 0 <= period - self._first < self._width:
             return self._prepared, row * self._width + period - self._first
         return self._of(np.array([row]), np.array([period])), 0
 
-    def answer(
-        self, row: int, period: int, conditions: Sequence[float] | None
-    ) -> tuple[dict[str, float], bool]:
-        """Return the prediction of each regressor, and whether the year before is known.
+    def answer(self, row: int, period: int, conditions: Sequence[float] | None) -> dict[str, float]:
+        """Return the prediction of each regressor.
 
         `period` >= 1, counted from the first of the panel. `conditions`: in the order of the panel,
         NaN for those to be expected as one would at the origin.
         """
         prepared, at = self._at(row, period)
-        X, reference, expected, before, year_ago = prepared
+        X, reference, expected, before, _ = prepared
         asked = X[at : at + 1]
         if conditions is not None and self._n_conditions:
             told = np.array(conditions)
@@ -102,11 +105,10 @@ class Rows:
             asked = asked.copy()
             asked[0, -self._n_conditions :] = condition_changes(told, reference[at])
         changes = self._changes(asked)
-        sales = {
+        return {
             name: math.exp(start[at] + share * change.item())
             for (name, share), start, change in zip(self._shares, before, changes, strict=True)
         }
-        return sales, year_ago[at]
 
     def _changes(self, X: Row) -> Sequence[Array]:
         if self._one_graph is not None:

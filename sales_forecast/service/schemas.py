@@ -43,7 +43,8 @@ class UsedCovariate(BaseModel):
 
     value: float | None
     source: str = Field(
-        description="supplied, calendar, same week last year, last known, planned or not used"
+        description="supplied, calendar, same week last year, last known, not known, planned or "
+        "not used"
     )
 
 

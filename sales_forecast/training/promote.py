@@ -28,6 +28,7 @@ from sales_forecast.errors import BundleRefused, NotEnoughData, NothingToPublish
 from sales_forecast.evaluation.backtest import Progress
 from sales_forecast.evaluation.judged import Tables
 from sales_forecast.evaluation.report import forecast_plot, score_table
+from sales_forecast.models.naive import GROWTH_ANSWERS
 from sales_forecast.settings import Settings
 from sales_forecast.training import tables as stored_tables
 from sales_forecast.training.challenger import (
@@ -41,13 +42,10 @@ from sales_forecast.training.tracking.client import BUNDLE_MODEL, TrackingServer
 from sales_forecast.training.tracking.log import log
 from sales_forecast.training.training import evaluate
 
-BASELINE_NOTE = (
-    "No model has beaten the growth baseline on this data yet, so the baseline itself answers: "
-    "sales of the same week a year before, times the growth of the last 8 weeks."
-)
+_UNBEATEN = "No model has beaten the growth baseline on this data yet."
 _PENDING = "pending"
 """The link to a bundle that MLflow may not know yet."""
-_TOO_SHORT = "there are too few weeks for windows that could judge the models"
+_TOO_SHORT = "There are too few weeks for windows that could judge the models"
 
 
 @dataclass(frozen=True)
@@ -75,12 +73,14 @@ def train_and_promote(panel: Panel, source: str, settings: Settings, progress: P
     except NotEnoughData as error:
         if champion is not None and champion.manifest.kind == "models":
             raise
-        baseline = baseline_challenger(panel, source, tables, BASELINE_NOTE)
-        return _promote_baseline(promote, baseline, Verdict(()), error.message)
+        note = f"{error.message} {GROWTH_ANSWERS}"
+        baseline = baseline_challenger(panel, source, tables, note)
+        return _promote_baseline(promote, baseline, Verdict(()))
     verdict = _judge(challenger, champion)
     if champion is None and not verdict.passed:
-        baseline = baseline_challenger(panel, source, tables, BASELINE_NOTE)
-        outcome = _promote_baseline(promote, baseline, verdict, _shortfall(verdict))
+        note = f"{_UNBEATEN if verdict.checks else f'{_TOO_SHORT}.'} {GROWTH_ANSWERS}"
+        baseline = baseline_challenger(panel, source, tables, note)
+        outcome = _promote_baseline(promote, baseline, verdict)
         promote(challenger, CHALLENGER)
         return outcome
     return _promote_judged(promote, challenger, verdict)
@@ -103,7 +103,7 @@ def promote_kept(settings: Settings, progress: Progress) -> Outcome:
     if manifest.kind == "models":
         return _promote_judged(promote, challenger, _judge(challenger, champion))
     if champion is None or champion.manifest.kind == "baseline":
-        return _promote_baseline(promote, challenger, Verdict(()), _TOO_SHORT)
+        return _promote_baseline(promote, challenger, Verdict(()))
     return _promote_judged(promote, challenger, Verdict(()))
 
 
@@ -115,7 +115,7 @@ def _judge(challenger: Challenger, champion: _Champion | None) -> Verdict:
 
 
 def _shortfall(verdict: Verdict) -> str:
-    return "; ".join(str(check) for check in verdict.shortfalls) or _TOO_SHORT
+    return "; ".join(str(check) for check in verdict.shortfalls) or _TOO_SHORT.lower()
 
 
 def _promote_judged(promote: _Promotion, challenger: Challenger, verdict: Verdict) -> Outcome:
@@ -128,13 +128,12 @@ def _promote_judged(promote: _Promotion, challenger: Challenger, verdict: Verdic
     return _outcome(challenger, verdict, CHALLENGER, sentence)
 
 
-def _promote_baseline(
-    promote: _Promotion, baseline: Challenger, verdict: Verdict, shortfall: str
-) -> Outcome:
+def _promote_baseline(promote: _Promotion, baseline: Challenger, verdict: Verdict) -> Outcome:
     """Publish the growth baseline as the first champion: always something honest to serve."""
     promote(baseline, CHAMPION)
     version = baseline.version
-    sentence = f"{BASELINE_NOTE} Published as champion {version}: {shortfall.rstrip('.')}."
+    found = "".join(f" {check}." for check in verdict.shortfalls)
+    sentence = f"{baseline.manifest.note} Published as champion {version}.{found}"
     return _outcome(baseline, verdict, CHAMPION, sentence)
 
 

@@ -19,6 +19,7 @@ from sales_forecast.data.spec import Covariate, Key, PanelSpec, StaticFeature, c
 from sales_forecast.errors import BundleRefused
 from sales_forecast.prediction.forecast import forecast
 from sales_forecast.service.app import create_app
+from sales_forecast.service.covariates import UsedCovariate
 from sales_forecast.service.forms import forms_of
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.training.challenger import model_challenger
@@ -114,6 +115,20 @@ def test_what_is_left_out_is_told_with_where_it_came_from(ask: Ask) -> None:
     assert any(text.startswith("Temperature 200 is outside") for text in told["warnings"])
     guessed = ask("POST", "/predict_sales", WEEK).json()["covariates"]["Temperature"]
     assert "same week last year" == guessed["source"]
+
+
+def test_a_guess_says_what_it_is_of_a_young_series_and_where_nothing_is_known(
+    served: tuple[Panel, Bundle],
+) -> None:
+    panel, bundle = served
+    conditions = {**panel.conditions, "CPI": np.full(panel.y.shape, np.nan)}
+    predictor = Predictor(bundle, replace(panel, conditions=conditions))
+    day = panel.after(1)[0].item()
+    old, young = (predictor.predict(of, day, [None] * 5).covariates for of in ((1, 3), (2, 7)))
+    assert "same week last year" == old["Temperature"].source
+    last = panel.conditions["Temperature"][panel.positions["2-7"], -1]
+    assert UsedCovariate(last, "last known") == young["Temperature"]
+    assert UsedCovariate(None, "not known") == old["CPI"]
 
 
 def test_a_covariate_that_is_told_as_expected_changes_nothing(ask: Ask) -> None:

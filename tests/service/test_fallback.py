@@ -28,7 +28,8 @@ from tests.service.conftest import FORECAST, PREDICT, ask_app
 SAYS = (
     "The bundle 2012-10-26-7ac8d427 was written by an earlier release (format 3, this one writes "
     "4). Run `python train.py`. Until then the growth baseline answers: sales of the same period "
-    "a year before, times the growth of the last 8 weeks."
+    "a year before, times the growth of the last 8 weeks; where that period is not known, what was "
+    "sold last."
 )
 
 

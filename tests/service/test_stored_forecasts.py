@@ -262,9 +262,7 @@ def test_the_warnings_of_a_series_are_told(tmp_path: Path) -> None:
     deployment = Deployment(tmp_path, young)
     deployment.issue()
     (first, *_) = answer(deployment.ask("?store_id=1&dept_id=a"))
-    assert first["warnings"] == [
-        "Only 3 weeks of its sales are known: it strays further than others."
-    ]
+    assert first["warnings"] == ["Only 3 weeks of its sales are known, too few to tell its season."]
     assert [] == answer(deployment.ask("?store_id=1&dept_id=b"))[0]["warnings"]
 
 
