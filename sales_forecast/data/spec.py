@@ -19,6 +19,16 @@ OWN_LAYOUT = ".toml"
 PUBLIC_HOLIDAY = "public_holiday"
 """The future covariate that comes of a country's calendar instead of a column."""
 
+RESERVED = frozenset({"as_of", "date", "level", "model", "quantiles", "series", "steps", "week"})
+"""What requests are told by: no key and no covariate may be called so, in whatever case."""
+ANSWERED = frozenset(
+    {
+        "forecast", "issued_at", "lower", "median", "model_version", "origin", "sales", "upper",
+        "warnings",
+    }
+)  # fmt: skip
+"""What answers say beside the keys: no key may be called so, either."""
+
 Labels = npt.NDArray[np.generic]
 WeekDates = Literal["first", "last"]
 NamedFrequency = Annotated[

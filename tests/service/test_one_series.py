@@ -6,13 +6,20 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+from pydantic import BaseModel
 from starlette.types import ASGIApp
 
 from sales_forecast.bundles.bundle import write_bundle
 from sales_forecast.data.database import Database
 from sales_forecast.data.files.layouts import read_panel
+from sales_forecast.data.frequency import DAILY, WEEKLY, Frequency
+from sales_forecast.data.spec import ANSWERED, RESERVED, PanelSpec
 from sales_forecast.service.app import create_app
+from sales_forecast.service.forms import forms_of
 from sales_forecast.service.live import Live
+from sales_forecast.service.routes import ForecastQuery
+from sales_forecast.service.schemas import SeriesForecast, StoredDay, StoredWeek
+from sales_forecast.service.stored import stored_query
 from sales_forecast.settings import Settings
 from sales_forecast.training.challenger import baseline_challenger
 from tests.builders import weeks
@@ -51,3 +58,19 @@ def test_what_would_name_it_is_no_field(app: ASGIApp) -> None:
     response = ask_app(app, "POST", "/predict_sales", {"week": "2023-04-20", "shop": "a"})
     assert 422 == response.status_code
     assert "shop is not a field of this request (known: week, rain)." in response.text
+
+
+@pytest.mark.parametrize("frequency", [WEEKLY, DAILY])
+def test_whatever_requests_and_answers_are_told_by_is_no_name_of_a_key(
+    frequency: Frequency,
+) -> None:
+    spec = PanelSpec(layout="my.toml", keys=(), date="d", target="y", frequency=frequency)
+    forms = forms_of(spec)
+    asked = (ForecastQuery, stored_query(spec), forms.forecast, forms.many)
+    answered = (StoredDay if frequency == DAILY else StoredWeek, SeriesForecast)
+    assert names(*asked) <= RESERVED
+    assert names(*answered) <= RESERVED | ANSWERED
+
+
+def names(*models: type[BaseModel]) -> set[str]:
+    return {of.alias or name for model in models for name, of in model.model_fields.items()}

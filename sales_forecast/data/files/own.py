@@ -38,7 +38,9 @@ from sales_forecast.data.panel import Labels, Panel
 from sales_forecast.data.public_holidays import is_known
 from sales_forecast.data.series_names import ONLY
 from sales_forecast.data.spec import (
+    ANSWERED,
     PUBLIC_HOLIDAY,
+    RESERVED,
     Key,
     NamedFrequency,
     PanelSpec,
@@ -50,15 +52,14 @@ from sales_forecast.data.spec import (
 )
 from sales_forecast.errors import DataRefused, in_words
 
-RESERVED = frozenset({"as_of", "date", "level", "model", "quantiles", "series", "steps", "week"})
-"""What requests are told by: no key and no covariate may be called so, in whatever case."""
-ANSWERED = frozenset(
-    {
-        "forecast", "issued_at", "lower", "median", "model_version", "origin", "sales", "upper",
-        "warnings",
-    }
-)  # fmt: skip
-"""What answers say beside the keys: no key may be called so, either."""
+_SAID = {
+    "missing": "must be there",
+    "tuple_type": 'must be a list, such as ["shop"]',
+    "string_type": "must be a text in quotes",
+    "string_too_short": "must not be empty",
+    "literal_error": 'must be "first" or "last"',
+}
+"""What pydantic finds wrong, in words."""
 _Name = Annotated[str, Field(min_length=1)]
 _Names = tuple[_Name, ...]
 
@@ -96,7 +97,9 @@ class OwnLayout(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
-            said = in_words(first["msg"])
+            known = f"is no setting of a layout (known: {', '.join(cls.model_fields)})"
+            words = _SAID | {"extra_forbidden": known}
+            said = words.get(first["type"]) or in_words(first["msg"])
             problem = f"{where}: {said}" if where else said
             raise DataRefused(file, f"describes no layout: {problem}") from None
 
