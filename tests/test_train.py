@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +126,14 @@ def test_a_training_prints_both_tables_the_gate_and_the_new_champion(
     assert 4 == sum(line.startswith("gate: ") and " is below " in line for line in lines)
     assert lines[-1].startswith(f"{place.champion()} is the new champion. (")
     assert lines[-1].endswith(" s)")
+
+
+def test_a_training_asks_what_the_dates_of_another_weekday_are(tmp_path: Path) -> None:
+    few, made = rows(20), Place(tmp_path)
+    made.load(replace(few, week=few.week - np.timedelta64(4, "D")))
+    assert made.run().stdout.startswith(
+        "The stored weeks end on a Monday (2010-06-14), and no file"
+    )
 
 
 def test_a_training_is_that_of_the_library(
@@ -464,6 +472,7 @@ def test_a_second_measurement_replaces_the_files_of_the_first(
         ["backtest", "--horizon", "0", "--windows", "1", "--step", "1"],
         ["backtest", "--horizon", "x", "--windows", "1", "--step", "1"],
         ["backtest", *PROTOCOL, "--layout", "planets"],
+        ["backtest", *PROTOCOL, "--dates", "first"],
         ["--if-changed", "forecast"],
         ["--unknown"],
     ],

@@ -75,6 +75,8 @@ def parse_train(argv: Sequence[str] | None, description: str) -> argparse.Namesp
         parser.error("--engine dask and --scheduler ADDRESS need each other")
     if arguments.if_changed and arguments.command:
         parser.error("--if-changed is for a training alone")
+    if getattr(arguments, "dates", None) and not arguments.csv:
+        parser.error("--dates says what the dates of a file are: name it by --csv")
     if arguments.scheduler and arguments.command not in {None, "backtest"}:
         parser.error("--engine dask is for training and backtest alone")
     return arguments
