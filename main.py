@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import signal
@@ -21,7 +22,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sales_forecast.errors import SalesForecastError, SettingsError
+from sales_forecast.errors import SalesForecastError, SettingsError, brief
 from sales_forecast.service.app import create_app
 from sales_forecast.service.live import Live
 from sales_forecast.service.server import serve
@@ -29,6 +30,7 @@ from sales_forecast.settings import Settings, load_settings
 
 _WAITING_CONNECTIONS = 2048
 _STDOUT = 1
+_LAST_PORT = 65535
 
 
 def create(started: Callable[[Settings, Live], object] = lambda *_: None) -> ASGIApp:
@@ -110,11 +112,16 @@ def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=_WAITING_CONNECTIONS)
-    except OSError as error:
-        raise SettingsError(
-            f"Cannot listen on {host}:{port}: {error.strerror}. "
-            "Stop what listens there, or choose another port with --port or PORT."
-        ) from error
+    except (OSError, UnicodeError) as error:
+        number = getattr(error, "errno", None)
+        if number in {errno.EADDRINUSE, errno.EACCES}:
+            problem = f"{host}:{port}: {os.strerror(number)}. Stop what listens there, or choose"
+            problem += " another port with --port or PORT."
+        else:
+            problem = (
+                f"{host}: this machine has no such address. Choose another with --host or HOST."
+            )
+        raise SettingsError(f"Cannot listen on {problem}") from error
 
 
 def _serve(settings: Settings, host: str, port: int) -> None:
@@ -136,14 +143,21 @@ def _shared_folder(workers: int) -> Iterator[Path | None]:
         yield Path(folder)
 
 
+def _port(text: str) -> int:
+    if not text.isdecimal() or len(text) > len(str(_LAST_PORT)) or int(text) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(
+            f"{brief(text)} is not a whole number from 0 to {_LAST_PORT}"
+        )
+    return int(text)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or Ctrl-C. Returns 0, or 1 with a one-line reason."""
     parser = argparse.ArgumentParser(description="Serve sales forecasts over HTTP.")
     parser.add_argument("--host", help="instead of the setting HOST")
     parser.add_argument(
         "--port",
-        type=int,
-        choices=range(65536),
+        type=_port,
         metavar="0..65535",
         help="instead of the setting PORT; 0: any free one",
     )

@@ -29,16 +29,58 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 STOPPED = 130
 """The exit code of a command that Ctrl-C ended, as a shell gives it."""
+_MOST_CHARACTERS = 60
+_WISHES: Mapping[str, str] = {
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "finite_number": "a number",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "string_type": "a text",
+    "string_too_long": "a text of at most {max_length} characters",
+    "string_pattern_mismatch": "a text of the pattern {pattern}",
+    "too_short": "a list of at least {min_length}",
+    "greater_than": "more than {gt:.12g}",
+    "greater_than_equal": "at least {ge:.12g}",
+    "less_than_equal": "at most {le:.12g}",
+    "literal_error": "{expected}",
+}
+"""What pydantic finds wrong -> what a value must be."""
+_STATES: Mapping[str, str] = {
+    "missing": "is required",
+    "extra_forbidden": "is not known",
+    "json_invalid": "is not JSON",
+    "string_too_short": "must not be empty",
+}
 _SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 _LOCAL = "/", "sqlite:///", "file:///"
 
 
-def in_words(message: str) -> str:
-    """Return what was found wrong with a value, without what pydantic puts before our own words."""
-    return message.removeprefix("Value error, ")
+def brief(text: str) -> str:
+    """Cut what somebody else chose, so that a message cannot be made huge."""
+    return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 3] + "..."
+
+
+def in_words(detail: Mapping[str, Any]) -> str:
+    """Return one of pydantic's error details in our words: the name, the wish and the value."""
+    kind, name = detail["type"], ".".join(map(str, detail["loc"]))
+    if kind in _WISHES:
+        wish = _WISHES[kind].format_map(detail.get("ctx", {}))
+        return f"{name} must be {wish}, not {brief(repr(detail['input']))}"
+    if kind in _STATES:
+        return f"{name or 'it'} {_STATES[kind]}"
+    said: str = detail["msg"].removeprefix("Value error, ")
+    return f"{name}: {said}" if name else said
 
 
 def scheme_of(address: str) -> str:

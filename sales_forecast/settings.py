@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     model_uri: str = Field(default_factory=lambda told: f"{told['var_dir']}/champion")
     """A bundle folder, or a registered model such as `models:/Sales-Forecasting@champion`."""
     api_key: SecretStr | None = None
-    host: str = "127.0.0.1"
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     access_log: bool = True
     """Whether each request is a line on the standard output; a tenth of the speed."""
@@ -70,7 +70,11 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        problem = in_words(first["msg"])
-        raise SettingsError(f"{name}: {problem}", {name: problem}) from None
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0]).upper()
+        problem = in_words({**first, "loc": (name,)})
+        end = "" if problem.endswith(".") else "."
+        raise SettingsError(f"{problem}{end}", {name: problem}) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise SettingsError(f".env cannot be read: {reason}.") from None

@@ -555,11 +555,14 @@ def test_no_bundle_at_all_is_refused_with_the_remedy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "where"),
     [
-        ({"format": 5}, "format: Input should be 4. Run `python train.py` again."),
-        ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
-        ({"condition_ranges": {"CPI": ["much", 1]}}, "condition_ranges.CPI.0: Input should be a"),
-        ({"kind": "magic"}, "kind: Input should be 'models' or 'baseline'"),
-        ({"answered_by": {"predict_sales": "x"}}, "answered_by.forecast_sales: Field required"),
+        ({"format": 5}, "format must be 4, not 5. Run `python train.py` again."),
+        ({"surprise": 1}, "surprise is not known"),
+        (
+            {"condition_ranges": {"CPI": ["much", 1]}},
+            "condition_ranges.CPI.0 must be a number, not 'much'",
+        ),
+        ({"kind": "magic"}, "kind must be 'models' or 'baseline', not 'magic'"),
+        ({"answered_by": {"predict_sales": "x"}}, "answered_by.forecast_sales is required"),
     ],
 )
 def test_a_manifest_of_another_form_is_refused_where_it_differs(
@@ -579,7 +582,7 @@ def test_a_manifest_that_is_no_json_is_refused(folder: Path, content: bytes) -> 
 
     with pytest.raises(BundleRefused) as refused:
         read_bundle(folder)
-    assert refused.value.message.startswith(f"{folder / MANIFEST}: the file: Invalid JSON")
+    assert refused.value.message.startswith(f"{folder / MANIFEST}: it is not JSON")
 
 
 def test_a_bundle_of_an_earlier_release_is_told_from_a_damaged_one(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is not set lies where `VAR_DIR` says."""
+"""What is not set lies where `VAR_DIR` says; what makes no sense is refused in our words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sales_forecast.errors import SettingsError
+import main
+from sales_forecast.errors import SettingsError, brief
 from sales_forecast.settings import load_settings
 
 
@@ -42,3 +43,63 @@ def test_a_key_that_asks_for_nothing_or_cannot_be_sent_is_refused(
     assert refused.value.message.startswith("API_KEY: ")
     assert problem in refused.value.message
     assert key.strip() == "" or key not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("PORT", "abc", "must be a whole number, not 'abc'"),
+        ("PORT", "", "must be a whole number, not ''"),
+        ("PORT", "0", "must be at least 1, not '0'"),
+        ("PORT", "80800", "must be at most 65535, not '80800'"),
+        ("PORT", "9" * 5000, f"must be a whole number, not '{'9' * 56}.."),
+        ("HOST", "", "must not be empty"),
+        ("ACCESS_LOG", "maybe", "must be true or false, not 'maybe'"),
+        ("WORKERS", "1.5", "must be a whole number, not '1.5'"),
+        ("THREADS", "65", "must be at most 64, not '65'"),
+        ("REFRESH_SECONDS", "soon", "must be a number, not 'soon'"),
+        ("REFRESH_SECONDS", "0", "must be more than 0, not '0'"),
+        ("REFRESH_SECONDS", "nan", "must be at most 3600, not 'nan'"),
+        ("FORECAST_HORIZON", "-1", "must be at least 1, not '-1'"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused_with_what_was_given(
+    name: str, value: str, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert f"{name} {problem}." == refused.value.message
+
+
+def test_settings_that_cannot_be_read_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_bytes(b"PORT=\xff\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=r"^\.env cannot be read: it is not text in UTF-8\.$"):
+        load_settings()
+
+
+@pytest.mark.parametrize("port", ["80800", "65536", "1.5", "x", "9" * 5000])
+def test_a_port_that_there_is_not_is_refused_in_one_line(
+    port: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main.main(["--port", port])
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert 2 == refused.value.code
+    assert f"error: argument --port: {brief(port)} is not a whole number from 0 to 65535" in said
+    assert len(said) < 200
+
+
+@pytest.mark.parametrize("host", ["a..b", "nowhere.invalid", "203.0.113.7", "x" * 300])
+def test_a_host_that_is_not_here_is_refused_in_one_line(
+    host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert 1 == main.main(["--host", host, "--port", "0"])
+    assert capsys.readouterr().err == (
+        f"main.py: Cannot listen on {host}: this machine has no such address."
+        " Choose another with --host or HOST.\n"
+    )

@@ -24,7 +24,7 @@ from pydantic_settings import (
 
 from aws_cloud_infra.account import cron, prices
 from aws_cloud_infra.account.offers import LOG_DAYS, TASK_MEMORY, regions
-from sales_forecast.errors import SettingsError
+from sales_forecast.errors import SettingsError, in_words
 
 _NAME = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 _PRIVATE = [ipaddress.IPv4Network(t) for t in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
@@ -228,11 +228,11 @@ def load_settings(config: Path | None = None) -> InfraSettings:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
         allowed = f" Known settings: {', '.join(InfraSettings.model_fields)}."
         unknown = first["type"] == "extra_forbidden"
-        message = f"{name}: {said}".removeprefix(": ") + (allowed if unknown else "")
-        raise SettingsError(message, {name: first["msg"]} if name else None) from None
+        problem = in_words(first)
+        message = problem + (allowed if unknown else "")
+        raise SettingsError(message, {name: problem} if name else None) from None
 
 
 def _one_of(value: Any, allowed: Any, hint: str = "") -> Any:

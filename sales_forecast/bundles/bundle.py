@@ -25,7 +25,7 @@ from pydantic import BaseModel, ValidationError
 from sales_forecast.bundles.manifest import FORMAT, Manifest, Origin, measured
 from sales_forecast.bundles.states import State, Unpacked
 from sales_forecast.data.panel import Panel
-from sales_forecast.errors import BundleRefused, OlderBundle, SettingsError
+from sales_forecast.errors import BundleRefused, OlderBundle, SettingsError, in_words
 from sales_forecast.models.base import Storable
 from sales_forecast.models.fitted.onnx_trees import OnnxRegressor, OnnxTrees
 from sales_forecast.models.fitted.restore import Restored
@@ -213,11 +213,8 @@ def _parse(form: type[Form], file: Path, text: bytes) -> Form:
         return form.model_validate_json(text)
     except ValidationError as error:
         _refuse_older(file, text)
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BundleRefused(
-            f"{file}: {where}: {first['msg']}. Run `python train.py` again."
-        ) from None
+        problem = in_words(error.errors(include_url=False)[0])
+        raise BundleRefused(f"{file}: {problem}. Run `python train.py` again.") from None
 
 
 def _refuse_older(file: Path, text: bytes) -> None:

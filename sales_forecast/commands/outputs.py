@@ -7,6 +7,7 @@ is written.
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from sales_forecast.errors import SettingsError
 
@@ -14,7 +15,7 @@ from sales_forecast.errors import SettingsError
 def check(*files: Path | None, folder: Path | None = None) -> None:
     """Raise SettingsError if a file, or files in a folder that may be new, could not be written.
 
-    Nor may two of them be one. None stands for what is not asked for. Makes nothing.
+    Nor may two of them be one. None stands for what is not asked for. Leaves nothing behind.
     """
     asked = [file for file in files if file]
     for number, file in enumerate(asked):
@@ -24,10 +25,21 @@ def check(*files: Path | None, folder: Path | None = None) -> None:
         for file in asked:
             if file.is_dir() or not file.parent.is_dir():
                 raise SettingsError(f"{file} cannot be written: no file can be there.")
+            _try(file.parent, file)
         if folder and not folder.is_dir() and (folder.exists() or not folder.parent.is_dir()):
             raise SettingsError(f"{folder} cannot be written: no folder can be there.")
+        if folder:
+            _try(folder if folder.is_dir() else folder.parent, folder)
     except OSError as error:
         raise _refusal(Path(error.filename), error) from error
+
+
+def _try(place: Path, asked: Path) -> None:
+    """Write into a folder, for a moment."""
+    try:
+        TemporaryFile(dir=place).close()
+    except OSError as error:
+        raise _refusal(asked, error) from error
 
 
 def write(file: Path, content: str | bytes) -> None:

@@ -15,17 +15,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
-from sales_forecast.errors import InvalidJson, InvalidRequest, SalesForecastError
+from sales_forecast.errors import InvalidJson, InvalidRequest, SalesForecastError, brief
 from sales_forecast.service.forms import MOST_SERIES
 
 _MOST_FIELDS = 10
 """A body may hold 100,000 unknown fields; nobody reads an answer about all of them."""
-_MOST_CHARACTERS = 60
-
-
-def _brief(text: str) -> str:
-    """Cut what a caller chose, so that an answer cannot be made huge."""
-    return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 3] + "..."
 
 
 def _sentence(detail: ErrorDetails, known: str, part: str) -> str:
@@ -37,7 +31,7 @@ def _sentence(detail: ErrorDetails, known: str, part: str) -> str:
     if kind in {"too_short", "too_long"}:
         return f"must have 1 to {MOST_SERIES} items, not {len(value)}"
     wish = detail["msg"].replace("Input should be", "must be")
-    return f"{wish}, not {_brief(json.dumps(value))}"
+    return f"{wish}, not {brief(json.dumps(value))}"
 
 
 def from_validation(
@@ -54,7 +48,7 @@ def from_validation(
         return InvalidJson(f"The body is not JSON in UTF-8: {reason}.", {"body": reason})
     known = ", ".join(field.alias or name for name, field in model.model_fields.items())
     fields = {
-        _brief(".".join(map(str, detail["loc"]))) or "body": _sentence(detail, known, part)
+        brief(".".join(map(str, detail["loc"]))) or "body": _sentence(detail, known, part)
         for detail in details[:_MOST_FIELDS]
     }
     message = ". ".join(f"{name} {problem}" for name, problem in fields.items())
@@ -92,7 +86,7 @@ async def _failed(_: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
     code = HTTPStatus(error.status_code).name.lower()
-    path = _brief(request.url.path)
+    path = brief(request.url.path)
     message = f"{request.method} {path}: {error.detail}. GET /docs shows what there is."
     fields = {"method": request.method, "path": path}
     return error_response(error.status_code, code, message, fields, error.headers)

@@ -52,14 +52,6 @@ from sales_forecast.data.spec import (
 )
 from sales_forecast.errors import DataRefused, in_words
 
-_SAID = {
-    "missing": "must be there",
-    "tuple_type": 'must be a list, such as ["shop"]',
-    "string_type": "must be a text in quotes",
-    "string_too_short": "must not be empty",
-    "literal_error": 'must be "first" or "last"',
-}
-"""What pydantic finds wrong, in words."""
 _Name = Annotated[str, Field(min_length=1)]
 _Names = tuple[_Name, ...]
 
@@ -96,12 +88,10 @@ class OwnLayout(BaseModel):
             raise DataRefused(file, f"is not TOML: {error}") from None
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            known = f"is no setting of a layout (known: {', '.join(cls.model_fields)})"
-            words = _SAID | {"extra_forbidden": known}
-            said = words.get(first["type"]) or in_words(first["msg"])
-            problem = f"{where}: {said}" if where else said
-            raise DataRefused(file, f"describes no layout: {problem}") from None
+            unknown = first["type"] == "extra_forbidden"
+            known = f" (known: {', '.join(cls.model_fields)})" if unknown else ""
+            problem = f"describes no layout: {in_words(first)}{known}"
+            raise DataRefused(file, problem) from None
 
     def model_post_init(self, context: object) -> None:
         """Keep the name of the file as that of the layout."""
