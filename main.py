@@ -14,7 +14,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -83,7 +83,8 @@ class _Service:
     def _say(self, settings: Settings, live: Live) -> None:
         if self.shared is None or _is_first(self.shared):
             where = f"Sales Forecasting on {self.address} (docs: /docs)."
-            print(where, _model(live), _access(settings), flush=True)
+            with suppress(OSError):  # nobody reads it, or it has no place: no reason not to serve
+                os.write(_STDOUT, f"{where} {_model(live)} {_access(settings)}\n".encode())
 
 
 def _is_first(folder: Path) -> bool:

@@ -289,6 +289,24 @@ def test_a_port_in_use_is_one_line_that_says_what_to_do():
     assert done.stderr.count("\n") == 1
 
 
+def test_a_service_whose_first_line_cannot_be_written_serves(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, str(ROOT / "main.py"), "--port", str(port)]
+    with (
+        Path("/dev/full").open("wb") as full,
+        subprocess.Popen(
+            command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True
+        ) as process,
+    ):
+        eventually(lambda: _answers(f"http://127.0.0.1:{port}/health"))
+        process.terminate()
+        _, said = process.communicate(timeout=TIMEOUT)
+    assert 0 == process.returncode
+    assert "Traceback" not in said
+
+
 def test_a_setting_that_makes_no_sense_is_one_line_that_names_it():
     done = run_main(PORT="99999")
 
