@@ -137,9 +137,12 @@ class History:
 
     def log_reference(self, series: Index, origin: Index, target: Index) -> Array:
         """Return the log sales expected if nothing but the calendar changed since the reference."""
+        return self.reference_level(series, origin, target) + self.calendar(series, target)
+
+    def reference_level(self, series: Index, origin: Index, target: Index) -> Array:
+        """Return the log sales of the reference without their calendar part."""
         week = self.reference_week(series, origin, target)
-        level = np.where(week >= 0, self.adjusted[series, np.maximum(week, 0)], np.nan)
-        return level + self.calendar(series, target)
+        return np.where(week >= 0, self.adjusted[series, np.maximum(week, 0)], np.nan)
 
     def calendar(self, series: Index, target: Index) -> Array:
         """Return float64[n]: the calendar part of log sales."""

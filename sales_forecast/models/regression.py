@@ -220,13 +220,19 @@ class PlanProfile:
 
     def seeing(self, panel: Panel) -> PlanProfile:
         """See `calendar_effects.Profile.seeing`. A panel of the same plan is seen already."""
-        sight = self.sight
-        if sight and _planned_alike(panel, sight.panel):
-            return self
+        for seen in (self, *self._last_seen):
+            if seen.sight and _planned_alike(panel, seen.sight.panel):
+                return seen
         own = np.vstack([self.found.own, np.zeros_like(self.found.own[:1])])
         found = Coefficients(self.found.chain, own[_rows(self.series, panel.series)])
         known = _parts(self.design, found, panel, panel.periods)
-        return replace(self, sight=_Sight(panel, found, known))
+        self._last_seen[:] = [replace(self, sight=_Sight(panel, found, known))]
+        return self._last_seen[0]
+
+    @cached_property
+    def _last_seen(self) -> list[PlanProfile]:
+        """The profile with the sight of the last panel: models that share it look once."""
+        return []
 
     def at(self, series: Sequence[str], periods: Days) -> Array:
         """See `calendar_effects.Profile.at`. A series that it does not know has the chain's.

@@ -12,7 +12,7 @@ from sales_forecast.data.panel import Panel
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.models.catalogue import ALL_FORECASTERS
 from sales_forecast.models.pooled import POOLED, fit_process, fit_profile
-from sales_forecast.models.regression import DailyProcess, fit_days
+from sales_forecast.models.regression import DailyProcess, PlanProfile, fit_days
 from tests.builders import PLANTED, Planted, daily_panel, one_thread, with_sales
 
 
@@ -95,6 +95,19 @@ def test_a_profile_says_the_same_of_a_day_whoever_asks_with_it():
     np.testing.assert_allclose(whole[:, -14:], profile.at(panel.series, panel.after(14)), atol=1e-6)
     some = profile.at(panel.series[3:5], panel.after(14))
     np.testing.assert_allclose(whole[3:5, -14:], some, atol=1e-6)
+
+
+def test_models_that_share_a_profile_look_at_a_panel_once():
+    panel = daily_panel(ahead=30)
+    profile = PlanProfile.restore(fit_profile(panel).state)
+    seen = profile.seeing(panel)
+    assert seen is profile.seeing(panel) is profile.seeing(panel.until(panel.periods[-9]))
+    other = daily_panel(ahead=30, seed=1)
+    expected = PlanProfile.restore(profile.state).seeing(other).at(other.series, other.after(14))
+    for _ in range(2):
+        np.testing.assert_array_equal(
+            expected, profile.seeing(other).at(other.series, other.after(14))
+        )
 
 
 def test_nothing_after_the_cutoff_moves_a_forecast():

@@ -139,9 +139,7 @@ class FittedRegressor:
 
         `levels`: as this model gives them for the same past.
         """
-        reference = past.log_reference(series, origin, target)
-        if levels is None:
-            return reference
-        smoothed = past.calendar(series, target) + levels[series, origin]
-        mean: Array = (reference + smoothed) / 2
-        return mean
+        level = past.reference_level(series, origin, target)
+        if levels is not None:
+            level = (level + levels[series, origin]) / 2
+        return level + past.calendar(series, target)
