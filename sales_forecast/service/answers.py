@@ -161,9 +161,15 @@ class Answers:
         """Return what is known of a series at the origin of a question, one of `AGES`."""
         return AGES[self._age[row, self._place(period)[0]]]
 
-    def expected(self, row: int, period: int) -> list[float] | None:
-        """Return what is expected of the conditions of a period; None where no model uses them."""
-        return None if self._rows is None else self._rows.expected(row, period)
+    def uses_conditions(self, model: str) -> bool:
+        """Return whether a model that answers, or one that it is made of, looks at conditions."""
+        return self._told[model]
+
+    def expected(self, model: str, row: int, period: int) -> list[float] | None:
+        """Return what is expected of the conditions of a period; None where they are not used."""
+        if self._rows is None or not self._told[model]:
+            return None
+        return self._rows.expected(row, period)
 
     def ends(self, model: str, row: int, period: int, prediction: float) -> Mapping[int, Ends]:
         """Return level -> both ends of what a series may sell in a period, around a prediction."""

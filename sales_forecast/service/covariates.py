@@ -47,9 +47,9 @@ class Covariates:
         self._spec = spec
         self._answers = answers
         self._ranges = [
-            (position, of.column, *ranges[of.name])
+            (position, of.column, ranges.get(of.name))
             for position, of in enumerate(spec.past)
-            if of.name in ranges
+            if of.name != spec.holiday
         ]
         names = [of.name for of in spec.past]
         # The holidays of an own layout may be of any country.
@@ -87,14 +87,18 @@ class Covariates:
         until = self._panel.periods[0] + np.timedelta64(days, "D")
         yield f"The plan ends with {until}: what comes after is expected as usual."
 
-    def unusual(self, told: Told) -> Iterator[str]:
-        """Say of what was observed which values no model has seen."""
-        for position, name, low, high in self._ranges:
+    def unusual(self, model: str, told: Told) -> Iterator[str]:
+        """Say of what was observed which values a model that looks at them has never seen."""
+        for position, name, seen in self._ranges if self._answers.uses_conditions(model) else ():
             value = told[position]
-            if value is not None and not low <= value <= high:
+            if value is None:
+                continue
+            if seen is None:
+                yield f"{name} {value:g} changes nothing: the models were trained without any."
+            elif not seen[0] <= value <= seen[1]:
                 yield (
                     f"{name} {value:g} is outside what the models were trained on "
-                    f"({low:g} to {high:g})."
+                    f"({seen[0]:g} to {seen[1]:g})."
                 )
 
     def planned_otherwise(self, row: int, period: int, told: Told) -> Iterator[str]:
@@ -112,7 +116,7 @@ class Covariates:
         self, model: str, row: int, period: int, told: Told
     ) -> Iterator[tuple[str, UsedCovariate]]:
         """Yield column -> what was used, and whether it was supplied, expected (how) or planned."""
-        expected = self._answers.expected(row, period)
+        expected = self._answers.expected(model, row, period)
         year_ago_known = self._answers.year_ago_known(model, row, period)
         for position, of in enumerate(self._spec.past):
             value = told[position]

@@ -105,10 +105,10 @@ class Predictor:
         ending, period = self._calendar.place(day)
         step = max(period - self._panel.n_periods + 1, 1)
         told = covariates[: len(self.spec.past)]
-        warnings = [*self._warnings(row, period), *self._covariates.unusual(told)]
+        model = self._predicting
+        warnings = [*self._warnings(row, period), *self._covariates.unusual(model, told)]
         if differs := self._covariates.against_the_calendar(period, told):
             warnings.append(differs)
-        model = self._predicting
         estimate = self._answers.estimate(
             model, row, period, [math.nan if value is None else value for value in told]
         )

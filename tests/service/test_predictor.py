@@ -214,6 +214,16 @@ def test_a_condition_outside_what_was_seen_is_named_with_the_range(
     )
 
 
+def test_a_condition_that_changes_nothing_is_not_called_unusual(
+    bundle: Bundle, panel: Panel
+) -> None:
+    asked = (1,), date(2012, 11, 3), (0, 151.5, *USUAL[2:])
+    assert ("note",) == Predictor(baseline(panel), panel).predict(*asked).warnings
+    manifest = bundle.manifest.model_copy(update={"condition_ranges": {}})
+    warnings = Predictor(replace(bundle, manifest=manifest), panel).predict(*asked).warnings
+    assert "Temperature 151.5 changes nothing: the models were trained without any." == warnings[0]
+
+
 @pytest.mark.parametrize(
     ("day", "flag", "warnings"),
     [
