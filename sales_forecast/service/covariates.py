@@ -132,7 +132,8 @@ class Covariates:
                     source = outlook(self._panel, of.name, year_ago_known=year_ago_known)
                     yield of.column, UsedCovariate(guess, source)
         for of in self._spec.future:
-            yield of.column, UsedCovariate(self._planned(of.name, row, period), PLANNED)
+            planned = self._planned(of.name, row, period)
+            yield of.column, UsedCovariate(planned, NOT_KNOWN if planned is None else PLANNED)
 
     def _planned(self, name: str, row: int, period: int) -> float | None:
         values = self._panel.plan.get(name)

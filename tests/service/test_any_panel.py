@@ -265,4 +265,6 @@ def test_a_year_of_days_can_be_asked_for_and_the_end_of_the_plan_is_said(ask_day
     year = ask_days("POST", "/forecast_sales", {"store_id": 1, "steps": 365})
     assert 365 == len(year.json())
     assert "The plan ends with 2014-04-26" in year.headers["X-Warnings"]
+    later = ask_days("POST", "/predict_sales", {"Store": 1, "Date": "2014-04-28"}).json()
+    assert {"value": None, "source": "not known"} == later["covariates"]["Promo"]
     assert 422 == ask_days("POST", "/forecast_sales", {"store_id": 1, "steps": 366}).status_code
