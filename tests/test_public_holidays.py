@@ -67,7 +67,7 @@ def test_ones_own_layout_takes_them_from_a_country(tmp_path: Path):
 
 
 def test_ones_own_weeks_too(tmp_path: Path):
-    panel = own(tmp_path, "DE", "weekly")
+    panel = own(tmp_path, "DE", "weekly", 'dates = "last"\n')
     assert [[1, 2, 0]] == panel.plan["public_holiday"][:, :3].tolist()
 
 
