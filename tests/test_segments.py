@@ -41,6 +41,7 @@ def stores(errors: Sequence[float], traits: dict[str, npt.ArrayLike]) -> tuple[P
     panel = replace(
         panel_of(np.full((len(errors), 10), 100.0), FIRST),
         traits={name: np.array(values) for name, values in traits.items()},
+        keys={"Store": np.arange(1, len(errors) + 1)},
     )
     rows = [
         table_of([100], {"m": [100 + error]}, first=NEXT, store=str(number))
