@@ -16,17 +16,14 @@ import argparse
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
-
 from sales_forecast.bundles.bundle import CHALLENGER, CHAMPION, trained_on
-from sales_forecast.commands import outputs
+from sales_forecast.commands import outputs, progress
 from sales_forecast.commands.arguments import file_words, parse_train
 from sales_forecast.commands.ending import ended
 from sales_forecast.compute.source import source_hash
@@ -57,31 +54,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return STOPPED
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Show what is being done on a terminal, and elsewhere each stage as a line of stderr."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _stages()
-        return
-    with console.status("starting") as status:
-        yield lambda text: status.update(escape(text))
-
-
-def _stages() -> Callable[[str], None]:
-    """Return what prints the beginning of each text, once: "one step" of its 39 windows."""
-    last = ""
-
-    def show(text: str) -> None:
-        nonlocal last
-        stage = text.partition(":")[0]
-        if stage != last:
-            last = stage
-            print(stage, file=sys.stderr, flush=True)
-
-    return show
-
-
 def _engine(scheduler: str | None) -> AbstractContextManager[None]:
     """Return what the work is done with: this machine, or the cluster of a scheduler."""
     if scheduler is None:
@@ -104,22 +76,22 @@ def train(arguments: argparse.Namespace) -> int:
         print(f"Nothing changed: {trained} was trained on this data by this code.")
         return 0
     started = time.monotonic()
-    with _progress() as progress:
-        progress("importing the training libraries")
+    with progress.shown() as show:
+        show("importing the training libraries")
         from sales_forecast.training.promote import train_and_promote
 
-        outcome = train_and_promote(panel, source, settings, progress)
+        outcome = train_and_promote(panel, source, settings, show)
     return _tell(outcome, started)
 
 
 def publish(_: argparse.Namespace) -> int:
     """Publish the bundle that an earlier training had to keep, and say so."""
     started = time.monotonic()
-    with _progress() as progress:
-        progress("importing MLflow")
+    with progress.shown() as show:
+        show("importing MLflow")
         from sales_forecast.training.promote import promote_kept
 
-        outcome = promote_kept(load_settings(), progress)
+        outcome = promote_kept(load_settings(), show)
     return _tell(outcome, started)
 
 
@@ -137,8 +109,8 @@ def run_backtest(arguments: argparse.Namespace) -> int:
     files = arguments.predictions, arguments.json, arguments.forecast
     outputs.check(*files, folder=arguments.figures)
     panel = _until(_panel(arguments), arguments.until)
-    with _progress() as progress:
-        progress("importing the training libraries")
+    with progress.shown() as show:
+        show("importing the training libraries")
         from sales_forecast.evaluation import judged
         from sales_forecast.evaluation.measurement import Measurement, forecast_csv
         from sales_forecast.evaluation.protocols import RollingOrigin
@@ -146,10 +118,10 @@ def run_backtest(arguments: argparse.Namespace) -> int:
 
         split = RollingOrigin(arguments.horizon, arguments.windows, arguments.step)
         forecasters = catalogue.choose(arguments.models)
-        table = judged.score_models(panel, forecasters, split, progress)
+        table = judged.score_models(panel, forecasters, split, show)
         ahead = None
         if arguments.forecast:
-            ahead = judged.forecast(panel, forecasters, table, split.horizon, progress)
+            ahead = judged.forecast(panel, forecasters, table, split.horizon, show)
     measured = Measurement(panel, split, table)
     print(measured.text(by_segment=arguments.segments))
     if arguments.predictions:
@@ -166,11 +138,11 @@ def run_backtest(arguments: argparse.Namespace) -> int:
 
 def forecast(_: argparse.Namespace) -> int:
     """Write what the champion expects of every series into the database, and say so."""
-    with _progress() as progress:
-        progress("importing the service")
+    with progress.shown() as show:
+        show("importing the service")
         from sales_forecast.operations.batch import write_forecasts
 
-        sentence = write_forecasts(load_settings(), progress)
+        sentence = write_forecasts(load_settings(), show)
     print(sentence)
     return 0
 
@@ -178,13 +150,13 @@ def forecast(_: argparse.Namespace) -> int:
 def run_audit(arguments: argparse.Namespace) -> int:
     """Examine the backtest, the features and the models; show what leaks would have claimed."""
     panel = _panel(arguments)
-    with _progress() as progress:
-        progress("importing the training libraries")
+    with progress.shown() as show:
+        show("importing the training libraries")
         from sales_forecast.audit import audit, leaks
         from sales_forecast.models import catalogue
 
-        checks = audit.audit(panel, catalogue.choose(arguments.models), progress)
-        claims = leaks.claims(panel, audit.protocols(panel)[-1], progress)
+        checks = audit.audit(panel, catalogue.choose(arguments.models), show)
+        claims = leaks.claims(panel, audit.protocols(panel)[-1], show)
     for check in checks:
         print(f"{'LEAK' if check.problems else 'ok'}: {check.examined}")
     print(f"\nWhat leaks would have claimed for random_forest:\n{leaks.claims_table(claims)}")
@@ -196,14 +168,14 @@ def run_audit(arguments: argparse.Namespace) -> int:
 def run_tune(arguments: argparse.Namespace) -> int:
     """Search hyperparameters on inner windows; say what to commit, and change nothing."""
     panel = _panel(arguments)
-    with _progress() as progress:
-        progress("importing the training libraries")
+    with progress.shown() as show:
+        show("importing the training libraries")
         from sales_forecast.tuning import trials, tune
 
         forecasters = tune.choose(arguments.models)
         past = tune.searchable(panel, arguments.until)
         found = [
-            tune.search(past, forecaster, arguments.trials, arguments.seed, progress)
+            tune.search(past, forecaster, arguments.trials, arguments.seed, show)
             for forecaster in forecasters
         ]
     # What is drawn and found for a model does not depend on --models.

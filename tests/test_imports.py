@@ -52,7 +52,7 @@ ALLOWED = {
     "prometheus_client": ("sales_forecast/service/prometheus.py",),
     "pydantic_settings": ("sales_forecast/settings.py", "aws_cloud_infra/account/settings.py"),
     "httpx": ("client.py",),
-    "rich": ("train.py", "aws_cloud_infra/commands/progress.py"),
+    "rich": ("sales_forecast/commands/progress.py", "aws_cloud_infra/commands/progress.py"),
     "boto3": ("aws_cloud_infra/",),
     "botocore": ("aws_cloud_infra/",),
     "pymysql": ("aws_cloud_infra/mlflow_host/start.py",),

@@ -236,7 +236,7 @@ def test_what_is_fitted_is_told(short):
     told: list[str] = []
     tune.search(short, DOUBTFUL, 2, progress=told.append)
     assert (
-        "doubtful, 2 fits each time, window 1 of 11: fitting change=0.3, random_state=0" == told[0]
+        "doubtful, 2 fits each time: window 1 of 11: fitting change=0.3, random_state=0" == told[0]
     )
     assert any("10 fits each time" in text for text in told)
 

@@ -143,7 +143,7 @@ def _misses(
     named = [replace(forecaster, name=describe(some), parameters=some) for some in seeded]
 
     def report(text: str) -> None:
-        progress(f"{forecaster.name}, {len(named)} fits each time, {text}")
+        progress(f"{forecaster.name}, {len(named)} fits each time: {text}")
 
     misses = np.stack([weekly_misses(panel, named, split, report) for split in protocols(panel)])
     return np.moveaxis(misses.reshape(*misses.shape[:2], -1, len(trials)), 2, 0)
