@@ -244,7 +244,7 @@ def test_data_too_short_for_models_is_answered_by_the_baseline(here: Place, week
 
     assert "champion" == outcome.alias
     assert champion.manifest.note.endswith(
-        f"the longest has {weeks}. Load more history. {GROWTH_ANSWERS}"
+        f"the longest has {weeks}. Load at least {56 - weeks} more. {GROWTH_ANSWERS}"
     )
     said = f"{champion.manifest.note} Published as champion {champion.version}."
     assert said == outcome.sentence

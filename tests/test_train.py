@@ -212,7 +212,7 @@ def test_too_few_weeks_are_published_as_the_baseline(tmp_path: Path) -> None:
 
     assert 0 == done.returncode
     assert only_stages(done.stderr)
-    assert "the longest has 40. Load more history. Until then the growth" in done.stdout
+    assert "the longest has 40. Load at least 16 more. Until then the growth" in done.stdout
     assert "baseline" == read_bundle(tmp_path / "champion").manifest.kind
     assert "Nothing changed" in place.run("--if-changed").stdout
 
