@@ -65,5 +65,15 @@ def test_the_committed_outputs_hold_the_lstm():
     assert "| lstm" in text(notebook.read())
 
 
+def test_the_readme_says_of_the_lstm_what_was_found():
+    readme = " ".join((notebook.NOTEBOOK.parent / "README.md").read_text().split())
+    found = re.findall(r"WMAE of the LSTM is (\S+) (\w+) that of (\w+)", text(notebook.read()))
+    one_week, many_weeks = found[:2], found[2:]
+    for (first, side, rival), (later, later_side, _) in zip(one_week, many_weeks, strict=True):
+        name = {"arima": "ARIMA", "pooled": "the pooled process"}[rival]
+        assert side == later_side
+        assert f"{first} and {later} {side} that of {name}" in readme
+
+
 def test_it_is_small_enough_to_look_at():
     assert notebook.NOTEBOOK.stat().st_size < 1_500_000
