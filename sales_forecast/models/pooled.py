@@ -19,6 +19,7 @@ from sales_forecast.data.panel import Array, Panel
 from sales_forecast.features.calendar_effects import PooledProcess, Process, Profile
 from sales_forecast.features.decomposition import Split
 from sales_forecast.features.gaussian import Hyperparameters, Weeks, components, observed
+from sales_forecast.features.plan_effects import PlanEffects, PlannedProcess
 from sales_forecast.features.pools import ProcessByPool
 from sales_forecast.models.base import too_short, weeks_sold
 from sales_forecast.models.fit_cache import once
@@ -74,7 +75,14 @@ def _sells(pool: Panel) -> bool:
     return bool((pool.y > 0).any())
 
 
-def _fit_pool(panel: Panel) -> PooledProcess:
+def _fit_pool(panel: Panel) -> Process:
+    if not panel.plan:
+        return _fit_weeks(panel)
+    effects = PlanEffects.fit(panel)
+    return PlannedProcess(_fit_weeks(effects.without(panel)), effects)
+
+
+def _fit_weeks(panel: Panel) -> PooledProcess:
     pivot = panel.periods[-1]
     split = Split.of(panel)
     known = ~np.isnan(split.chain)

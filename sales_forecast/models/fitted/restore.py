@@ -17,6 +17,7 @@ from sales_forecast.features.calendar_effects import (
     Profile,
     State,
 )
+from sales_forecast.features.plan_effects import PlanEffects, PlannedProcess, PlannedProfile
 from sales_forecast.features.pools import ProcessByPool, ProfileByPool
 from sales_forecast.models.averages import AVERAGES
 from sales_forecast.models.base import Storable
@@ -82,6 +83,9 @@ class Restored:
         kinds: Mapping[str, Callable[[State], Process]] = {
             "weeks": PooledProcess.restore,
             "days": DailyProcess.restore,
+            "planned": lambda of: PlannedProcess(
+                self._process(of["process"]), PlanEffects.restore(of)
+            ),
             "pools": lambda of: ProcessByPool(
                 {label: self._process(pool) for label, pool in of["pools"].items()}
             ),
@@ -95,6 +99,9 @@ class Restored:
                 of, cast("PooledProcess", self._process(of["process"]))
             ),
             "days": PlanProfile.restore,
+            "planned": lambda of: PlannedProfile(
+                self._profile(of["profile"]), PlanEffects.restore(of)
+            ),
             "pools": lambda of: ProfileByPool(
                 {label: self._profile(pool) for label, pool in of["pools"].items()}
             ),

@@ -1,0 +1,160 @@
+"""What plans make of weekly sales: a regression first, and the process of weeks on the rest.
+
+Takes a panel with plans (promotions, open days, public holidays of a country), gives how much they
+move the log sales of each series, and process and profile with that added. The changes from week to
+week tell: levels and seasons stay out of it. numpy only. Must not know how a process is fitted, nor
+read a plan beyond the weeks that are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+
+from sales_forecast.data.panel import Array, Days, Panel
+from sales_forecast.features.calendar_effects import Process, Profile, State
+from sales_forecast.features.decomposition import log_sales
+
+_LARGEST_MOVE = 0.5
+"""A larger change of log sales within a week is an accident, not a promotion."""
+_OF_ALL = 10.0
+"""So many weeks of what all series do are added to those of each."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlanEffects:
+    """The effects of plans on log sales.
+
+    Attributes:
+        names: of the plans, in order.
+        usual: float64[n_plans], what they are on average, of which a missing one is.
+        chain: float64[n_plans], for each unit of a plan, of a series that is not known.
+        own: name of a series -> float64[n_plans].
+    """
+
+    names: tuple[str, ...]
+    usual: Array
+    chain: Array
+    own: dict[str, Array]
+
+    @cached_property
+    def state(self) -> State:
+        """All that it knows."""
+        return {
+            "names": list(self.names),
+            "usual": self.usual,
+            "chain": self.chain,
+            "series": list(self.own),
+            "own": np.array([*self.own.values()]),
+        }
+
+    @classmethod
+    def restore(cls, state: State) -> Self:
+        """Return the effects of a state."""
+        own = dict(zip(state["series"], state["own"], strict=True))
+        return cls(tuple(state["names"]), state["usual"], state["chain"], own)
+
+    @classmethod
+    def fit(cls, panel: Panel) -> Self:
+        """Estimate them from all of a panel that has plans."""
+        names = tuple(panel.plan)
+        plans = _plans(panel, names, 0, panel.n_periods)
+        known = ~np.isnan(plans)
+        count = np.maximum(known.sum(axis=(0, 1)), 1)
+        usual = np.where(known, plans, 0.0).sum(axis=(0, 1)) / count
+        moved = np.clip(np.diff(log_sales(panel.y), axis=1), -_LARGEST_MOVE, _LARGEST_MOVE)
+        changed = np.diff(plans, axis=1)
+        told = ~np.isnan(moved) & ~np.isnan(changed).any(axis=2)
+        moved, changed = np.where(told, moved, 0.0), np.where(told[:, :, None], changed, 0.0)
+        squares = np.einsum("swp,swq->spq", changed, changed)
+        products = np.einsum("swp,sw->sp", changed, moved)
+        variances = squares.sum(axis=0).diagonal() / max(int(told.sum()), 1)
+        # A plan that never changes tells nothing, and has no effect.
+        prior = _OF_ALL * np.diag(np.where(variances > 0, variances, 1.0))
+        chain = np.linalg.solve(squares.sum(axis=0) + prior, products.sum(axis=0))
+        own = np.linalg.solve(squares + prior, (products + prior @ chain)[:, :, None])[:, :, 0]
+        return cls(names, usual, chain, dict(zip(panel.series, own, strict=True)))
+
+    def at(self, panel: Panel, first: int, end: int) -> Array:
+        """Return float64[n_series, end - first]: the effects in weeks of a panel, by number."""
+        plans = _plans(panel, self.names, first, end) - self.usual
+        own = np.array([self.own.get(name, self.chain) for name in panel.series])
+        effects: Array = np.einsum("swp,sp->sw", np.nan_to_num(plans), own)
+        return effects
+
+    def without(self, panel: Panel) -> Panel:
+        """Return a panel whose sales are what they were without the effects."""
+        return replace(panel, y=panel.y * np.exp(-self.at(panel, 0, panel.n_periods)))
+
+
+def _plans(panel: Panel, names: Sequence[str], first: int, end: int) -> Array:
+    """Return float64[n_series, end - first, n_plans], NaN where there is no plan."""
+    found = np.full((panel.n_series, end - first, len(names)), np.nan)
+    for number, name in enumerate(names):
+        values = panel.plan.get(name, np.empty((panel.n_series, 0)))[:, first:end]
+        found[:, : values.shape[1], number] = values
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedProcess:
+    """A process of what plans leave over."""
+
+    process: Process
+    effects: PlanEffects
+
+    @cached_property
+    def state(self) -> State:
+        """See `Process.state`."""
+        return {"kind": "planned", "process": self.process.state, **self.effects.state}
+
+    def ahead(self, history: Panel, horizon: int) -> Array:
+        """See `Process.ahead`."""
+        n = history.n_periods
+        rest = self.process.ahead(self.effects.without(history), horizon)
+        return rest + self.effects.at(history, n, n + horizon)
+
+    def spread(self, history: Panel, horizon: int) -> Array:
+        """See `Process.spread`."""
+        return self.process.spread(self.effects.without(history), horizon)
+
+    def calendar(self, panel: Panel) -> PlannedProfile:
+        """See `Process.calendar`."""
+        return PlannedProfile(
+            self.process.calendar(self.effects.without(panel)), self.effects, panel
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedProfile:
+    """What dates and plans make of log sales.
+
+    `sight`: the panel whose plans are read; None before one was seen.
+    """
+
+    profile: Profile
+    effects: PlanEffects
+    sight: Panel | None = None
+
+    @cached_property
+    def state(self) -> State:
+        """See `Profile.state`."""
+        return {"kind": "planned", "profile": self.profile.state, **self.effects.state}
+
+    def seeing(self, panel: Panel) -> PlannedProfile:
+        """See `Profile.seeing`."""
+        return replace(self, profile=self.profile.seeing(panel), sight=panel)
+
+    def at(self, series: Sequence[str], periods: Days) -> Array:
+        """See `Profile.at`."""
+        panel = self.sight
+        assert panel is not None, "a profile of plans is asked before it has seen one"  # noqa: S101
+        weeks = (periods - panel.periods[0]).astype(int) // panel.frequency.days
+        effects = self.effects.at(panel, 0, int(weeks.max()) + 1)
+        rows = [panel.positions.get(name, -1) for name in series]
+        of = np.vstack([effects, np.zeros_like(effects[:1])])[rows][:, np.maximum(weeks, 0)]
+        return self.profile.at(series, periods) + np.where(weeks >= 0, of, 0.0)
