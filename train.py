@@ -191,7 +191,7 @@ def run_tune(arguments: argparse.Namespace) -> int:
 
 def _panel(arguments: argparse.Namespace) -> Panel:
     if arguments.csv:
-        return read_panel(arguments.csv, arguments.layout, arguments.dates)
+        return read_panel(arguments.csv, arguments.layout, arguments.dates).with_zeros()
     with closing(Database(load_settings().database_url)) as database:
         return database.read_panel()
 

@@ -29,7 +29,7 @@ from sales_forecast.data.panel import Array, Panel
 from sales_forecast.evaluation.backtest import backtest
 from sales_forecast.evaluation.metrics import Scores
 from sales_forecast.evaluation.protocols import MANY_STEPS
-from sales_forecast.evaluation.scoring import scores, with_intervals
+from sales_forecast.evaluation.scoring import scores, with_quantiles
 from sales_forecast.features.decomposition import log_sales
 from sales_forecast.features.features import History
 from sales_forecast.models.arima import ARIMA
@@ -144,7 +144,7 @@ def main() -> None:
             Contender("MSTL, then AutoARIMA", theirs.on_logs("mstl")),
             Contender("AutoARIMA without the calendar", theirs.on_rest),
         ]
-        table = with_intervals(backtest(panel, [GROWTH, *contenders], MANY_STEPS))
+        table = with_quantiles(backtest(panel, [GROWTH, *contenders], MANY_STEPS))
     found = scores(table)
     print(MANY_STEPS.describe(panel))
     print(f"{'':<34}{'WMAE':>10}{'WAPE':>9}{'RMSE':>10}{'seconds':>10}")

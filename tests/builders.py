@@ -24,6 +24,7 @@ from sales_forecast.data.sample import sample_rows
 from sales_forecast.features.calendar_effects import CalendarProfile, PooledProcess
 from sales_forecast.features.gaussian import Hyperparameters
 from sales_forecast.models.boosting import BOOSTED
+from sales_forecast.models.spread import Spread
 
 BOOSTED_IF_INSTALLED = [
     pytest.param(
@@ -118,6 +119,20 @@ def table_of(
             **{name: np.array(values, dtype=np.float64) for name, values in models.items()},
         }
     )
+
+
+def spread_of(lower: float, upper: float, *, by_step: float = 0.0, **widths: float) -> Spread:
+    """80% between two factors and 95% between their squares, 1.2 times the logs beyond 98%.
+
+    `by_step`: how much wider for each unit of log(1 + step) beyond the first step.
+    """
+    ends = np.log([lower, 1.0, upper]) * [1.0, 0.0, 1.0]
+    shape = np.interp(
+        np.arange(1, 100) / 100,
+        [0.01, 0.1, 0.5, 0.9, 0.99],
+        [2.2 * ends[0], *ends, 2.2 * ends[2]],
+    )
+    return Spread(shape, 100, steps=52, widths=widths, by_step=by_step, middle=float(np.log(2)))
 
 
 @contextmanager

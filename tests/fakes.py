@@ -15,6 +15,7 @@ from typing import Self
 
 from sales_forecast.bundles.manifest import ForecastChoice, IntervalLevel
 from sales_forecast.data.calendar import week_ending
+from sales_forecast.data.forecast_tables import QUANTILES
 from sales_forecast.data.rows import STORES
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.data.stored_forecasts import StoredIssue, StoredPeriod
@@ -27,7 +28,7 @@ from sales_forecast.errors import (
 )
 from sales_forecast.service.forms import Forms, Named, forms_of
 from sales_forecast.service.live import Live
-from sales_forecast.service.predictor import Answer, PeriodForecast
+from sales_forecast.service.predictor import Answer, Distribution, PeriodForecast
 
 KNOWN_STORES = range(1, 46)
 ORIGIN = date(2012, 10, 26)
@@ -110,6 +111,19 @@ class FakePredictor:
                 sales + 2 * week + wide,
             )
             for week in range(1, steps + 1)
+        ]
+
+    def distribution(
+        self,
+        series: Named,
+        steps: int,
+        choice: ForecastChoice | None,
+        asked: Sequence[float],
+    ) -> Sequence[Distribution]:
+        medians = [of.sales for of in self.forecast(series, steps, choice)]
+        return [
+            Distribution(median, [median + 100 * (tau - 0.5) for tau in asked])
+            for median in medians
         ]
 
     def warnings_for(
@@ -220,9 +234,9 @@ class FakeForecasts:
     ) -> StoredIssue:
         assert spec == STORES
         sales = 1000.0 * int(keys["k1"]) if keys else 1_000_000.0
-        ends = {f"{end}_{level}": sales for end in ("lower", "upper") for level in (80, 95)}
+        at = dict.fromkeys(QUANTILES, sales)
         periods = [
-            StoredPeriod(ORIGIN + timedelta(weeks=step), step, sales, 1, ends)
+            StoredPeriod(ORIGIN + timedelta(weeks=step), step, sales, 1, at)
             for step in range(1, 5)
             if target in {None, ORIGIN + timedelta(weeks=step)}
         ]

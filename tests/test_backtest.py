@@ -15,24 +15,25 @@ import pytest
 from sales_forecast.data.files.layouts import read_sales
 from sales_forecast.data.panel import CONDITIONS, Array, Panel
 from sales_forecast.errors import NotEnoughData
-from sales_forecast.evaluation.backtest import backtest
+from sales_forecast.evaluation.backtest import KEY_COLUMNS, backtest
 from sales_forecast.evaluation.judged import score_models
 from sales_forecast.evaluation.metrics import Scores
 from sales_forecast.evaluation.protocols import MANY_STEPS, ONE_STEP, PROTOCOLS, RollingOrigin
 from sales_forecast.evaluation.scoring import (
+    QUANTILES,
     known_weeks,
-    measured_intervals,
+    measured_spread,
     models_in,
     scores,
-    with_intervals,
+    with_quantiles,
 )
 from sales_forecast.models.averages import AVERAGES
 from sales_forecast.models.base import FutureConditions
 from sales_forecast.models.catalogue import ALL_FORECASTERS
 from sales_forecast.models.ensemble import MEMBERS
-from sales_forecast.models.intervals import OLD
 from sales_forecast.models.naive import BASELINES, LAST_VALUE
 from sales_forecast.models.ridge import RIDGE
+from sales_forecast.models.spread import Asked, SpreadByAge
 from tests.builders import one_thread, panel_of, sample_panel, table_of, with_sales
 
 
@@ -283,10 +284,15 @@ def test_a_model_that_damages_the_panel_is_found_out():
         backtest(panel_of(np.ones(20)), [Vandal()], RollingOrigin(horizon=1, windows=2, step=1))
 
 
-def test_models_are_the_columns_that_are_neither_keys_nor_intervals():
-    table = with_intervals(table_of([1.0, 2.0], {"naive": [1, 1], "arima": [2, 2]}))
-    assert {"naive_lo_80", "arima_hi_80"} <= {*table.columns}
-    assert ["naive", "arima"] == models_in(table)
+@pytest.mark.parametrize("chance", [1.0, 0.7])
+def test_models_are_the_columns_that_are_neither_keys_nor_stand_beside_a_model(chance):
+    table = table_of([1.0, 2.0], {"naive": [1, 1], "rf_xgb_mean": [2, 2]})
+    table["naive_chance"] = chance
+    found = with_quantiles(table)
+    beside = {"naive_lo_80", "naive_mean", "rf_xgb_mean_q20", "rf_xgb_mean_mean"}
+    assert beside <= {*found.columns}
+    assert (chance < 1) == ({"naive_if_sold", "naive_chance"} <= {*found.columns})
+    assert ["naive", "rf_xgb_mean"] == models_in(found) == models_in(table)
 
 
 # Intervals
@@ -298,30 +304,27 @@ def sample_table() -> pd.DataFrame:
 
 
 def test_a_window_has_intervals_as_soon_as_enough_weeks_have_ended():
-    table = with_intervals(sample_table())
+    table = with_quantiles(sample_table())
     window = table.groupby("cutoff").ngroup() + 1
     first = window[table["naive_lo_80"].notna()].groupby(table["step"]).min()
     # Three stores: by the fifth window 3 * (4 + 3 + 2 + 1) predictions of up to four steps can be
-    # judged, by the eleventh 3 * 10 of one step alone; 30 are enough.
-    assert {1: 11, 2: 7, 3: 6, 4: 5} == first.to_dict()
+    # judged; 30 are enough, of whatever steps.
+    assert dict.fromkeys((1, 2, 3, 4), 5) == first.to_dict()
     early = window < table["step"].map(first)
     assert table.loc[early, ["naive_lo_80", "naive_hi_80"]].isna().all(axis=None)
     assert table.loc[~early, ["naive_lo_80", "naive_hi_80"]].notna().all(axis=None)
 
 
 def test_an_interval_is_measured_on_nothing_but_weeks_that_had_ended_by_the_cutoff():
-    table = with_intervals(sample_table())
+    table = with_quantiles(sample_table())
     for row in table.iloc[::37].itertuples():
         ended = table[table["ds"] <= row.cutoff]
-        intervals = measured_intervals(ended, old(ended), "seasonal_naive")
-        for level in (80, 95):
-            found = intervals.ends(
-                level, [OLD], [row.unique_id], np.array([row.step]), np.array([row.seasonal_naive])
-            )
-            np.testing.assert_array_equal(
-                [end.item() for end in found],
-                [getattr(row, f"seasonal_naive_{end}_{level}") for end in ("lo", "hi")],
-            )
+        spread = measured_spread(ended, None, "seasonal_naive")
+        found = row.seasonal_naive * factors(spread, row.unique_id, row.step)
+        expected = {end: getattr(row, f"seasonal_naive{end}", None) for end in QUANTILES}
+        expected["_q50"] = row.seasonal_naive
+        np.testing.assert_array_equal(found, [*expected.values()])
+        assert row.seasonal_naive_mean == spread.mean * row.seasonal_naive
 
 
 def test_later_sales_change_no_interval_of_an_earlier_window():
@@ -330,24 +333,48 @@ def test_later_sales_change_no_interval_of_an_earlier_window():
     later = table["ds"] > cutoff
     changed = table.assign(y=table["y"].where(~later, 7 * table["y"]))
     until = table["cutoff"] <= cutoff
-    ends = [name for name in with_intervals(table).columns if name.endswith("_80")]
-    assert 6 == len(ends)
+    said = [name for name in with_quantiles(table).columns if name not in KEY_COLUMNS]
+    assert {"naive", "naive_mean", "naive_lo_80", "naive_q70"} < {*said}
     pd.testing.assert_frame_equal(
-        with_intervals(table).loc[until, ends], with_intervals(changed).loc[until, ends]
+        with_quantiles(table).loc[until, said], with_quantiles(changed).loc[until, said]
     )
-    assert not with_intervals(table)[ends].equals(with_intervals(changed)[ends])
+    for name in ("naive_mean", "naive_lo_80", "naive_q70"):
+        assert not with_quantiles(table)[name].equals(with_quantiles(changed)[name])
 
 
-def old(table: pd.DataFrame) -> np.ndarray:
-    """That every series of a table is one of a year or more."""
-    return np.full(len(table), OLD)
+def factors(spread: SpreadByAge, name: str, step: int, chance: float = 1.0) -> Array:
+    """Those of all `QUANTILES`, of a series of a year or more."""
+    one = Asked(
+        [name], np.zeros(1, np.intp), np.zeros(1, np.int8), np.array([step]), np.array([chance])
+    )
+    return spread.factors([*QUANTILES.values()], one)[0]
+
+
+def test_what_may_be_nothing_is_told_by_its_chance_and_by_what_is_sold_if_anything_is():
+    rng = np.random.default_rng(0)
+    chance = np.tile([0.4, 0.9], 100)
+    y = np.where(rng.random(200) < chance, 100 * rng.lognormal(0, 0.1, 200), 0.0)
+    table = table_of(y, {"m": np.full(200, 100.0), "m_chance": chance})
+    found = with_quantiles(table)
+    np.testing.assert_array_equal(table["m"], found["m_if_sold"])
+    np.testing.assert_array_equal(chance, found["m_chance"])
+    unlikely, likely = found.iloc[-2], found.iloc[-1]
+    assert 0.0 == unlikely["m"] == unlikely["m_lo_80"] < unlikely["m_hi_80"]
+    assert 0.0 < likely["m_q20"] < likely["m"] < 100 < likely["m_hi_80"]
+    spread = measured_spread(found[found["ds"] <= likely["cutoff"]], None, "m")
+    assert pytest.approx(90 * spread.mean) == likely["m_mean"]
+    assert (
+        pytest.approx(40 * measured_spread(found.iloc[:-2], None, "m").mean) == (unlikely["m_mean"])
+    )
+    ours = 100 * factors(spread, "1", 1, 0.9)
+    np.testing.assert_allclose(ours[[1, -2]], likely[["m_lo_80", "m_hi_80"]].astype(float))
 
 
 def ends(table: pd.DataFrame) -> tuple[float, float]:
     """The 80% factors of one step that a table of one store gives."""
-    intervals = measured_intervals(table, old(table), "m")
-    lower, upper = intervals.ends(80, [OLD], ["1"], np.array([1]), np.array([1.0]))
-    return lower.item(), upper.item()
+    found = factors(measured_spread(table, None, "m"), "1", 1)
+    at = [*QUANTILES.values()]
+    return found[at.index(0.1)], found[at.index(0.9)]
 
 
 def test_residuals_are_sales_over_prediction():
@@ -356,17 +383,17 @@ def test_residuals_are_sales_over_prediction():
     assert (pytest.approx(0.6), pytest.approx(1.4)) == ends(table)
 
 
-def test_returns_count_as_sales_of_nothing_and_predictions_of_nothing_do_not_count():
-    y = np.concatenate(
-        [np.full(20, -10.0), np.full(20, 200.0), np.full(30, 1e9), np.full(30, -1e9)]
-    )
+def test_returns_count_as_a_sudden_nothing_and_predictions_of_nothing_do_not_count():
+    sold = [np.full(10, -10.0), np.full(20, 100.0), np.full(10, 200.0)]
+    y = np.concatenate([*sold, np.full(30, 1e9), np.full(30, -1e9)])
     prediction = np.concatenate([np.full(40, 100.0), np.zeros(30), np.full(30, -1.0)])
-    assert (0.0, 2.0) == ends(table_of(y, {"m": prediction}))
+    expected = (pytest.approx(np.exp(-2.0)), pytest.approx(2.0))
+    assert expected == ends(table_of(y, {"m": prediction}))
 
 
 def test_the_lower_end_of_a_negative_prediction_is_the_lower_one():
     y = np.tile([80.0, 100.0, 125.0], 20)
-    table = with_intervals(table_of(y, {"m": np.append(np.full(59, 100.0), -300.0)}))
+    table = with_quantiles(table_of(y, {"m": np.append(np.full(59, 100.0), -300.0)}))
     last = table.iloc[-1]
     assert last["m_lo_80"] < -300 < last["m_hi_80"] < 0
 
@@ -378,7 +405,7 @@ def test_every_model_has_scores():
     table = table_of(
         [100, 200], {"good": [100, 190], "bad": [0, 0]}, holiday=[0, 1], first="2012-02-03"
     )
-    found = scores(with_intervals(table))
+    found = scores(with_quantiles(table))
     assert ["good", "bad"] == [*found]
     assert (10 * 5 / 6, 5.0, 10.0) == (
         found["good"].wmae,
@@ -478,7 +505,9 @@ def test_the_models_come_in_the_same_order_on_the_sample_and_on_real_sales(data,
         {"moving_average"},
         {"naive"},
     )
-    assert set().union(*order) == set(found)
+    assert {"tsb"}.union(*order) == set(found)
+    # A rule for slow movers: where it stands depends on how much of sales is a season.
+    assert found["seasonal_naive"].wmae < found["tsb"].wmae < found["naive"].wmae
     for better, worse in itertools.pairwise(order):
         assert max(found[name].wmae for name in better) < min(found[name].wmae for name in worse)
 
@@ -502,7 +531,7 @@ def test_series_of_less_than_a_year_are_measured_together_and_apart_from_others(
     assert set("1234") == set(table["unique_id"][young])
     assert 95 + 52 > panel.n_periods
 
-    found = with_intervals(table, panel)
+    found = with_quantiles(table, panel)
     assert found["unique_id"].tolist() == table["unique_id"].tolist()
     last = (found["cutoff"] == found["cutoff"].max()).to_numpy()
     reach = (found["naive_hi_80"] - found["naive_lo_80"]) / found["naive"]

@@ -13,14 +13,15 @@ import sqlalchemy as sa
 import train
 from sales_forecast.bundles.bundle import Bundle, read_bundle, write_bundle
 from sales_forecast.data.database import Database
+from sales_forecast.data.forecast_tables import QUANTILES
 from sales_forecast.data.panel import Panel
 from sales_forecast.errors import BundleRefused, NotReady, SettingsError
 from sales_forecast.evaluation.backtest import backtest
 from sales_forecast.evaluation.protocols import RollingOrigin
-from sales_forecast.evaluation.scoring import with_intervals
+from sales_forecast.evaluation.scoring import with_quantiles
 from sales_forecast.models.naive import BASELINES, GROWTH
 from sales_forecast.operations.batch import issues_of, write_forecasts
-from sales_forecast.prediction.forecast import ends, forecast
+from sales_forecast.prediction.forecast import forecast, mean, quantiles
 from sales_forecast.settings import Settings, load_settings
 from sales_forecast.training.challenger import baseline_challenger, model_challenger
 from tests.builders import one_thread, panel_of_layout
@@ -40,7 +41,7 @@ def load(url: str, sales: Panel) -> None:
 
 def bundle(folder: Path, sales: Panel, note: str = "") -> Path:
     """The growth baseline, judged by itself."""
-    table = with_intervals(backtest(sales, BASELINES, RollingOrigin(4, 10, 1)), sales)
+    table = with_quantiles(backtest(sales, BASELINES, RollingOrigin(4, 10, 1)), sales)
     tables = {"many_steps": table}
     return write_bundle(folder, baseline_challenger(sales, "panel", tables, note).sealed)
 
@@ -70,12 +71,12 @@ def test_every_series_has_a_year_of_what_the_one_function_says(settings: Setting
         f"Wrote 936 forecasts of 9 series, 52 weeks after {sales.last}, by {GROWTH.name} and "
         f"{GROWTH.name} of model {read(settings).version}."
     )
-    expected = forecast({"x": GROWTH}, sales, 52)["x"]
-    bounds = ends(read(settings).intervals[GROWTH.name], sales, expected)
-    columns = [expected, *bounds[80], *bounds[95]]
+    expected, spread = forecast({"x": GROWTH}, sales, 52)["x"], read(settings).spreads[GROWTH.name]
+    at = quantiles(spread, sales, expected, [*QUANTILES.values()])
+    columns = [mean(spread, expected), *np.moveaxis(at, 2, 0)]
     for role in ("best", "baseline"):
         of_role = f"i.id = issue_id WHERE role = '{role}' ORDER BY series_id, step"
-        values = "sales, lower_80, upper_80, lower_95, upper_95"
+        values = ", ".join(["sales", *QUANTILES])
         query = f"SELECT {values} FROM forecasts JOIN forecast_issues i ON {of_role}"  # noqa: S608
         rows = asked(settings.database_url, query)
         found = np.array(rows, dtype=np.float64).T
@@ -143,7 +144,7 @@ def test_the_best_model_and_the_baseline_are_told_apart(tmp_path: Path) -> None:
     ours, baseline = issues_of(read_bundle(folder), sales, 52)
     assert (best, GROWTH.name) == (ours.model, baseline.model)
     assert best != GROWTH.name
-    np.testing.assert_allclose(baseline.sales, forecast({"x": GROWTH}, sales, 52)["x"])
+    np.testing.assert_allclose(baseline.mean, forecast({"x": GROWTH}, sales, 52)["x"].if_sold)
     assert [(best,), (GROWTH.name,)] == asked(url, "SELECT model FROM forecast_issues ORDER BY id")
     assert [(936,)] == asked(url, "SELECT COUNT(*) FROM forecasts WHERE lower_80 IS NULL")
 
@@ -176,7 +177,9 @@ def test_without_sales_a_model_or_one_of_this_panel_nothing_is_written(tmp_path:
 @pytest.mark.parametrize("value", ["0", "-1", "52.5", "a year", ""])
 def test_a_horizon_is_a_number_of_periods(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORECAST_HORIZON", value)
-    with pytest.raises(SettingsError, match="FORECAST_HORIZON must be at least 1, not "):
+    with pytest.raises(
+        SettingsError, match=r"FORECAST_HORIZON must be (at least 1|a whole number), not "
+    ):
         load_settings()
 
 

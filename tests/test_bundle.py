@@ -39,29 +39,22 @@ from sales_forecast.bundles.manifest import (
     AnsweredBy,
     Manifest,
     Origin,
+    StoredSpreadByAge,
     TrainingWindow,
-    measured,
-    stored,
 )
 from sales_forecast.bundles.panel_state import panel_of, state_of
 from sales_forecast.bundles.states import Packed, Unpacked
 from sales_forecast.data.panel import Panel
 from sales_forecast.errors import BundleRefused, OlderBundle, SettingsError
 from sales_forecast.features.features import FEATURE_NAMES
+from sales_forecast.models.ages import OLD, YOUNG
 from sales_forecast.models.arima import ARIMA
 from sales_forecast.models.fitted.blends import FittedMean
 from sales_forecast.models.fitted.regressor import FittedRegressor
 from sales_forecast.models.fitted.restore import Restored
 from sales_forecast.models.fitted.smoothing import FittedArima
-from sales_forecast.models.intervals import (
-    NEW,
-    OLD,
-    YOUNG,
-    IntervalFactors,
-    Intervals,
-    IntervalsByAge,
-)
 from sales_forecast.models.naive import GROWTH
+from sales_forecast.models.spread import Spread, SpreadByAge
 from tests import trained
 from tests.builders import daily_panel, sample_panel
 from tests.builders import panel_of as stores_of
@@ -76,13 +69,12 @@ PANEL = Panel(
     series=("1", "22"),
     conditions={"CPI": np.array([[211.0, np.nan, 212.0], [np.nan, 130.1234567, 131.0]])},
 )
-FACTORS = IntervalFactors(np.array([0.9, 0.1 + 0.2]), np.array([1.1, 1.3]))
-UNKNOWN = IntervalFactors(np.array([0.9, np.nan]), np.array([1.1, np.nan]))
-INTERVALS = IntervalsByAge(
+SPREADS = SpreadByAge(
     {
-        OLD: Intervals({80: FACTORS, 95: UNKNOWN}, {"1": 0.7, "22": 1.4}),
-        YOUNG: Intervals({80: UNKNOWN, 95: UNKNOWN}, {YOUNG: 1.0}),
-    }
+        OLD: Spread(np.linspace(-1, 0.1 + 0.2, 99), 81, 8, 0.7, {"1": 0.7, "22": 1.4}, 0.2, 1.5),
+        YOUNG: Spread.none(),
+    },
+    mean=0.1 + 1.1,
 )
 
 
@@ -119,7 +111,7 @@ def sealed(files: Mapping[str, bytes] | None = None, **changes: object) -> Seale
         "things": tuple(states.things),
         "conformance": None,
         "condition_ranges": {"CPI": (130.1234567, 212.0)},
-        "intervals": {"arima": stored(INTERVALS)},
+        "spreads": {"arima": StoredSpreadByAge.of(SPREADS)},
         "scores": {"one_step": {"naive": {"wmae": 12.5}}},
         "checksums": {},
     }
@@ -161,7 +153,7 @@ def test_a_bundle_reads_back_as_it_was_written(folder: Path) -> None:
     assert manifest == bundle.manifest.model_dump(mode="json")
     assert {MANIFEST, ORIGIN, ARRAYS, TABLE} == {file.name for file in folder.iterdir()}
     assert (folder.name, origin(), None) == (bundle.version, bundle.origin, bundle.conformance)
-    assert ["arima"] == [*bundle.models] == [*bundle.intervals]
+    assert ["arima"] == [*bundle.models] == [*bundle.spreads]
     np.testing.assert_array_equal(
         fitted().predict(panel, 60), bundle.models["arima"].predict(panel, 60)
     )
@@ -229,20 +221,17 @@ def test_a_panel_comes_back_bit_by_bit(panel: Panel) -> None:
             np.testing.assert_array_equal(values, theirs[name])
 
 
-def test_intervals_come_back_as_they_were_also_those_that_were_not_measured() -> None:
-    content = {"intervals": {"m": stored(INTERVALS)}}
+def test_spreads_come_back_as_they_were_also_those_that_were_not_measured() -> None:
+    content = {"spreads": {"m": StoredSpreadByAge.of(SPREADS)}}
     manifest = Manifest.model_validate_json(sealed(**content).files[MANIFEST])
-    back = measured(manifest.intervals["m"])
+    back = manifest.spreads["m"].spread()
 
+    assert SPREADS.mean == back.mean
     assert [OLD, YOUNG] == [*back.of_age]
-    for age, intervals in INTERVALS.of_age.items():
-        found = back.of_age[age]
-        assert intervals.widths == found.widths
-        assert [80, 95] == list(found.factors)
-        for level, factors in intervals.factors.items():
-            np.testing.assert_array_equal(factors.lower, found.factors[level].lower)
-            np.testing.assert_array_equal(factors.upper, found.factors[level].upper)
-    assert np.isnan(back.ends(80, [NEW], ["1"], np.array([1]), np.array([1.0]))).all()
+    for age, spread in SPREADS.of_age.items():
+        ours, theirs = {**vars(spread)}, {**vars(back.of_age[age])}
+        np.testing.assert_array_equal(ours.pop("shape"), theirs.pop("shape"))
+        assert ours == theirs
 
 
 def test_a_bundle_that_is_there_already_is_kept(folder: Path) -> None:
@@ -396,7 +385,7 @@ def numbers_in(
         yield from numbers_in(child, (*path, name))
 
 
-@pytest.mark.parametrize("part", ["scores", "intervals", "condition_ranges", "models", "things"])
+@pytest.mark.parametrize("part", ["scores", "spreads", "condition_ranges", "models", "things"])
 def test_a_changed_number_of_the_manifest_is_refused(copied: Path, part: str) -> None:
     content = json.loads((copied / MANIFEST).read_text())
     paths = [path for path in numbers_in(content) if path[0] == part]
@@ -555,7 +544,7 @@ def test_no_bundle_at_all_is_refused_with_the_remedy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "where"),
     [
-        ({"format": 5}, "format must be 4, not 5. Run `python train.py` again."),
+        ({"format": 6}, "format must be 5, not 6. Run `python train.py` again."),
         ({"surprise": 1}, "surprise is not known"),
         (
             {"condition_ranges": {"CPI": ["much", 1]}},
@@ -586,14 +575,14 @@ def test_a_manifest_that_is_no_json_is_refused(folder: Path, content: bytes) -> 
 
 
 def test_a_bundle_of_an_earlier_release_is_told_from_a_damaged_one(tmp_path: Path) -> None:
-    manifest = {"format": 3, "version": "2012-10-26-7ac8d427"}
+    manifest = {"format": 4, "version": "2012-10-26-7ac8d427"}
     (tmp_path / MANIFEST).write_text(json.dumps(manifest))
 
     with pytest.raises(OlderBundle) as refused:
         read_bundle(tmp_path)
     assert refused.value.message == (
-        "The bundle 2012-10-26-7ac8d427 was written by an earlier release (format 3, this one "
-        "writes 4). Run `python train.py`."
+        "The bundle 2012-10-26-7ac8d427 was written by an earlier release (format 4, this one "
+        "writes 5). Run `python train.py`."
     )
 
 
@@ -625,7 +614,7 @@ def test_a_bundle_of_an_earlier_release_does_not_count_and_is_passed_over(
 ) -> None:
     older = tmp_path / "older"
     older.mkdir()
-    (older / MANIFEST).write_text('{"format": 3}')
+    (older / MANIFEST).write_text('{"format": 4}')
     (older / ORIGIN).write_text(origin().model_dump_json())
 
     assert folder.name == trained_on(PANEL, CODE, [older, folder])

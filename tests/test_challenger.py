@@ -15,21 +15,21 @@ from threadpoolctl import threadpool_limits
 from sales_forecast.bundles import bundle as bundles
 from sales_forecast.bundles.bundle import TREES, Bundle, read_bundle, write_bundle
 from sales_forecast.bundles.conformance import verify
-from sales_forecast.bundles.manifest import measured
 from sales_forecast.bundles.panel_state import panel_of
 from sales_forecast.compute.source import source_hash
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.errors import BundleRefused, NotEnoughData
 from sales_forecast.features.features import FEATURE_NAMES, feature_names
+from sales_forecast.models.ages import AGES, OLD, YOUNG
 from sales_forecast.models.catalogue import ALL_FORECASTERS
 from sales_forecast.models.fitted.blends import FittedEnsemble, FittedMean
 from sales_forecast.models.fitted.onnx_trees import OnnxTrees
 from sales_forecast.models.fitted.pooled import FittedPooled
 from sales_forecast.models.fitted.regressor import FittedRegressor
 from sales_forecast.models.fitted.smoothing import FittedArima
-from sales_forecast.models.intervals import OLD, YOUNG
 from sales_forecast.models.names import BASELINE_MODEL
+from sales_forecast.models.spread import Asked
 from sales_forecast.prediction.forecast import forecast
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.training import tables as stored_tables
@@ -189,9 +189,9 @@ def test_any_model_of_the_catalogue_can_be_served(best: str) -> None:
     verify(bundle)
 
     assert {"rf_xgb_mean", "arima", best} == set(bundle.models)
-    assert {*bundle.models, "seasonal_naive_growth"} == set(bundle.intervals)
+    assert {*bundle.models, "seasonal_naive_growth"} == set(bundle.spreads)
     panel = trained.panel()
-    expected = forecast({best: challenger.models[best]}, panel, 52)[best]
+    expected = forecast({best: challenger.models[best]}, panel, 52)[best].if_sold
     for store in trained.STORES:
         weeks = Predictor(bundle, panel).forecast((int(store),), 52, "best")
         sales = expected[panel.positions[store]]
@@ -330,21 +330,23 @@ def test_a_baseline_gives_every_answer_itself() -> None:
     manifest = baseline_challenger(trained.panel(), "x", trained.tables(), "").manifest
 
     assert {"seasonal_naive_growth"} == set(manifest.answered_by.model_dump().values())
-    assert {"seasonal_naive_growth"} == set(manifest.intervals)
+    assert {"seasonal_naive_growth"} == set(manifest.spreads)
 
 
-def test_intervals_of_every_model_that_answers_enclose_the_prediction() -> None:
+def test_quantiles_of_every_model_that_answers_lie_around_the_prediction() -> None:
     manifest = trained.challenger().manifest
 
     served = {*manifest.answered_by.models, "seasonal_naive_growth"}
-    assert served == set(manifest.intervals)
-    for intervals in map(measured, manifest.intervals.values()):
-        assert [OLD] == [*intervals.of_age]
-        assert set(trained.panel().series) == set(intervals.of_age[OLD].widths)
-        for factors in intervals.of_age[OLD].factors.values():
-            assert 8 == len(factors.lower) == len(factors.upper)
-            assert (factors.lower < 1).all()
-            assert (factors.upper > 1).all()
+    assert served == set(manifest.spreads)
+    for stored in manifest.spreads.values():
+        spread = stored.spread()
+        assert [OLD] == [*spread.of_age]
+        assert pytest.approx(1.0, abs=0.1) == spread.mean
+        of_old = spread.of_age[OLD]
+        assert set(trained.panel().series) == set(of_old.widths)
+        assert (8, 3 * 39 + 3 * 8 * 8) == (of_old.steps, of_old.rows)
+        assert (of_old.shape[0] < 0, 0.0, of_old.shape[-1] > 0) == (True, of_old.shape[49], True)
+        assert (np.diff(of_old.shape) >= 0).all()
 
 
 def with_young(panel: Panel) -> Panel:
@@ -357,21 +359,25 @@ def test_what_is_served_of_a_young_series_was_measured_on_young_ones() -> None:
     with threadpool_limits(1):
         tables = evaluate(panel, trained.silent)
     manifest = baseline_challenger(panel, "x", tables, "").manifest
-    intervals = measured(manifest.intervals["seasonal_naive_growth"])
+    spread = manifest.spreads["seasonal_naive_growth"].spread()
 
-    assert {OLD, YOUNG} <= set(intervals.of_age)
+    assert {OLD, YOUNG} <= set(spread.of_age)
     together = pd.concat([*tables.values()], ignore_index=True)
     young = together["unique_id"].isin(["7", "9"]) & (together["cutoff"] >= panel.periods[98])
-    row = together[young & (together["step"] == 1)].iloc[:1]
-    ratio = together.loc[young & (together["step"] == 1)]
-    ratio = np.maximum(ratio["y"] / ratio["seasonal_naive_growth"], 0.0)
-    lower, upper = intervals.ends(
-        80, [YOUNG], row["unique_id"].to_numpy(), np.array([1]), np.array([1.0])
+    assert young.sum() == spread.of_age[YOUNG].rows
+    names, step = together.loc[young, ["unique_id", "step"]].to_numpy().T
+    of = Asked(
+        names,
+        np.arange(len(names)),
+        np.full(len(names), AGES.index(YOUNG), dtype=np.int8),
+        step.astype(np.int64),
+        np.ones(len(names)),
     )
-    np.testing.assert_allclose(
-        [lower.item(), upper.item()],
-        [min(np.quantile(ratio, 0.1), 1.0), max(np.quantile(ratio, 0.9), 1.0)],
-    )
+    lower, middle, upper = spread.factors((0.1, 0.5, 0.9), of).T
+    ratio = (together["y"] / together["seasonal_naive_growth"])[young].to_numpy()
+    ratio = ratio / np.median(ratio)  # what is served is the median, and the ends lie around it
+    assert pytest.approx(0.8, abs=0.03) == ((lower <= ratio) & (ratio <= upper)).mean()
+    assert (middle == 1).all()
 
 
 def test_the_tables_of_what_answers_and_of_the_baseline_travel_with_the_bundle(

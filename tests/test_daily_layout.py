@@ -19,7 +19,7 @@ from sales_forecast.data.panel import Panel
 from sales_forecast.errors import DataRefused
 from sales_forecast.evaluation.backtest import backtest
 from sales_forecast.evaluation.protocols import RollingOrigin
-from sales_forecast.evaluation.scoring import scores, with_intervals
+from sales_forecast.evaluation.scoring import scores, with_quantiles
 from sales_forecast.models.pooled import POOLED
 from tests.builders import daily_folder, daily_panel, with_sales
 
@@ -241,7 +241,7 @@ def test_a_backtest_of_days_speaks_of_days(tmp_path: Path, capsys: pytest.Captur
     first, header, *_ = capsys.readouterr().out.splitlines()
     expected = "14 day(s) ahead, 2 windows 14 day(s) apart, cutoffs 2014-04-04 .. 2014-04-18"
     assert f"{expected}, 3 series" == first
-    assert header.endswith("| in 80% | in 95% |  RMSPE |")
+    assert header.endswith("|    WQL |   sum |  RMSPE |")
 
 
 def test_a_forecast_of_days_knows_their_plan(tmp_path: Path):
@@ -290,7 +290,7 @@ def test_the_real_files_are_read_as_they_are(real_days: Panel):
 def test_real_stores_are_forecast_for_six_weeks_within_14_percent(real_days: Panel):
     """0.106 on all stores, of which this is every sixth; no baseline comes below 0.2."""
     some = real_days.select(real_days.series[::6])
-    table = with_intervals(backtest(some, [POOLED], RollingOrigin(42, 4, 42)))
+    table = with_quantiles(backtest(some, [POOLED], RollingOrigin(42, 4, 42)))
     found = scores(table, percentages=True)["pooled"]
     assert found.rmspe < 0.14
     assert 0.76 <= found.coverage_80 <= 0.84

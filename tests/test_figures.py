@@ -17,7 +17,7 @@ MODELS = ("good", "seasonal_naive_growth")
 def scored(good: float, growth: float) -> Mapping[str, Scores]:
     """Two models with these WAPE, and one that is not drawn."""
     values = {"good": good, "seasonal_naive_growth": growth, "other": 0.9}
-    return {model: Scores(0, value, 0, 0, 0, 0, 0) for model, value in values.items()}
+    return {model: Scores(0, value, 0, 0, 0, 0, 0, 0, 0) for model, value in values.items()}
 
 
 def segment(name: str, **parts: tuple[float, float]) -> Segment:

@@ -74,15 +74,10 @@ def test_what_is_read_is_what_was_written_in_cents(
         assert NOW == found.issued_at
         assert [1, 2, 3, 4] == [period.step for period in found.periods]
         assert sales.after(4).tolist() == [period.target for period in found.periods]
-        expected = [round(value, 2) for value in best.sales[row].tolist()]
+        expected = [round(value, 2) for value in best.mean[row].tolist()]
         assert expected == [period.sales for period in found.periods]
-        ends = {
-            f"{end}_80": best.ends[80][side][row, 3] for side, end in enumerate(("lower", "upper"))
-        }
-        assert {name: round(value, 2) for name, value in ends.items()} | {
-            "lower_95": None,
-            "upper_95": None,
-        } == found.periods[3].ends
+        at = {name: round(float(of[row, 3]), 2) for name, of in best.quantiles.items()}
+        assert {**at, "lower_95": None, "upper_95": None} == found.periods[3].quantiles
 
 
 def test_sums_are_those_of_the_cents(table: ForecastTable, stored: StoredForecasts) -> None:
@@ -129,7 +124,7 @@ def test_corrected_sales_another_model_or_horizon_issue_anew_and_replace_nothing
     for given, issues in runs:
         assert 0 < table.write(given, issues, NOW).forecasts
         newest = stored.find(SPEC, {"k1": "1", "k2": "a"}).periods[0].sales
-        assert round(issues[0].sales[0, 0], 2) == newest
+        assert round(issues[0].mean[0, 0], 2) == newest
     assert old == rows(
         "SELECT * FROM forecasts WHERE issue_id < 3 ORDER BY issue_id, series_id, target"
     )
@@ -173,11 +168,11 @@ def test_a_series_without_a_forecast_has_none_and_is_no_part_of_sums(
 ) -> None:
     sales = panel()
     best, baseline = both(sales)
-    best.sales[0] = np.nan
+    best.mean[0] = np.nan
     assert Written(8 * 4 + 9 * 4, 0) == table.write(sales, [best, baseline], NOW)
     with pytest.raises(NoForecasts, match="of these series yet"):
         stored.find(SPEC, {"k1": "1", "k2": "a"})
-    expected = round(sum(round(value, 2) for value in best.sales[1:3, 0].tolist()), 2)
+    expected = round(sum(round(value, 2) for value in best.mean[1:3, 0].tolist()), 2)
     assert expected == stored.find(SPEC, {"k1": "1"}).periods[0].sales
 
 
@@ -280,7 +275,7 @@ def test_the_tables_have_the_columns_that_are_written_and_read(url: str) -> None
     with engine.connect() as connection:
         for table in (FORECAST_ISSUES, FORECASTS):
             found = [column["name"] for column in sa.inspect(connection).get_columns(table.name)]
-            assert [column.name for column in table.columns] == found
+            assert {column.name for column in table.columns} == {*found}
 
 
 def test_a_database_from_before_the_tables_is_told_the_command_and_gets_them(

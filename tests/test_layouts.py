@@ -14,7 +14,7 @@ from sales_forecast.data.files.layouts import read_panel, read_sales
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.spec import WeekDates
 from sales_forecast.errors import DataRefused
-from sales_forecast.evaluation.backtest import backtest
+from sales_forecast.evaluation.judged import score_models
 from sales_forecast.evaluation.metrics import wmae
 from sales_forecast.evaluation.protocols import RollingOrigin
 from sales_forecast.models.naive import SEASONAL_NAIVE
@@ -140,8 +140,9 @@ def test_pooled_departments_are_a_quarter_better_than_last_year(walmart_departme
     assert {"A", "B", "C"} == set(panel.traits["type"])
     assert 3000 < panel.n_series
     assert (panel.y < 0).any()
-    table = backtest(panel, [SEASONAL_NAIVE, POOLED], RollingOrigin(8, 1, 8))
-    errors = {name: wmae(table["y"], table[name], table["holiday"]) for name in table.columns[-2:]}
+    models = SEASONAL_NAIVE, POOLED
+    table = score_models(panel, models, RollingOrigin(8, 1, 8), lambda _: None)
+    errors = {of.name: wmae(table["y"], table[of.name], table["holiday"]) for of in models}
     assert errors["pooled"] < 0.71 * errors["seasonal_naive"]
 
 

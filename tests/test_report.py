@@ -14,14 +14,15 @@ from sales_forecast.evaluation.judged import Tables
 from sales_forecast.evaluation.metrics import Scores
 from sales_forecast.evaluation.protocols import RollingOrigin
 from sales_forecast.evaluation.report import forecast_plot, score_table, segment_table
-from sales_forecast.evaluation.scoring import with_intervals
+from sales_forecast.evaluation.scoring import with_quantiles
 from sales_forecast.evaluation.segments import Part, Segment
 from sales_forecast.models.naive import BASELINES
 from tests.builders import sample_panel, with_sales
 
 GROWTH = {
     "wmae": 55_840.4, "wape": 0.0447, "rmse": 76_757.0, "mae": 46_000.0,
-    "mae_holiday": 80_186.0, "coverage_80": 0.789, "coverage_95": 0.944,
+    "mae_holiday": 80_186.0, "coverage_80": 0.789, "coverage_95": 0.944, "wql": 0.0361,
+    "sum_ratio": 0.987,
 }  # fmt: skip
 
 
@@ -31,31 +32,31 @@ GROWTH = {
 def test_the_score_table_is_markdown_with_the_baseline_as_measure():
     better = {"wmae": 44_672.3, "wape": 0.0399, "rmse": 9.0, "mae": 9.0}
     expected = """\
-| model                 |   WMAE | to growth |  WAPE |   RMSE | MAE on holidays | in 80% | in 95% |
-| --------------------- | -----: | --------: | ----: | -----: | --------------: | -----: | -----: |
-| seasonal_naive_growth | 55,840 |     +0.0% | 4.47% | 76,757 |          80,186 |    79% |    94% |
-| rf_xgb_mean           | 44,672 |    -20.0% | 3.99% |      9 |               - |      - |      - |"""  # noqa: E501
+| model                 |   WMAE | to growth |  WAPE |   RMSE | MAE on holidays | in 80% | in 95% |    WQL |   sum |
+| --------------------- | -----: | --------: | ----: | -----: | --------------: | -----: | -----: | -----: | ----: |
+| seasonal_naive_growth | 55,840 |     +0.0% | 4.47% | 76,757 |          80,186 |    79% |    94% | 0.0361 | 0.987 |
+| rf_xgb_mean           | 44,672 |    -20.0% | 3.99% |      9 |               - |      - |      - |      - |     - |"""  # noqa: E501
     assert expected == score_table({"seasonal_naive_growth": GROWTH, "rf_xgb_mean": better})
 
 
 def test_a_score_that_is_not_a_number_is_a_dash():
     scores = {"seasonal_naive_growth": GROWTH | {"coverage_80": float("nan")}}
-    assert score_table(scores).endswith("|          80,186 |      - |    94% |")
+    assert score_table(scores).endswith("|          80,186 |      - |    94% | 0.0361 | 0.987 |")
 
 
 def test_the_rmspe_is_a_column_where_some_model_has_one():
     scores = {"seasonal_naive_growth": GROWTH, "pooled": GROWTH | {"rmspe": 0.10618}}
     header, _, without, with_one = score_table(scores).splitlines()
-    assert header.endswith("| in 95% |  RMSPE |")
-    assert without.endswith("|    94% |      - |")
-    assert with_one.endswith("|    94% | 0.1062 |")
+    assert header.endswith("|   sum |  RMSPE |")
+    assert without.endswith("| 0.987 |      - |")
+    assert with_one.endswith("| 0.987 | 0.1062 |")
 
 
 # The tables of segments
 
 
 def part(of_sales: float, of_error: float, **wape: float) -> Part:
-    scores = {model: Scores(0, value, 0, 0, 0, 0, 0) for model, value in wape.items()}
+    scores = {model: Scores(0, value, 0, 0, 0, 0, 0, 0, 0) for model, value in wape.items()}
     return Part(of_sales, of_error, scores)
 
 
@@ -105,7 +106,7 @@ def test_a_bar_in_a_label_ends_no_column():
 def tables(n_series: int) -> Tables:
     """Windows of four weeks, a week apart: each week is forecast up to four times."""
     split = RollingOrigin(horizon=4, windows=30, step=1)
-    table = with_intervals(backtest(sample_panel(n_series), BASELINES, split))
+    table = with_quantiles(backtest(sample_panel(n_series), BASELINES, split))
     return {"one_step": table[table["step"] == 1], "many_steps": table}
 
 
@@ -145,7 +146,7 @@ def test_a_store_with_gaps_or_without_sales_is_drawn_without_complaint():
     panel = with_sales(sample_panel(3), series=0, first=0, stop=None, sales=np.nan)
     panel = with_sales(panel, series=1, first=120, stop=130, sales=np.nan)
     split = RollingOrigin(horizon=1, windows=3, step=1)
-    table = with_intervals(backtest(panel, BASELINES, split))
+    table = with_quantiles(backtest(panel, BASELINES, split))
     assert {"2", "3"} == set(table["unique_id"])
     picture = forecast_plot({"one_step": table}, "one_step", "rf_xgb_mean")
     assert (1100, 650) == struct.unpack(">II", picture[16:24])
@@ -161,6 +162,6 @@ def test_a_picture_leaves_its_tables_as_they_are():
 def test_a_score_that_does_not_exist_is_a_dash():
     perfect = {"wmae": 0.0, "rmse": 0.0, "mae": 0.0}
     last = score_table({"seasonal_naive_growth": perfect}).splitlines()[-1]
-    assert ["seasonal_naive_growth", "0", "-", "-", "0", "-", "-", "-"] == [
+    assert ["seasonal_naive_growth", "0", "-", "-", "0", *["-"] * 5] == [
         cell.strip() for cell in last.strip("|").split("|")
     ]

@@ -12,12 +12,11 @@ import pytest
 
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Panel
-from sales_forecast.evaluation.backtest import backtest
+from sales_forecast.evaluation.backtest import KEY_COLUMNS, backtest
 from sales_forecast.evaluation.metrics import Scores
 from sales_forecast.evaluation.protocols import RollingOrigin
-from sales_forecast.evaluation.scoring import scores, with_intervals
-from sales_forecast.evaluation.segments import Segment, leaders, segment_scores, step_scores
-from sales_forecast.models.intervals import SIZES
+from sales_forecast.evaluation.scoring import scores, with_quantiles
+from sales_forecast.evaluation.segments import SIZES, Segment, leaders, segment_scores, step_scores
 from sales_forecast.models.naive import BASELINES
 from tests.builders import panel_of, sample_panel, table_of
 
@@ -33,7 +32,7 @@ def panel() -> Panel:
 @pytest.fixture(scope="module")
 def table(panel: Panel) -> pd.DataFrame:
     """Windows of four weeks that reach over the Super Bowl."""
-    return with_intervals(backtest(panel, BASELINES, RollingOrigin(horizon=4, windows=8, step=1)))
+    return with_quantiles(backtest(panel, BASELINES, RollingOrigin(horizon=4, windows=8, step=1)))
 
 
 def stores(errors: Sequence[float], traits: dict[str, npt.ArrayLike]) -> tuple[Panel, pd.DataFrame]:
@@ -47,7 +46,7 @@ def stores(errors: Sequence[float], traits: dict[str, npt.ArrayLike]) -> tuple[P
         table_of([100], {"m": [100 + error]}, first=NEXT, store=str(number))
         for number, error in enumerate(errors, start=1)
     ]
-    return panel, with_intervals(pd.concat(rows, ignore_index=True))
+    return panel, with_quantiles(pd.concat(rows, ignore_index=True))
 
 
 def found(panel: Panel, table: pd.DataFrame) -> dict[str, Segment]:
@@ -79,7 +78,7 @@ def test_a_part_has_the_scores_of_its_rows_alone(panel, table):
 
 def test_shares_are_those_of_sales_and_of_the_errors_of_the_best_model():
     panel, table = stores([10, 30, 60], {"kind": ["a", "b", "b"]})
-    table = with_intervals(table[table.columns[:7]].assign(worse=1000.0))
+    table = with_quantiles(table[[*KEY_COLUMNS, "m"]].assign(worse=1000.0))
     parts = found(panel, table)["kind"].parts
     assert {"a": (1 / 3, 0.1), "b": (2 / 3, 0.9)} == {
         label: (pytest.approx(part.of_sales), part.of_error) for label, part in parts.items()
@@ -113,7 +112,7 @@ def test_steps_are_in_their_order_and_taken_together_by_weeks_where_they_are_man
         table_of([10.0], {"m": [10.0 + step]}, step=step, first=NEXT)
         for step in range(1, horizon + 1)
     ]
-    steps = step_scores(panel, with_intervals(pd.concat(rows, ignore_index=True)))
+    steps = step_scores(panel, with_quantiles(pd.concat(rows, ignore_index=True)))
     assert ("weeks ahead" if days == 7 else "days ahead") == steps.name
     assert labels == [*steps.parts]
     bounds = ([int(bound) for bound in label.split("-")] for label in labels)
@@ -128,7 +127,7 @@ def test_thirds_are_those_of_mean_sales_however_the_stores_are_called():
         for number, (store, size) in enumerate(sizes.items(), start=1)
     ]
     panel = replace(panel_of(np.ones((6, 10)), FIRST), series=tuple(sizes))
-    table = with_intervals(pd.concat(rows, ignore_index=True))
+    table = with_quantiles(pd.concat(rows, ignore_index=True))
     assert [2.5, 3.5, 4.5] == [*maes(found(panel, table)["mean sales"]).values()]
 
 
@@ -157,7 +156,7 @@ def test_series_of_one_size_are_in_one_third():
 def test_whole_numbers_of_many_values_are_labels_if_series_are_called_by_them_else_sizes():
     many = np.arange(1, 14)
     panel, table = stores([1] * 13, {"store": many, "feet": 1000 * many})
-    segments = found(panel, table)
+    segments = found(replace(panel, keys={"store": many}), table)
     assert segments["store"].worst
     assert [*SIZES] == [*segments["feet"].parts]
 
@@ -203,7 +202,7 @@ def test_age_counts_the_weeks_that_were_known_at_the_cutoff(known, label):
         table_of([100], {"m": [100 + error]}, first=str(panel.periods[120]), store=store)
         for store, error in (("1", 1), ("2", 2))
     ]
-    table = with_intervals(pd.concat(rows, ignore_index=True))
+    table = with_quantiles(pd.concat(rows, ignore_index=True))
     assert [cutoff, cutoff] == table["cutoff"].dt.date.astype(str).tolist()
     if label == "1 to 12":
         assert "weeks known" not in found(panel, table)
@@ -222,19 +221,19 @@ def test_the_age_of_daily_series_is_in_weeks_closed_days_or_not():
         frequency=DAILY,
     )
     table = backtest(panel, BASELINES[:1], RollingOrigin(horizon=1, windows=1, step=1))
-    known = found(panel, with_intervals(table))["weeks known"]
+    known = found(panel, with_quantiles(table))["weeks known"]
     assert ["1 to 12", "13 to 51"] == [*known.parts]
 
 
 def test_holidays_of_daily_sales_are_days():
     panel, _ = stores([0], {})
     panel = replace(panel, frequency=DAILY, periods=np.datetime64(FIRST) + np.arange(10))
-    table = with_intervals(table_of([10, 10], {"m": [9, 8]}, holiday=[1, 0], first=NEXT))
+    table = with_quantiles(table_of([10, 10], {"m": [9, 8]}, holiday=[1, 0], first=NEXT))
     assert {"holiday days": 1.0, "other days": 2.0} == maes(found(panel, table)["day"])
 
 
 def wape(value: float) -> Scores:
-    return Scores(0, value, 0, 0, 0, 0, 0)
+    return Scores(0, value, 0, 0, 0, 0, 0, 0, 0)
 
 
 def test_leaders_are_the_best_three_and_the_growth_baseline_best_first():

@@ -16,7 +16,7 @@ from sales_forecast.data.sample import sample_rows
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.errors import DataRefused
 from sales_forecast.features.features import outlook
-from sales_forecast.prediction.forecast import closed
+from sales_forecast.prediction.forecast import chance_of_any
 from tests.builders import LAYOUT_NAMES, panel_of_layout
 
 OWN = 'series = ["shop", "article"]\ndate = "week"\ntarget = "sold"\n'
@@ -151,7 +151,7 @@ def test_what_is_called_open_closes_nothing(own: Own) -> None:
     for layout, shut in ((days, [False, False]), (days + 'open = "trades"\n', [False, True])):
         panel = own(rows + "a,1,2024-01-08,,0,1\na,1,2024-01-09,,1,0\n", layout, header)
         assert [0.0, 0.0, 1.0, 0.0, 1.0] == panel.plan["open"][0].tolist()
-        assert shut == closed(panel, 2)[0].tolist()
+        assert shut == (chance_of_any(panel, 2) == 0)[0].tolist()
         assert bool(gaps(panel)) != any(shut)
 
 

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sales_forecast.data.panel import Array
 from sales_forecast.evaluation.backtest import backtest
 from sales_forecast.evaluation.protocols import RollingOrigin
-from sales_forecast.models.intervals import Intervals
+from sales_forecast.evaluation.scoring import with_quantiles
 from sales_forecast.models.naive import BASELINES, GROWTH
-from sales_forecast.prediction.sums import ends, level_name, levels, sum_name
+from sales_forecast.models.spread import Forecasts, Spread
+from sales_forecast.prediction.sums import level_name, levels, quantiles, sum_name
 from sales_forecast.training.sums import measured_sums
 from tests.two_keys import KEYS, panel
 
@@ -26,12 +28,15 @@ def tables() -> Mapping[str, pd.DataFrame]:
     """Two protocols that share windows; of one department nothing is known in the last weeks."""
     sales = panel(120)
     sales.y[4, -6:] = np.nan
-    return {name: backtest(sales, BASELINES, split) for name, split in PROTOCOLS.items()}
+    return {
+        name: with_quantiles(backtest(sales, BASELINES, split), sales)
+        for name, split in PROTOCOLS.items()
+    }
 
 
-def slowly(tables: Mapping[str, pd.DataFrame], places: tuple[int, ...]) -> Intervals:
+def slowly(tables: Mapping[str, pd.DataFrame], places: tuple[int, ...]) -> Spread:
     """Add up row by row, each protocol on its own, and measure that."""
-    names, steps, sold, forecast = [], [], [], []
+    names, steps, cutoffs, sold, means = [], [], [], [], []
     for table in tables.values():
         sums: dict[tuple[object, ...], list[float]] = defaultdict(lambda: [0.0, 0.0])
         for row in table.itertuples():
@@ -39,14 +44,25 @@ def slowly(tables: Mapping[str, pd.DataFrame], places: tuple[int, ...]) -> Inter
             values = tuple((str(store), department)[place] for place in places)
             added = sums[values, row.cutoff, row.ds, row.step]
             added[0] += row.y
-            added[1] += getattr(row, GROWTH.name)
-        for (values, _, _, step), (y, expected) in sums.items():
+            added[1] += getattr(row, f"{GROWTH.name}_mean")
+        for (values, cutoff, _, step), (y, mean) in sums.items():
             names.append(sum_name(values))
             steps.append(step)
             sold.append(y)
-            forecast.append(expected)
-    return Intervals.measured(
-        names, np.array(steps), np.array(sold), np.array(forecast), max(steps)
+            means.append(mean)
+            cutoffs.append(cutoff)
+    unique = [*dict.fromkeys(names)]
+    return Spread.measured(
+        Forecasts(
+            unique,
+            np.array([unique.index(name) for name in names]),
+            np.zeros(len(names), dtype=np.int8),
+            np.array(steps),
+            np.ones(len(names)),
+            np.array(means),
+            np.array([sorted({*cutoffs}).index(cutoff) for cutoff in cutoffs]),
+            np.array(sold),
+        )
     )
 
 
@@ -60,35 +76,42 @@ def test_an_interval_of_sums_is_that_of_sums_added_up_slowly(
     assert expected.widths.keys() == found[level].widths.keys()
     for name, width in expected.widths.items():
         assert width == pytest.approx(found[level].widths[name], rel=1e-9)
-    for percent in (80, 95):
-        for end in ("lower", "upper"):
-            slow = pd.Series(getattr(expected.factors[percent], end)).bfill().to_numpy()
-            ours = getattr(found[level].factors[percent], end)
-            np.testing.assert_allclose(ours, slow, rtol=1e-9)
+    np.testing.assert_allclose(found[level].shape, expected.shape, rtol=1e-9)
+    for name in ("rows", "steps", "usual", "by_step", "middle"):
+        assert getattr(expected, name) == pytest.approx(getattr(found[level], name), rel=1e-9)
+
+
+def at(
+    of: Mapping[str, Spread],
+    level: str,
+    keys: Mapping[int, str],
+    asked: tuple[float, float] = (0.1, 0.9),
+) -> Array:
+    """Quantiles of 1000 in the next week."""
+    return quantiles(of.get(level, Spread.none()), keys, [1], np.array([1000.0]), asked)
 
 
 def test_a_chain_strays_less_than_its_smallest_store(
     tables: Mapping[str, pd.DataFrame],
 ) -> None:
     found = measured_sums(panel(120), tables, [GROWTH.name])[GROWTH.name]
-    (chain_low,), (chain_high,) = ends(found, 80, {}, [1], [1000.0])
-    (store_low,), (store_high,) = ends(found, 80, {0: "1"}, [1], [1000.0])
+    ((chain_low, chain_high),) = at(found, "", {})
+    ((store_low, store_high),) = at(found, "k1", {0: "1"})
     assert store_low < chain_low < 1000 < chain_high < store_high
 
 
 def test_fewer_than_30_sums_promise_nothing() -> None:
     sales = panel(120)
 
-    def measured(windows: int) -> Mapping[str, Intervals]:
-        table = backtest(sales, BASELINES, RollingOrigin(1, windows, 1))
+    def measured(windows: int) -> Mapping[str, Spread]:
+        table = with_quantiles(backtest(sales, BASELINES, RollingOrigin(1, windows, 1)), sales)
         return measured_sums(sales, {"one_step": table}, [GROWTH.name])[GROWTH.name]
 
     assert {"k1", "k2"} == set(measured(29))
     assert {"", "k1", "k2"} == set(measured(30))
-    lower, upper = ends(measured(29), 80, {}, [1, 2], [10.0, 20.0])
-    assert np.isnan([*lower, *upper]).all()
-    lower, upper = ends(measured(30), 95, {}, [1], [10.0])
-    assert np.isnan([*lower, *upper]).all()  # 80 are needed
+    assert np.isnan(at(measured(29), "", {})).all()
+    assert not np.isnan(at(measured(30), "", {})).any()
+    assert np.isnan(at(measured(30), "", {}, (0.025, 0.975))).all()  # 80 are needed
 
 
 def test_models_that_were_not_judged_have_no_intervals_of_sums(

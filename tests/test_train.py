@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -117,7 +117,7 @@ def test_a_training_prints_both_tables_the_gate_and_the_new_champion(
         "importing the training libraries",
         "one step",
         "many steps",
-        "measuring the intervals",
+        "measuring the quantiles",
     ] == [line for line in first.stderr.splitlines() if ":" not in line][:4]
     assert only_stages(first.stderr)
     assert {"one_step", "many_steps"} < set(lines)
@@ -267,6 +267,12 @@ def test_a_backtest_as_a_process_says_what_it_measured_and_nothing_else(
     assert [] == list(tmp_path.iterdir())
 
 
+def beside(names: Sequence[str]) -> list[str]:
+    """The columns of means and deciles."""
+    ends = ("mean", *(f"q{tenths}0" for tenths in range(1, 10)))
+    return [f"{name}_{end}" for name in names for end in ends]
+
+
 def test_predictions_have_the_columns_of_the_contract_and_one_row_a_series_and_week(
     measure: Measure, tmp_path: Path
 ) -> None:
@@ -278,7 +284,7 @@ def test_predictions_have_the_columns_of_the_contract_and_one_row_a_series_and_w
 
     assert 0 == code
     assert "Wrote out.csv." == printed.splitlines()[-1]
-    assert [*KEYS, *names, *ends] == list(table[0])
+    assert [*KEYS, *names, *ends, *beside(names)] == list(table[0])
     assert 3 * 4 * 3 == len(keys) == len(set(keys))
     assert keys[:3] == [
         ("3", "2012-08-17", "2012-08-24"),
@@ -343,7 +349,8 @@ def test_a_forecast_begins_after_all_that_is_known(measure: Measure, tmp_path: P
 
     assert (0, "") == (code, problem)
     assert "Wrote ahead.csv." == printed.splitlines()[-1]
-    assert ["unique_id", "cutoff", "ds", "step", *names, *ends, "warnings"] == list(table[0])
+    keys = ["unique_id", "cutoff", "ds", "step"]
+    assert [*keys, *names, *ends, *beside(names), "warnings"] == list(table[0])
     assert ["2012-11-02", "2012-11-09", "2012-11-16"] == [row["ds"] for row in table[:3]]
     assert {"2012-10-26"} == {row["cutoff"] for row in table}
     assert {""} == {row["warnings"] for row in table}

@@ -8,20 +8,20 @@ from sales_forecast.bundles.manifest import AnsweredBy
 from sales_forecast.errors import NotEnoughData, SettingsError
 from sales_forecast.evaluation.judged import Tables, score_models
 from sales_forecast.evaluation.protocols import RollingOrigin
-from sales_forecast.evaluation.scoring import with_intervals
+from sales_forecast.evaluation.scoring import with_quantiles
 from sales_forecast.models.arima import ARIMA
 from sales_forecast.models.catalogue import choose
 from sales_forecast.models.fitted.smoothing import FittedArima
 from sales_forecast.models.naive import BASELINES
 from sales_forecast.training.gate import judge
-from sales_forecast.training.training import evaluate, fit_models, residuals
+from sales_forecast.training.training import evaluate, fit_models, together
 from tests import trained
 
 SERVING = AnsweredBy(predict_sales="rf_xgb_mean", forecast_sales="arima", best="arima")
 BASELINE_NAMES = ["naive", "seasonal_naive", "seasonal_naive_growth"]
 OTHER_NAMES = [
-    "moving_average", "seasonal_average", "ridge", "ets", "random_forest", "xgboost", "arima",
-    "pooled", "ensemble", "rf_xgb_mean",
+    "moving_average", "seasonal_average", "tsb", "ridge", "ets", "random_forest", "xgboost",
+    "arima", "pooled", "ensemble", "rf_xgb_mean",
 ]  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def test_unknown_models_are_named_beside_the_known_ones(asked: str) -> None:
     assert refused.value.message == (
         "--models: unknown deep, prophet. Known: arima, catboost, ensemble, ets, lightgbm, "
         "moving_average, naive, pooled, random_forest, rf_xgb_mean, ridge, seasonal_average, "
-        "seasonal_naive, seasonal_naive_growth, xgboost."
+        "seasonal_naive, seasonal_naive_growth, tsb, xgboost."
     )
 
 
@@ -176,14 +176,15 @@ def test_models_are_fitted_by_name_each_once_and_said() -> None:
     assert ["fitting arima on all weeks", "fitting pooled on all weeks"] == said
 
 
-def test_intervals_are_measured_on_the_residuals_of_both_protocols() -> None:
+def test_quantiles_are_measured_on_the_forecasts_of_both_protocols() -> None:
     """What is served is measured so, and what is scored is what is served."""
     tables = trained.tables()
     keys = ["unique_id", "cutoff", "ds", "step", "y", "holiday", "naive"]
     bare = {name: table[keys] for name, table in tables.items()}
-    together = residuals(bare)
-    assert [*bare["one_step"]["y"], *bare["many_steps"]["y"]] == together["y"].tolist()
+    measured = together(bare)
+    assert [*bare["one_step"]["y"], *bare["many_steps"]["y"]] == measured["y"].tolist()
     for name, table in bare.items():
-        expected = with_intervals(table, trained.panel(), together)
-        ends = ["naive_lo_80", "naive_hi_80", "naive_lo_95", "naive_hi_95"]
-        pd.testing.assert_frame_equal(expected[ends], tables[name][ends])
+        expected = with_quantiles(table, trained.panel(), measured)
+        columns = [column for column in tables[name] if column.startswith("naive")]
+        assert {"naive", "naive_mean", "naive_q20", "naive_lo_95"} <= {*columns}
+        pd.testing.assert_frame_equal(expected[columns], tables[name][columns])

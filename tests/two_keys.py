@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 
+from sales_forecast.data.forecast_tables import QUANTILES
 from sales_forecast.data.forecasts import Issue, Role
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.spec import Key, PanelSpec
@@ -47,14 +48,17 @@ def sales_of(n_series: int, horizon: int, seed: int = 1) -> Array:
 
 
 def issue(sales: Array, *, role: Role = "best", version: str = "v1", sums: str = "{}") -> Issue:
-    """What one model expects: 80% within a tenth of it, and nothing said of 95%."""
+    """What one model expects: deciles within a tenth of it, and nothing said of 95%."""
     nothing = np.full(sales.shape, np.nan)
     return Issue(
         role=role,
         model="pooled" if role == "best" else "growth",
         model_version=version,
-        sales=sales,
-        ends={80: (0.9 * sales, 1.1 * sales), 95: (nothing, nothing)},
+        mean=sales,
+        quantiles={
+            name: (0.875 + 0.25 * tau) * sales if 0.1 <= tau <= 0.9 else nothing
+            for name, tau in QUANTILES.items()
+        },
         sums=sums,
         note="a note for all",
         cautions={"1-A": "Only 3 weeks of its sales are known."},

@@ -22,14 +22,14 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from sales_forecast.bundles.manifest import FORMAT, Manifest, Origin, measured
+from sales_forecast.bundles.manifest import FORMAT, Manifest, Origin
 from sales_forecast.bundles.states import State, Unpacked
 from sales_forecast.data.panel import Panel
 from sales_forecast.errors import BundleRefused, OlderBundle, SettingsError, in_words
 from sales_forecast.models.base import Storable
 from sales_forecast.models.fitted.onnx_trees import OnnxRegressor, OnnxTrees
 from sales_forecast.models.fitted.restore import Restored
-from sales_forecast.models.intervals import IntervalsByAge
+from sales_forecast.models.spread import SpreadByAge
 
 MANIFEST, ORIGIN, ARRAYS, TREES = "manifest.json", "origin.json", "arrays.npz", "trees.onnx"
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -45,7 +45,7 @@ class Bundle:
 
     Attributes:
         models: name -> fitted model, of every model that answers.
-        intervals: name -> what was measured of its errors.
+        spreads: name -> what was measured of its errors.
         conformance: a small history and the answers to it; None for the baseline.
         cells: some of the sales that it was trained on; None if it was never written.
     """
@@ -54,7 +54,7 @@ class Bundle:
     manifest: Manifest
     origin: Origin
     models: Mapping[str, Storable]
-    intervals: Mapping[str, IntervalsByAge]
+    spreads: Mapping[str, SpreadByAge]
     conformance: State | None
     cells: State | None
 
@@ -152,7 +152,7 @@ def read_bundle(folder: Path) -> Bundle:
         models={
             name: restored.model(unpacked.state(packed)) for name, packed in manifest.models.items()
         },
-        intervals={name: measured(each) for name, each in manifest.intervals.items()},
+        spreads={name: each.spread() for name, each in manifest.spreads.items()},
         conformance=manifest.conformance and unpacked.state(manifest.conformance),
         cells=manifest.cells and unpacked.state(manifest.cells),
     )

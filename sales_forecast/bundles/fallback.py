@@ -1,6 +1,6 @@
 """The growth baseline as a bundle: what answers where no other can.
 
-Takes a panel and the reason, gives a bundle that was never written. It has no intervals: nothing of
+Takes a panel and the reason, gives a bundle that was never written. It has no quantiles: nothing of
 it was measured.
 """
 
@@ -78,7 +78,7 @@ def growth_bundle(panel: Panel, reason: str) -> Bundle:
         things=(),
         conformance=None,
         condition_ranges={},
-        intervals={},
+        spreads={},
         scores={},
         checksums={},
     )

@@ -1,6 +1,6 @@
 """What a bundle says of itself: the forms of `manifest.json` and `origin.json`.
 
-Takes and gives plain numbers, so that JSON can hold them; NaN is written as null. Must not
+Takes and gives plain numbers, so that JSON can hold them. Must not
 read or write files.
 """
 
@@ -8,21 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from sales_forecast.data.panel import Array, Panel
+from sales_forecast.data.panel import Panel
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.models.intervals import IntervalFactors, Intervals, IntervalsByAge
+from sales_forecast.models.spread import Spread, SpreadByAge
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 Kind = Literal["models", "baseline"]
 ForecastChoice = Literal["arima", "best"]
 """What a caller can ask for: ARIMA, or what the gate found best."""
 IntervalLevel = Literal[80, 95]
-Numbers = tuple[float | None, ...]
 
 
 class _Value(BaseModel):
@@ -76,54 +75,46 @@ class AnsweredBy(_Value):
         )
 
 
-class Factors(_Value):
-    """Interval factors of one model, for steps 1..n."""
-
-    lower: Numbers
-    upper: Numbers
-
-    @classmethod
-    def of(cls, factors: IntervalFactors) -> Factors:
-        """Take them from arrays."""
-        return cls(lower=_numbers(factors.lower), upper=_numbers(factors.upper))
-
-    def arrays(self) -> IntervalFactors:
-        """Give them as arrays."""
-        return IntervalFactors(_array(self.lower), _array(self.upper))
-
-
-class StoredIntervals(_Value):
+class StoredSpread(_Value):
     """What was measured of the errors of one model on series of one age, as plain numbers."""
 
-    factors: Mapping[int, Factors]
+    shape: tuple[float, ...]
+    rows: int
+    steps: int
+    usual: float
     widths: Mapping[str, float]
+    by_step: float
+    middle: float
 
     @classmethod
-    def of(cls, intervals: Intervals) -> StoredIntervals:
-        """Take them from arrays."""
-        factors = {level: Factors.of(each) for level, each in intervals.factors.items()}
-        return cls(factors=factors, widths=intervals.widths)
+    def of(cls, spread: Spread) -> Self:
+        """Take it from arrays."""
+        return cls(**{**vars(spread), "shape": tuple(spread.shape.tolist())})
 
-    def intervals(self) -> Intervals:
-        """Give them as arrays."""
-        return Intervals(
-            {level: each.arrays() for level, each in self.factors.items()}, self.widths
-        )
+    def spread(self) -> Spread:
+        """Give it as arrays."""
+        return Spread(**{**dict(self), "shape": np.array(self.shape)})
 
 
-StoredIntervalsByAge = Mapping[str, StoredIntervals]
-SumsByLevel = Mapping[str, StoredIntervals]
+class StoredSpreadByAge(_Value):
+    """What was measured of the errors of one model, as plain numbers."""
+
+    of_age: Mapping[str, StoredSpread]
+    mean: float
+
+    @classmethod
+    def of(cls, spread: SpreadByAge) -> Self:
+        """Take it from arrays."""
+        of_age = {age: StoredSpread.of(each) for age, each in spread.of_age.items()}
+        return cls(of_age=of_age, mean=spread.mean)
+
+    def spread(self) -> SpreadByAge:
+        """Give it as arrays."""
+        return SpreadByAge({age: of.spread() for age, of in self.of_age.items()}, self.mean)
+
+
+SumsByLevel = Mapping[str, StoredSpread]
 """Level of keys -> what was measured of the sums of one model; see `prediction.sums`."""
-
-
-def stored(intervals: IntervalsByAge) -> StoredIntervalsByAge:
-    """Return what was measured of one model, age by age, as plain numbers."""
-    return {age: StoredIntervals.of(each) for age, each in intervals.of_age.items()}
-
-
-def measured(intervals: StoredIntervalsByAge) -> IntervalsByAge:
-    """Return what `stored` took."""
-    return IntervalsByAge({age: each.intervals() for age, each in intervals.items()})
 
 
 class Origin(_Value):
@@ -143,7 +134,7 @@ class Origin(_Value):
 class Manifest(_Value):
     """Everything about a bundle but arrays, trees and tables."""
 
-    format: Literal[4] = FORMAT
+    format: Literal[5] = FORMAT
     kind: Kind
     """`models`: those that were trained; `baseline`: seasonal naive x growth."""
     note: str = ""
@@ -160,7 +151,7 @@ class Manifest(_Value):
     cells: Mapping[str, Any] | None = None
     """Some of the sales that it was trained on; see `cells.drawn`."""
     condition_ranges: Mapping[str, tuple[float, float]]
-    intervals: Mapping[str, StoredIntervalsByAge]
+    spreads: Mapping[str, StoredSpreadByAge]
     """Per model that answers, and of the growth baseline."""
     sums: Mapping[str, SumsByLevel] = {}
     """Of the best model and the growth baseline."""
@@ -168,11 +159,3 @@ class Manifest(_Value):
     """Protocol -> model -> metric -> value."""
     checksums: Mapping[str, str]
     """Name of every other file but `origin.json` -> SHA-256."""
-
-
-def _numbers(values: Array) -> Numbers:
-    return tuple(None if np.isnan(value) else float(value) for value in values)
-
-
-def _array(values: Numbers) -> Array:
-    return np.array([np.nan if value is None else value for value in values])

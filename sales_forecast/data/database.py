@@ -86,7 +86,7 @@ class Database:
             remedy = "Load sales first: python database_loader.py"
             raise NotReady(f"The database {shown} holds no sales yet. {remedy}")
         spec = panel.spec or STORES
-        return replace(panel, notes=anchors.doubts(spec, panel.last))
+        return replace(panel, notes=anchors.doubts(spec, panel.last)).with_zeros()
 
     def migrate(self) -> None:
         """Bring the tables up to date; what is there already stays as it is.

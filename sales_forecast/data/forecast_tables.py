@@ -5,9 +5,18 @@ Gives the columns that are read and written. Must not read or write rows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import sqlalchemy as sa
 
-ENDS = ("lower_80", "upper_80", "lower_95", "upper_95")
+QUANTILES: Mapping[str, float] = {
+    "lower_95": 0.025,
+    "lower_80": 0.1,
+    **{f"q{tenths}0": tenths / 10 for tenths in range(2, 9)},
+    "upper_80": 0.9,
+    "upper_95": 0.975,
+}
+"""Column -> quantile; the ends of an interval of 80% are the first and the last decile."""
 
 _METADATA = sa.MetaData()
 FORECAST_ISSUES = sa.Table(
@@ -24,7 +33,7 @@ FORECAST_ISSUES = sa.Table(
     sa.Column("sums", sa.Text),
     sa.Column("warnings", sa.Text),
 )
-_VALUES = ("sales", *ENDS)
+_VALUES = ("sales", *QUANTILES)
 FORECASTS = sa.Table(
     "forecasts",
     _METADATA,

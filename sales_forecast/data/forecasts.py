@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sales_forecast.data import bulk, dimensions, star
 from sales_forecast.data.database_server import Server, lock_writers
 from sales_forecast.data.facts import Facts
-from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS, STAGED
+from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS, QUANTILES, STAGED
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.series_names import joined
 from sales_forecast.data.spec import PanelSpec
@@ -41,9 +41,9 @@ class Issue:
     """What one model expects of all series of a panel.
 
     Attributes:
-        sales: float64[n_series, horizon]; NaN where nothing is expected.
-        ends: level (80, 95) -> lower and upper, each as `sales`; NaN where nothing is promised.
-        sums: JSON, the measured intervals of sums by their level.
+        mean: float64[n_series, horizon]; NaN where nothing is expected.
+        quantiles: name in `QUANTILES` -> as `mean`; NaN where nothing is promised.
+        sums: JSON, what was measured of sums by their level.
         note: what is to be said of all forecasts.
         cautions: name of a series -> what is to be said of its forecasts.
     """
@@ -51,8 +51,8 @@ class Issue:
     role: Role
     model: str
     model_version: str
-    sales: Array
-    ends: Mapping[int, tuple[Array, Array]]
+    mean: Array
+    quantiles: Mapping[str, Array]
     sums: str = "{}"
     note: str = ""
     cautions: Mapping[str, str] | None = None
@@ -60,7 +60,7 @@ class Issue:
     @property
     def horizon(self) -> int:
         """How many periods ahead it reaches."""
-        return self.sales.shape[1]
+        return self.mean.shape[1]
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def _row(
 
 def _blocks(panel: Panel, issue: Issue, ids: npt.NDArray[np.int64]) -> Iterator[Facts]:
     days = panel.after(issue.horizon)
-    tables = [issue.sales, *(end for level in (80, 95) for end in issue.ends[level])]
+    tables = [issue.mean, *(issue.quantiles[name] for name in QUANTILES)]
     size = max(_BLOCK // issue.horizon, 1)
     for start in range(0, panel.n_series, size):
         part = [np.round(table[start : start + size], 2) for table in tables]

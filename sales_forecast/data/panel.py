@@ -135,6 +135,19 @@ class Panel:
             conditions={name: values[:, :end] for name, values in self.conditions.items()},
         )
 
+    def with_zeros(self) -> Panel:
+        """Return sales in which a missing row is 0, after the first row of a series.
+
+        Only where the spec says so; days that are closed by plan stay unknown.
+        """
+        if self.spec is None or self.spec.missing != "zero":
+            return self
+        known = ~np.isnan(self.y)
+        missing = ~known & np.logical_or.accumulate(known, axis=1)
+        if self.open is not None:
+            missing &= self.plan[self.open][:, : self.n_periods] != 0
+        return replace(self, y=np.where(missing, 0.0, self.y))
+
     def after(self, horizon: int) -> Days:
         """Return the ends of the `horizon` periods that follow the last known one."""
         steps = np.arange(1, horizon + 1) * np.timedelta64(self.frequency.days, "D")

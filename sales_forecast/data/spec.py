@@ -19,7 +19,12 @@ OWN_LAYOUT = ".toml"
 PUBLIC_HOLIDAY = "public_holiday"
 """The future covariate that comes of a country's calendar instead of a column."""
 
-RESERVED = frozenset({"as_of", "date", "level", "model", "quantiles", "series", "steps", "week"})
+RESERVED = frozenset(
+    {
+        "as_of", "cost_of_one_too_few", "cost_of_one_too_many", "date", "level", "model",
+        "quantiles", "series", "step", "steps", "week",
+    }
+)  # fmt: skip
 """What requests are told by: no key and no covariate may be called so, in whatever case."""
 ANSWERED = frozenset(
     {
@@ -82,6 +87,10 @@ class StaticFeature(_Value):
     vocabulary: tuple[str, ...] = ()
 
 
+Missing = Literal["unknown", "zero"]
+"""What it means that a period has no row: nothing is known, or nothing was sold."""
+
+
 class PanelSpec(_Value):
     """The form of a panel.
 
@@ -115,7 +124,7 @@ class PanelSpec(_Value):
     holiday: str | None = None
     holiday_weight: float = 5.0
     open: str | None = None
-    missing: Literal["unknown"] = "unknown"
+    missing: Missing = "unknown"
     required: tuple[str, ...] = ()
     dates: WeekDates | None = None
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from sales_forecast.data import schema, star
 from sales_forecast.data.database_server import Server, read_at_one_moment
-from sales_forecast.data.forecast_tables import ENDS, FORECAST_ISSUES, FORECASTS
+from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS, QUANTILES
 from sales_forecast.data.schema import Form
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.errors import InvalidRequest, NoForecasts
@@ -30,14 +30,14 @@ class StoredPeriod:
     Attributes:
         sales: the sum of the series, exact to the cent.
         series_id: of one series; None of a sum.
-        ends: `lower_80` and so on, of one series.
+        quantiles: `lower_80` and so on, of one series.
     """
 
     target: date
     step: int
     sales: float
     series_id: int | None = None
-    ends: Mapping[str, float | None] = field(default_factory=dict)
+    quantiles: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -169,11 +169,17 @@ def _periods(
     if target is not None:
         chosen.append(row.target == target)
     if len(keys) == len(spec.keys):
-        columns = (row.target, row.step, row.sales, row.series_id, *(row[end] for end in ENDS))
+        columns = (
+            row.target,
+            row.step,
+            row.sales,
+            row.series_id,
+            *(row[name] for name in QUANTILES),
+        )
         one = sa.select(*columns).where(*chosen).order_by(row.target)
         return [
-            StoredPeriod(day, step, sales, series_id, dict(zip(ENDS, ends, strict=True)))
-            for day, step, sales, series_id, *ends in connection.execute(one)
+            StoredPeriod(day, step, sales, series_id, dict(zip(QUANTILES, at, strict=True)))
+            for day, step, sales, series_id, *at in connection.execute(one)
         ]
     cents = sa.func.sum(sa.func.round(row.sales * 100))  # whole numbers: exact in any order
     several = sa.select(row.target, sa.func.min(row.step), cents).where(*chosen)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 import sqlalchemy as sa
 
 from sales_forecast.data import star
+from sales_forecast.data.forecast_tables import QUANTILES
 from sales_forecast.data.spec import PUBLIC_HOLIDAY, PanelSpec
 
 ANALYTICS, WEEKLY_SALES = "vw_sales_analytics", "weekly_sales"
@@ -98,7 +99,7 @@ def _shown(connection: sa.Connection, columns: Mapping[str, str]) -> str:
 
 
 def _of_newest(connection: sa.Connection, spec: PanelSpec) -> dict[str, str]:
-    of_row = ("target", "step", "sales", "lower_80", "upper_80", "lower_95", "upper_95")
+    of_row = ("target", "step", "sales", *QUANTILES)
     return {
         **{_key(connection, spec, k): name for k, name in star.keys(spec).items()},
         **{f"f.{name}": name for name in of_row},

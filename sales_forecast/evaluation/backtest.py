@@ -17,9 +17,9 @@ import pandas as pd
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.evaluation.protocols import RollingOrigin
-from sales_forecast.models.base import FittedForecaster, Forecaster, weeks_sold
+from sales_forecast.models.base import FittedForecaster, Forecaster, weeks_of_sales
 from sales_forecast.models.fit_cache import fit_once
-from sales_forecast.prediction.forecast import forecast
+from sales_forecast.prediction.forecast import Expected, forecast
 
 REFIT_WEEKS = 4
 """As often as one trains at least: every month."""
@@ -35,8 +35,8 @@ def backtest(
 ) -> pd.DataFrame:
     """Backtest all forecasters on the same windows.
 
-    Returns one row per series, cutoff and step with known sales: `KEY_COLUMNS`, then one
-    column a model. Models are refitted every `REFIT_WEEKS` weeks and always see the history
+    Returns one row per series, cutoff and step with known sales: `KEY_COLUMNS`, then
+    `expected_columns`. Models are refitted every `REFIT_WEEKS` weeks and always see the history
     up to the cutoff. Raises NotEnoughData when there are not enough weeks or nothing to judge.
     """
     cutoffs = split.cutoffs(panel)
@@ -58,17 +58,17 @@ def backtest(
             refit_at = cutoff + np.timedelta64(7 * REFIT_WEEKS, "D")
         progress(f"window {number} of {len(cutoffs)}: predicting")
         conditions = _conditions(panel, history, split.horizon) if split.horizon == 1 else None
-        predictions = forecast(fitted, history, split.horizon, conditions)
-        windows.append(_window_table(panel, history, split.horizon, predictions))
+        expected = forecast(fitted, history, split.horizon, conditions)
+        windows.append(_window_table(panel, history, split.horizon, expected))
     table = pd.concat(windows, ignore_index=True)
-    expected = sum(int(_following(panel, cutoff, split.horizon).sum()) for cutoff in cutoffs)
-    if len(table) != expected:
-        raise AssertionError(f"the backtest has {len(table)} rows, {expected} were to be predicted")
+    n_rows = sum(int(_following(panel, cutoff, split.horizon).sum()) for cutoff in cutoffs)
+    if len(table) != n_rows:
+        raise AssertionError(f"the backtest has {len(table)} rows, {n_rows} were to be predicted")
     # Before anything was sold there is nothing to be judged on: left out for all models.
     table = table.dropna(subset=[*fitted]).reset_index(drop=True)
     if table.empty:
         raise NotEnoughData(
-            f"None of the {expected} {panel.frequency.unit}s in the windows has sales before it."
+            f"None of the {n_rows} {panel.frequency.unit}s in the windows has sales before it."
         )
     return table
 
@@ -84,7 +84,7 @@ def _and_what_works(
 
     fewer = [replace(split, windows=n) for n in range(split.windows - 1, 0, -1)]
     nearer = [RollingOrigin(horizon, 1, 1) for horizon in range(split.horizon, 0, -1)]
-    enough = (of for of in (*fewer, *nearer) if weeks_sold(known(of)).max() >= worst.needed)
+    enough = (of for of in (*fewer, *nearer) if weeks_of_sales(known(of)).max() >= worst.needed)
     options = [f"--horizon {of.horizon} --windows {of.windows} --step {of.step}" for of in enough]
     models = [f"--models {','.join(able)}"] if able else []
     here = f"Of the {panel.n_periods} {panel.frequency.unit}s here, {known(split).n_periods}"
@@ -116,8 +116,21 @@ def window_keys(history: Panel, horizon: int) -> dict[str, object]:
     }
 
 
+def expected_columns(expected: Mapping[str, Expected]) -> dict[str, Array]:
+    """Return what models expect as columns of a table, float64[n_series * horizon] each.
+
+    `<model>`: sales if anything is sold; `<model>_chance`: of that, only where it may be nothing.
+    """
+    columns = {}
+    for model, (if_sold, chance) in expected.items():
+        columns[model] = if_sold.ravel()
+        if (chance < 1).any():
+            columns[f"{model}_chance"] = chance.ravel()
+    return columns
+
+
 def _window_table(
-    panel: Panel, history: Panel, horizon: int, predictions: Mapping[str, Array]
+    panel: Panel, history: Panel, horizon: int, expected: Mapping[str, Expected]
 ) -> pd.DataFrame:
     end = history.n_periods
     y = panel.y[:, end : end + horizon]
@@ -125,6 +138,6 @@ def _window_table(
         **window_keys(history, horizon),
         "y": y.ravel(),
         "holiday": panel.holidays[:, end : end + horizon].ravel(),
-        **{name: values.ravel() for name, values in predictions.items()},
+        **expected_columns(expected),
     }
     return pd.DataFrame(columns).dropna(subset=["y"])

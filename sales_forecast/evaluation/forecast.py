@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from sales_forecast.data.panel import Panel
-from sales_forecast.evaluation.backtest import Progress, window_keys
+from sales_forecast.evaluation.backtest import Progress, expected_columns, window_keys
 from sales_forecast.models.base import Forecaster
 from sales_forecast.models.fit_cache import fit_once
 from sales_forecast.prediction.forecast import forecast
@@ -21,8 +21,8 @@ def ahead(
 ) -> pd.DataFrame:
     """Return what forecasters expect of all series, in units of sales.
 
-    One row per series and step: `unique_id`, `cutoff` (the last known day), `ds`, `step`, and one
-    column a model, fitted to all of the panel; see `prediction.forecast`. Raises NotEnoughData.
+    One row per series and step: `unique_id`, `cutoff` (the last known day), `ds`, `step`, and
+    `backtest.expected_columns` of models fitted to all of the panel. Raises NotEnoughData.
     """
     fitted = {}
     for forecaster in forecasters:
@@ -30,5 +30,4 @@ def ahead(
         fitted[forecaster.name] = fit_once(forecaster, panel)
     progress("forecasting")
     said = forecast(fitted, panel, horizon)
-    columns = window_keys(panel, horizon) | {name: sales.ravel() for name, sales in said.items()}
-    return pd.DataFrame(columns)
+    return pd.DataFrame({**window_keys(panel, horizon), **expected_columns(said)})

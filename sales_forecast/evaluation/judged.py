@@ -13,7 +13,7 @@ from sales_forecast.data.panel import Panel
 from sales_forecast.evaluation.backtest import Progress, backtest
 from sales_forecast.evaluation.forecast import ahead
 from sales_forecast.evaluation.protocols import RollingOrigin
-from sales_forecast.evaluation.scoring import with_intervals
+from sales_forecast.evaluation.scoring import with_quantiles
 from sales_forecast.models.base import Forecaster
 
 Tables = Mapping[str, pd.DataFrame]
@@ -24,7 +24,7 @@ def score_models(
     panel: Panel, forecasters: tuple[Forecaster, ...], split: RollingOrigin, progress: Progress
 ) -> pd.DataFrame:
     """Backtest and add all intervals."""
-    return with_intervals(backtest(panel, forecasters, split, progress), panel)
+    return with_quantiles(backtest(panel, forecasters, split, progress), panel)
 
 
 def forecast(
@@ -39,4 +39,4 @@ def forecast(
     As `forecast.ahead`, with the intervals that a table of `score_models` of the same horizon
     measured.
     """
-    return with_intervals(ahead(panel, forecasters, horizon, progress), panel, scored)
+    return with_quantiles(ahead(panel, forecasters, horizon, progress), panel, scored)

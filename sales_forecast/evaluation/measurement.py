@@ -6,7 +6,7 @@ Takes a panel, a protocol and the table that it gave. Writes and prints nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,9 +15,11 @@ import pandas as pd
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Panel
 from sales_forecast.evaluation import figures, report, segments
+from sales_forecast.evaluation.backtest import KEY_COLUMNS
 from sales_forecast.evaluation.metrics import Scores
 from sales_forecast.evaluation.protocols import RollingOrigin
-from sales_forecast.evaluation.scoring import scores
+from sales_forecast.evaluation.scoring import column_of, models_in, scores
+from sales_forecast.models.spread import DECILES
 from sales_forecast.prediction.cautions import cautions
 
 
@@ -51,7 +53,7 @@ class Measurement:
 
     def predictions(self) -> str:
         """Return every prediction as CSV."""
-        return _csv(self.table.drop(columns="holiday"))
+        return _csv(self.table)
 
     def summary(self) -> str:
         """Return the protocol, what data it was, and the scores as JSON."""
@@ -81,11 +83,21 @@ class Measurement:
 def forecast_csv(panel: Panel, table: pd.DataFrame) -> str:
     """Return a table of `judged.forecast` as CSV; `warnings` say what little it stands on."""
     said = cautions(panel)
-    return _csv(table.assign(warnings=[said.get(name, "") for name in table["unique_id"]]))
+    return _csv(table, warnings=[said.get(name, "") for name in table["unique_id"]])
 
 
-def _csv(table: pd.DataFrame) -> str:
-    # The columns are a contract with whoever reads the file, and know 80% alone.
-    wide = [name for name in table.columns if name.endswith(("_lo_95", "_hi_95"))]
-    public = table.drop(columns=wide).assign(cutoff=table["cutoff"].dt.date)
+def _csv(table: pd.DataFrame, **last: Sequence[str]) -> str:
+    """Write a table: its keys, medians with intervals of 80%, then means and deciles."""
+    models = models_in(table)
+    near = [*models, *(f"{model}{end}" for model in models for end in ("_lo_80", "_hi_80"))]
+    beside = {
+        name: table[column]
+        for model in models
+        for name, column in {
+            f"{model}_mean": f"{model}_mean",
+            **{f"{model}_q{round(100 * tau)}": column_of(model, tau) for tau in DECILES},
+        }.items()
+    }
+    keys = [name for name in KEY_COLUMNS if name in table and name != "holiday"]
+    public = table[[*keys, *near]].assign(cutoff=table["cutoff"].dt.date, **beside, **last)
     return str(public.to_csv(index=False, date_format="%Y-%m-%d"))

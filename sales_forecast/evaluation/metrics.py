@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from sales_forecast.data.panel import Array
+from sales_forecast.models.spread import DECILES
 
 HOLIDAY_WEIGHT = 5.0
 
@@ -60,6 +61,32 @@ def coverage(y: Array, lower: Array, upper: Array) -> float:
     return float(((lower <= y) & (y <= upper))[known].mean())
 
 
+def wql(y: Array, quantiles: Mapping[float, Array]) -> float:
+    """Weighted quantile loss: of the deciles that are given, of the rows that have all of them.
+
+    `quantiles`: quantile -> float64[n]. Twice the mean pinball loss over sales; NaN without any.
+    Source: Gasthaus et al., Probabilistic Forecasting with Spline Quantile Function RNNs, 2019.
+    """
+    asked = np.array([*quantiles])
+    said = np.array([*quantiles.values()])
+    known = ~np.isnan(said).any(axis=0)
+    sold = float(np.abs(y[known]).sum())
+    off = y[known] - said[:, known]
+    loss = np.maximum(asked[:, None] * off, (asked[:, None] - 1) * off)
+    return 2 * float(loss.mean(axis=0).sum()) / sold if sold > 0 else float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class Distribution:
+    """What a model says beside its median: float64[n] each, NaN where too little was measured.
+
+    `quantiles`: all of `scoring.QUANTILES`.
+    """
+
+    mean: Array
+    quantiles: Mapping[float, Array]
+
+
 @dataclass(frozen=True)
 class Scores:
     """The errors of one model on one set of windows."""
@@ -71,6 +98,9 @@ class Scores:
     mae_holiday: float
     coverage_80: float
     coverage_95: float
+    wql: float
+    sum_ratio: float
+    """What was expected on average over what was sold, added up; 1 is right."""
     rmspe: float = float("nan")
     """Where it is asked for: it says little of sums as large as those of weeks."""
 
@@ -83,22 +113,24 @@ def score(
     y: Array,
     prediction: Array,
     holiday: Array,
-    intervals: Mapping[int, tuple[Array, Array]],
+    beside: Distribution,
     *,
     percentages: bool = False,
 ) -> Scores:
     """Return all errors of one model; the RMSPE only if `percentages` are asked for.
 
-    Every array float64[n]; `intervals`: level -> lower and upper ends, which may be NaN.
+    Every array float64[n].
     """
-    flagged = holiday > 0
+    flagged, at, sold = holiday > 0, beside.quantiles, float(y.sum())
     return Scores(
         wmae=wmae(y, prediction, holiday),
         wape=wape(y, prediction),
         rmse=rmse(y, prediction),
         mae=mae(y, prediction),
         mae_holiday=mae(y[flagged], prediction[flagged]),
-        coverage_80=coverage(y, *intervals[80]),
-        coverage_95=coverage(y, *intervals[95]),
+        coverage_80=coverage(y, at[0.1], at[0.9]),
+        coverage_95=coverage(y, at[0.025], at[0.975]),
+        wql=wql(y, {tau: of for tau, of in at.items() if tau in DECILES}),
+        sum_ratio=float(beside.mean.sum()) / sold if sold > 0 else float("nan"),
         rmspe=rmspe(y, prediction) if percentages else float("nan"),
     )

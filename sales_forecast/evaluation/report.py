@@ -19,7 +19,18 @@ from sales_forecast.evaluation.segments import Segment
 from sales_forecast.models.names import BASELINE_MODEL
 
 Scores = Mapping[str, Mapping[str, float]]
-_COLUMNS = ("model", "WMAE", "to growth", "WAPE", "RMSE", "MAE on holidays", "in 80%", "in 95%")
+_COLUMNS = (
+    "model",
+    "WMAE",
+    "to growth",
+    "WAPE",
+    "RMSE",
+    "MAE on holidays",
+    "in 80%",
+    "in 95%",
+    "WQL",
+    "sum",
+)
 _RMSPE = "RMSPE"
 _PANELS = 4
 
@@ -44,6 +55,8 @@ def score_table(scores: Scores) -> str:
                 _or_dash(errors.get("mae_holiday", missing), "{:,.0f}"),
                 _or_dash(100 * errors.get("coverage_80", missing), "{:.0f}%"),
                 _or_dash(100 * errors.get("coverage_95", missing), "{:.0f}%"),
+                _or_dash(errors.get("wql", missing), "{:.4f}"),
+                _or_dash(errors.get("sum_ratio", missing), "{:.3f}"),
                 *([_or_dash(errors.get("rmspe", missing), "{:.4f}")] if percentages else []),
             )
         )

@@ -20,7 +20,7 @@ from sales_forecast.data.frequency import SEASON_LENGTH
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.features.calendar_effects import Profile
 from sales_forecast.features.features import History
-from sales_forecast.models.base import too_short, weeks_sold
+from sales_forecast.models.base import too_short, weeks_of_sales
 from sales_forecast.models.fitted.smoothing import FittedArima
 from sales_forecast.models.pooled import fit_profile
 
@@ -63,8 +63,7 @@ def by_store(
     A store too short for an estimate gets none. Raises NotEnoughData where no store has enough.
     """
     adjusted = History(panel, profile).adjusted
-    # Known weeks count: of a few in two years there is nothing to estimate.
-    enough = weeks_sold(panel) >= MIN_WEEKS
+    enough = weeks_of_sales(panel) >= MIN_WEEKS
     long = {panel.series[row]: _without_gaps(adjusted[row]) for row in np.flatnonzero(enough)}
     found = dict(zip(long, engine.current().map(estimate, [*long.values()]), strict=True))
     if not found:

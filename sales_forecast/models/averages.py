@@ -1,4 +1,4 @@
-"""Two more baselines: what a store sells on average, lately and in this week of the year.
+"""More baselines: what a store sells on average, lately, in this week of the year, and if seldom.
 
 Each takes a panel and gives sales; needs numpy only. Weeks of which nothing is known do not
 count; where that leaves none, the last known week answers.
@@ -12,6 +12,7 @@ from sales_forecast.data.panel import Array, Panel
 from sales_forecast.models.naive import Baseline, or_last_value
 
 _RECENT_WEEKS = 8
+_SMOOTHING = 0.1
 
 
 def _moving_average(history: Panel, horizon: int) -> Array:
@@ -28,6 +29,23 @@ def _seasonal_average(history: Panel, horizon: int) -> Array:
     season = history.frequency.season
     mean = _known_mean(_whole(history.y, season))
     return or_last_value(mean[:, np.arange(horizon) % season], history)
+
+
+def _tsb(history: Panel, horizon: int) -> Array:
+    """Every period sells the smoothed chance of a sale times the smoothed size of one.
+
+    Source: Teunter, Syntetos and Babai, Intermittent demand: Linking forecasting to inventory
+    obsolescence, 2011.
+    """
+    chance, size = np.full((2, history.n_series), np.nan)
+    for sold in history.y.T:
+        some = np.where(np.isnan(sold), np.nan, sold > 0)
+        moved = np.where(np.isnan(chance), some, chance + _SMOOTHING * (some - chance))
+        chance = np.where(np.isnan(some), chance, moved)
+        larger = np.where(np.isnan(size), sold, size + _SMOOTHING * (sold - size))
+        size = np.where(sold > 0, larger, size)
+    mean = np.where(chance == 0, 0.0, chance * size)
+    return or_last_value(np.repeat(mean[:, None], horizon, axis=1), history)
 
 
 def _whole(y: Array, length: int) -> Array:
@@ -49,4 +67,5 @@ def _known_mean(values: Array) -> Array:
 
 MOVING_AVERAGE = Baseline("moving_average", _moving_average)
 SEASONAL_AVERAGE = Baseline("seasonal_average", _seasonal_average)
-AVERAGES = (MOVING_AVERAGE, SEASONAL_AVERAGE)
+TSB = Baseline("tsb", _tsb)
+AVERAGES = (MOVING_AVERAGE, SEASONAL_AVERAGE, TSB)

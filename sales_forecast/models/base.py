@@ -21,17 +21,31 @@ FutureConditions = Mapping[str, Array]
 """Condition name -> float64[n_series, horizon], for the weeks that are to be predicted."""
 
 
-def weeks_sold(panel: Panel) -> npt.NDArray[np.int64]:
-    """Return int64[n_series]: in how many weeks each series sold something, if on one day."""
+_FEWEST_SALES = 8
+"""Of fewer weeks with sales nothing can be learned, however long a series is known."""
+
+
+def weeks_of_sales(panel: Panel) -> npt.NDArray[np.int64]:
+    """Return int64[n_series]: in how many weeks sales of each series are known, zeros among them.
+
+    A week counts if one of its days does. Of a series that hardly ever sold anything only those
+    with sales do.
+    """
     a_week = panel.frequency.a_week
-    sold = np.pad(panel.y > 0, ((0, 0), (-panel.n_periods % a_week, 0)))
-    weeks: npt.NDArray[np.int64] = sold.reshape(panel.n_series, -1, a_week).any(axis=2).sum(axis=1)
-    return weeks
+
+    def weeks(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        whole = np.pad(flags, ((0, 0), (-panel.n_periods % a_week, 0)))
+        n: npt.NDArray[np.int64] = whole.reshape(panel.n_series, -1, a_week).any(axis=2).sum(axis=1)
+        return n
+
+    sold = panel.y > 0
+    known = (panel.y >= 0) & np.logical_or.accumulate(sold, axis=1)
+    return np.where(weeks(sold) >= _FEWEST_SALES, weeks(known), weeks(sold))
 
 
 def too_short(panel: Panel, model: str, needed: int) -> NotEnoughData:
     """Return the error for a panel in which no series has `needed` weeks with sales."""
-    longest = int(weeks_sold(panel).max())
+    longest = int(weeks_of_sales(panel).max())
     return NotEnoughData(
         f"{model} needs a series with at least {needed} weeks of sales to learn from; "
         f"the longest has {longest}. Load at least {needed - longest} more.",

@@ -21,7 +21,7 @@ from sales_forecast.features.decomposition import Split
 from sales_forecast.features.gaussian import Hyperparameters, Weeks, components, observed
 from sales_forecast.features.plan_effects import PlanEffects, PlannedProcess
 from sales_forecast.features.pools import ProcessByPool
-from sales_forecast.models.base import too_short, weeks_sold
+from sales_forecast.models.base import too_short, weeks_of_sales
 from sales_forecast.models.fit_cache import once
 from sales_forecast.models.fitted.pooled import FittedPooled
 from sales_forecast.models.regression import fit_days
@@ -168,7 +168,7 @@ class PooledForecaster:
     def fit(self, panel: Panel) -> FittedPooled:
         """Estimate the hyperparameters. Raises NotEnoughData where no store has enough weeks."""
         needed = _MIN_WEEKS_OF_DAYS if panel.frequency == DAILY else SEASON_LENGTH
-        if not (weeks_sold(panel) >= needed).any():
+        if not (weeks_of_sales(panel) >= needed).any():
             raise too_short(panel, "The pooled process", needed)
         return FittedPooled(fit_process(panel))
 

@@ -20,13 +20,14 @@ from sales_forecast.bundles.fitting import check_fits
 from sales_forecast.bundles.location import locate
 from sales_forecast.bundles.manifest import SumsByLevel
 from sales_forecast.data.database import Database
+from sales_forecast.data.forecast_tables import QUANTILES
 from sales_forecast.data.forecasts import ForecastTable, Issue, Role
 from sales_forecast.data.frequency import DAILY, SEASON_LENGTH, WEEKLY
 from sales_forecast.data.panel import Panel
-from sales_forecast.models.intervals import IntervalsByAge
 from sales_forecast.models.naive import GROWTH
+from sales_forecast.models.spread import SpreadByAge
 from sales_forecast.prediction.cautions import cautions
-from sales_forecast.prediction.forecast import ends, forecast
+from sales_forecast.prediction.forecast import forecast, mean, quantiles
 from sales_forecast.settings import Settings
 
 HORIZONS = {WEEKLY: SEASON_LENGTH, DAILY: 90}
@@ -59,7 +60,7 @@ def write_forecasts(settings: Settings, progress: Callable[[str], None]) -> str:
     if not written.forecasts:
         return _nothing_new(bundle, panel, horizon)
     best, baseline = issues
-    n_series = int((~np.isnan(best.sales[:, 0])).sum())
+    n_series = int((~np.isnan(best.mean[:, 0])).sum())
     told = (
         f"Wrote {written.forecasts:,} forecasts of {n_series:,} series, {horizon} "
         f"{panel.frequency.unit}s after {panel.last}, by {best.model} and {baseline.model} "
@@ -86,16 +87,17 @@ def issues_of(bundle: Bundle, panel: Panel, horizon: int) -> Iterator[Issue]:
     manifest = bundle.manifest
     best = manifest.answered_by.best
     roles: dict[Role, str] = {"best": best, "baseline": GROWTH.name}
-    sales = forecast({GROWTH.name: GROWTH, best: bundle.models[best]}, panel, horizon)
+    expected = forecast({GROWTH.name: GROWTH, best: bundle.models[best]}, panel, horizon)
     said = cautions(panel)
     for role, model in roles.items():
-        measured = bundle.intervals.get(model, IntervalsByAge.none())
+        measured = bundle.spreads.get(model, SpreadByAge.none())
+        at = quantiles(measured, panel, expected[model], [*QUANTILES.values()])
         yield Issue(
             role=role,
             model=model,
             model_version=bundle.version,
-            sales=sales[model],
-            ends=ends(measured, panel, sales[model]),
+            mean=mean(measured, expected[model]),
+            quantiles=dict(zip(QUANTILES, np.moveaxis(at, 2, 0), strict=True)),
             sums=_SUMS.dump_json(manifest.sums.get(model, {})).decode(),
             note=manifest.note,
             cautions=said,

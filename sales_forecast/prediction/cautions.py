@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sales_forecast.data.frequency import SEASON_LENGTH
 from sales_forecast.data.panel import Panel
 from sales_forecast.models import cold_start
-from sales_forecast.models.intervals import weeks_known
+from sales_forecast.models.ages import weeks_known
 
 _LONG_AGO = 13
 """A series that sold nothing for so many weeks may have ended."""

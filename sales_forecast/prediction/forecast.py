@@ -1,25 +1,43 @@
 """The one way to a forecast: backtest, batch, service and files ask here and nowhere else.
 
-Takes fitted models and a history, gives sales of every series: what the model says, what the peers
-of a series sell of which nothing is known, and 0 on days that are closed by plan. Must not know
+Takes fitted models and a history, gives sales of every series if anything is sold, and the chance
+of that: what the model says, what the peers of a series sell of which nothing is known, and no
+chance on days that are closed by plan. With what was measured of a model that gives quantiles and
+the mean. Must not know
 where the models came from, nor what becomes of the answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.features.daily_design import Design
 from sales_forecast.models import cold_start
+from sales_forecast.models.ages import age_numbers, weeks_known
 from sales_forecast.models.base import FittedForecaster, FutureConditions
+from sales_forecast.models.chance import chance_of_sale
 from sales_forecast.models.fitted.blends import Blend
-from sales_forecast.models.intervals import LEVELS, IntervalsByAge, ages, weeks_known
+from sales_forecast.models.naive import Baseline
+from sales_forecast.models.spread import Asked, SpreadByAge, around
+
+
+class Expected(NamedTuple):
+    """What a model expects of every series.
+
+    Attributes:
+        if_sold: float64[n_series, horizon], sales if anything is sold; NaN where no model says
+            anything: nothing sold yet.
+        chance: float64[n_series, horizon], how likely that is.
+    """
+
+    if_sold: Array
+    chance: Array
 
 
 def forecast(
@@ -27,11 +45,12 @@ def forecast(
     history: Panel,
     horizon: int,
     conditions: FutureConditions | None = None,
-) -> dict[str, Array]:
-    """Return model -> float64[n_series, horizon], sales of the periods after a history.
+) -> dict[str, Expected]:
+    """Return what each model expects of the periods after a history.
 
     `conditions`: what the caller knows of those periods; see `base.FittedForecaster.predict`. What
-    is part of several models is asked once. NaN where no model says anything: nothing sold yet.
+    is part of several models is asked once. Baselines are rules for sales as they are, zeros among
+    them: they are asked for no chance.
     """
     asked: dict[int, Array] = {}
 
@@ -44,38 +63,56 @@ def forecast(
             )
         return asked[id(model)]
 
-    shut = closed(history, horizon)
     with threadpool_limits(limits=1):  # small matrices: on busy cores threads cost tenfold
+        is_open, chance = _is_open(history, horizon), chance_of_any(history, horizon)
         return {
-            name: np.where(shut, 0.0, cold_start.for_all(ask(model), history))
+            name: Expected(
+                cold_start.for_all(ask(model), history),
+                is_open if isinstance(model, Baseline) else chance,
+            )
             for name, model in models.items()
         }
 
 
-def ends(
-    intervals: IntervalsByAge, history: Panel, sales: Array
-) -> Mapping[int, tuple[Array, Array]]:
-    """Return level -> both ends, float64[n_series, horizon], of what a model expects.
+def chance_of_any(history: Panel, horizon: int) -> Array:
+    """Return float64[n_series, horizon]: how likely something is sold; 0 on closed days."""
+    return np.minimum(_is_open(history, horizon), chance_of_sale(history, horizon))
 
-    `intervals`: as measured of that model; `sales`: float64[n_series, horizon], its forecast of the
-    periods after the history. NaN where nothing is promised.
+
+def quantiles(of: SpreadByAge, history: Panel, expected: Expected, asked: Sequence[float]) -> Array:
+    """Return float64[n_series, horizon, n_asked]: what sales stay below so often.
+
+    `of`: as measured of that model; `expected`: its forecast of the periods after the history;
+    `asked`: as `spread.around` has them. The median is what a model answers; NaN where nothing is
+    promised.
     """
-    n_series, horizon = sales.shape
-    age = np.repeat(ages(weeks_known(history)), horizon)
-    names = np.repeat(np.array(history.series, dtype=object), horizon)
-    step = np.tile(np.arange(1, horizon + 1), n_series)
-    found = {}
-    for level in LEVELS:
-        lower, upper = intervals.ends(level, age, names, step, sales.ravel())
-        found[level] = lower.reshape(sales.shape), upper.reshape(sales.shape)
-    return found
+    factors = quantile_factors(of, history, expected.chance, asked)
+    return around(expected.if_sold, factors)
 
 
-def closed(history: Panel, horizon: int) -> npt.NDArray[np.bool_]:
-    """Return bool[n_series, horizon]: days closed by plan, or by habit where there is none."""
-    opens = history.open
-    if history.frequency != DAILY or opens is None:
-        return np.zeros((history.n_series, horizon), dtype=bool)
+def quantile_factors(
+    of: SpreadByAge, history: Panel, chance: Array, asked: Sequence[float]
+) -> Array:
+    """Return float64[n_series, horizon, n_asked]: quantiles over what is expected if sold."""
+    n_series, horizon = chance.shape
+    rows = Asked(
+        names=history.series,
+        series=np.repeat(np.arange(n_series), horizon),
+        age=np.repeat(age_numbers(weeks_known(history)), horizon),
+        step=np.tile(np.arange(1, horizon + 1), n_series),
+        chance=chance.ravel(),
+    )
+    return of.factors(asked, rows).reshape(n_series, horizon, len(asked))
+
+
+def mean(of: SpreadByAge, expected: Expected) -> Array:
+    """Return float64[n_series, horizon]: sales on average, which is what can be added up."""
+    return of.mean * expected.chance * expected.if_sold
+
+
+def _is_open(history: Panel, horizon: int) -> Array:
+    """Return float64[n_series, horizon]: 0 on days closed by plan, or by habit without; else 1."""
+    if history.frequency != DAILY or history.open is None:
+        return np.ones((history.n_series, horizon))
     plan = Design.of(history).plan(history, history.after(horizon))
-    shut: npt.NDArray[np.bool_] = plan[opens] == 0
-    return shut
+    return np.where(plan[history.open] == 0, 0.0, 1.0)

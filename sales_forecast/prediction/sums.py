@@ -1,7 +1,7 @@
-"""Sums of series over some of their keys: how they are named, and their intervals.
+"""Sums of series over some of their keys: how they are named, and their quantiles.
 
-Takes places of keys and their values, gives names; takes what was measured on sums, gives ends.
-Must not know where that was measured or is kept.
+Takes places of keys and their values, gives names; takes what was measured on sums, gives
+quantiles. Must not know where that was measured or is kept.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 
 from sales_forecast.data.panel import Array
-from sales_forecast.models.intervals import Intervals
+from sales_forecast.models.spread import Spread, around
 
 
 def levels(n_keys: int) -> Iterator[tuple[int, ...]]:
@@ -35,17 +35,14 @@ def sum_name(values: Sequence[str]) -> str:
     return json.dumps(values)
 
 
-def ends(
-    measured: Mapping[str, Intervals], level: int, keys: Mapping[int, str], steps: Sequence[int],
-    sales: Sequence[float],
-) -> tuple[Array, Array]:  # fmt: skip
-    """Return both ends, float64[n] each, of n periods of one sum; NaN where too little is known.
+def quantiles(
+    of: Spread, keys: Mapping[int, str], steps: Sequence[int], sales: Array, asked: Sequence[float]
+) -> Array:
+    """Return float64[n, n_asked] of n periods of one sum; NaN where too little is known.
 
-    `measured`: by names of levels; `level`: 80 or 95; `keys`: place -> value of those that are
-    alike in the sum; `steps`, `sales`: of each period.
+    `of`: as measured of sums over the same keys; `keys`: place -> value of those that are alike in
+    the sum; `steps`, `sales`: of each period; `asked`: as `spread.around` has them.
     """
-    intervals = measured.get(level_name(tuple(keys)), Intervals.none())
-    names = [sum_name(tuple(keys.values()))] * len(steps)
-    factors = np.array(intervals.of(level, names, np.array(steps, dtype=np.int64)))
-    lower, upper = np.sort(factors * np.array(sales, dtype=np.float64), axis=0)
-    return lower, upper
+    width = np.repeat(of.widths_of([sum_name(tuple(keys.values()))]), len(steps))
+    step = np.array(steps, dtype=np.int64)
+    return around(sales, of.factors(asked, width, step, np.ones(len(steps))))

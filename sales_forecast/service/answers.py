@@ -12,25 +12,38 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from sales_forecast.bundles.bundle import Bundle
 from sales_forecast.data.panel import Array, Panel
+from sales_forecast.models.ages import AGES, age_numbers, weeks_known_then
 from sales_forecast.models.fitted.blends import Blend, with_parts
 from sales_forecast.models.fitted.regressor import FittedRegressor
-from sales_forecast.models.intervals import AGES, LEVELS, age_numbers, weeks_known_then
 from sales_forecast.models.naive import Baseline
-from sales_forecast.prediction.forecast import closed, ends, forecast
+from sales_forecast.models.spread import MEDIAN, Asked, Spread, SpreadByAge, tail
+from sales_forecast.prediction.forecast import (
+    Expected,
+    chance_of_any,
+    forecast,
+    quantile_factors,
+)
 from sales_forecast.service.rows import Rows
 
 Ends = tuple[float, float] | None
+_OfPool = tuple[Mapping[str, Expected], Array]
+_QUANTILES = (0.025, 0.1, MEDIAN, 0.9, 0.975)
+_MIDDLE = _QUANTILES.index(MEDIAN)
 
 
 class Estimate(NamedTuple):
     """The answer for one period, in units of sales; NaN where nothing was sold before it."""
 
     prediction: float
+    """The median."""
     members: Mapping[str, float]
     """What made it, by model: itself alone, if it is not made of others."""
+    ends: Mapping[int, Ends]
+    """Level -> both ends of the interval; None where too little was measured."""
 
 
 class Answers:
@@ -44,10 +57,11 @@ class Answers:
         """Prepare everything that does not depend on a request."""
         self.horizon = horizon
         self._panel = panel
-        self._intervals = bundle.intervals
         self._parts = with_parts(bundle.models)
-        self._ahead = forecast(self._parts, panel, horizon)
-        self._shut = closed(panel, horizon)
+        self._expected = forecast(self._parts, panel, horizon)
+        self._spreads = {
+            name: bundle.spreads.get(name, SpreadByAge.none()) for name in bundle.models
+        }
         regressors = [of for of in self._parts.values() if isinstance(of, FittedRegressor)]
         told = {of.name for of in regressors}
         self._n_periods = panel.n_periods
@@ -74,45 +88,52 @@ class Answers:
         sold = panel.y > 0
         self._first_sale = np.where(sold.any(axis=1), sold.argmax(axis=1), panel.n_periods).tolist()
         self._age = age_numbers(weeks_known_then(panel))
-        ones = np.ones((panel.n_series, horizon))
-        # float64[n_series, horizon, levels, 2] by model: side by side what is asked for together.
+        # float64[n_series, horizon, quantiles] by model: side by side what is asked for together.
         self._factors = {
-            model: np.stack(
-                [np.stack(both, axis=2) for both in ends(of, panel, ones).values()], axis=2
-            )
-            for model, of in bundle.intervals.items()
-            if model in bundle.models
+            name: quantile_factors(of, panel, self._expected[name].chance, _QUANTILES)
+            for name, of in self._spreads.items()
         }
-        self._past_of_all: dict[int, Mapping[str, Array]] = {}
-        self._past_of_pool: dict[tuple[int, int], Mapping[str, Array]] = {}
+        self._closed = next(iter(self._expected.values())).chance == 0
+        self._certain = not (panel.y == 0).any() and panel.open is None
+        self._past_of_all: dict[int, Mapping[str, Expected]] = {}
+        self._past_of_pool: dict[tuple[int, int], _OfPool] = {}
 
     def ahead(self, model: str, row: int, steps: int) -> list[float]:
-        """Return what a model that answers expects of a series in the steps 1..steps."""
-        sales: list[float] = self._ahead[model][row, :steps].tolist()
+        """Return the medians that a model gives a series in the steps 1..steps."""
+        sales: list[float] = (
+            self._expected[model].if_sold[row, :steps] * self._factors[model][row, :steps, _MIDDLE]
+        ).tolist()
         return sales
-
-    def sales(self, model: str) -> Array:
-        """Return float64[n_series, horizon]: what a model that answers expects of all series."""
-        return self._ahead[model]
 
     def ends_ahead(self, model: str, level: int, row: int, steps: int) -> list[Ends]:
         """Return both ends of what a series may sell in the steps 1..steps."""
-        factors = self._factors.get(model)
-        if factors is None:
-            return [None] * steps
-        sales = self._ahead[model][row, :steps, None]
-        both = np.sort(factors[row, :steps, LEVELS.index(level)] * sales, axis=1)
-        return [None if math.isnan(low) else (low, high) for low, high in both.tolist()]
+        if_sold, at = self._expected[model].if_sold[row, :steps], _QUANTILES.index(tail(level))
+        both = if_sold[:, None] * self._factors[model][row, :steps][:, [at, -1 - at]]
+        return [_or_none(low, high) for low, high in both.tolist()]
 
     def measured(self, model: str, row: int) -> int | None:
-        """Return the last step at which intervals of a series were measured; None if it has none.
+        """Return the last step at which errors of a series were measured; None if none were.
 
-        Beyond it they are extrapolated.
+        Beyond it quantiles are extrapolated.
         """
-        if model not in self._intervals:
-            return None
-        of = self._intervals[model].of_age.get(AGES[self._age[row, -1]])
-        return None if of is None else of.steps
+        of = self._spreads[model].of_age.get(AGES[self._age[row, -1]], Spread.none())
+        return of.steps or None
+
+    def distribution_ahead(
+        self, model: str, row: int, steps: int, asked: Sequence[float]
+    ) -> tuple[list[float], list[list[float]]]:
+        """Return, for the steps 1..steps, the mean and what sales stay below so often.
+
+        NaN where too little was measured.
+        """
+        if_sold, chance = (table[row, :steps] for table in self._expected[model])
+        spread = self._spreads[model]
+        rows = self._asked(row, self._age[row, -1], np.arange(1, steps + 1), chance)
+        # Of returns, which are below 0, the lower quantiles are the ones further away.
+        both = spread.factors([*asked, *(1 - tau for tau in asked)], rows)
+        sold, returned = np.split(if_sold[:, None] * both, 2, axis=1)
+        quantiles = np.where(if_sold[:, None] < 0, returned, sold)
+        return (spread.mean * chance * if_sold).tolist(), quantiles.tolist()
 
     def estimate(
         self, model: str, row: int, period: int, conditions: Sequence[float] | None
@@ -120,12 +141,12 @@ class Answers:
         """Estimate period `period` >= 1, as known the one before, or at the end of the history."""
         origin, step = self._place(period)
         at = self._within(step) - 1 if step else 0
-        if self._asks_no_model(row, period):
-            said = self._ahead if step else self._of_all(origin)
-            parts = {name: said[name][row, at].item() for name in self._names[model]}
-            return Estimate(said[model][row, at].item(), parts)
         values: dict[str, Any] = {}  # numbers are combined as arrays are
-        if self._rows is not None:
+        if self._first_sale[row] > origin:
+            all_said = self._expected if step else self._of_all(origin)
+            values = {name: all_said[name].if_sold[row, at].item() for name in self._names[model]}
+            values[model] = all_said[model].if_sold[row, at].item()
+        elif self._rows is not None:
             values.update(self._rows.answer(row, period, conditions))
         for name in self._order[model]:
             if name not in values:
@@ -133,10 +154,14 @@ class Answers:
                 if blend is not None:
                     values[name] = float(blend.combine(values))
                 else:
-                    said, place = (self._ahead, row) if step else self._of_pool(origin, row)
-                    values[name] = said[name][place, at].item()
-        parts = {name: values[name] for name in self._names[model]}
-        return Estimate(values[model], parts)
+                    said, place = (self._expected, row) if step else self._of_pool(origin, row)[:2]
+                    values[name] = said[name].if_sold[place, at].item()
+        factors = self._factors_of(model, row, origin, step, at)
+        if_sold, middle = values[model], factors[_MIDDLE]
+        low_95, low_80, median, high_80, high_95 = (if_sold * factor for factor in factors)
+        parts = {name: values[name] * middle for name in self._names[model]}
+        ends = {80: _or_none(low_80, high_80), 95: _or_none(low_95, high_95)}
+        return Estimate(median, parts, ends)
 
     def year_ago_known(self, model: str, row: int, period: int) -> bool:
         """Return whether sales a year before a period are known, if a model starts from them."""
@@ -154,7 +179,7 @@ class Answers:
     def _asks_no_model(self, row: int, period: int) -> bool:
         """Tell a series that sold nothing yet, and a day that is closed, from all others."""
         origin, step = self._place(period)
-        shut = step > 0 and bool(self._shut[row, self._within(step) - 1])
+        shut = step > 0 and bool(self._closed[row, self._within(step) - 1])
         return shut or self._first_sale[row] > origin
 
     def age(self, row: int, period: int) -> str:
@@ -171,28 +196,30 @@ class Answers:
             return None
         return self._rows.expected(row, period)
 
-    def ends(self, model: str, row: int, period: int, prediction: float) -> Mapping[int, Ends]:
-        """Return level -> both ends of what a series may sell in a period, around a prediction."""
-        factors = self._factors.get(model)
-        if factors is None:
-            return dict.fromkeys(LEVELS)
-        origin, step = self._place(period)
-        step = max(step, 1)
+    def _factors_of(self, model: str, row: int, origin: int, step: int, at: int) -> list[float]:
+        """Return the factors of `_QUANTILES` in one period."""
+        step, chance = max(step, 1), self._chance(model, row, origin, step, at)
         age = self._age[row, origin]
-        if step <= self.horizon and age == self._age[row, -1]:
-            found = [
-                (low * prediction, high * prediction)
-                for low, high in factors[row, step - 1].tolist()
-            ]
+        if step <= self.horizon and age == self._age[row, -1] and chance is None:
+            found: list[float] = self._factors[model][row, step - 1].tolist()
         else:
-            of, name = self._intervals[model], self._panel.series[row : row + 1]
-            steps, sales = np.array([step]), np.array([prediction])
-            both = (of.ends(level, [AGES[age]], name, steps, sales) for level in LEVELS)
-            found = [(low.item(), high.item()) for low, high in both]
-        return {
-            level: None if math.isnan(low) else (low, high) if low <= high else (high, low)
-            for level, (low, high) in zip(LEVELS, found, strict=True)
-        }
+            likely = self._expected[model].chance[row, at] if chance is None else chance
+            rows = self._asked(row, age, np.array([step]), np.array([likely]))
+            found = self._spreads[model].factors(_QUANTILES, rows)[0].tolist()
+        return found
+
+    def _asked(self, row: int, age: np.int8, step: npt.NDArray[np.int64], chance: Array) -> Asked:
+        n = len(step)
+        name = self._panel.series[row : row + 1]
+        return Asked(name, np.zeros(n, dtype=np.intp), np.full(n, age), step, chance)
+
+    def _chance(self, model: str, row: int, origin: int, step: int, at: int) -> float | None:
+        """Return how likely anything was sold in a past period; None where that is prepared."""
+        if step or self._certain:
+            return None
+        said, place, chance = self._of_pool(origin, row)
+        chances = said[model].chance if model in said else chance
+        return float(chances[place, at])
 
     def _place(self, period: int) -> tuple[int, int]:
         """Return the origin of a question, and the step after the history; 0 within it."""
@@ -205,15 +232,15 @@ class Answers:
         beyond = max(step - self.horizon, 0)
         return step - -(-beyond // season) * season
 
-    def _of_all(self, origin: int) -> Mapping[str, Array]:
+    def _of_all(self, origin: int) -> Mapping[str, Expected]:
         """Return what was expected of every series in the period after a past origin."""
         if origin not in self._past_of_all:
             history = self._panel.until(self._panel.periods[origin])
             self._past_of_all[origin] = forecast(self._parts, history, 1)
         return self._past_of_all[origin]
 
-    def _of_pool(self, origin: int, row: int) -> tuple[Mapping[str, Array], int]:
-        """Return what was expected then of the pool of a series, and the place of that in it.
+    def _of_pool(self, origin: int, row: int) -> tuple[Mapping[str, Expected], int, Array]:
+        """Return what was expected then of the pool of a series, its place in it, and chances.
 
         Series of other pools tell nothing of it, but to regressors.
         """
@@ -221,5 +248,15 @@ class Answers:
         if (pool, origin) not in self._past_of_pool:
             names = [self._panel.series[of] for of in self._pools[pool].tolist()]
             history = self._panel.select(names).until(self._panel.periods[origin])
-            self._past_of_pool[pool, origin] = forecast(self._alone, history, 1)
-        return self._past_of_pool[pool, origin], place
+            self._past_of_pool[pool, origin] = (
+                forecast(self._alone, history, 1),
+                chance_of_any(history, 1),
+            )
+        said, chance = self._past_of_pool[pool, origin]
+        return said, place, chance
+
+
+def _or_none(low: float, high: float) -> Ends:
+    if math.isnan(low):
+        return None
+    return (low, high) if low <= high else (high, low)

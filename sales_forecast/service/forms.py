@@ -26,6 +26,7 @@ from sales_forecast.service.days import Day
 MOST_SERIES = 100
 """So many series may be asked for in one request."""
 _LONGEST_NAME = 200
+_LARGEST_COST = 1e12
 _BY_CALENDAR = (
     " The models know holidays from the calendar: a value that differs from it makes a warning, and"
     " as a rule no other prediction."
@@ -57,7 +58,8 @@ class Forms:
         predict: one series, one day and its covariates.
         forecast: one series and how many periods after the last known one.
         many: up to `MOST_SERIES` series.
-        series_of: the values of the keys in either of the first two.
+        order: one series, a period after the last known one and two costs.
+        series_of: the values of the keys in any of them but `many`.
         covariates_of: the values of `covariates` in the first, None where it is left out.
         covariates: those of the past, then those that are known in advance.
     """
@@ -66,6 +68,7 @@ class Forms:
     predict: type[BaseModel]
     forecast: type[BaseModel]
     many: type[BaseModel]
+    order: type[BaseModel]
     series_of: Callable[[Any], Named]
     covariates_of: Callable[[Any], tuple[float | None, ...]]
     covariates: tuple[Covariate, ...]
@@ -119,7 +122,20 @@ def forms_of(spec: PanelSpec, weekday: int = FRIDAY) -> Forms:
             "steps": (int, steps),
         },
     )
-    return Forms(spec, predict, forecast, many, _taking(by_column), _taking(told), covariates)
+    cost = Annotated[float, Field(gt=0, le=_LARGEST_COST)]
+    order = _made(
+        "OrderRequest",
+        f"One series, one {unit} after the last known one, and what it costs to be wrong.",
+        by_field
+        | {
+            "step": (int, Field(1, ge=1, le=frequency.a_year, description=f"1: the next {unit}.")),
+            "too_many": (cost, Field(alias="cost_of_one_too_many", description="Left over.")),
+            "too_few": (cost, Field(alias="cost_of_one_too_few", description="Missing.")),
+        },
+    )
+    return Forms(
+        spec, predict, forecast, many, order, _taking(by_column), _taking(told), covariates
+    )
 
 
 def _made(name: str, says: str, fields: Mapping[str, Any]) -> type[Body]:

@@ -23,11 +23,13 @@ from sales_forecast.errors import NotReady
 from sales_forecast.service.access import HEADER, OPEN_PATHS
 from sales_forecast.service.forms import Forms, Named, example_of, forms_of
 from sales_forecast.service.live import Live
-from sales_forecast.service.routes import FORECAST, PREDICT, USUAL_STEPS, ForecastQuery
+from sales_forecast.service.queries import USUAL_STEPS, ForecastQuery
+from sales_forecast.service.routes import FORECAST, ORDER, PREDICT
 from sales_forecast.service.schemas import (
     DayPrediction,
     ErrorResponse,
     ForecastItem,
+    OrderQuantity,
     PredictResponse,
     SeriesForecast,
     StoredDay,
@@ -113,9 +115,9 @@ def _whole(app: FastAPI, shown: _Shown) -> dict[str, Any]:
     answers: type[BaseModel] = PredictResponse
     if forms.spec.layout != STORES.layout:
         answers = DayPrediction if forms.spec.frequency == DAILY else WeekPrediction
-    asked = (forms.predict, forms.forecast, forms.many)
+    asked = (forms.predict, forms.forecast, forms.many, forms.order)
     stored: type[BaseModel] = StoredDay if forms.spec.frequency == DAILY else StoredWeek
-    given = (answers, ForecastItem, SeriesForecast, stored, ErrorResponse)
+    given = (answers, ForecastItem, SeriesForecast, stored, OrderQuantity, ErrorResponse)
     modes: list[tuple[type[BaseModel], JsonSchemaMode]] = []
     modes += [(model, "validation") for model in asked]
     modes += [(model, "serialization") for model in given]
@@ -142,6 +144,13 @@ def _whole(app: FastAPI, shown: _Shown) -> dict[str, Any]:
             {"anyOf": [of(forms.forecast), of(forms.many)]},
             {**keys, "steps": 5},
             {"schema": {"anyOf": [items, several]}},
+            refused,
+        ),
+        ORDER: _operation(
+            "Say how much to order for one period, by what too much and too little cost.",
+            of(forms.order),
+            {**keys, "cost_of_one_too_many": 1, "cost_of_one_too_few": 4},
+            {"schema": of(OrderQuantity, "serialization")},
             refused,
         ),
     }

@@ -18,7 +18,7 @@ from sales_forecast.bundles.manifest import ForecastChoice, IntervalLevel
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import STORES
 from sales_forecast.errors import InvalidRequest
-from sales_forecast.models.intervals import NEW, OLD
+from sales_forecast.models.ages import NEW, OLD
 from sales_forecast.prediction.cautions import cautions, of_intervals
 from sales_forecast.service.answers import Answers, Ends
 from sales_forecast.service.calendar import Calendar
@@ -50,6 +50,16 @@ class PeriodForecast(NamedTuple):
     sales: float
     lower: float | None
     upper: float | None
+
+
+class Distribution(NamedTuple):
+    """What is beside the median of a period, in units of sales, rounded to cents.
+
+    `quantiles`: as they were asked for; None where too little was measured.
+    """
+
+    mean: float
+    quantiles: Sequence[float | None]
 
 
 class Predictor:
@@ -137,12 +147,11 @@ class Predictor:
             warnings += self._covariates.planned_otherwise(row, period, covariates)
             warnings += self._covariates.unplanned(row, period)
         warnings += self._extrapolated(model, row, step)
-        ends = self._answers.ends(model, row, period, estimate.prediction)
         return Answer(
             prediction=round(estimate.prediction, 2),
             period=ending,
-            interval_80=_rounded(ends[80]),
-            interval_95=_rounded(ends[95]),
+            interval_80=_rounded(estimate.ends[80]),
+            interval_95=_rounded(estimate.ends[95]),
             models={name: round(value, 2) for name, value in estimate.members.items()},
             # Weekly stores tell all of them: there is nothing to say of where they came from.
             covariates={}
@@ -178,6 +187,20 @@ class Predictor:
         return [
             PeriodForecast(period, round(value, 2), *(_rounded(of) or (None, None)))
             for period, value, of in zip(self._periods, sales, ends, strict=False)
+        ]
+
+    def distribution(
+        self, series: Named, steps: int, choice: ForecastChoice | None, asked: Sequence[float]
+    ) -> Sequence[Distribution]:
+        """Return what is beside the medians of `forecast`, which is to be asked first."""
+        row, model = (
+            self.series.row(series, by_column=False),
+            self.forecasting[choice or self.usual],
+        )
+        means, quantiles = self._answers.distribution_ahead(model, row, steps, asked)
+        return [
+            Distribution(round(mean, 2), [None if math.isnan(of) else round(of, 2) for of in at])
+            for mean, at in zip(means, quantiles, strict=True)
         ]
 
     def warnings_for(

@@ -1,58 +1,36 @@
 """The endpoints: each takes what was validated, asks the live predictor, gives bytes.
 
-The two POST endpoints run in tens of microseconds inside the event loop and touch no disk, no
+The POST endpoints run in tens of microseconds inside the event loop and touch no disk, no
 database and no lock. Must not catch errors: `problems` gives them their one shape.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import FastAPI, Response
-from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 
 from sales_forecast.bundles.manifest import ForecastChoice, IntervalLevel
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.rows import STORES
-from sales_forecast.errors import InvalidRequest, NotReady
+from sales_forecast.errors import NotReady
 from sales_forecast.service.forms import Forms, Named, forms_of
 from sales_forecast.service.json_route import JsonRoute, read, read_query
 from sales_forecast.service.live import Live
+from sales_forecast.service.orders import order_for
 from sales_forecast.service.predictor import Answer, PeriodForecast, Predictor
+from sales_forecast.service.queries import ForecastQuery, NoQuery, from_query
 from sales_forecast.service.schemas import ErrorResponse, Health, Ready
 
-PREDICT, FORECAST = "/predict_sales", "/forecast_sales"
+PREDICT, FORECAST, ORDER = "/predict_sales", "/forecast_sales", "/order_quantity"
 _LEVELS: Mapping[str, IntervalLevel] = {"80": 80, "95": 95}
-USUAL_STEPS = 3
-_WHOLE = re.compile("-?[0-9]{1,20}")  # of longer ones Python makes no numbers
 NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {"model": ErrorResponse, "description": "No verified model, or no history, yet"}
 }
-
-
-class NoQuery(BaseModel):
-    """`/predict_sales` takes no parameters."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class ForecastQuery(BaseModel):
-    """Parameters of `/forecast_sales`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    model: ForecastChoice | None = Field(
-        None,
-        description="`best` is the model of the lowest WMAE over many steps; `/model` names it.",
-    )
-    level: Literal["80", "95"] = Field(
-        "80", description="Percent of sales that lie between `lower` and `upper`."
-    )
 
 
 _NO_WISHES = ForecastQuery.model_validate({})
@@ -79,7 +57,7 @@ def add_routes(app: FastAPI, live: Live) -> None:
     async def forecast_sales(body: bytes, query: Sequence[tuple[str, str]]) -> Response:
         forms = _forms(live)
         if not body and (query or not forms.fields):
-            body, query = _from_query(forms, query)
+            body, query = from_query(forms, query)
         many = "series" not in forms.fields and _has_series(body)
         request: Any = read(forms.many if many else forms.forecast, body)
         wish = read_query(ForecastQuery, query) if query else _NO_WISHES
@@ -93,10 +71,19 @@ def add_routes(app: FastAPI, live: Live) -> None:
         series = forms.series_of(request)
         periods = predictor.forecast(series, request.steps, wish.model, _LEVELS[wish.level])
         said = predictor.warnings_for(series, request.steps, wish.model)
-        return _json(_items(periods), _headers(predictor, wish.model, said))
+        items = _items(predictor, series, periods, wish)
+        return _json(items, _headers(predictor, wish.model, said))
+
+    async def order_quantity(body: bytes, query: Sequence[tuple[str, str]]) -> Response:
+        forms = _forms(live)
+        request: Any = read(forms.order, body)
+        read_query(NoQuery, query)
+        costs = request.too_many, request.too_few
+        return _json(order_for(live.predictor, forms.series_of(request), request.step, *costs))
 
     # First, because routes are tried in their order and these are the ones that are asked.
-    app.router.routes[:0] = [JsonRoute(PREDICT, predict_sales), JsonRoute(FORECAST, forecast_sales)]
+    asked = {PREDICT: predict_sales, FORECAST: forecast_sales, ORDER: order_quantity}
+    app.router.routes[:0] = [JsonRoute(path, answer) for path, answer in asked.items()]
 
     @app.get("/health", tags=["operation"])
     async def health() -> Health:
@@ -139,27 +126,6 @@ def _has_series(body: bytes) -> bool:
     return isinstance(content, dict) and "series" in content
 
 
-def _from_query(
-    forms: Forms, query: Sequence[tuple[str, str]]
-) -> tuple[bytes, list[tuple[str, str]]]:
-    """Return the body that the parameters of a query stand for, and the other parameters.
-
-    Raises InvalidRequest for one that is given twice.
-    """
-    numbers = {key.field for key in forms.spec.keys if key.kind == "number"} | {"steps"}
-    found: dict[str, object] = {}
-    others = []
-    for name, value in query:
-        if name in ForecastQuery.model_fields:
-            others.append((name, value))
-        elif name in found:
-            raise InvalidRequest(f"Given more than once: {name}.", {name: "given more than once"})
-        else:
-            whole = name in numbers and _WHOLE.fullmatch(value)
-            found[name] = int(value) if whole else value
-    return json.dumps({"steps": USUAL_STEPS, **found}).encode(), others
-
-
 def _prediction(predictor: Predictor, answer: Answer) -> dict[str, object]:
     stores = predictor.spec.layout == STORES.layout
     models: Mapping[str, float | None] = answer.models
@@ -184,11 +150,19 @@ def _covariates(answer: Answer) -> dict[str, dict[str, object]]:
     }
 
 
-def _items(periods: Sequence[PeriodForecast]) -> list[dict[str, object]]:
-    return [
+def _items(
+    predictor: Predictor, series: Named, periods: Sequence[PeriodForecast], wish: ForecastQuery
+) -> list[dict[str, object]]:
+    items: list[dict[str, object]] = [
         {"Date": of.period, "Sales": of.sales, "lower": of.lower, "upper": of.upper}
         for of in periods
     ]
+    if wish.quantiles is not None:
+        beside = predictor.distribution(series, len(periods), wish.model, wish.quantiles)
+        for item, of in zip(items, beside, strict=True):
+            item["mean"] = of.mean
+            item["quantiles"] = dict(zip(map(str, wish.quantiles), of.quantiles, strict=True))
+    return items
 
 
 def _of_one(
@@ -197,7 +171,7 @@ def _of_one(
     periods = predictor.forecast(series, steps, wish.model, _LEVELS[wish.level])
     return {
         **dict(zip(predictor.forms.fields, series, strict=True)),
-        "forecast": _items(periods),
+        "forecast": _items(predictor, series, periods, wish),
         "warnings": predictor.warnings_for(series, steps, wish.model),
     }
 

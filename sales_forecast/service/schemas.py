@@ -20,7 +20,7 @@ class StoreModels(BaseModel):
 
 
 class _Prediction(BaseModel):
-    prediction: float = Field(description="In units of sales, rounded to cents.")
+    prediction: float = Field(description="The median, in units of sales, rounded to cents.")
     interval_80: tuple[float, float] | None = Field(
         description="Holds the true value 8 times in 10; null where too little was measured."
     )
@@ -69,9 +69,13 @@ class ForecastItem(BaseModel):
     """Sales of one series in one period, with an interval of the level asked for."""
 
     date: Annotated[date, Field(alias="Date", description="The day, or the one that ends the week")]
-    sales: float = Field(alias="Sales")
+    sales: float = Field(alias="Sales", description="The median.")
     lower: float | None
     upper: float | None
+    mean: float | None = Field(None, description="What to add up; only with `quantiles`.")
+    quantiles: dict[str, float | None] | None = Field(
+        None, description="Those that were asked for; null where too little was measured."
+    )
 
 
 class SeriesForecast(BaseModel):
@@ -81,12 +85,27 @@ class SeriesForecast(BaseModel):
     warnings: list[str]
 
 
+class OrderQuantity(BaseModel):
+    """What to order of one series for one period."""
+
+    quantity: float
+    expected_cost: float = Field(description="Of ordering `quantity`, in the units of the costs.")
+    expected_cost_of_forecast: float = Field(description="Of ordering `forecast`.")
+    forecast: float = Field(description="The median.")
+    quantile: float = Field(description="How often the quantity is enough.")
+    date: Annotated[date, Field(alias="Date", description="The day, or the one that ends the week")]
+    model: str
+    model_version: str
+    warnings: list[str]
+
+
 class _Stored(BaseModel):
     sales: float = Field(description="The mean, rounded to cents; of a sum, the sum of these.")
     median: float | None = Field(description="Null for a sum.")
     lower: float | None = Field(description="Null where too little was measured.")
     upper: float | None
     level: Literal[80, 95]
+    quantiles: dict[str, float | None] | None = Field(None, description="Those asked for.")
     origin: Annotated[date, Field(description="The last period that was known.")]
     model: str
     model_version: str

@@ -14,28 +14,40 @@ from datetime import date
 from functools import cache
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from fastapi import FastAPI, Request, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, create_model
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    WithJsonSchema,
+    create_model,
+)
 from pydantic_core import PydanticCustomError, to_json
 from starlette.concurrency import run_in_threadpool
 
 from sales_forecast.bundles.manifest import SumsByLevel
 from sales_forecast.data import calendar
+from sales_forecast.data.forecast_tables import QUANTILES
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.spec import Key, PanelSpec
 from sales_forecast.data.stored_forecasts import StoredForecasts, StoredIssue
 from sales_forecast.errors import InvalidRequest
-from sales_forecast.models.intervals import min_residuals
+from sales_forecast.models.spread import DECILES, Spread, min_residuals
 from sales_forecast.prediction.cautions import of_intervals
-from sales_forecast.prediction.sums import ends, level_name
+from sales_forecast.prediction.sums import level_name, quantiles
 from sales_forecast.service.days import Day
 from sales_forecast.service.json_route import read_query
 from sales_forecast.service.live import Live
 from sales_forecast.service.predictor import Predictor
+from sales_forecast.service.queries import quantiles_of
 
 STORED = "/forecast"
 _WHOLE = re.compile("-?[0-9]{1,10}")
 _SUMS = TypeAdapter(SumsByLevel)
+_COLUMNS = {quantile: column for column, quantile in QUANTILES.items()}
 _LEVEL: Any = (
     Literal["80", "95"],
     Field("80", description="Percent of sales that lie between `lower` and `upper`."),
@@ -48,6 +60,18 @@ def _whole(value: object) -> object:
     return value
 
 
+def _deciles(value: object) -> object:
+    found = quantiles_of(value)
+    if not {*found} <= {*DECILES}:
+        raise PydanticCustomError("quantiles", "must be some of 0.1, 0.2 .. 0.9: these are stored")
+    return found
+
+
+_Deciles = Annotated[
+    tuple[float, ...],
+    BeforeValidator(_deciles),
+    WithJsonSchema({"type": "string", "examples": ["0.1,0.5,0.9"]}),
+]
 _Whole = Annotated[int, BeforeValidator(_whole), Field(ge=-(2**31), lt=2**31)]
 _Text = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -65,6 +89,7 @@ def stored_query(spec: PanelSpec) -> type[BaseModel]:
         period=_optional(Day, unit, f"{means} Left out: all periods of the newest origin."),
         as_of=_optional(Day, "as_of", "Only what was issued before the end of this day in UTC."),
         level=_LEVEL,
+        quantiles=_optional(_Deciles, "quantiles", "Those of 0.1 to 0.9 that are to be told."),
     )
     return made
 
@@ -99,7 +124,7 @@ def _answer(
     target = None if query.period is None else _ending(predictor, query.period)
     texts = {f"k{place + 1}": str(value) for place, value in keys.items()}
     issue = forecasts.find(spec, texts, target, query.as_of)
-    periods = list(_periods(spec, keys, issue, int(query.level)))
+    periods = list(_periods(spec, keys, issue, query))
     return periods if target is None else periods[0]
 
 
@@ -115,27 +140,30 @@ def _ending(predictor: Predictor, day: date) -> date:
 
 
 def _periods(
-    spec: PanelSpec, keys: Mapping[int, int | str], issue: StoredIssue, level: int
+    spec: PanelSpec, keys: Mapping[int, int | str], issue: StoredIssue, query: Any
 ) -> Iterator[dict[str, object]]:
     one = len(keys) == len(spec.keys)
-    bounds = _of_one(issue, level) if one else _of_sum(issue, keys, level)
+    at = [of.quantiles for of in issue.periods] if one else list(_of_sum(issue, keys))
+    lower, upper = f"lower_{query.level}", f"upper_{query.level}"
     said = list(_warnings(issue, one=one))
     measured = _measured(issue)
-    if not one and any(lower is None for lower, _ in bounds):
-        least = min_residuals(level)
+    if not one and any(of[lower] is None for of in at):
+        least = min_residuals(int(query.level))
         said.append(
-            f"No interval: the backtest has fewer than {least} such sums, and {level}% needs them."
+            f"No interval: the backtest has fewer than {least} such sums, and {query.level}% needs "
+            "them."
         )
-    for period, (lower, upper) in zip(issue.periods, bounds, strict=True):
-        promised = None if lower is None else measured
+    for period, of in zip(issue.periods, at, strict=True):
+        promised = None if of[lower] is None else measured
         yield {
             **{spec.keys[place].field: value for place, value in keys.items()},
             spec.frequency.field: period.target,
             "sales": period.sales,
-            "median": period.sales if one else None,
-            "lower": lower,
-            "upper": upper,
-            "level": level,
+            "median": of["q50"] if one else None,
+            "lower": of[lower],
+            "upper": of[upper],
+            "level": int(query.level),
+            **_quantiles(of, query.quantiles or ()),
             "origin": issue.origin,
             "model": issue.model,
             "model_version": issue.model_version,
@@ -144,22 +172,24 @@ def _periods(
         }
 
 
-_Bounds = list[tuple[float | None, float | None]]
-
-
-def _of_one(issue: StoredIssue, level: int) -> _Bounds:
-    return [(of.ends[f"lower_{level}"], of.ends[f"upper_{level}"]) for of in issue.periods]
-
-
-def _of_sum(issue: StoredIssue, keys: Mapping[int, int | str], level: int) -> _Bounds:
+def _of_sum(
+    issue: StoredIssue, keys: Mapping[int, int | str]
+) -> Iterator[Mapping[str, float | None]]:
+    """Yield the quantiles of each period of a sum, as `forecast_tables.QUANTILES` names them."""
     stored = _SUMS.validate_json(issue.sums)
     name = level_name(tuple(keys))
-    measured = {name: stored[name].intervals()} if name in stored else {}
+    measured = stored[name].spread() if name in stored else Spread.none()
     steps = [period.step for period in issue.periods]
-    sales = [period.sales for period in issue.periods]
+    sales = np.array([period.sales for period in issue.periods])
     texts = {place: str(value) for place, value in keys.items()}
-    lower, upper = ends(measured, level, texts, steps, sales)
-    return [(_cents(low), _cents(high)) for low, high in zip(lower, upper, strict=True)]
+    for at in quantiles(measured, texts, steps, sales, [*QUANTILES.values()]):
+        yield dict(zip(QUANTILES, map(_cents, at), strict=True))
+
+
+def _quantiles(
+    of: Mapping[str, float | None], asked: Sequence[float]
+) -> Mapping[str, Mapping[str, float | None]]:
+    return {"quantiles": {str(tau): of[_COLUMNS[tau]] for tau in asked}} if asked else {}
 
 
 def _cents(value: float) -> float | None:
@@ -176,5 +206,4 @@ def _warnings(issue: StoredIssue, *, one: bool) -> Iterator[str]:
 
 def _measured(issue: StoredIssue) -> int | None:
     """Return the last step of the backtest, which sums have where anything was measured of them."""
-    steps = (of.intervals().steps for of in _SUMS.validate_json(issue.sums).values())
-    return max((of for of in steps if of is not None), default=None)
+    return max((of.steps for of in _SUMS.validate_json(issue.sums).values()), default=None)

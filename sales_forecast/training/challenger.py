@@ -1,7 +1,7 @@
 """A challenger: fitted models packed as a bundle that has proved itself.
 
 Takes a panel, its backtest tables and fitted models, gives the sealed files of a bundle: states,
-measured intervals, scores and condition ranges. Must not know MLflow, nor where a bundle is kept.
+measured errors, scores and condition ranges. Must not know MLflow, nor where a bundle is kept.
 """
 
 from __future__ import annotations
@@ -32,23 +32,24 @@ from sales_forecast.bundles.manifest import (
     Kind,
     Manifest,
     Origin,
-    StoredIntervals,
+    StoredSpread,
+    StoredSpreadByAge,
+    SumsByLevel,
     TrainingWindow,
-    stored,
 )
 from sales_forecast.bundles.states import Packed, State
 from sales_forecast.compute.source import source_hash
 from sales_forecast.data.panel import Panel
 from sales_forecast.evaluation.backtest import Progress
 from sales_forecast.evaluation.judged import Tables
-from sales_forecast.evaluation.scoring import ages_of, measured_intervals, scores
+from sales_forecast.evaluation.scoring import measured_spread, scores
 from sales_forecast.features.features import feature_names
 from sales_forecast.models.base import FittedForecaster, Storable
 from sales_forecast.models.export import trees_to_onnx
 from sales_forecast.models.fitted.blends import with_parts
 from sales_forecast.models.fitted.regressor import FittedRegressor, Line
-from sales_forecast.models.intervals import IntervalsByAge
 from sales_forecast.models.naive import GROWTH
+from sales_forecast.models.spread import SpreadByAge
 from sales_forecast.models.trees import Regressor
 from sales_forecast.training import tables as stored_tables
 from sales_forecast.training.gate import choose
@@ -58,7 +59,7 @@ from sales_forecast.training.training import (
     fit_models,
     forecasters_of,
     is_stores,
-    residuals,
+    together,
 )
 
 _GIT_TIMEOUT_SECONDS = 10
@@ -156,8 +157,8 @@ def _pack(
         conformance=asked,
         cells=states.add(drawn(panel)),
         condition_ranges=_condition_ranges(panel),
-        intervals={
-            name: stored(_intervals(panel, tables, name))
+        spreads={
+            name: StoredSpreadByAge.of(_spread(panel, tables, name))
             for name in dict.fromkeys((*served, GROWTH.name))
         },
         sums=_sums(panel, tables, (serving.best, GROWTH.name)),
@@ -192,20 +193,15 @@ def _condition_ranges(panel: Panel) -> dict[str, tuple[float, float]]:
     }
 
 
-def _intervals(panel: Panel, tables: Tables, model: str) -> IntervalsByAge:
-    """Measure a model's intervals on its residuals in all protocols together."""
+def _spread(panel: Panel, tables: Tables, model: str) -> SpreadByAge:
+    """Measure a model's errors in all protocols together."""
     measured = {name: table for name, table in tables.items() if model in table.columns}
-    if not measured:
-        return IntervalsByAge.none()
-    together = residuals(measured)
-    return measured_intervals(together, ages_of(panel, together), model)
+    return measured_spread(together(measured), panel, model) if measured else SpreadByAge.none()
 
 
-def _sums(
-    panel: Panel, tables: Tables, models: Iterable[str]
-) -> dict[str, dict[str, StoredIntervals]]:
+def _sums(panel: Panel, tables: Tables, models: Iterable[str]) -> dict[str, SumsByLevel]:
     return {
-        name: {level: StoredIntervals.of(each) for level, each in of_level.items()}
+        name: {level: StoredSpread.of(each) for level, each in of_level.items()}
         for name, of_level in measured_sums(panel, tables, models).items()
     }
 

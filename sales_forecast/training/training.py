@@ -19,15 +19,13 @@ from sales_forecast.evaluation.judged import Tables
 from sales_forecast.evaluation.protocols import (
     LARGE_PANEL,
     MIN_WEEKS,
-    ONE_STEP_NAME,
     RollingOrigin,
     protocols_of,
 )
-from sales_forecast.evaluation.scoring import with_intervals
+from sales_forecast.evaluation.scoring import with_quantiles
 from sales_forecast.models.base import Forecaster, Storable
 from sales_forecast.models.catalogue import roster
 from sales_forecast.models.fit_cache import fit_once
-from sales_forecast.models.intervals import ALONE
 from sales_forecast.models.naive import BASELINES
 
 Models = Mapping[str, Storable]
@@ -50,11 +48,11 @@ def evaluate(panel: Panel, progress: Progress) -> Tables:
             table = _try(panel, BASELINES, split.within(panel.n_periods - 1), report)
         if table is not None:
             tables[name] = table
-    progress("measuring the intervals")
+    progress("measuring the quantiles")
     if not tables:
         return {}
-    together = residuals(tables)
-    return {name: with_intervals(table, panel, together) for name, table in tables.items()}
+    measured = together(tables)
+    return {name: with_quantiles(table, panel, measured) for name, table in tables.items()}
 
 
 def forecasters_of(panel: Panel) -> tuple[Forecaster, ...]:
@@ -67,14 +65,9 @@ def is_stores(panel: Panel) -> bool:
     return panel.spec is None or panel.spec.layout == STORES.layout
 
 
-def residuals(tables: Tables) -> pd.DataFrame:
-    """Return the rows of all protocols together: what the intervals of callers are measured on.
-
-    Beside forecasts of many steps those of a single one say how sure step 1 is, and no other.
-    """
-    alone = {ONE_STEP_NAME} if len(tables) > 1 else set()
-    rows = [of.assign(step=ALONE) if name in alone else of for name, of in tables.items()]
-    return pd.concat(rows, ignore_index=True)
+def together(tables: Tables) -> pd.DataFrame:
+    """Return the rows of all protocols: what the quantiles of callers are measured on."""
+    return pd.concat(tables.values(), ignore_index=True)
 
 
 def _try(

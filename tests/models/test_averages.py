@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sales_forecast.data.panel import Array
-from sales_forecast.models.averages import AVERAGES, MOVING_AVERAGE, SEASONAL_AVERAGE
+from sales_forecast.models.averages import AVERAGES, MOVING_AVERAGE, SEASONAL_AVERAGE, TSB
 from tests.builders import panel_of
 
 NAN = np.nan
@@ -28,7 +28,7 @@ def seasonal_average_by_a_loop(sales: list[float], step: int) -> float:
 
 
 def test_averages_are_named_as_in_every_table():
-    assert ["moving_average", "seasonal_average"] == [average.name for average in AVERAGES]
+    assert ["moving_average", "seasonal_average", "tsb"] == [average.name for average in AVERAGES]
 
 
 def test_the_mean_of_the_last_8_weeks_is_repeated():
@@ -63,3 +63,29 @@ def test_a_seasonal_average_equals_that_of_a_loop_with_gaps_and_without(n_weeks)
     y[-1] = NAN
     expected = [[seasonal_average_by_a_loop(row, step) for step in range(60)] for row in y.tolist()]
     np.testing.assert_allclose(forecast(SEASONAL_AVERAGE, y, 60), expected, rtol=1e-12)
+
+
+def tsb_by_a_loop(sales: list[float]) -> float:
+    """Chance and size, each moved a tenth of the way; a size by periods with sales alone."""
+    chance = size = NAN
+    for sold in sales:
+        if np.isnan(sold):
+            continue
+        some = float(sold > 0)
+        chance = some if np.isnan(chance) else chance + 0.1 * (some - chance)
+        if some:
+            size = sold if np.isnan(size) else size + 0.1 * (sold - size)
+    return chance * size if chance else 0.0
+
+
+def test_tsb_equals_that_of_a_loop_with_gaps_and_zeros():
+    rng = np.random.default_rng(3)
+    y = rng.integers(0, 4, (20, 80)) * (rng.random((20, 80)) < 0.4).astype(float)
+    y[rng.random(y.shape) < 0.1] = NAN
+    y[:, 0] = 0.0
+    expected = [[tsb_by_a_loop(row)] * 3 for row in y.tolist()]
+    np.testing.assert_allclose(forecast(TSB, y, 3), expected, rtol=1e-12)
+
+
+def test_tsb_of_a_series_that_never_sold_is_nothing():
+    assert [0.0, 0.0] == forecast(TSB, [[0.0] * 20], 2)[0].tolist()

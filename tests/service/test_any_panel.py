@@ -97,7 +97,7 @@ def test_a_department_is_asked_for_by_its_keys(ask: Ask, served: tuple[Panel, Bu
     answer = ask("POST", "/predict_sales", WEEK).json()
     assert "2012-11-02" == answer["week_ending"]
     assert {"random_forest", "xgboost"} == set(answer["models"])
-    expected = forecast(bundle.models, panel, 1)["rf_xgb_mean"][0, 0]
+    expected = forecast(bundle.models, panel, 1)["rf_xgb_mean"].if_sold[0, 0]
     assert pytest.approx(expected, rel=1e-4) == answer["prediction"]
 
 
@@ -144,7 +144,7 @@ def test_departments_ahead_young_and_new_ones_too(ask: Ask, served: tuple[Panel,
         body = {"store_id": store, "dept_id": department, "steps": 4}
         response = ask("POST", "/forecast_sales", body)
         model = response.headers["X-Model"]
-        expected = forecast({model: bundle.models[model]}, panel, 4)[model][row]
+        expected = forecast({model: bundle.models[model]}, panel, 4)[model].if_sold[row]
         assert [round(value, 2) for value in expected.tolist()] == [
             item["Sales"] for item in response.json()
         ]

@@ -26,8 +26,8 @@ from tests.builders import sample_panel
 from tests.service.conftest import FORECAST, PREDICT, ask_app
 
 SAYS = (
-    "The bundle 2012-10-26-7ac8d427 was written by an earlier release (format 3, this one writes "
-    "4). Run `python train.py`. Until then the growth baseline answers: sales of the same period "
+    "The bundle 2012-10-26-7ac8d427 was written by an earlier release (format 4, this one writes "
+    "5). Run `python train.py`. Until then the growth baseline answers: sales of the same period "
     "a year before, times the growth of the last 8 weeks; where that period is not known, what was "
     "sold last."
 )
@@ -36,7 +36,7 @@ SAYS = (
 def older(folder: Path) -> Path:
     """What is left of a bundle of release 0.6, as far as it can be read."""
     folder.mkdir()
-    manifest = {"format": 3, "version": "2012-10-26-7ac8d427", "kind": "models"}
+    manifest = {"format": 4, "version": "2012-10-26-7ac8d427", "kind": "models"}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 
@@ -99,7 +99,7 @@ def test_the_model_says_what_answers_and_why(app: ASGIApp) -> None:
 
 def test_a_damaged_bundle_is_no_older_one(tmp_path: Path) -> None:
     folder = older(tmp_path / "bundle")
-    for content in ('{"format": 4}', '{"format": 5}', '{"format": "3"}', "{}", "[3]"):
+    for content in ('{"format": 5}', '{"format": 6}', '{"format": "4"}', "{}", "[4]"):
         (folder / "manifest.json").write_text(content)
         with pytest.raises(BundleRefused):
             load_for(sample_panel(2), folder)
@@ -110,7 +110,7 @@ def test_the_baseline_of_a_panel_answers_for_all_of_its_series() -> None:
     bundle = growth_bundle(panel, "Because.")
     assert panel.series == bundle.manifest.training.series
     assert bundle.manifest.note.startswith("Because. Until then the growth baseline answers: ")
-    assert {} == bundle.intervals
+    assert {} == bundle.spreads
     np.testing.assert_array_equal(
         GROWTH.predict(panel, 60), bundle.models["seasonal_naive_growth"].predict(panel, 60)
     )

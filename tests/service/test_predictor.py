@@ -17,14 +17,15 @@ from sales_forecast.data.sample import sample_rows
 from sales_forecast.errors import BundleRefused, InvalidRequest, UnknownStore
 from sales_forecast.evaluation.judged import Tables
 from sales_forecast.evaluation.protocols import MANY_STEPS_NAME, ONE_STEP_NAME
-from sales_forecast.models.intervals import OLD, YOUNG, IntervalFactors, Intervals, IntervalsByAge
+from sales_forecast.models.ages import OLD, YOUNG
 from sales_forecast.models.naive import GROWTH
 from sales_forecast.models.pooled import POOLED
+from sales_forecast.models.spread import SpreadByAge
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.training.challenger import Challenger, baseline_challenger, model_challenger
 from sales_forecast.training.training import evaluate
 from tests import trained
-from tests.builders import with_sales
+from tests.builders import spread_of, with_sales
 
 USUAL = (0.0, 60.0, 3.0, 200.0, 8.0)
 STORES = ["1", "2", "5", "9", "20", "33"]
@@ -59,34 +60,25 @@ def baseline(panel: Panel, note: str = "note", tables: Tables | None = None) -> 
 
 
 def with_pooled(
-    bundle: Bundle, panel: Panel, intervals: Mapping[str, IntervalsByAge] | None = None
+    bundle: Bundle, panel: Panel, spreads: Mapping[str, SpreadByAge] | None = None
 ) -> Bundle:
-    """The bundle, had the gate chosen the pooled process, and had it measured these intervals."""
+    """The bundle, had the gate chosen the pooled process, and had this been measured."""
     answered_by = bundle.manifest.answered_by.model_copy(update={"best": "pooled"})
     return replace(
         bundle,
         manifest=bundle.manifest.model_copy(update={"answered_by": answered_by}),
         models={**bundle.models, "pooled": POOLED.fit(panel)},
-        intervals={**bundle.intervals, **(intervals or {})},
+        spreads={**bundle.spreads, **(spreads or {})},
     )
 
 
-def of_all(measured: IntervalsByAge) -> dict[str, IntervalsByAge]:
+def of_all(measured: SpreadByAge) -> dict[str, SpreadByAge]:
     return dict.fromkeys(("rf_xgb_mean", "arima", "pooled"), measured)
 
 
-def factors(lower: float, upper: float, **widths: float) -> Intervals:
-    """Intervals of 80% between two factors, and of 95% between their squares, at all 52 steps."""
-    between = {
-        level: IntervalFactors(np.full(52, lower**power), np.full(52, upper**power))
-        for level, power in ((80, 1), (95, 2))
-    }
-    return Intervals(between, widths)
-
-
-def measured(lower: float, upper: float, **widths: float) -> IntervalsByAge:
-    """The same, of series of a year or more; nothing of others."""
-    return IntervalsByAge({OLD: factors(lower, upper, **widths)})
+def measured(lower: float, upper: float, **widths: float) -> SpreadByAge:
+    """80% between two factors, 95% between their squares, of series of a year; nothing else."""
+    return SpreadByAge({OLD: spread_of(lower, upper, **widths)})
 
 
 def offline(
@@ -355,10 +347,13 @@ def test_intervals_hold_the_prediction_and_widen_with_the_step(panel: Panel) -> 
 
 
 def test_a_series_that_strays_further_gets_a_wider_interval(bundle: Bundle, panel: Panel) -> None:
-    intervals = of_all(measured(0.9, 1.2, **{"1": 2.0}))
-    predictor = Predictor(with_pooled(bundle, panel, intervals), panel)
+    spreads = of_all(measured(0.9, 1.2, **{"1": 2.0}))
+    predictor = Predictor(with_pooled(bundle, panel, spreads), panel)
     day = panel.last + timedelta(weeks=1)
-    for store, narrow, wide in ((1, (0.8, 1.4), (0.62, 1.88)), (2, (0.9, 1.2), (0.81, 1.44))):
+    for store, narrow, wide in (
+        (1, (0.81, 1.44), (0.81**2, 1.44**2)),
+        (2, (0.9, 1.2), (0.81, 1.44)),
+    ):
         for steps in (1, 80):
             answer = predictor.predict(
                 (store,), day if steps == 1 else day.replace(year=2015), USUAL
@@ -445,7 +440,7 @@ def test_of_a_young_store_nothing_is_promised_before_young_ones_were_measured(
 
 
 def test_a_young_store_strays_as_young_ones_did(bundle: Bundle, panel: Panel) -> None:
-    apart = IntervalsByAge({OLD: factors(0.9, 1.2), YOUNG: factors(0.5, 1.6)})
+    apart = SpreadByAge({OLD: spread_of(0.9, 1.2), YOUNG: spread_of(0.5, 1.6)})
     predictor = Predictor(with_pooled(bundle, panel, of_all(apart)), opened_three_weeks_ago())
     for store, narrow, wide in ((40, (0.5, 1.6), (0.25, 2.56)), (33, (0.9, 1.2), (0.81, 1.44))):
         answer = predictor.predict((store,), date(2012, 11, 3), USUAL)
@@ -459,7 +454,7 @@ def test_a_young_store_strays_as_young_ones_did(bundle: Bundle, panel: Panel) ->
 def test_a_past_week_has_the_interval_of_the_age_that_the_store_had_then(
     bundle: Bundle, panel: Panel
 ) -> None:
-    apart = IntervalsByAge({OLD: factors(0.9, 1.2), YOUNG: factors(0.5, 1.6)})
+    apart = SpreadByAge({OLD: spread_of(0.9, 1.2), YOUNG: spread_of(0.5, 1.6)})
     predictor = Predictor(with_pooled(bundle, panel, of_all(apart)), panel)
     for week, (low, high) in ((30, (0.5, 1.6)), (51, (0.5, 1.6)), (52, (0.9, 1.2))):
         answer = predictor.predict((1,), panel.first + timedelta(weeks=week), USUAL)

@@ -151,9 +151,9 @@ def test_another_level_is_refused_beside_those_there_are(ask: Ask, value):
 @pytest.mark.parametrize(
     ("path", "query", "name", "known"),
     [
-        ("/forecast_sales", "models=best", "models", "model, level"),
-        ("/forecast_sales", "model=best&steps=5", "steps", "model, level"),
-        ("/forecast_sales", "MODEL=best", "MODEL", "model, level"),
+        ("/forecast_sales", "models=best", "models", "model, level, quantiles"),
+        ("/forecast_sales", "model=best&steps=5", "steps", "model, level, quantiles"),
+        ("/forecast_sales", "MODEL=best", "MODEL", "model, level, quantiles"),
         ("/predict_sales", "model=best", "model", "none"),
     ],
 )

@@ -257,10 +257,11 @@ def test_the_documentation_says_what_may_stand_in_the_query(ask: Ask):
     assert "`?store_id=1&steps=5`, `steps` 3 if left out." in said
 
 
-def test_the_documentation_has_model_and_level_and_no_other_parameter(ask: Ask):
+def test_the_documentation_has_model_level_and_quantiles_and_no_other_parameter(ask: Ask):
     paths = ask("GET", "/openapi.json").json()["paths"]
 
-    choice, level = paths["/forecast_sales"]["post"]["parameters"]
+    choice, level, quantiles = paths["/forecast_sales"]["post"]["parameters"]
+    assert (quantiles["name"], quantiles["schema"]["type"]) == ("quantiles", "string")
     assert (level["name"], level["in"], level["required"]) == ("level", "query", False)
     assert (level["schema"]["enum"], level["schema"]["default"]) == (["80", "95"], "80")
     assert (choice["name"], choice["in"], choice["required"]) == ("model", "query", False)

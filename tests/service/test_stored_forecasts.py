@@ -22,8 +22,9 @@ from sales_forecast.data.forecasts import ForecastTable
 from sales_forecast.data.panel import Panel
 from sales_forecast.evaluation.backtest import backtest
 from sales_forecast.evaluation.protocols import RollingOrigin
-from sales_forecast.evaluation.scoring import with_intervals
+from sales_forecast.evaluation.scoring import with_quantiles
 from sales_forecast.models.naive import BASELINES, GROWTH
+from sales_forecast.models.spread import tail
 from sales_forecast.operations.batch import issues_of
 from sales_forecast.service.app import create_app
 from sales_forecast.service.live import Live
@@ -52,7 +53,7 @@ class Deployment:
         tables = {}
         if windows:
             table = backtest(sales, BASELINES, RollingOrigin(2, windows, 1))
-            tables = {"many_steps": with_intervals(table, sales)}
+            tables = {"many_steps": with_quantiles(table, sales)}
         sealed = baseline_challenger(sales, "panel", tables, "").sealed
         self.folder = write_bundle(folder, sealed)
         settings = Settings(database_url=self.url, model_uri=str(self.folder))
@@ -101,15 +102,16 @@ def answer(response: httpx.Response) -> Any:
 def test_one_series_and_week_is_answered_as_it_was_issued(shared: Deployment, ask: Ask) -> None:
     (best, _) = issues_of(shared.bundle, shared.sales, 4)
     row = KEYS.index((10, "A"))
-    lower, upper = (round(end[row, 1], 2) for end in best.ends[80])
-    sales = round(best.sales[row, 1], 2)
+    at = {name: round(of[row, 1], 2) for name, of in best.quantiles.items()}
+    lower, upper = at["lower_80"], at["upper_80"]
+    assert lower < at["q50"] < upper
     found = answer(ask(f"?store_id=10&dept_id=A&week={week(shared, 2)}"))
     assert found == {
         "store_id": 10,
         "dept_id": "A",
         "week": week(shared, 2),
-        "sales": sales,
-        "median": sales,
+        "sales": round(best.mean[row, 1], 2),
+        "median": at["q50"],
         "lower": lower,
         "upper": upper,
         "level": 80,
@@ -121,7 +123,7 @@ def test_one_series_and_week_is_answered_as_it_was_issued(shared: Deployment, as
     }
     StoredWeek.model_validate(found)
     wide = answer(ask(f"?store_id=10&dept_id=A&week={week(shared, 2)}&level=95"))
-    assert [round(end[row, 1], 2) for end in best.ends[95]] == [wide["lower"], wide["upper"]]
+    assert [at["lower_95"], at["upper_95"]] == [wide["lower"], wide["upper"]]
     assert wide["lower"] < lower < upper < wide["upper"]
 
 
@@ -159,12 +161,14 @@ def test_a_sum_has_the_interval_that_was_measured_on_sums(shared: Deployment, as
     sums = shared.bundle.manifest.sums[GROWTH.name]
     for query, level, name in (("", "", "[]"), ("&store_id=2", "k1", '["2"]'),
                                ("&dept_id=b", "k2", '["b"]')):  # fmt: skip
-        intervals = sums[level].intervals()
+        spread = sums[level].spread()
+        width = spread.widths_of([name])
         for percent in (80, 95):
             for step in (1, 2, 4):
                 found = answer(ask(f"?week={week(shared, step)}&level={percent}{query}"))
-                lower, upper = intervals.of(percent, [name], np.array([step]))
-                expected = sorted([lower[0] * found["sales"], upper[0] * found["sales"]])
+                both = (tail(percent), 1 - tail(percent))
+                (factors,) = spread.factors(both, width, np.array([step]), np.ones(1))
+                expected = factors * found["sales"]
                 np.testing.assert_allclose([found["lower"], found["upper"]], expected, atol=0.01)
                 assert found["lower"] < found["sales"] < found["upper"]
                 assert found["warnings"] == (FAR if step > 2 else [])
@@ -306,7 +310,8 @@ def test_a_correction_is_answered_from_once_it_was_issued(tmp_path: Path) -> Non
 def test_the_document_shows_the_keys_of_the_panel(shared: Deployment) -> None:
     document = ask_app(shared.app, "GET", "/openapi.json").json()
     parameters = document["paths"]["/forecast"]["get"]["parameters"]
-    assert ["store_id", "dept_id", "week", "as_of", "level"] == [of["name"] for of in parameters]
+    names = ["store_id", "dept_id", "week", "as_of", "level", "quantiles"]
+    assert names == [of["name"] for of in parameters]
     assert "integer" == parameters[0]["schema"]["type"]
     assert "string" == parameters[1]["schema"]["type"]
     assert [1, "A"] == [of["example"] for of in parameters[:2]]
@@ -351,3 +356,26 @@ def test_a_number_of_thousands_of_digits_is_refused_by_both_endpoints() -> None:
     for method, path in (("GET", "/forecast"), ("POST", "/forecast_sales")):
         response = ask_app(app, method, f"{path}?store_id={'9' * 5000}")
         assert (422, {"store_id"}) == (response.status_code, set(error_of(response)["fields"]))
+
+
+def test_deciles_of_a_series_are_those_of_the_table_and_of_a_sum_measured_on_sums(
+    ask: Ask,
+) -> None:
+    every = ",".join(f"0.{tenths}" for tenths in range(1, 10))
+    one = answer(ask(f"?store_id=10&dept_id=A&quantiles={every}"))[1]
+    assert [one["lower"], one["median"], one["upper"]] == [
+        one["quantiles"][of] for of in ("0.1", "0.5", "0.9")
+    ]
+    chain = answer(ask(f"?quantiles={every}"))[1]
+    assert [chain["lower"], chain["sales"], chain["upper"]] == [
+        chain["quantiles"][of] for of in ("0.1", "0.5", "0.9")
+    ]
+    for found in (one, chain):
+        said = [*found["quantiles"].values()]
+        assert said == sorted(said)
+
+
+def test_other_quantiles_are_not_stored(ask: Ask) -> None:
+    refused = ask("?quantiles=0.25")
+    assert 422 == refused.status_code
+    assert "some of 0.1, 0.2 .. 0.9" in refused.json()["error"]["message"]

@@ -42,6 +42,7 @@ from sales_forecast.data.spec import (
     PUBLIC_HOLIDAY,
     RESERVED,
     Key,
+    Missing,
     NamedFrequency,
     PanelSpec,
     StaticFeature,
@@ -73,6 +74,7 @@ class OwnLayout(BaseModel):
     open: _Name | None = None
     country: _Name | None = None
     dates: WeekDates | None = None
+    missing: Missing = "unknown"
     _name: str = ""
 
     @classmethod
@@ -193,6 +195,7 @@ class OwnLayout(BaseModel):
             holiday=self.holiday,
             open=self.open,
             dates=self.dates,
+            missing=self.missing,
         ).describing(traits)
 
     def _traits(

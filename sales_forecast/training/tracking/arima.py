@@ -40,7 +40,7 @@ class ArimaModel(PythonModel):
         """Return keys, Date, Sales: `steps` periods for each row of `model_input`."""
         del context, params
         horizon = int(model_input["steps"].max())
-        sales = forecast({"arima": self._model}, self._panel, horizon)["arima"]
+        sales = forecast({"arima": self._model}, self._panel, horizon)["arima"].if_sold
         periods = [str(period) for period in self._panel.after(horizon)]
         asked = model_input[[*self._keys, "steps"]].itertuples(index=False, name=None)
         return pd.DataFrame(

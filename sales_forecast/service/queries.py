@@ -1,0 +1,87 @@
+"""What may stand in the query of the two questions, and a question that stands there whole.
+
+Takes pairs of names and texts, gives models. Must not know who answers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from sales_forecast.bundles.manifest import ForecastChoice
+from sales_forecast.errors import InvalidRequest
+from sales_forecast.service.forms import Forms
+
+USUAL_STEPS = 3
+_WHOLE = re.compile("-?[0-9]{1,20}")  # of longer ones Python makes no numbers
+_MOST_QUANTILES = 99
+_LOWEST, _HIGHEST = 0.01, 0.99
+
+
+def quantiles_of(value: object) -> tuple[float, ...]:
+    """Read `0.1,0.5,0.9`. Raises PydanticCustomError."""
+    try:
+        found = tuple(dict.fromkeys(float(part) for part in str(value).split(",")))
+    except ValueError:
+        found = ()
+    measured = all(_LOWEST <= quantile <= _HIGHEST for quantile in found)
+    if not found or len(found) > _MOST_QUANTILES or not measured:
+        raise PydanticCustomError(
+            "quantiles", "must be numbers from 0.01 to 0.99 with commas between them, at most 99"
+        )
+    return found
+
+
+class NoQuery(BaseModel):
+    """`/predict_sales` takes no parameters."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ForecastQuery(BaseModel):
+    """Parameters of `/forecast_sales`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: ForecastChoice | None = Field(
+        None,
+        description="`best` is the model of the lowest WMAE over many steps; `/model` names it.",
+    )
+    level: Literal["80", "95"] = Field(
+        "80", description="Percent of sales that lie between `lower` and `upper`."
+    )
+    quantiles: Annotated[
+        tuple[float, ...] | None,
+        BeforeValidator(quantiles_of),
+        WithJsonSchema({"type": "string", "examples": ["0.1,0.5,0.9"]}),
+    ] = Field(
+        None,
+        description="What sales stay below so often, numbers from 0.01 to 0.99 with commas between "
+        "them: they and the mean, which is what to add up, then stand beside the median.",
+    )
+
+
+def from_query(
+    forms: Forms, query: Sequence[tuple[str, str]]
+) -> tuple[bytes, list[tuple[str, str]]]:
+    """Return the body that the parameters of a query stand for, and the other parameters.
+
+    Raises InvalidRequest for one that is given twice.
+    """
+    numbers = {key.field for key in forms.spec.keys if key.kind == "number"} | {"steps"}
+    found: dict[str, object] = {}
+    others = []
+    for name, value in query:
+        if name in ForecastQuery.model_fields:
+            others.append((name, value))
+        elif name in found:
+            raise InvalidRequest(f"Given more than once: {name}.", {name: "given more than once"})
+        else:
+            whole = name in numbers and _WHOLE.fullmatch(value)
+            found[name] = int(value) if whole else value
+    return json.dumps({"steps": USUAL_STEPS, **found}).encode(), others
