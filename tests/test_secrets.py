@@ -43,6 +43,8 @@ def keeps(message: str) -> bool:
 @example("postgresql+psycopg", "anna", "Qx1#Qy2/4730", "@127.0.0.1:1/sales")
 @example("postgresql+psycopg", "anna", "Qx1@Qy2", "/sales")
 @example("mysql+pymysql", "anna", "4730", "/sales")
+@example("mysql+pymysql", "", "4730", "/sales")
+@example("mysql+pymysql", "anna", "Qx1@4730", "/sales")
 def test_a_database_is_named_without_its_password(scheme, user, password, place):
     with (
         pytest.raises(SalesForecastError) as refused,

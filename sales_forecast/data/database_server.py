@@ -57,6 +57,9 @@ class Server:
     def shown(self) -> str:
         """The URL without anything secret."""
         # Some drivers also take a password after the question mark.
+        host = self._url.host or ""
+        if host.isdecimal() or (not host and self._url.port):
+            return scheme_of(str(self._url))  # digits that may be the end of a password
         return self._url.set(query={}).render_as_string(hide_password=True)
 
     @contextmanager
