@@ -20,7 +20,7 @@ from sales_forecast.models.ages import AGES, age_numbers, weeks_known_then
 from sales_forecast.models.fitted.blends import Blend, with_parts
 from sales_forecast.models.fitted.regressor import FittedRegressor
 from sales_forecast.models.naive import Baseline
-from sales_forecast.models.spread import MEDIAN, Asked, Spread, SpreadByAge, tail
+from sales_forecast.models.spread import MEDIAN, Asked, SpreadByAge, tail
 from sales_forecast.prediction.forecast import (
     Expected,
     chance_of_any,
@@ -116,8 +116,8 @@ class Answers:
 
         Beyond it quantiles are extrapolated.
         """
-        of = self._spreads[model].of_age.get(AGES[self._age[row, -1]], Spread.none())
-        return of.steps or None
+        of = self._spreads[model].of_age.get(AGES[self._age[row, -1]])
+        return of.steps or None if of else None
 
     def distribution_ahead(
         self, model: str, row: int, steps: int, asked: Sequence[float]
