@@ -26,12 +26,11 @@ import httpx
 
 from sales_forecast.commands.ending import ended
 from sales_forecast.errors import STOPPED, SalesForecastError, shown
-from sales_forecast.settings import load_settings, problem_of_key
+from sales_forecast.settings import LAST_PORT, load_settings, problem_of_key
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 4.0
-_LAST_PORT = 65535
 
 
 class ClientError(Exception):
@@ -239,7 +238,7 @@ def _address(url: str) -> httpx.URL:
     except httpx.InvalidURL:
         address = httpx.URL()
     port = address.port or 1
-    if address.scheme not in {"http", "https"} or not address.host or port > _LAST_PORT:
+    if address.scheme not in {"http", "https"} or not address.host or port > LAST_PORT:
         raise ClientError("bad_url", f"{shown(url)!r} is no address such as {DEFAULT_URL}.")
     return address
 

@@ -26,11 +26,10 @@ from sales_forecast.errors import SalesForecastError, SettingsError, brief
 from sales_forecast.service.app import create_app
 from sales_forecast.service.live import Live
 from sales_forecast.service.server import serve
-from sales_forecast.settings import Settings, load_settings
+from sales_forecast.settings import LAST_PORT, Settings, load_settings
 
 _WAITING_CONNECTIONS = 2048
 _STDOUT = 1
-_LAST_PORT = 65535
 
 
 def create(started: Callable[[Settings, Live], object] = lambda *_: None) -> ASGIApp:
@@ -145,9 +144,9 @@ def _shared_folder(workers: int) -> Iterator[Path | None]:
 
 
 def _port(text: str) -> int:
-    if not text.isdecimal() or len(text) > len(str(_LAST_PORT)) or int(text) > _LAST_PORT:
+    if not text.isdecimal() or len(text) > len(str(LAST_PORT)) or int(text) > LAST_PORT:
         raise argparse.ArgumentTypeError(
-            f"{brief(text)} is not a whole number from 0 to {_LAST_PORT}"
+            f"{brief(text)} is not a whole number from 0 to {LAST_PORT}"
         )
     return int(text)
 

@@ -37,7 +37,7 @@ from sales_forecast.models.fit_cache import fit_once
 from sales_forecast.models.naive import GROWTH
 from sales_forecast.models.pooled import POOLED
 from sales_forecast.models.ridge import RIDGE
-from sales_forecast.models.spread import DECILES, Asked
+from sales_forecast.models.spread import DECILES, MEDIAN, Asked
 from sales_forecast.models.trees import XGBOOST
 from sales_forecast.prediction.forecast import forecast
 
@@ -127,7 +127,7 @@ class Task:
         scale = np.nanmean(np.abs(past[:, self.season :] - past[:, : -self.season]), axis=1)
         off, taus = sold[:, :, None] - said, np.array(DECILES)
         loss = 2 * np.maximum(taus * off, (taus - 1) * off).mean(axis=2)
-        error, total = np.abs(off[:, :, len(DECILES) // 2]), np.nansum(np.abs(sold))
+        error, total = np.abs(off[:, :, DECILES.index(MEDIAN)]), np.nansum(np.abs(sold))
         usable = scale > 0
         by_series = [np.nanmean(of[usable], axis=1) / scale[usable] for of in (loss, error)]
         scaled = [float(np.nanmean(of)) for of in by_series]
@@ -186,7 +186,7 @@ def deciles(task: Task, past: Panel) -> Iterator[tuple[str, Array]]:
     inner = task.inner.within(past.n_periods - past.frequency.periods(_LEAST_WEEKS))
     judged = backtest(past, task.models, inner) if inner else None
     for name, (if_sold, chance) in forecast(fitted, past, task.horizon * task.added).items():
-        likely = (chance >= DECILES[4]) & task.has_rows(past)
+        likely = (chance >= MEDIAN) & task.has_rows(past)
         said = task.together(np.where(likely, if_sold, 0.0))
         n_series, horizon = said.shape
         rows = Asked(

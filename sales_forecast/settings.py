@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sales_forecast.errors import SettingsError, in_words
 
+LAST_PORT = 65535
+
 
 def problem_of_key(key: str) -> str | None:
     """Return why a key asks for nothing or cannot be sent, for service and client alike."""
@@ -39,7 +41,7 @@ class Settings(BaseSettings):
     """A bundle folder, or a registered model such as `models:/Sales-Forecasting@champion`."""
     api_key: SecretStr | None = None
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    port: Annotated[int, Field(ge=1, le=LAST_PORT)] = 8000
     access_log: bool = True
     """Whether each request is a line on the standard output; a tenth of the speed."""
     workers: Annotated[int, Field(ge=1, le=64)] = 1

@@ -155,9 +155,8 @@ class OwnLayout(BaseModel):
             observed[self.holiday] = cells.flags(table, self.holiday, missing=True)
         sales = numbers[self.target]
         if self.open:
-            sales[planned[self.open] == 0] = (
-                np.nan
-            )  # nothing is sold, as planned: nothing to forecast
+            # Nothing is sold, as planned: there is nothing to forecast.
+            sales[planned[self.open] == 0] = np.nan
         if np.isnan(sales).all():
             raise DataRefused(file, "no row has sales", column=self.target)
         conditions = {**planned, **observed}
