@@ -60,7 +60,8 @@ def with_quantiles(
     """
     past = table if measured is None else measured
     ended = past["ds"].to_numpy()
-    of_table, of_past = _Rows.of(table, panel), _Rows.of(past, panel)
+    of_table = _Rows.of(table, panel)
+    of_past = of_table if measured is None else _Rows.of(past, panel)
     windows = table.groupby("cutoff").indices
     columns: dict[str, Array] = {}
     for model in models_in(table):

@@ -17,7 +17,6 @@ import numpy.typing as npt
 
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.models import cold_start
-from sales_forecast.models.fit_cache import once
 
 Flags = npt.NDArray[np.bool_]
 Steps = npt.NDArray[np.int64]
@@ -40,7 +39,6 @@ _LONGER = 4
 """Weeks that a pause may last beyond the longest one that ended, before an end is more likely."""
 
 
-@once
 def chance_of_sale(history: Panel, horizon: int) -> Array:
     """Return float64[n_series, horizon]: how likely each series sells something after a history.
 

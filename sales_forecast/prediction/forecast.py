@@ -64,7 +64,8 @@ def forecast(
         return asked[id(model)]
 
     with threadpool_limits(limits=1):  # small matrices: on busy cores threads cost tenfold
-        is_open, chance = _is_open(history, horizon), chance_of_any(history, horizon)
+        is_open = _is_open(history, horizon)
+        chance = np.minimum(is_open, chance_of_sale(history, horizon))
         return {
             name: Expected(
                 cold_start.for_all(ask(model), history),

@@ -248,10 +248,11 @@ class Answers:
         if (pool, origin) not in self._past_of_pool:
             names = [self._panel.series[of] for of in self._pools[pool].tolist()]
             history = self._panel.select(names).until(self._panel.periods[origin])
-            self._past_of_pool[pool, origin] = (
-                forecast(self._alone, history, 1),
-                chance_of_any(history, 1),
-            )
+            then = forecast(self._alone, history, 1)
+            # All that learn have one chance; where only trees do, it is worked out for them.
+            learn = [name for name, of in self._alone.items() if not isinstance(of, Baseline)]
+            chance = then[learn[0]].chance if learn else chance_of_any(history, 1)
+            self._past_of_pool[pool, origin] = then, chance
         said, chance = self._past_of_pool[pool, origin]
         return said, place, chance
 
