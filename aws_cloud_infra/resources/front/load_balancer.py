@@ -18,10 +18,14 @@ _SERVICE = "elasticloadbalancing.amazonaws.com"
 _SOON = {"Delay": 5, "MaxAttempts": 120}
 """Every five seconds, for ten minutes."""
 
+IDLE_SECONDS = 60
+"""How long it keeps a connection that nobody uses. What stands behind it must keep it for longer: a
+request sent on a connection that is just being closed becomes a 502."""
+
 _PROTECTION = "deletion_protection.enabled"
 _BALANCER: Attributes = {
     _PROTECTION: ("false", "false"),
-    "idle_timeout.timeout_seconds": ("60", "60"),
+    "idle_timeout.timeout_seconds": (str(IDLE_SECONDS), "60"),
     "routing.http.desync_mitigation_mode": ("defensive", "defensive"),
     "routing.http.drop_invalid_header_fields.enabled": ("true", "false"),
     "routing.http2.enabled": ("true", "true"),
