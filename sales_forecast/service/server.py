@@ -17,7 +17,10 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import multiprocess
 
-_SECONDS_FOR_OPEN_REQUESTS = 10
+SECONDS_FOR_AN_IDLE_CONNECTION = 75
+"""Longer than whoever stands before it keeps one (a load balancer of AWS: 60): else a request may
+come in while this side hangs up, and its caller gets a 502."""
+SECONDS_FOR_OPEN_REQUESTS = 10
 _SECONDS_FOR_WAITING_CONNECTIONS = 1.0
 _TURNS_TO_TAKE_A_CONNECTION = 10  # of the event loop; it needs three
 _SECONDS_FOR_A_FIRST_REQUEST = 1.0  # on a connection that has not asked anything yet
@@ -46,7 +49,8 @@ def _config(create: Callable[[], ASGIApp], workers: int = 1) -> uvicorn.Config:
         log_level="warning",
         server_header=False,
         proxy_headers=False,  # nothing here asks where a caller is
-        timeout_graceful_shutdown=_SECONDS_FOR_OPEN_REQUESTS,
+        timeout_keep_alive=SECONDS_FOR_AN_IDLE_CONNECTION,
+        timeout_graceful_shutdown=SECONDS_FOR_OPEN_REQUESTS,
     )
 
 

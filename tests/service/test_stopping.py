@@ -1,4 +1,4 @@
-"""What a server that stops does with connections, one moment at a time."""
+"""What a server does with connections that are idle, and when it stops, one moment at a time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,16 @@ from typing import Any
 
 import pytest
 
+from aws_cloud_infra.engine.resource import Ids, Resource
+from aws_cloud_infra.resources.containers.task_definition import STOP_SECONDS
+from aws_cloud_infra.resources.front.load_balancer import LoadBalancer
+from aws_cloud_infra.resources.front.target_group import TargetGroup
+from aws_cloud_infra.stacks import both
+from sales_forecast.service import server as served
 from sales_forecast.service.server import _config, _Server
+from tests.aws.things import AWS
 
+SECONDS_TO_END_A_PROCESS = 5
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 AT_ONCE = 50
 Step = Callable[[_Server, socket.socket], Awaitable[Any]]
@@ -119,3 +127,34 @@ def test_an_idle_connection_is_closed_at_once(run):
     answer, seconds = run(step)
     assert answer == b""
     assert seconds < 1
+
+
+def attribute(kind: type[Resource], name: str) -> int:
+    """Return a number that AWS is told of the one resource of a kind in the serving stack."""
+    (resource,) = (item for item in both(AWS)[0].own if isinstance(item, kind))
+    return int(resource.desired(Ids())["attributes"][name])
+
+
+def test_an_idle_connection_is_kept_longer_than_the_load_balancer_keeps_it(run):
+    async def step(server: _Server, listener: socket.socket) -> float:
+        loop = asyncio.get_running_loop()
+        with ExitStack() as stack:
+            client = connect(listener, stack)
+            client.send(REQUEST)
+            while b"hello" not in await loop.sock_recv(client, 4096):
+                pass
+            (connection,) = server.server_state.connections
+            kept = connection.timeout_keep_alive_task.when() - loop.time()
+            await server.shutdown([listener])
+            return kept
+
+    assert run(step) > attribute(LoadBalancer, "idle_timeout.timeout_seconds") + 10
+
+
+def test_whoever_waits_for_a_stopping_service_waits_long_enough():
+    answers = served.SECONDS_FOR_OPEN_REQUESTS
+    draining = attribute(TargetGroup, "deregistration_delay.timeout_seconds")
+    stops = served._SECONDS_FOR_WAITING_CONNECTIONS + answers + SECONDS_TO_END_A_PROCESS
+
+    assert answers < draining, "the load balancer would cut off what is still answered"
+    assert stops < STOP_SECONDS, "ECS would kill what still answers"

@@ -22,6 +22,8 @@ CONTAINER = "app"
 """The one container of every task."""
 
 USER = "10001:10001"
+STOP_SECONDS = 30
+"""What a task has from SIGTERM to its end; the service takes some ten to answer what is open."""
 WRITABLE = {"tmp": "/tmp", "var": "/app/var"}  # noqa: S108 - the task's own, nobody shares it
 """Volumes and where they are mounted; the rest of the container cannot be written.
 
@@ -114,6 +116,7 @@ class TaskDefinition(Resource):
             "memory": self.memory,
             "user": USER,
             "readonlyRootFilesystem": True,
+            "stopTimeout": STOP_SECONDS,
             "linuxParameters": {"initProcessEnabled": True},
             "mountPoints": [
                 {"sourceVolume": name, "containerPath": path}

@@ -102,6 +102,7 @@ CONTAINER = {
     "essential": containing(essential=False),
     "memory": containing(memory=128),
     "user": containing(user="root"),
+    "stopTimeout": containing(stopTimeout=2),
     "readonlyRootFilesystem": containing(readonlyRootFilesystem=None),
     "linuxParameters": containing(linuxParameters=None),
     "linuxParameters.capabilities": containing(
