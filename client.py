@@ -325,7 +325,7 @@ def _parser() -> argparse.ArgumentParser:
             action="append",
             default=[],
             metavar="NAME=VALUE",
-            help=f"a field of the question, {example} say; once for each",
+            help=f"a field of the question, {example} say; once for each, none of a single series",
         )
         command.add_argument("--store", type=int, default=unset, help=f"short for --key {example}")
     for name, value in _STORE_WEEK.items():
@@ -371,10 +371,7 @@ def main(arguments: Sequence[str] | None = None, **options: Any) -> int:
 
     `options` are further ones of `SalesForecastClient`.
     """
-    parser = _parser()
-    chosen = vars(parser.parse_args(arguments))
-    if chosen["command"] and not (chosen["key"] or "store" in chosen):
-        parser.error(f"{chosen['command']} needs to know of what: --store 1, or --key NAME=VALUE")
+    chosen = vars(_parser().parse_args(arguments))
     url, api_key, command = chosen.pop("url"), chosen.pop("api_key"), chosen.pop("command")
     try:
         if api_key is None and (secret := load_settings().api_key):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sales_forecast.commands.arguments import add_layout
+from sales_forecast.commands.arguments import add_layout, check_layout
 from sales_forecast.commands.ending import ended
 from sales_forecast.data.database import SAMPLE, Database, LoadReport
 from sales_forecast.data.files.layouts import read_panel, read_sales
@@ -53,8 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if arguments.sum_to_stores and arguments.layout != "departments":
         parser.error("--sum-to-stores is for --layout departments alone")
-    if arguments.csv is None and arguments.layout != "stores":
-        parser.error(f"--layout {arguments.layout} needs --csv PATH")
+    check_layout(parser, arguments)
     file = arguments.csv or (USUAL_FILE if USUAL_FILE.exists() else None)
     try:
         with closing(Database(load_settings().database_url)) as database:

@@ -420,7 +420,21 @@ def test_the_key_comes_from_the_flag_or_else_from_the_setting(run, monkeypatch):
     assert sent == ["of the setting", "of the flag"]
 
 
-@pytest.mark.parametrize("wrong", [["predict"], ["forecast", "--store", "x"], ["guess"]])
+def test_a_single_series_is_asked_for_by_no_key(run):
+    script = Script(400)
+
+    run("forecast", "--steps", "3", transport=httpx.MockTransport(script))
+
+    assert script.requests[0].content == b'{"steps":3}'
+
+
+def test_what_a_question_lacks_the_service_says(run, url):
+    code, _, err = run("--url", url, "forecast", "--steps", "3")
+
+    assert (code, err) == (1, "client.py: store_id is required.\n")
+
+
+@pytest.mark.parametrize("wrong", [["predict", "--store"], ["forecast", "--store", "x"], ["guess"]])
 def test_wrong_usage_is_told_apart(run, wrong):
     with pytest.raises(SystemExit) as caught:
         run(*wrong)

@@ -483,6 +483,8 @@ def test_a_second_measurement_replaces_the_files_of_the_first(
         ["backtest", "--horizon", "x", "--windows", "1", "--step", "1"],
         ["backtest", *PROTOCOL, "--layout", "planets"],
         ["backtest", *PROTOCOL, "--dates", "first"],
+        ["backtest", *PROTOCOL, "--layout", "departments"],
+        ["audit", "--layout", "daily"],
         ["--if-changed", "forecast"],
         ["--unknown"],
     ],

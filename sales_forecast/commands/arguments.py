@@ -59,6 +59,16 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_layout(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """Refuse what says how a file is read where no file is named. Exits with 2."""
+    if arguments.csv is not None:
+        return
+    if arguments.layout != "stores":
+        parser.error(f"--layout {arguments.layout} needs --csv PATH")
+    if arguments.dates:
+        parser.error("--dates says what the dates of a file are: name it by --csv")
+
+
 def file_words(arguments: argparse.Namespace) -> tuple[object, ...]:
     """Return the words by which a command was told its file; none of the database."""
     if not arguments.csv:
@@ -75,8 +85,8 @@ def parse_train(argv: Sequence[str] | None, description: str) -> argparse.Namesp
         parser.error("--engine dask and --scheduler ADDRESS need each other")
     if arguments.if_changed and arguments.command:
         parser.error("--if-changed is for a training alone")
-    if getattr(arguments, "dates", None) and not arguments.csv:
-        parser.error("--dates says what the dates of a file are: name it by --csv")
+    if hasattr(arguments, "layout"):
+        check_layout(parser, arguments)
     if arguments.scheduler and arguments.command not in {None, "backtest"}:
         parser.error("--engine dask is for training and backtest alone")
     return arguments
