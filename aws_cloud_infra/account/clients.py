@@ -13,8 +13,9 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 
+from aws_cloud_infra.account import patience
 from aws_cloud_infra.account.errors import is_missing
 from aws_cloud_infra.account.settings import InfraSettings
 
@@ -70,6 +71,7 @@ class Aws:
                 self._clients[service] = self._session.client(
                     service, region_name=self.region, config=_CLIENT
                 )
+                patience.teach(self._clients[service])
             return self._clients[service]
 
     @cached_property
@@ -93,14 +95,26 @@ class Aws:
         return [item for page in pages for item in page.get(key, [])]
 
     def wait(self, service: str, waiter: str, **arguments: Any) -> None:
-        """Wait with AWS's own waiter; raises WaiterError when it gives up."""
-        self.client(service).get_waiter(waiter).wait(**arguments)
+        """Wait with AWS's own waiter; raises WaiterError when it gives up.
+
+        Some waiters give up where AWS does not know yet what was just made: they are asked again.
+        """
+        for left in patience.tries(f"AWS does not know it yet ({waiter})"):
+            try:
+                with patience.no_patience():
+                    self.client(service).get_waiter(waiter).wait(**arguments)
+            except WaiterError as error:
+                if not left or not patience.is_unknown(error.last_response):
+                    raise
+            else:
+                return
 
 
 def read(call: Callable[..., Any], **arguments: Any) -> Any:
     """Return the answer of a reading call, or None where the thing does not exist."""
     try:
-        return call(**arguments)
+        with patience.no_patience():
+            return call(**arguments)
     except ClientError as error:
         if is_missing(error):
             return None
@@ -127,7 +141,7 @@ def patiently(
         except ClientError as error:
             if because not in str(error) or time.monotonic() > deadline:
                 raise
-        time.sleep(_SECONDS_BETWEEN_TRIES)
+            patience.pause(_SECONDS_BETWEEN_TRIES, str(error))
 
 
 def as_tags(

@@ -38,6 +38,9 @@ from sales_forecast.errors import SalesForecastError
 AWS_ERRORS = (BotoCoreError, ClientError)
 """All that boto3 raises."""
 
+MISSING = re.compile(r"NotFound(Exception|Fault)?$|\.NotAttached$|^NoSuch|^404$")
+"""Codes by which AWS says that what was asked for does not exist."""
+
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 _UNKNOWN_KEY = {
     "AuthFailure",
@@ -112,12 +115,7 @@ class AwsRefused(InfraError):
 
 def is_missing(error: ClientError) -> bool:
     """Return whether AWS says that what was asked for does not exist."""
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    return (
-        re.search(r"NotFound(Exception|Fault)?$", code) is not None
-        or re.search(r"\.NotFound$|\.NotAttached$|^NoSuch", code) is not None
-        or code in {"404", "AssociationNotFound"}
-    )
+    return MISSING.search(str(error.response.get("Error", {}).get("Code", ""))) is not None
 
 
 def translate(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from aws_cloud_infra.engine.changes import Action, Change, Report
@@ -14,21 +15,36 @@ from aws_cloud_infra.engine.resource import Resource
 _DONE = {Action.CREATE: "created", Action.UPDATE: "updated", Action.DELETE: "deleted"}
 
 
+class _Shown(Report):
+    """Prints each finished resource, and on a terminal shows those under way."""
+
+    def __init__(self, console: Console, bar: Progress) -> None:
+        self._console = console
+        self._bar = bar
+        self._under_way: dict[Resource, TaskID] = {}
+
+    def begins(self, change: Change) -> None:
+        self._under_way[change.resource] = self._bar.add_task(_doing(change), total=None)
+
+    def waits(self, change: Change, why: str) -> None:
+        if change.resource in self._under_way:
+            text = f"{_doing(change)}: waits. {escape(why)}"
+            self._bar.update(self._under_way[change.resource], description=text)
+
+    def done(self, change: Change, seconds: float) -> None:
+        self._bar.remove_task(self._under_way.pop(change.resource))
+        self._console.print(f"{_DONE[change.action]} {change.resource} ({seconds:.1f} s)")
+
+
 @contextmanager
 def progress() -> Iterator[Report]:
-    """Give a report that prints each finished resource, and on a terminal shows those under way."""
+    """Give a report that shows how changes go along."""
     console = Console(stderr=True, highlight=False)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     quiet = not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=quiet) as bar:
-        under_way: dict[Resource, TaskID] = {}
+        yield _Shown(console, bar)
 
-        def report(change: Change, seconds: float | None) -> None:
-            if seconds is None:
-                text = f"{change.action.removesuffix('e')}ing {change.resource}"
-                under_way[change.resource] = bar.add_task(text, total=None)
-                return
-            bar.remove_task(under_way.pop(change.resource))
-            console.print(f"{_DONE[change.action]} {change.resource} ({seconds:.1f} s)")
 
-        yield report
+def _doing(change: Change) -> str:
+    return f"{change.action.removesuffix('e')}ing {change.resource}"

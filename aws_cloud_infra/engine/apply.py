@@ -9,12 +9,12 @@ import time
 from collections.abc import Sequence
 
 from aws_cloud_infra.account.errors import AwsRefused
+from aws_cloud_infra.account.patience import A_FEW, PAUSES, patience
 from aws_cloud_infra.engine.changes import Action, Change, Report, differences
+from aws_cloud_infra.engine.lost_answers import going_on, seen
 from aws_cloud_infra.engine.plan import refuse_what_is_refused
 from aws_cloud_infra.engine.resource import Ids, Live, Resource, Settings
 from aws_cloud_infra.engine.side_by_side import run
-
-_SECONDS_TO_APPEAR = 60
 
 
 def apply(changes: Sequence[Change], report: Report) -> dict[Resource, Live]:
@@ -27,17 +27,26 @@ def apply(changes: Sequence[Change], report: Report) -> dict[Resource, Live]:
     by_resource = {change.resource: change for change in changes}
     ids = Ids()
     lives: dict[Resource, Live] = {}
+    young: set[Resource] = set()
 
     def carry_out(resource: Resource) -> None:
         change = by_resource[resource]
         busy = change.action is not Action.KEEP
+        fresh = change.action is Action.CREATE or not young.isdisjoint(resource.needs)
         started = time.monotonic()
         if busy:
-            report(change, None)
-        lives[resource] = _bring_about(resource, change.live, resource.desired(ids))
+            report.begins(change)
+        with patience(len(PAUSES) if fresh else A_FEW, lambda why: report.waits(change, why)):
+            lives[resource] = going_on(
+                resource,
+                change.live,
+                lambda live: _bring_about(resource, live, resource.desired(ids)),
+            )
         ids.know(resource, lives[resource])
+        if busy or fresh:
+            young.add(resource)
         if busy:
-            report(change, time.monotonic() - started)
+            report.done(change, time.monotonic() - started)
 
     run({item: set(item.needs) & by_resource.keys() for item in by_resource}, carry_out)
     return lives
@@ -56,14 +65,9 @@ def _bring_about(resource: Resource, live: Live | None, desired: Settings) -> Li
 
 def _appeared(resource: Resource) -> Live:
     """Return what was just written; AWS may take a moment to show it."""
-    deadline = time.monotonic() + _SECONDS_TO_APPEAR
-    pause = 0.2
-    while (live := resource.find()) is None:
-        if time.monotonic() > deadline:
-            raise AwsRefused(
-                f"{resource} was created, but AWS does not show it after {_SECONDS_TO_APPEAR} s. "
-                "Run it again."
-            )
-        time.sleep(pause)
-        pause *= 2
+    live = seen(resource)
+    if live is None:
+        raise AwsRefused(
+            f"{resource} was created, but AWS still does not show it. Run it again in a minute."
+        )
     return live

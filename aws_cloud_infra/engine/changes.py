@@ -5,7 +5,7 @@ Takes the settings that are wanted and those that are there, gives the differenc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -44,8 +44,17 @@ class Change:
     desired: Settings = field(default_factory=dict)
 
 
-Report = Callable[[Change, float | None], None]
-"""Called with None when a change begins, and with its seconds when it is done."""
+class Report:
+    """Hears how changes go along. This one keeps it to itself."""
+
+    def begins(self, change: Change) -> None:
+        """Hear that a change begins."""
+
+    def waits(self, change: Change, why: str) -> None:
+        """Hear that AWS has not settled yet what it needs."""
+
+    def done(self, change: Change, seconds: float) -> None:
+        """Hear that it is done."""
 
 
 def differences(desired: Settings, live: Settings) -> tuple[Difference, ...]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
+from aws_cloud_infra.account.patience import patience
 from aws_cloud_infra.engine.changes import Action, Change, Report
+from aws_cloud_infra.engine.lost_answers import going_on
 from aws_cloud_infra.engine.resource import Live, Resource
 from aws_cloud_infra.engine.side_by_side import find_all, run
 from aws_cloud_infra.engine.stack import Stack
@@ -72,10 +74,10 @@ def destroy(changes: Sequence[Change], report: Report) -> None:
     def carry_out(resource: Resource) -> None:
         change = going[resource]
         started = time.monotonic()
-        report(change, None)
-        if change.live:
-            resource.delete(change.live)
-        report(change, time.monotonic() - started)
+        report.begins(change)
+        with patience(0, lambda why: report.waits(change, why)):
+            going_on(resource, change.live, lambda live: live and resource.delete(live))
+        report.done(change, time.monotonic() - started)
 
     run(waits_for, carry_out)
 

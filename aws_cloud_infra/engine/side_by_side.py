@@ -12,6 +12,7 @@ from graphlib import TopologicalSorter
 from typing import TypeVar
 
 from aws_cloud_infra.account.errors import AWS_ERRORS, translate
+from aws_cloud_infra.account.patience import A_FEW, patience
 from aws_cloud_infra.engine import policy
 from aws_cloud_infra.engine.resource import Live, Resource
 
@@ -28,7 +29,8 @@ def find_all(resources: Sequence[Resource]) -> dict[Resource, Live | None]:
 
 
 def _find(resource: Resource) -> Live | None:
-    return resource.find()
+    with patience(A_FEW):
+        return resource.find()
 
 
 def run(waits_for: Mapping[Resource, set[Resource]], do: Callable[[Resource], None]) -> None:

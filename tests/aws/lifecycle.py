@@ -9,7 +9,7 @@ from typing import Any
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.engine import policy
 from aws_cloud_infra.engine.apply import apply
-from aws_cloud_infra.engine.changes import Action, Change
+from aws_cloud_infra.engine.changes import Action, Change, Report
 from aws_cloud_infra.engine.destroy import destroy, plan_destroy
 from aws_cloud_infra.engine.plan import plan
 from aws_cloud_infra.engine.resource import Live, Resource
@@ -17,6 +17,7 @@ from aws_cloud_infra.engine.stack import Stack
 from tests.aws.account import Account, Calls, record
 
 NOBODY = Stack("other", (), ())
+quietly = Report()
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,6 @@ class Drift:
     change: Callable[[Aws, Live], Any]
     name: str = ""
     """A part of the resource's name, where there are several of its kind."""
-
-
-def quietly(_change: Change, _seconds: float | None) -> None:
-    """Report nothing."""
 
 
 def what_changes(changes: Sequence[Change]) -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from aws_cloud_infra.account.clients import as_tags, from_tags, patiently, remove
 from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings
-from aws_cloud_infra.resources.containers.ecs import LINKED_ROLE, NOT_YET
+from aws_cloud_infra.resources.containers.ecs import LINKED_ROLE
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +56,7 @@ class Cluster(Resource):
 
     def create(self, desired: Settings) -> None:
         """Make it; the first one of an account makes a role for ECS as well."""
-        patiently(
-            self.aws.client("ecs").create_cluster,
-            NOT_YET,
+        self.aws.client("ecs").create_cluster(
             clusterName=self.name,
             settings=_insights(desired),
             tags=as_tags(self.aws.tags, "key", "value"),

@@ -9,5 +9,3 @@ LINKED_ROLE = Permission(
     ("arn:{partition}:iam::{account}:role/aws-service-role/ecs.amazonaws.com/*",),
     {"StringEquals": {"iam:AWSServiceName": "ecs.amazonaws.com"}},
 )
-NOT_YET = "service linked role"
-"""In what ECS says in a new account until its own role is there."""

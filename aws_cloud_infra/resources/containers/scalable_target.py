@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cloud_infra.account.clients import patiently, remove
+from aws_cloud_infra.account.clients import remove
 from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings
 from aws_cloud_infra.resources.containers.image import is_pushed
 
@@ -108,8 +108,7 @@ class ScalableTarget(Resource):
             "SuspendedState": desired["suspended"],
             **more,
         }
-        register = self.aws.client("application-autoscaling").register_scalable_target
-        patiently(register, "assume IAM role", **arguments)
+        self.aws.client("application-autoscaling").register_scalable_target(**arguments)
 
     def delete(self, live: Live) -> None:
         """Deregister the service; its number of tasks stays as it is."""

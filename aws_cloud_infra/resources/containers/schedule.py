@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cloud_infra.account.clients import patiently, read, remove
+from aws_cloud_infra.account.clients import read, remove
 from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings
 from aws_cloud_infra.resources.containers.schedule_group import ScheduleGroup
 from aws_cloud_infra.resources.identity.role import Role
@@ -78,7 +78,7 @@ class Schedule(Resource):
         return found and Live(found["Arn"], _settings(found), None)
 
     def create(self, desired: Settings) -> None:
-        """Make it, as soon as its role can be assumed."""
+        """Make it."""
         self._write("create_schedule", desired)
 
     def configure(self, live: Live, desired: Settings, changed: set[str]) -> None:
@@ -86,9 +86,7 @@ class Schedule(Resource):
         self._write("update_schedule", desired)
 
     def _write(self, operation: str, desired: Settings) -> None:
-        patiently(
-            getattr(self.aws.client("scheduler"), operation),
-            "assume the role",
+        getattr(self.aws.client("scheduler"), operation)(
             Name=self.name,
             GroupName=self.group.name,
             ScheduleExpression=desired["expression"],

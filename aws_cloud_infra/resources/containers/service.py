@@ -12,13 +12,13 @@ from typing import Any
 
 from botocore.exceptions import WaiterError
 
-from aws_cloud_infra.account.clients import as_tags, from_tags, patiently, read, remove
+from aws_cloud_infra.account.clients import as_tags, from_tags, read, remove
 from aws_cloud_infra.account.errors import AwsRefused, StillDeleting
 from aws_cloud_infra.account.prices import HOURS
 from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings, Within
 from aws_cloud_infra.resources.containers import deployment
 from aws_cloud_infra.resources.containers.cluster import Cluster
-from aws_cloud_infra.resources.containers.ecs import LINKED_ROLE, NOT_YET
+from aws_cloud_infra.resources.containers.ecs import LINKED_ROLE
 from aws_cloud_infra.resources.containers.image import Image, is_pushed
 from aws_cloud_infra.resources.containers.task_definition import CONTAINER, TaskDefinition
 from aws_cloud_infra.resources.front.listener import Listener
@@ -153,9 +153,7 @@ class Service(Resource):
 
     def create(self, desired: Settings) -> None:
         """Make it and wait until its tasks are healthy."""
-        patiently(
-            self.aws.client("ecs").create_service,
-            NOT_YET,
+        self.aws.client("ecs").create_service(
             cluster=self.cluster.name,
             serviceName=self.name,
             tags=as_tags(self.aws.tags, "key", "value"),

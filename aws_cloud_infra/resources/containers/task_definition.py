@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from aws_cloud_infra.account.clients import as_tags, from_tags, patiently
+from aws_cloud_infra.account.clients import as_tags, from_tags
 from aws_cloud_infra.account.errors import AwsRefused
 from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings
 from aws_cloud_infra.resources.containers.task_settings import as_arguments, told
@@ -33,6 +33,7 @@ VOLUME; else it belongs to root.
 
 
 _AT_A_TIME = 10
+_GONE = "does not exist"
 _NO_SUCH = "Unable to describe task definition"
 
 
@@ -182,10 +183,8 @@ class TaskDefinition(Resource):
         return tags
 
     def create(self, desired: Settings) -> None:
-        """Register a revision, as soon as ECS may use its roles."""
-        patiently(
-            self.aws.client("ecs").register_task_definition,
-            "Role is not valid",
+        """Register a revision."""
+        self.aws.client("ecs").register_task_definition(
             family=self.name,
             tags=as_tags(self.aws.tags, "key", "value"),
             **as_arguments(desired),
@@ -210,8 +209,9 @@ class TaskDefinition(Resource):
             answer = self.aws.client("ecs").delete_task_definitions(
                 taskDefinitions=arns[start : start + _AT_A_TIME]
             )
-            if answer["failures"]:
-                said = "; ".join(f"{item['arn']}: {item['reason']}" for item in answer["failures"])
+            left = [item for item in answer["failures"] if _GONE not in item["reason"]]
+            if left:
+                said = "; ".join(f"{item['arn']}: {item['reason']}" for item in left)
                 raise AwsRefused(f"{self}: AWS did not delete all of its revisions. {said}")
 
 

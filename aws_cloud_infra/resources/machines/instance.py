@@ -21,7 +21,7 @@ from aws_cloud_infra.resources.machines.instance_settings import (
     described,
     fingerprint,
 )
-from aws_cloud_infra.resources.machines.launch import IMAGES, NEW_PROFILE, launched, metadata
+from aws_cloud_infra.resources.machines.launch import IMAGES, launched, metadata
 from aws_cloud_infra.resources.network.ec2 import Ec2Resource, ec2_permissions
 from aws_cloud_infra.resources.network.security_group import SecurityGroup
 
@@ -146,14 +146,12 @@ class Instance(Ec2Resource):
         ec2 = self.aws.client("ec2")
         name = association(self.aws, live.id).get("AssociationId")
         where = {"AssociationId": name} if name else {"InstanceId": live.id}
-        patiently(
+        hang = (
             ec2.replace_iam_instance_profile_association
             if name
-            else ec2.associate_iam_instance_profile,
-            NEW_PROFILE,
-            IamInstanceProfile={"Arn": profile},
-            **where,
+            else ec2.associate_iam_instance_profile
         )
+        hang(IamInstanceProfile={"Arn": profile}, **where)
 
     def _change_stopped(self, live: Live, desired: Settings, changed: set[str]) -> None:
         ec2 = self.aws.client("ec2")

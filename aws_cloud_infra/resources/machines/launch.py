@@ -8,7 +8,6 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from aws_cloud_infra.account.clients import patiently
 from aws_cloud_infra.account.errors import AwsRefused
 from aws_cloud_infra.engine.resource import Settings
 from aws_cloud_infra.resources.machines.instance_settings import ROOT
@@ -17,8 +16,6 @@ from aws_cloud_infra.resources.network.ec2 import Ec2Resource
 IMAGES = "/aws/service/ami-amazon-linux-latest"
 _IMAGE = f"{IMAGES}/al2023-ami-kernel-default-x86_64"
 _MOST_LAUNCHES = 50
-NEW_PROFILE = "Invalid IAM Instance Profile"
-"""What EC2 says while it does not know a new profile yet."""
 
 
 def launched(instance: Ec2Resource, user_data: str, desired: Settings) -> str:
@@ -69,7 +66,7 @@ def _launch(instance: Ec2Resource, request: dict[str, Any]) -> str:
         text = json.dumps([instance.name, instance.aws.tags, request, number], sort_keys=True)
         token = hashlib.sha256(text.encode()).hexdigest()
         try:
-            answer = patiently(call, NEW_PROFILE, ClientToken=token, **request)
+            answer = call(ClientToken=token, **request)
         except ClientError as error:
             if "IdempotentInstanceTerminated" not in str(error):
                 raise

@@ -84,7 +84,7 @@ class SecurityGroup(Ec2Resource):
                 TagSpecifications=self.new_tags,
             )
         except ClientError as error:
-            if "InvalidGroup.Duplicate" in str(error):
+            if "InvalidGroup.Duplicate" in str(error) and self.find() is None:
                 raise NotOurs(
                     f"{self}: {desired['vpc']} has a group of this name without our tags. "
                     "Delete or rename it, or give the project or environment another name."

@@ -9,7 +9,6 @@ from typing import Any
 import boto3
 import pytest
 
-from aws_cloud_infra.account import clients as account_at_hand
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.account.errors import AwsRefused, NotOurs, StillDeleting
 from aws_cloud_infra.engine.apply import apply
@@ -355,9 +354,8 @@ def test_killed_after_any_write_there_is_one_of_each(account: Account, base: Gro
 
 
 def test_in_a_new_account_ecs_gets_time_to_make_its_role(
-    account: Account, base: Ground, monkeypatch: pytest.MonkeyPatch
+    account: Account, base: Ground, hurried: None
 ) -> None:
-    monkeypatch.setattr(account_at_hand, "_SECONDS_BETWEEN_TRIES", 0)
     session = account.session()
     refused: list[str] = []
 

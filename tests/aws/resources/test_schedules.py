@@ -12,7 +12,6 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from aws_cloud_infra.account import clients as aws_module
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.account.errors import AwsRefused
 from aws_cloud_infra.engine.apply import apply
@@ -173,10 +172,7 @@ def _refuse_at_first(
     return answered
 
 
-def test_a_role_that_cannot_be_assumed_yet_is_waited_for(
-    account: Account, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(aws_module, "_SECONDS_BETWEEN_TRIES", 0)
+def test_a_role_that_cannot_be_assumed_yet_is_waited_for(account: Account, hurried: None) -> None:
     session = account.session()
     refused = _refuse_at_first(
         session, "scheduler.CreateSchedule", "ValidationException", _ROLE_TOO_FRESH, 3
@@ -216,10 +212,7 @@ def test_a_group_that_is_still_being_deleted_is_gone(account: Account) -> None:
     assert group.find() is not None
 
 
-def test_a_group_is_made_once_its_predecessor_is_gone(
-    account: Account, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(aws_module, "_SECONDS_BETWEEN_TRIES", 0)
+def test_a_group_is_made_once_its_predecessor_is_gone(account: Account, hurried: None) -> None:
     session = account.session()
     refused = _refuse_at_first(
         session, "scheduler.CreateScheduleGroup", "ConflictException", "It is being deleted.", 2
