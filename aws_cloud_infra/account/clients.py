@@ -75,9 +75,24 @@ class Aws:
             return self._clients[service]
 
     @cached_property
+    def _caller(self) -> dict[str, str]:
+        answer: dict[str, str] = self.client("sts").get_caller_identity()
+        return answer
+
+    @cached_property
     def account(self) -> str:
         """The number of the account, twelve digits."""
-        return str(self.client("sts").get_caller_identity()["Account"])
+        return self._caller["Account"]
+
+    @property
+    def pipeline_role(self) -> str:
+        """The name of the role that the pipeline takes on."""
+        return f"{self.prefix}-github"
+
+    @cached_property
+    def is_pipeline(self) -> bool:
+        """Whether the pipeline calls, which may not change what gives rights or holds data."""
+        return f":assumed-role/{self.pipeline_role}/" in self._caller["Arn"]
 
     @cached_property
     def partition(self) -> str:

@@ -5,6 +5,7 @@ InfraError
 ├── AccessDenied     the action, the resource, and the policy statement that would allow it
 ├── NotOurs          a resource of our name without our tags: never changed, never deleted
 ├── CannotChange     a setting that AWS fixes at creation
+├── ForAPerson       what gives rights or holds data is not there, and the pipeline may not make it
 ├── StillDeleting    AWS has not finished deleting what is to be made again
 └── AwsRefused       everything else that AWS says no to, with the call and the resource
 """
@@ -99,6 +100,12 @@ class CannotChange(InfraError):
     """A setting differs that AWS fixes at creation."""
 
     code = "cannot_change"
+
+
+class ForAPerson(InfraError):
+    """Something is missing that only a person may make."""
+
+    code = "for_a_person"
 
 
 class StillDeleting(InfraError):

@@ -9,12 +9,19 @@ from typing import Any
 from aws_cloud_infra.engine.changes import Action, Change
 from aws_cloud_infra.engine.resource import Within
 
-_SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.REFUSE: "!"}
+_SIGNS = {
+    Action.CREATE: "+",
+    Action.UPDATE: "~",
+    Action.DELETE: "-",
+    Action.REFUSE: "!",
+    Action.LEAVE: "=",
+}
 STATES = {
     Action.CREATE: "missing",
     Action.UPDATE: "differs",
     Action.KEEP: "as it should be",
     Action.REFUSE: "refused",
+    Action.LEAVE: "differs",
 }
 _WIDEST = 120
 

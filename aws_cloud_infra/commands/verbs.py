@@ -125,8 +125,9 @@ class Verbs:
         return 0
 
     def policy(self) -> int:
-        """Show the least policy that the verbs need."""
-        _print_json(policy.document(self._mine.resources))
+        """Show the least policy that the verbs need: a line for each part that can be attached."""
+        for part in policy.parts(policy.statements(self._mine.resources)):
+            print(json.dumps(part, separators=(",", ":")))
         return 0
 
     @property
@@ -157,6 +158,13 @@ class Verbs:
         counts = {action: sum(item.action is action for item in changes) for action in Action}
         said = [f"{number} to {action}" for action, number in counts.items() if number]
         print(f"Plan: {', '.join(said) or 'nothing there'}.", file=out)
+        left = [str(change.resource) for change in changes if change.action is Action.LEAVE]
+        if left:
+            print(
+                f"Left as it is: {', '.join(left)}. What gives rights or holds data only a person "
+                "may change: run this with your own login.",
+                file=out,
+            )
 
     def _agreed(self, question: str) -> bool:
         if self._arguments.yes:
@@ -167,7 +175,7 @@ class Verbs:
 
 
 def _busy(changes: Sequence[Change]) -> bool:
-    return any(change.action is not Action.KEEP for change in changes)
+    return any(change.action not in {Action.KEEP, Action.LEAVE} for change in changes)
 
 
 def _print_json(content: Mapping[str, Any]) -> None:

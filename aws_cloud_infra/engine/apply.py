@@ -31,6 +31,10 @@ def apply(changes: Sequence[Change], report: Report) -> dict[Resource, Live]:
 
     def carry_out(resource: Resource) -> None:
         change = by_resource[resource]
+        if change.action is Action.LEAVE and change.live:
+            lives[resource] = change.live
+            ids.know(resource, change.live)
+            return
         busy = change.action is not Action.KEEP
         fresh = change.action is Action.CREATE or not young.isdisjoint(resource.needs)
         started = time.monotonic()

@@ -21,6 +21,7 @@ class Action(StrEnum):
     KEEP = "keep"
     DELETE = "delete"
     REFUSE = "refuse"
+    LEAVE = "leave to a person"
 
 
 @dataclass(frozen=True)

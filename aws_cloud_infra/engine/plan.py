@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from aws_cloud_infra.account.errors import CannotChange, NotOurs
+from aws_cloud_infra.account.errors import CannotChange, ForAPerson, NotOurs
 from aws_cloud_infra.engine.changes import Action, Change, differences
 from aws_cloud_infra.engine.resource import Ids, Live, Resource, Settings
 from aws_cloud_infra.engine.side_by_side import find_all
@@ -26,6 +26,12 @@ def plan(resources: Sequence[Resource]) -> list[Change]:
 
 
 def _compare(resource: Resource, live: Live | None, desired: Settings) -> Change:
+    if live is None and _is_left_to_a_person(resource):
+        return Change(
+            resource, Action.REFUSE, live, (),
+            f"{resource} is missing, and the pipeline may not make it: run this with your own "
+            "login.",
+        )  # fmt: skip
     if live is None:
         return Change(resource, Action.CREATE, None, differences(desired, {}), desired=desired)
     if live.tags is not None and not resource.is_ours(live):
@@ -44,12 +50,19 @@ def _compare(resource: Resource, live: Live | None, desired: Settings) -> Change
             f"{resource} ({live.id}) cannot be changed in place: {said}. Put the setting back, or "
             "destroy it (and what needs it) first.",
         )  # fmt: skip
+    if changed and _is_left_to_a_person(resource):
+        return Change(resource, Action.LEAVE, live, changed)
     return Change(resource, Action.UPDATE if changed else Action.KEEP, live, changed)
 
 
+def _is_left_to_a_person(resource: Resource) -> bool:
+    return resource.guarded and resource.aws.is_pipeline
+
+
 def refuse_what_is_refused(changes: Iterable[Change]) -> None:
-    """Raise NotOurs or CannotChange, with every reason, if a change is refused."""
+    """Raise NotOurs, CannotChange or ForAPerson, with every reason, if a change is refused."""
     refused = [change for change in changes if change.action is Action.REFUSE]
     if refused:
-        kind = CannotChange if any(change.differences for change in refused) else NotOurs
+        first = refused[0]
+        kind = CannotChange if first.differences else NotOurs if first.live else ForAPerson
         raise kind("\n".join(change.reason for change in refused))

@@ -1,13 +1,13 @@
 """The least IAM policy that the verbs need, from what each kind of resource says it calls.
 
-Takes resources, gives a policy document. Also knows which IAM action a call of boto3 needs,
-where the two have different names.
+Takes resources, gives policy documents, for a person or for the pipeline. Also knows which IAM
+action a call of boto3 needs, where the two have different names.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,7 +38,16 @@ _RENAMED = {
 
 IMPLIED = {
     "sts:GetCallerIdentity": "finding out which account this is",
+    "cloudwatch:DeleteAlarms": "the alarms of a scaling policy",
+    "cloudwatch:DescribeAlarms": "the alarms of a scaling policy",
+    "cloudwatch:PutMetricAlarm": "the alarms of a scaling policy",
     "ec2:CreateTags": "tags in a Create call",
+    "ec2:DescribeAccountAttributes": "the first load balancer of an account",
+    "ec2:DescribeAddresses": "the first load balancer of an account",
+    "ec2:DescribeInternetGateways": "the first load balancer of an account",
+    "ec2:DescribeSecurityGroups": "the first load balancer of an account",
+    "ec2:DescribeSubnets": "the first load balancer of an account",
+    "ec2:DescribeVpcs": "the first load balancer of an account",
     "ecr:TagResource": "tags in CreateRepository",
     "ecs:TagResource": "tags in Create calls",
     "elasticloadbalancing:AddTags": "tags in Create calls",
@@ -85,6 +94,11 @@ _DESTROYS = {
 }
 """What else only `destroy` does."""
 
+_READS = ("Describe", "Get", "Head", "List")
+
+LETTERS = 6_144
+"""What IAM takes in a policy, white space not counted."""
+
 _Scope = dict[str, Any]
 _ALWAYS = Permission(("sts:GetCallerIdentity",))
 
@@ -98,26 +112,52 @@ def action(service: str, operation: str) -> str:
     return _RENAMED.get(name, name)
 
 
-def document(resources: Iterable[Resource], *, destroy: bool = True) -> dict[str, Any]:
-    """Return the policy for all verbs over these resources, or for all but `destroy`.
+def statements(resources: Iterable[Resource], *, pipeline: bool = False) -> list[dict[str, Any]]:
+    """Return what allows all verbs over these resources.
 
-    What is done to things of our own names stands in one statement: an action does nothing to
-    things of another kind, and IAM counts the letters of a role's policies.
+    `pipeline`: all but `destroy`, and what gives rights or holds data may only be looked at. What
+    is done to things of our own names stands in one statement a service: an action does nothing to
+    things of another kind, and IAM counts the letters of a policy.
     """
-    ours = _Statement({"Effect": "Allow"})
-    others: dict[str, _Statement] = {}
-    for permission, names in _grants(resources):
-        scope = _scope(permission, names)
-        own = "Condition" not in scope and all(_is_ours(item) for item in permission.resources)
-        key = json.dumps(scope, sort_keys=True)
-        statement = ours if own else others.setdefault(key, _Statement(scope))
-        wanted = {item for item in permission.actions if destroy or not destroys(item)}
-        statement.add(wanted, scope["Resource"] if wanted else ())
-    statements = [ours, *(others[key] for key in sorted(others))]
-    return {
-        "Version": "2012-10-17",
-        "Statement": [item.document() for item in statements if item.actions],
-    }
+    made: dict[str, _Statement] = {}
+    for resource in (None, *resources):
+        for permission in resource.permissions if resource else (_ALWAYS,):
+            wanted = {
+                item for item in permission.actions
+                if resource is None or not pipeline or _is_for_the_pipeline(resource, item)
+            }  # fmt: skip
+            scope = _scope(permission, resource)
+            if not wanted or not scope["Resource"]:
+                continue
+            own = "Condition" not in scope and all(_is_ours(item) for item in permission.resources)
+            service = permission.actions[0].split(":")[0]
+            key = f" {service}" if own else json.dumps(scope, sort_keys=True)
+            made.setdefault(key, _Statement(scope)).add(wanted, scope["Resource"])
+    return [made[key].document() for key in sorted(made)]
+
+
+def parts(statements: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return policy documents that hold all statements, each small enough to be attached."""
+    made: list[dict[str, Any]] = []
+    for statement in statements:
+        fits = (item for item in made if _letters([*item["Statement"], statement]) <= LETTERS)
+        into = next(fits, None)
+        if into is None:
+            made.append(into := {"Version": "2012-10-17", "Statement": []})
+        into["Statement"].append(statement)
+    return made
+
+
+def _letters(statements: list[Mapping[str, Any]]) -> int:
+    whole = {"Version": "2012-10-17", "Statement": statements}
+    return len(json.dumps(whole, separators=(",", ":")))
+
+
+def _is_for_the_pipeline(resource: Resource, action: str) -> bool:
+    """Return whether the pipeline may do it; handing on a role that is there changes no right."""
+    if resource.guarded:
+        return action == "iam:PassRole" or action.split(":")[1].startswith(_READS)
+    return not destroys(action)
 
 
 @dataclass
@@ -152,13 +192,6 @@ def destroys(action: str) -> bool:
     return name in _DESTROYS or (name.startswith("Delete") and action not in _MENDS)
 
 
-def _grants(resources: Iterable[Resource]) -> Iterator[tuple[Permission, dict[str, str]]]:
-    yield _ALWAYS, {}
-    for resource in resources:
-        names = _placeholders(resource)
-        yield from ((permission, names) for permission in resource.permissions)
-
-
 def _one_or_all(items: Iterable[str]) -> str | list[str]:
     ordered = sorted(items)
     return ordered[0] if len(ordered) == 1 else ordered
@@ -172,7 +205,7 @@ def allowing(resource: Resource, call: str) -> dict[str, Any] | None:
     for permission in resource.permissions:
         for granted in permission.actions:
             if granted.split(":")[1] in names:
-                scope = _scope(permission, _placeholders(resource))
+                scope = _scope(permission, resource)
                 scope["Resource"] = _one_or_all(scope["Resource"])
                 return {"Effect": "Allow", "Action": granted, **scope}
     return None
@@ -200,11 +233,26 @@ def _family(name: str, prefix: str, path: str) -> str:
     return f"{path}*" if name.startswith(path) else name
 
 
-def _scope(permission: Permission, names: dict[str, str]) -> _Scope:
-    scope: _Scope = {"Resource": [pattern.format(**names) for pattern in permission.resources]}
+def _scope(permission: Permission, resource: Resource | None) -> _Scope:
+    """Return what a permission stands for; `{role}` in it for each role that the resource needs."""
+    names = _placeholders(resource) if resource else {}
+    roles = [item.name for item in resource.needs if item.kind == "role"] if resource else []
+    scope: _Scope = {
+        "Resource": [
+            pattern.format(**names, role=role)
+            for pattern in permission.resources
+            for role in (roles if "{role}" in pattern else ("",))
+        ]
+    }
     if permission.condition:
         scope["Condition"] = {
-            test: {key: value.format(**names) for key, value in values.items()}
+            test: {key: _filled(value, names) for key, value in values.items()}
             for test, values in permission.condition.items()
         }
     return scope
+
+
+def _filled(value: str | Sequence[str], names: Mapping[str, str]) -> str | list[str]:
+    if isinstance(value, str):
+        return value.format(**names)
+    return [item.format(**names) for item in value]

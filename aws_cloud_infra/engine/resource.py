@@ -36,11 +36,16 @@ class Live:
 
 @dataclass(frozen=True)
 class Permission:
-    """IAM actions and what they may touch: ARN patterns with {region}, {account}, {prefix}..."""
+    """IAM actions and what they may touch: ARN patterns with {region}, {account}, {prefix}...
+
+    A pattern with {role} stands for one a role that the resource needs.
+    """
 
     actions: tuple[str, ...]
     resources: tuple[str, ...] = ("*",)
-    condition: Mapping[str, Mapping[str, str]] | None = field(default=None, hash=False)
+    condition: Mapping[str, Mapping[str, str | tuple[str, ...]]] | None = field(
+        default=None, hash=False
+    )
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,8 @@ class Resource(ABC):
     """What the verbs need for this kind, and no more."""
     protected: ClassVar[bool] = False
     """Whether it holds data, which `destroy` spares unless told otherwise."""
+    guarded: ClassVar[bool] = False
+    """Whether the pipeline may only look at it, as it gives rights or holds data."""
     renewed: ClassVar[bool] = False
     """Whether every change gives it another id."""
     only_found: ClassVar[bool] = False

@@ -26,7 +26,8 @@ def pipeline(
 ) -> tuple[Resource, ...]:
     """Return what lets one branch of one repository run both scripts and release images.
 
-    It may make and mend, but not destroy: whoever takes the pipeline over takes no data along.
+    It may make and mend, but not destroy; roles, policies, bucket and database it may only look at,
+    so whoever takes it over cannot give himself more rights, nor reach backups and old versions.
     The subject of GitHub's token names the environment of a job where it would name the branch, so
     AWS is to look at both: an environment lets every branch in until somebody forbids it.
     """
@@ -37,14 +38,17 @@ def pipeline(
     names = (github, "@*/".join(github.split("/")) + "@*")
     subjects = [f"repo:{name}:environment:{aws.settings.environment}" for name in names]
     identity = GithubIdentity(aws, "GitHub")
-    # IAM takes 10,240 letters inline and 6,144 in a policy: both stacks do not fit into one.
-    manages_beside = ManagedPolicy(
-        aws, f"{aws.prefix}-github", "What the pipeline may do beside the serving stack",
-        tuple(policy.document(beside, destroy=False)["Statement"]),
+    looked_at = ManagedPolicy(aws, aws.pipeline_role, "", ())
+    may = policy.statements((*serving, *beside, identity, looked_at), pipeline=True)
+    policies = tuple(
+        ManagedPolicy(
+            aws, aws.pipeline_role + (f"-{number}" if number > 1 else ""),
+            "A part of what the pipeline may do", tuple(part["Statement"]),
+        )
+        for number, part in enumerate(policy.parts(may), start=1)
     )  # fmt: skip
-    manages = policy.document((*serving, identity, manages_beside), destroy=False)["Statement"]
     role = Role(
-        aws, f"{aws.prefix}-github", f"The pipeline of {github}, {branch}",
+        aws, aws.pipeline_role, f"The pipeline of {github}, {branch}",
         policy_document({
             "Effect": "Allow",
             "Principal": {"Federated": identity.arn},
@@ -55,10 +59,9 @@ def pipeline(
                 "StringLike": {f"{GITHUB}:sub": subjects},
             },
         }),
-        (*manages, *may_release(repository, api_key)),
-        attached=(manages_beside,),
+        may_release(repository, api_key), attached=policies,
     )  # fmt: skip
-    return identity, manages_beside, role
+    return identity, *policies, role
 
 
 def may_release(repository: Repository, api_key: Secret) -> tuple[Document, ...]:

@@ -87,7 +87,7 @@ def check_policy(resources: Sequence[Resource], calls: Calls, *, whole: bool = T
 
     `whole`: the calls are all that there are, so that it must not allow any other.
     """
-    statements = policy.document(resources)["Statement"]
+    statements = policy.statements(resources)
     granted = {action for statement in statements for action in statement["Action"]}
     called = {policy.action(service, operation) for service, operation in calls.made}
     assert set() == called - granted, "called, but not in `permissions`"

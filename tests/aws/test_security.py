@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 
 from aws_cloud_infra import infra, mlflow_infra
 from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.account.documents import policy
 from aws_cloud_infra.account.settings import InfraSettings
 from aws_cloud_infra.commands.main import main
 from aws_cloud_infra.resources.identity.role import Role
@@ -25,6 +26,7 @@ PREFIX = "sales-forecast-production"
 AS_WIDE_AS_AWS_HAS_IT = re.compile(
     r"(ec2|elasticloadbalancing|application-autoscaling):Describe\w+"
     r"|ecr:GetAuthorizationToken|ecs:(Describe|List)TaskDefinitions?|iam:ListRoles"
+    r"|logs:DescribeLogGroups"
     r"|secretsmanager:GetRandomPassword|sns:Unsubscribe|ssm:DescribeParameters"
     r"|ssmmessages:\w+Channel|sts:GetCallerIdentity"
 )
@@ -108,8 +110,8 @@ def statements_of(session: boto3.Session, role: str) -> list[dict[str, Any]]:
     return [statement for document in documents for statement in document["Statement"]]
 
 
-def letters(statements: Sequence[Any]) -> int:
-    return len(json.dumps(statements, separators=(",", ":")))
+def letters(document: Any) -> int:
+    return len(json.dumps(document, separators=(",", ":")))
 
 
 def as_list(value: Any) -> list[Any]:
@@ -247,7 +249,7 @@ def test_no_role_has_a_policy_of_aws_or_a_wildcard_among_its_actions(session) ->
     iam = session.client("iam")
     for role in iam.list_roles(PathPrefix="/sales-forecasting/")["Roles"]:
         attached = iam.list_attached_role_policies(RoleName=role["RoleName"])["AttachedPolicies"]
-        assert {item["PolicyName"] for item in attached} <= {f"{PREFIX}-github"}
+        assert all(item["PolicyName"].startswith(f"{PREFIX}-github") for item in attached)
         for statement in statements_of(session, role["RoleName"]):
             assert [] == [action for action in as_list(statement["Action"]) if "*" in action]
 
@@ -275,7 +277,7 @@ def test_the_pipeline_can_destroy_nothing(session) -> None:
         for statement in statements_of(session, f"{PREFIX}-github")
         for action in as_list(statement["Action"])
     }
-    assert {"ecs:UpdateService", "ecr:PutImage", "rds:ModifyDBInstance"} < actions
+    assert {"ecs:UpdateService", "ecr:PutImage", "rds:DescribeDBInstances"} < actions
     assert set() == actions & {
         "rds:DeleteDBInstance", "s3:DeleteBucket", "s3:DeleteObject", "ec2:TerminateInstances",
         "ecs:DeleteService", "secretsmanager:DeleteSecret", "iam:DeleteRole",
@@ -303,7 +305,7 @@ def test_the_pipeline_logs_in_from_one_branch_and_environment_of_one_repository_
     } == statement["Condition"]
 
 
-def test_a_roles_policies_fit_into_what_iam_takes_with_long_names_too(session) -> None:
+def test_policies_fit_into_what_iam_takes_with_long_names_too() -> None:
     aws = Aws(
         InfraSettings(
             region="ap-southeast-2", project="a" * 16, environment="b" * 10,
@@ -313,8 +315,9 @@ def test_a_roles_policies_fit_into_what_iam_takes_with_long_names_too(session) -
     )  # fmt: skip
     roles = [item for stack in both(aws) for item in stack.own if isinstance(item, Role)]
     for role in roles:
-        assert letters(role.statements) < 10_240 - 200, role
-        assert all(letters(item.statements) < 6_144 - 200 for item in role.attached), role
+        assert letters(role.statements) < 2_048, role
+        assert all(letters(policy(*item.statements)) <= 6_144 for item in role.attached), role
+        assert len(role.attached) <= 10, role
 
 
 def test_alarms_alone_may_publish_to_the_topic(session) -> None:

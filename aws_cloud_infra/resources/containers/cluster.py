@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from aws_cloud_infra.account.clients import as_tags, from_tags, patiently, remove
 from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings
-from aws_cloud_infra.resources.containers.ecs import LINKED_ROLE
+from aws_cloud_infra.resources.containers.ecs import LINKED_ROLE, TAGS
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,9 +25,10 @@ class Cluster(Resource):
             },
         ),
         Permission(
-            ("ecs:DescribeClusters", "ecs:TagResource", "ecs:UpdateCluster", "ecs:DeleteCluster"),
+            ("ecs:DescribeClusters", "ecs:UpdateCluster", "ecs:DeleteCluster"),
             ("arn:{partition}:ecs:{region}:{account}:cluster/{name}",),
         ),
+        TAGS,
         LINKED_ROLE,
     )
 

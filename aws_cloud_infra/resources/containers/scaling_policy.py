@@ -37,6 +37,15 @@ class ScalingPolicy(Resource):
             TARGETS,
             OF_ECS,
         ),
+        # AWS makes two alarms for a policy, and first asks whether the caller might.
+        Permission(
+            ("cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"),
+            ("arn:{partition}:cloudwatch:{region}:{account}:alarm:TargetTracking-service/{prefix}/*",),
+        ),
+        Permission(
+            ("cloudwatch:DescribeAlarms",),
+            ("arn:{partition}:cloudwatch:{region}:{account}:alarm:*",),
+        ),
     )  # fmt: skip
 
     def desired(self, ids: Ids) -> Settings:

@@ -37,7 +37,7 @@ class Schedule(Resource):
         ),
         Permission(
             ("iam:PassRole",),
-            ("arn:{partition}:iam::{account}:role/sales-forecasting/{prefix}-*",),
+            ("arn:{partition}:iam::{account}:role/sales-forecasting/{role}",),
             {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
         ),
     )  # fmt: skip

@@ -18,7 +18,7 @@ from aws_cloud_infra.account.prices import HOURS
 from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings, Within
 from aws_cloud_infra.resources.containers import deployment
 from aws_cloud_infra.resources.containers.cluster import Cluster
-from aws_cloud_infra.resources.containers.ecs import LINKED_ROLE
+from aws_cloud_infra.resources.containers.ecs import LINKED_ROLE, TAGS
 from aws_cloud_infra.resources.containers.image import Image, is_pushed
 from aws_cloud_infra.resources.containers.task_definition import CONTAINER, TaskDefinition
 from aws_cloud_infra.resources.front.listener import Listener
@@ -57,10 +57,11 @@ class Service(Resource):
     fixed = frozenset({"launchType"})
     permissions = (
         Permission(
-            ("ecs:DescribeServices", "ecs:CreateService", "ecs:TagResource", "ecs:UpdateService",
+            ("ecs:DescribeServices", "ecs:CreateService", "ecs:UpdateService",
              "ecs:DeleteService"),
             ("arn:{partition}:ecs:{region}:{account}:service/{prefix}/{name}",),
         ),
+        TAGS,
         LINKED_ROLE,
     )  # fmt: skip
 

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from aws_cloud_infra.account.clients import as_tags, from_tags
 from aws_cloud_infra.account.errors import AwsRefused
 from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings
+from aws_cloud_infra.resources.containers.ecs import TAGS
 from aws_cloud_infra.resources.containers.task_settings import as_arguments, told
 from aws_cloud_infra.resources.identity.role import Role
 
@@ -73,13 +74,14 @@ class TaskDefinition(Resource):
                 }
             },
         ),
+        TAGS,
         Permission(
-            ("ecs:DeleteTaskDefinitions", "ecs:TagResource"),
+            ("ecs:DeleteTaskDefinitions",),
             ("arn:{partition}:ecs:{region}:{account}:task-definition/{name}:*",),
         ),
         Permission(
             ("iam:PassRole",),
-            ("arn:{partition}:iam::{account}:role/sales-forecasting/{prefix}-*",),
+            ("arn:{partition}:iam::{account}:role/sales-forecasting/{role}",),
             {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
         ),
     )  # fmt: skip

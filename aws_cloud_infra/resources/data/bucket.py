@@ -51,6 +51,7 @@ class Bucket(Resource):
 
     kind = "bucket"
     protected = True
+    guarded = True
     permissions = (
         Permission(
             ("s3:ListBucket", "s3:GetBucketTagging", "s3:GetBucketVersioning",

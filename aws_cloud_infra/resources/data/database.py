@@ -42,6 +42,7 @@ class Database(Resource):
 
     kind = "database"
     protected = True
+    guarded = True
     fixed = frozenset({"engine", "version", "master", "subnets", "encrypted"})
     permissions = (
         Permission(

@@ -17,6 +17,15 @@ READS = Permission(
 )  # fmt: skip
 ARN = "arn:{partition}:elasticloadbalancing:{region}:{account}:"
 
+TAGS = Permission(
+    ("elasticloadbalancing:AddTags",),
+    (f"{ARN}loadbalancer/app/{{prefix}}/*", f"{ARN}targetgroup/{{prefix}}/*",
+     f"{ARN}listener/app/{{prefix}}/*/*"),
+    {"StringEquals": {"elasticloadbalancing:CreateAction":
+                      ("CreateListener", "CreateLoadBalancer", "CreateTargetGroup")}},
+)  # fmt: skip
+"""Tags in a Create call, and no other ones."""
+
 Attributes = Mapping[str, tuple[str, str]]
 """Names to what we want and what AWS takes by itself; the emulator does not tell the latter."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from aws_cloud_infra.account.clients import as_tags, read, remove
 from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings
-from aws_cloud_infra.resources.front.elb import ARN, READS, tags_of
+from aws_cloud_infra.resources.front.elb import ARN, READS, TAGS, tags_of
 from aws_cloud_infra.resources.front.load_balancer import LoadBalancer, described
 from aws_cloud_infra.resources.front.target_group import TargetGroup
 
@@ -44,12 +44,12 @@ class Listener(Resource):
     fixed = frozenset({"balancer"})
     permissions = (
         READS,
+        TAGS,
         Permission(
             ("elasticloadbalancing:CreateListener",), (f"{ARN}loadbalancer/app/{{prefix}}/*",)
         ),
         Permission(
-            ("elasticloadbalancing:AddTags", "elasticloadbalancing:ModifyListener",
-             "elasticloadbalancing:DeleteListener"),
+            ("elasticloadbalancing:ModifyListener", "elasticloadbalancing:DeleteListener"),
             (f"{ARN}listener/app/{{prefix}}/*/*",),
         ),
         Permission(

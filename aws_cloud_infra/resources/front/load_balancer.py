@@ -12,7 +12,7 @@ from typing import Any
 from aws_cloud_infra.account.clients import as_tags, read, remove
 from aws_cloud_infra.account.prices import HOURS
 from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings
-from aws_cloud_infra.resources.front.elb import ARN, READS, Attributes, chosen, tags_of
+from aws_cloud_infra.resources.front.elb import ARN, READS, TAGS, Attributes, chosen, tags_of
 
 _SERVICE = "elasticloadbalancing.amazonaws.com"
 _SOON = {"Delay": 5, "MaxAttempts": 120}
@@ -43,10 +43,16 @@ class LoadBalancer(Resource):
     fixed = frozenset({"scheme", "type"})
     permissions = (
         READS,
+        TAGS,
+        # AWS asks for these where an account never had a load balancer before.
         Permission(
-            ("elasticloadbalancing:CreateLoadBalancer", "elasticloadbalancing:AddTags",
-             "elasticloadbalancing:SetSecurityGroups", "elasticloadbalancing:SetSubnets",
-             "elasticloadbalancing:SetIpAddressType",
+            ("ec2:DescribeAccountAttributes", "ec2:DescribeAddresses",
+             "ec2:DescribeInternetGateways", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets",
+             "ec2:DescribeVpcs"),
+        ),
+        Permission(
+            ("elasticloadbalancing:CreateLoadBalancer", "elasticloadbalancing:SetSecurityGroups",
+             "elasticloadbalancing:SetSubnets", "elasticloadbalancing:SetIpAddressType",
              "elasticloadbalancing:ModifyLoadBalancerAttributes",
              "elasticloadbalancing:DeleteLoadBalancer"),
             (f"{ARN}loadbalancer/app/{{name}}/*",),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from aws_cloud_infra.account.clients import as_tags, patiently, read, remove
 from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings
-from aws_cloud_infra.resources.front.elb import ARN, READS, Attributes, chosen, tags_of
+from aws_cloud_infra.resources.front.elb import ARN, READS, TAGS, Attributes, chosen, tags_of
 
 _TARGETS: Attributes = {
     "deregistration_delay.timeout_seconds": ("15", "300"),
@@ -40,9 +40,9 @@ class TargetGroup(Resource):
     fixed = frozenset({"vpc", "port", "protocol", "targets"})
     permissions = (
         READS,
+        TAGS,
         Permission(
-            ("elasticloadbalancing:CreateTargetGroup", "elasticloadbalancing:AddTags",
-             "elasticloadbalancing:ModifyTargetGroup",
+            ("elasticloadbalancing:CreateTargetGroup", "elasticloadbalancing:ModifyTargetGroup",
              "elasticloadbalancing:ModifyTargetGroupAttributes",
              "elasticloadbalancing:DeleteTargetGroup"),
             (f"{ARN}targetgroup/{{name}}/*",),

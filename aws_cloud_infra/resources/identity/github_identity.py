@@ -21,6 +21,7 @@ class GithubIdentity(Resource):
     """
 
     kind = "identity provider"
+    guarded = True
     fixed = frozenset({"audiences"})
     permissions = (
         Permission(

@@ -17,6 +17,7 @@ class InstanceProfile(Resource):
     role: Role
 
     kind = "instance profile"
+    guarded = True
     permissions = (
         Permission(
             ("iam:GetInstanceProfile", "iam:CreateInstanceProfile", "iam:TagInstanceProfile",
@@ -26,7 +27,7 @@ class InstanceProfile(Resource):
         ),
         Permission(
             ("iam:PassRole",),
-            ("arn:{partition}:iam::{account}:role/sales-forecasting/{prefix}-*",),
+            ("arn:{partition}:iam::{account}:role/sales-forecasting/{role}",),
             {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
         ),
     )  # fmt: skip

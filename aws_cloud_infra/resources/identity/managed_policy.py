@@ -16,13 +16,16 @@ from aws_cloud_infra.resources.identity import PATH
 
 @dataclass(frozen=True, eq=False)
 class ManagedPolicy(Resource):
-    """A policy with a name of its own, for roles to have attached."""
+    """A policy with a name of its own, for roles to have attached.
+
+    Its purpose is written when it is made and never again: IAM cannot change it.
+    """
 
     purpose: str
     statements: tuple[Document, ...]
 
     kind = "policy"
-    fixed = frozenset({"purpose"})
+    guarded = True
     permissions = (
         Permission(
             ("iam:GetPolicy", "iam:GetPolicyVersion", "iam:ListPolicyVersions", "iam:CreatePolicy",
@@ -39,7 +42,7 @@ class ManagedPolicy(Resource):
 
     def desired(self, ids: Ids) -> Settings:
         """What it allows."""
-        return {"purpose": self.purpose, "document": policy(*self.statements)}
+        return {"document": policy(*self.statements)}
 
     def find(self) -> Live | None:
         """Find it by its name."""
@@ -53,10 +56,7 @@ class ManagedPolicy(Resource):
         )
         return version and Live(
             self.arn,
-            {
-                "purpose": found.get("Description", ""),
-                "document": canonical(version["PolicyVersion"]["Document"]),
-            },
+            {"document": canonical(version["PolicyVersion"]["Document"])},
             from_tags(found.get("Tags")),
         )
 
@@ -65,7 +65,7 @@ class ManagedPolicy(Resource):
         self.aws.client("iam").create_policy(
             PolicyName=self.name,
             Path=PATH,
-            Description=desired["purpose"],
+            Description=self.purpose,
             PolicyDocument=json.dumps(desired["document"]),
             Tags=as_tags(self.aws.tags),
         )

@@ -28,6 +28,7 @@ class Role(Resource):
     attached: tuple[ManagedPolicy, ...] = ()
 
     kind = "role"
+    guarded = True
     permissions = (
         Permission(
             ("iam:GetRole", "iam:ListRolePolicies", "iam:GetRolePolicy",

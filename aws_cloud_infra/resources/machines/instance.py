@@ -66,11 +66,6 @@ class Instance(Ec2Resource):
         Permission(
             ("ssm:GetParameter",), (f"arn:{{partition}}:ssm:{{region}}::parameter{IMAGES}/*",)
         ),
-        Permission(
-            ("iam:PassRole",),
-            ("arn:{partition}:iam::{account}:role/sales-forecasting/{prefix}-*",),
-            {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
-        ),
     )  # fmt: skip
 
     @property

@@ -17,7 +17,11 @@ EVERYWHERE = "0.0.0.0/0"
 MINUTES_FOR_INTERFACES = 10
 """How long the addresses of deleted load balancers and tasks may take to go away."""
 
-NEW = ("arn:{partition}:ec2:{region}:{account}:*/*",)
+_CREATES = (
+    "CreateInternetGateway", "CreateRouteTable", "CreateSecurityGroup", "CreateSubnet", "CreateVpc",
+    "RunInstances",
+)  # fmt: skip
+NEW = ("arn:{partition}:ec2:{region}:{account}:*",)
 OURS = {
     "StringEquals": {
         "aws:ResourceTag/Project": "{project}",
@@ -26,6 +30,9 @@ OURS = {
 }
 """What is written after its creation must carry our tags: the policy sees to it, too."""
 
+_AS_MADE = {"StringEquals": {"ec2:CreateAction": _CREATES}}
+"""So nobody may give our tags to what is there already, and then change it as ours."""
+
 
 def ec2_permissions(
     reads: Collection[str], creates: Collection[str], changes: Collection[str]
@@ -33,7 +40,8 @@ def ec2_permissions(
     """Return permissions for EC2 calls: reading anything, making new things, changing ours."""
     return (
         Permission(tuple(f"ec2:{call}" for call in reads)),
-        Permission(tuple(f"ec2:{call}" for call in (*creates, "CreateTags")), NEW),
+        Permission(tuple(f"ec2:{call}" for call in creates), NEW),
+        Permission(("ec2:CreateTags",), NEW, _AS_MADE),
         Permission(tuple(f"ec2:{call}" for call in changes), NEW, OURS),
     )
 

@@ -18,10 +18,7 @@ class LogGroup(Resource):
 
     kind = "log group"
     permissions = (
-        Permission(
-            ("logs:DescribeLogGroups",),
-            ("arn:{partition}:logs:{region}:{account}:log-group:*",),
-        ),
+        Permission(("logs:DescribeLogGroups",)),  # AWS lets no group be named here
         Permission(
             ("logs:ListTagsForResource", "logs:CreateLogGroup", "logs:TagResource",
              "logs:PutRetentionPolicy", "logs:DeleteLogGroup"),
