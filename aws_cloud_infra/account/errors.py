@@ -7,6 +7,7 @@ InfraError
 ├── CannotChange     a setting that AWS fixes at creation
 ├── ForAPerson       what gives rights or holds data is not there, and the pipeline may not make it
 ├── StillDeleting    AWS has not finished deleting what is to be made again
+├── LeaseHeld        another run is changing the environment (engine/lease.py)
 └── AwsRefused       everything else that AWS says no to, with the call and the resource
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -18,12 +18,14 @@ _DONE = {Action.CREATE: "created", Action.UPDATE: "updated", Action.DELETE: "del
 class _Shown(Report):
     """Prints each finished resource, and on a terminal shows those under way."""
 
-    def __init__(self, console: Console, bar: Progress) -> None:
+    def __init__(self, console: Console, bar: Progress, before: Callable[[], None]) -> None:
         self._console = console
         self._bar = bar
+        self._before = before
         self._under_way: dict[Resource, TaskID] = {}
 
     def begins(self, change: Change) -> None:
+        self._before()
         self._under_way[change.resource] = self._bar.add_task(_doing(change), total=None)
 
     def waits(self, change: Change, why: str) -> None:
@@ -37,13 +39,13 @@ class _Shown(Report):
 
 
 @contextmanager
-def progress() -> Iterator[Report]:
-    """Give a report that shows how changes go along."""
+def progress(before: Callable[[], None]) -> Iterator[Report]:
+    """Give a report that shows how changes go along, and calls `before` ahead of each."""
     console = Console(stderr=True, highlight=False)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     quiet = not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=quiet) as bar:
-        yield _Shown(console, bar)
+        yield _Shown(console, bar, before)
 
 
 def _doing(change: Change) -> str:

@@ -10,7 +10,8 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from aws_cloud_infra.account import prices
 from aws_cloud_infra.account.clients import Aws
@@ -19,10 +20,13 @@ from aws_cloud_infra.commands.progress import progress
 from aws_cloud_infra.commands.show import STATES, as_json, lines
 from aws_cloud_infra.engine import cost, policy
 from aws_cloud_infra.engine.apply import apply
-from aws_cloud_infra.engine.changes import Action, Change
+from aws_cloud_infra.engine.changes import Action, Change, Report
 from aws_cloud_infra.engine.destroy import destroy, plan_destroy
+from aws_cloud_infra.engine.lease import Lease, LeaseHeld
 from aws_cloud_infra.engine.plan import plan, refuse_what_is_refused
 from aws_cloud_infra.engine.stack import Stack
+
+_Done = TypeVar("_Done")
 
 
 class WrongUsage(Exception):
@@ -69,8 +73,10 @@ class Verbs:
         if _busy(changes) and not self._agreed("Apply this?"):
             print("Nothing was changed.", file=sys.stderr)
             return 1
-        with progress() as report:
-            lives = apply(changes, report)
+        if _busy(changes):
+            lives = self._carry_out(changes, lambda: plan(self._mine.resources), apply)
+        else:
+            lives = apply(changes, Report())
         outputs = self._mine.outputs(lives)
         if self._arguments.json:
             _print_json({**self._about, "outputs": outputs})
@@ -103,15 +109,16 @@ class Verbs:
 
     def destroy(self) -> int:
         """Show what would go and what stays, ask, and delete it."""
-        changes = plan_destroy(self._mine, self._other, include_data=self._arguments.include_data)
+        include = self._arguments.include_data
+        planned = partial(plan_destroy, self._mine, self._other, include_data=include)
+        changes = planned()
         self._show(changes)
         if not _busy(changes):
             return 0
         if not self._agreed("Delete this?"):
             print("Nothing was deleted.", file=sys.stderr)
             return 1
-        with progress() as report:
-            destroy(changes, report)
+        self._carry_out(changes, planned, destroy)
         return 0
 
     def cost(self) -> int:
@@ -129,6 +136,26 @@ class Verbs:
         for part in policy.parts(policy.statements(self._mine.resources)):
             print(json.dumps(part, separators=(",", ":")))
         return 0
+
+    def _carry_out(
+        self,
+        shown: Sequence[Change],
+        planned: Callable[[], list[Change]],
+        do: Callable[[Sequence[Change], Report], _Done],
+    ) -> _Done:
+        """Carry out what was shown, once nobody else changes anything.
+
+        Raises LeaseHeld if somebody does, or has since a person agreed to the plan.
+        """
+        lease = Lease(self._aws)
+        with lease.hold():
+            changes = planned()
+            if _told(changes) != _told(shown):
+                if not self._arguments.yes:
+                    raise LeaseHeld("Somebody has changed something since the plan: run it again.")
+                self._show(changes)
+            with progress(lease.check) as report:
+                return do(changes, report)
 
     @property
     def _about(self) -> dict[str, str]:
@@ -172,6 +199,10 @@ class Verbs:
         if not sys.stdin.isatty():
             raise WrongUsage("Nobody to ask here: add --yes to do this without asking.")
         return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+
+
+def _told(changes: Sequence[Change]) -> list[Any]:
+    return [(change.resource, change.action, change.differences) for change in changes]
 
 
 def _busy(changes: Sequence[Change]) -> bool:

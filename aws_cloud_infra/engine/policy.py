@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from aws_cloud_infra.engine import lease
 from aws_cloud_infra.engine.resource import Permission, Resource
 
 _PREFIXES = {
@@ -100,7 +101,7 @@ LETTERS = 6_144
 """What IAM takes in a policy, white space not counted."""
 
 _Scope = dict[str, Any]
-_ALWAYS = Permission(("sts:GetCallerIdentity",))
+_ALWAYS = (Permission(("sts:GetCallerIdentity",)), lease.PERMISSION)
 
 
 def action(service: str, operation: str) -> str:
@@ -120,11 +121,12 @@ def statements(resources: Iterable[Resource], *, pipeline: bool = False) -> list
     things of another kind, and IAM counts the letters of a policy.
     """
     made: dict[str, _Statement] = {}
-    for resource in (None, *resources):
-        for permission in resource.permissions if resource else (_ALWAYS,):
+    for resource in resources:
+        for permission in (*_ALWAYS, *resource.permissions):
+            whole = permission in _ALWAYS or not pipeline
             wanted = {
                 item for item in permission.actions
-                if resource is None or not pipeline or _is_for_the_pipeline(resource, item)
+                if whole or _is_for_the_pipeline(resource, item)
             }  # fmt: skip
             scope = _scope(permission, resource)
             if not wanted or not scope["Resource"]:
@@ -233,10 +235,10 @@ def _family(name: str, prefix: str, path: str) -> str:
     return f"{path}*" if name.startswith(path) else name
 
 
-def _scope(permission: Permission, resource: Resource | None) -> _Scope:
+def _scope(permission: Permission, resource: Resource) -> _Scope:
     """Return what a permission stands for; `{role}` in it for each role that the resource needs."""
-    names = _placeholders(resource) if resource else {}
-    roles = [item.name for item in resource.needs if item.kind == "role"] if resource else []
+    names = _placeholders(resource)
+    roles = [item.name for item in resource.needs if item.kind == "role"]
     scope: _Scope = {
         "Resource": [
             pattern.format(**names, role=role)
