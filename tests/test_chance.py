@@ -19,7 +19,18 @@ from sales_forecast.models.fit_cache import fit_once
 from sales_forecast.models.pooled import POOLED
 from sales_forecast.prediction.forecast import forecast
 from tests.builders import one_thread, panel_of, sample_panel, with_sales
-from tests.zeros import SETS, closed, ended, in_season, of_zeros, poisson, seasonal, shut, slow
+from tests.zeros import (
+    SETS,
+    christmas,
+    closed,
+    ended,
+    in_season,
+    of_zeros,
+    poisson,
+    seasonal,
+    shut,
+    slow,
+)
 
 
 def flat(*shares: float, n_weeks: int = 104, seed: int = 0) -> Panel:
@@ -146,6 +157,24 @@ def test_a_season_is_likely_when_it_comes_and_unlikely_when_it_does_not():
     outside = ~on & ~np.roll(on, 3, axis=1) & ~np.roll(on, -3, axis=1)
     assert np.median(chance[inside]) > 0.85
     assert np.median(chance[outside]) < 0.05
+
+
+@pytest.mark.parametrize("before", [0.0, np.nan])
+def test_what_was_seen_in_one_season_alone_comes_back_in_it_and_only_then(before):
+    y = christmas(3).y[:, :91]
+    y[:, :40] = before  # recorded as 0, or a file that begins with the first sale
+    for known in (84, 88, 91):
+        chance = chance_of_sale(of_zeros(y[:, :known]), 52)
+        off, on = chance[:, : 91 - known], chance[:, 94 - known : 102 - known]
+        assert (off < 0.5).all()
+        assert (on > 0.5).all()
+        assert (chance[:, 107 - known :] < 0.5).all()
+
+
+def test_what_sold_all_the_year_and_then_nothing_does_not_come_back():
+    y = np.concatenate([christmas(3).y[:, :130], np.full((1, 130), 50.0)])
+    y[3, 90:] = 0.0
+    assert (chance_of_sale(of_zeros(y), 52)[3] < 0.1).all()
 
 
 # Who asks

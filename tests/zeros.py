@@ -53,6 +53,17 @@ def in_season(n: int = 40, n_weeks: int = 182, seed: int = 3) -> np.ndarray:
     return (np.arange(n_weeks) % 52 - start) % 52 < length
 
 
+def few_seasonal() -> Panel:
+    """Five of them."""
+    return seasonal(5, seed=21)
+
+
+def christmas(n: int = 8, n_weeks: int = 182, seed: int = 7) -> Panel:
+    """Series that sell in the last 12 of 52 weeks."""
+    rng = np.random.default_rng(seed)
+    return of_zeros((np.arange(n_weeks) % 52 >= 40) * _sizes(rng, (n, n_weeks), 4, 0.3))
+
+
 def ended(n: int = 20, n_weeks: int = 156, seed: int = 4) -> Panel:
     """Series half of which end in the last third."""
     rng = np.random.default_rng(seed)
@@ -76,5 +87,6 @@ def closed(n: int = 12, n_days: int = 460, first: int = 0) -> np.ndarray:
 
 
 SETS: Mapping[str, Callable[[], Panel]] = {
-    "slow": slow, "poisson": poisson, "seasonal": seasonal, "ended": ended, "shut": shut,
+    "slow": slow, "poisson": poisson, "seasonal": seasonal, "few_seasonal": few_seasonal,
+    "christmas": christmas, "ended": ended, "shut": shut,
 }  # fmt: skip

@@ -25,8 +25,10 @@ _LONG, _SHORT = 26.0, 1.5
 """Weeks after which a period counts half: for what is usual, and for what is so of late."""
 _PRIOR = 2.0
 """So many periods of what is expected are added to those that are counted."""
-_NEAR = 2
-"""Weeks before and after the same week of earlier years that tell of a season."""
+_NEAR = 3
+"""Weeks before and after the same week of earlier years from which on they tell of no season; of
+those between, the further away one is, the less it counts."""
+_PRIOR_OF_SEASON = 1.0
 _LEAST = 0.001
 _BEFORE = np.array([0.0, 1.0, 0.8, 1.0, 1.0])
 _PRECISION = np.array([60.0, 4.0, 12.0, 4.0, 4.0])
@@ -62,25 +64,31 @@ def _of_pool(pool: Panel, horizon: int) -> Array:
     if len(rows):
         some = rows[:: -(-len(rows) // _MOST_SERIES)]
         logit = past.shares(rows, pool.n_periods, np.arange(horizon)) @ _coefficients(past, some)
-        going_on = _going_on((pool.y == 0)[rows], past.sold[rows], past.a_week)
+        going_on = past.going_on(rows)
         chance[rows] = going_on[:, None] / (1 + np.exp(-logit))
     return chance
 
 
 @dataclass(frozen=True, eq=False)
 class _Past:
-    """Which series sold in which periods, bool[n_series, n_periods], and where that is known."""
+    """Which series sold in which periods, bool[n_series, n_periods], and where that is known.
+
+    What was `recorded` before the first sale may be a season or come before a launch: it tells
+    nothing of what is sold, but a pause like it is no end.
+    """
 
     sold: Flags
     known: Flags
+    recorded: Flags
     a_week: int
     season: int
 
     @classmethod
     def of(cls, pool: Panel) -> Self:
         sold = pool.y > 0
-        known = (pool.y >= 0) & np.logical_or.accumulate(sold, axis=1)
-        return cls(sold, known, pool.frequency.a_week, pool.frequency.season)
+        recorded = pool.y >= 0
+        known = recorded & np.logical_or.accumulate(sold, axis=1)
+        return cls(sold, known, recorded, pool.frequency.a_week, pool.frequency.season)
 
     def shares(self, rows: npt.NDArray[np.intp], origin: int, steps: Steps) -> Array:
         """Return float64[n, n_steps, 5]: 1 and the logits of shares before an origin.
@@ -89,11 +97,15 @@ class _Past:
         """
         of_all = self.sold[:, :origin].sum(axis=0), self.known[:, :origin].sum(axis=0)
         sold, known = self.sold[rows, :origin], self.known[rows, :origin]
-        weeks = np.arange(origin - 1, -1, -1) / self.a_week
-        long, short = 0.5 ** (weeks / _LONG), 0.5 ** (weeks / _SHORT)
+        age = np.arange(origin - 1, -1, -1)
+        long = 0.5 ** (age / self.a_week / _LONG)
+        short = 0.5 ** (age % self.season / self.a_week / _SHORT)
+        now, then = short * (age < self.season), short * (age >= self.season)
         alike = _share(of_all[0] @ long, of_all[1] @ long, 0.5)
         usual = _share(sold @ long, known @ long, alike)
-        lately = _logit(_share(sold @ short, known @ short, usual)) - _logit(usual)
+        late = _logit(_share(sold @ now, known @ now, usual))
+        before = _logit(_share(sold @ then, self.recorded[rows, :origin] @ then, usual))
+        lately = (late - _logit(usual))[:, None]
         weekday = np.zeros((len(rows), len(steps)))
         if self.a_week > 1:
             for day in np.unique(steps % self.a_week):
@@ -101,22 +113,43 @@ class _Past:
                 pool = _logit(_share(of_all[0] @ weight, of_all[1] @ weight, alike)) - _logit(alike)
                 own = _share(sold @ weight, known @ weight, _chance(_logit(usual) + pool))
                 weekday[:, steps % self.a_week == day] = (_logit(own) - _logit(usual))[:, None]
-        near = [self._same_season(flags, origin + steps) / self.a_week for flags in (sold, known)]
-        season = _logit(_share(near[0], near[1], usual[:, None])) - _logit(usual)[:, None]
-        each = (np.float64(1), _logit(usual)[:, None], lately[:, None], weekday, season)
+        near = [self._same_season(flags, origin + steps) for flags in (sold, known)]
+        of_season = _share(near[0], near[1], usual[:, None], _PRIOR_OF_SEASON)
+        season = _logit(of_season) - _logit(usual)[:, None]
+        # What was so at that time of earlier years is no news, as far as they tell of the target.
+        news = np.median([lately, (late - before)[:, None], np.zeros_like(lately)], axis=0)
+        lately = news + (lately - news) * _PRIOR_OF_SEASON / (near[1] + _PRIOR_OF_SEASON)
+        each = (np.float64(1), _logit(usual)[:, None], lately, weekday, season)
         return np.stack([np.broadcast_to(of, weekday.shape) for of in each], axis=2)
 
     def _same_season(self, flags: Flags, target: Steps) -> Array:
-        """Return float64[n, n_targets]: periods about the same one of earlier years that count."""
-        so_far = np.pad(flags.cumsum(axis=1), ((0, 0), (1, 0)))
-        found, last = np.zeros((len(flags), len(target))), flags.shape[1]
-        near = _NEAR * self.a_week
-        for years in range(1, (int(target.max()) + near) // self.season + 1):
+        """Return float64[n, n_targets]: weeks about the same one of earlier years that count."""
+        wide = _NEAR * self.a_week
+        # Sums of sums, less those that begin later: weights that rise by 1 to `wide` and fall; none
+        # is left at both ends.
+        sums = np.pad(flags, ((0, 0), (2 * wide + 1, 2 * wide))).cumsum(axis=1).cumsum(axis=1)
+        about = sums[:, 2 * wide :] - 2 * sums[:, wide:-wide] + sums[:, : -2 * wide]
+        found, last = np.zeros((len(flags), len(target))), about.shape[1] - 1
+        for years in range(1, (int(target.max()) + wide - 1) // self.season + 1):
             middle = target - years * self.season
-            ends = (np.clip(of, 0, last) for of in (middle + near + 1, middle - near))
-            until, since = (so_far[:, end] for end in ends)
-            found += until - since
-        return found
+            found += about[:, np.clip(middle + wide, 0, last)]
+        return found / (wide * self.a_week)
+
+    def going_on(self, rows: npt.NDArray[np.intp]) -> Array:
+        """Return float64[n]: how likely a series has not ended, by how long it sells nothing.
+
+        A pause in the first year that is recorded may be a season.
+        """
+        recorded, all_sold = self.recorded[rows], self.sold[rows]
+        run, longest, beyond = np.zeros((3, len(rows)))
+        since = np.argmax(recorded, axis=1) + self.season
+        for period, sold in enumerate(all_sold.T):
+            nothing = recorded[:, period] & ~sold
+            longest = np.where(sold, np.maximum(longest, run), longest)
+            run = np.where(sold, 0.0, run + nothing)
+            beyond = np.where(sold, 0.0, beyond + (nothing & (period >= since)))
+        weeks: Array = np.maximum(beyond / self.a_week, 1.0)
+        return np.minimum(1.0, (longest / self.a_week + _LONGER) / weeks)
 
 
 def _coefficients(past: _Past, rows: npt.NDArray[np.intp]) -> Array:
@@ -146,8 +179,8 @@ def _coefficients(past: _Past, rows: npt.NDArray[np.intp]) -> Array:
     return found
 
 
-def _share(sold: Array, known: Array, expected: Array | float) -> Array:
-    share: Array = (sold + _PRIOR * expected) / (known + _PRIOR)
+def _share(sold: Array, known: Array, expected: Array | float, prior: float = _PRIOR) -> Array:
+    share: Array = (sold + prior * expected) / (known + prior)
     return share
 
 
@@ -160,13 +193,3 @@ def _logit(share: Array) -> Array:
 def _chance(logit: Array) -> Array:
     chance: Array = 1 / (1 + np.exp(-logit))
     return chance
-
-
-def _going_on(nothing: Flags, sold: Flags, a_week: int) -> Array:
-    """Return float64[n]: how likely a series has not ended, by how long it sells nothing."""
-    run, longest = np.zeros((2, len(sold)))
-    for is_nothing, is_sold in zip(nothing.T, sold.T, strict=True):
-        longest = np.where(is_sold, np.maximum(longest, run), longest)
-        run = np.where(is_sold, 0.0, run + is_nothing)
-    going_on: Array = np.minimum(1.0, (longest / a_week + _LONGER) / np.maximum(run / a_week, 1.0))
-    return going_on
