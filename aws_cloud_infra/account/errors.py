@@ -56,8 +56,30 @@ _DENIED = re.compile(
     r"AccessDenied|UnauthorizedOperation|NotAuthorized|AuthorizationError|^403$|^Forbidden$"
 )
 _DENIED_ACTION = re.compile(r"not authorized to perform: [\w-]+:(\w+)")
-_QUOTA = re.compile(r"LimitExceeded|QuotaExceeded|TooMany(?!Requests)|LimitReached")
-_THROTTLED = re.compile(r"Throttl|TooManyRequests|RequestLimitExceeded|SlowDown")
+_GOES_ON = "run it again: it goes on where it stopped."
+_SENTENCES = (
+    (
+        re.compile(r"Throttl|TooManyRequests|RequestLimitExceeded|SlowDown"),
+        f"AWS still asks to slow down after all retries ({{call}}). In a minute, {_GOES_ON}",
+    ),
+    (
+        re.compile(r"LimitExceeded|QuotaExceeded|TooMany|LimitReached"),
+        (
+            "the account's quota is used up ({call}: {text}). Ask for more under Service Quotas or "
+            f"delete what is not needed, then {_GOES_ON}"
+        ),
+    ),
+    (
+        re.compile(r"^FreeTierRestrictionError$"),
+        (
+            "the account is on AWS's free plan, which does not allow this ({call}: {text}). Set "
+            '`database_backup_days = 1` and `database_class = "db.t4g.micro"`, or upgrade the '
+            f"plan, then {_GOES_ON}"
+        ),
+    ),
+    (re.compile(""), "AWS refused {call} ({code}: {text})."),
+)
+"""What the code of a refusal means; the first that fits, as RequestLimitExceeded is no quota."""
 
 _NO_CREDENTIALS = (
     CredentialRetrievalError,
@@ -175,17 +197,5 @@ def _translate_answer(
         statement = allow(denied[1] if denied else call) or allow(call)
         remedy = f"This statement would allow it:\n{json.dumps(statement)}" if statement else text
         return AccessDenied(f"{what}: not allowed to call {call}. {text}\n{remedy}", fields)
-    # First: RequestLimitExceeded is no quota.
-    if _THROTTLED.search(code):
-        return AwsRefused(
-            f"{what}: AWS still asks to slow down after all retries ({call}). "
-            "Run it again in a minute: it goes on where it stopped.",
-            fields,
-        )
-    if _QUOTA.search(code):
-        return AwsRefused(
-            f"{what}: the account's quota is used up ({call}: {text}). Ask for more under Service "
-            "Quotas or delete what is not needed, then run it again: it goes on where it stopped.",
-            fields,
-        )
-    return AwsRefused(f"{what}: AWS refused {call} ({code}: {text}).", fields)
+    said = next(sentence for pattern, sentence in _SENTENCES if pattern.search(code))
+    return AwsRefused(f"{what}: {said.format(call=call, code=code, text=text)}", fields)

@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import boto3
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -23,10 +30,10 @@ from pydantic_settings import (
 )
 
 from aws_cloud_infra.account import cron, prices
-from aws_cloud_infra.account.offers import LOG_DAYS, TASK_MEMORY, regions
+from aws_cloud_infra.account.offers import LOG_DAYS, TASK_MEMORY, free_name, known_region
 from sales_forecast.errors import SettingsError, in_words
 
-_NAME = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+_Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
 _PRIVATE = [ipaddress.IPv4Network(t) for t in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 
 
@@ -50,9 +57,9 @@ class InfraSettings(BaseSettings):
         env_prefix="INFRA_", env_ignore_empty=True, extra="forbid", frozen=True
     )
 
-    project: Annotated[str, Field(pattern=_NAME, max_length=16)] = "sales-forecast"
-    environment: Annotated[str, Field(pattern=_NAME, max_length=10)] = "production"
-    region: str = Field(default_factory=_usual_region)
+    project: Annotated[_Name, Field(max_length=16), AfterValidator(free_name)] = "sales-forecast"
+    environment: Annotated[_Name, Field(max_length=10)] = "production"
+    region: Annotated[str, AfterValidator(known_region)] = Field(default_factory=_usual_region)
 
     vpc_cidr: str = "10.20.0.0/16"
     availability_zones: Names = ()
@@ -100,11 +107,6 @@ class InfraSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment win over what is given, which is the file."""
         return env_settings, init_settings
-
-    @field_validator("region")
-    @classmethod
-    def _known_region(cls, region: str) -> str:
-        return _one_of(region, regions(), "Give AWS_REGION or `region`.")
 
     @field_validator("vpc_cidr")
     @classmethod

@@ -32,6 +32,7 @@ from aws_cloud_infra.engine.plan import plan
 from aws_cloud_infra.resources.containers.schedule_group import ScheduleGroup
 from aws_cloud_infra.resources.network.vpc import Vpc
 from aws_cloud_infra.resources.watching.log_group import LogGroup
+from aws_cloud_infra.stacks import both
 from sales_forecast.errors import SalesForecastError
 from tests.aws.account import Account, answer_with
 from tests.aws.lifecycle import quietly
@@ -335,3 +336,13 @@ def test_a_region_or_endpoint_that_does_not_answer(monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(AwsRefused, match=r"AWS does not answer .*127\.0\.0\.1:9.*region"):
         plan([Vpc(nowhere.aws(), "x", "10.20.0.0/16")])
+
+
+def test_the_free_plan_of_an_account_is_named_with_what_it_allows(account: Account) -> None:
+    session = account.session()
+    text = "The specified backup retention period exceeds the maximum available to free tier."
+    answer_with(session, "rds.CreateDBInstance", "FreeTierRestrictionError", text, 400)
+    _, mlflow = both(account.aws(session))
+    with pytest.raises(AwsRefused, match=r"database .*free plan.*database_backup_days = 1") as told:
+        apply(plan(mlflow.resources), quietly)
+    assert 1 == len(told.value.message.splitlines())

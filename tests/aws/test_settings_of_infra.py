@@ -100,7 +100,8 @@ def test_settings_are_frozen() -> None:
 
 
 RIGHT = [
-    'project = "a1-b2"', 'environment = "dev"', 'region = "cn-north-1"',
+    'project = "a1-b2"', 'environment = "dev"', 'region = "il-central-1"',
+    'project = "internals"', 'project = "sgx"',
     'vpc_cidr = "10.20.0.0/24"', 'vpc_cidr = "172.31.0.0/16"', 'vpc_cidr = "192.168.4.0/22"',
     f'certificate_arn = "{CERTIFICATE}"', 'alarm_email = "a.b+c@example.co.uk"',
     'github_repository = "acme/sales.forecast-2"', 'github_branch = "release/1.x"',
@@ -130,6 +131,14 @@ WRONG = [
     ('project = "Sales"', "project", "pattern", "[a-z]"),
     ('project = "sales-"', "project", "pattern"),
     ('project = "a-name-of-too-many"', "project", "at most 16"),
+    ('project = "internal"', "project", "internal cannot be", "load balancers"),
+    ('project = "internal-sales"', "project", "load balancers"),
+    ('project = "sg"', "project", "sg cannot be a project", "security groups"),
+    ('project = "aws-sales"', "project", "log groups"),
+    ('project = "aws"', "project", "aws cannot be a project", "parameters"),
+    ('project = "ssm"', "project", "ssm cannot be a project", "parameters"),
+    ('region = "cn-north-1"', "region", "cn-north-1 is in aws-cn", "Take a region of aws"),
+    ('region = "us-gov-west-1"', "region", "us-gov-west-1 is in aws-us-gov", "prices of its own"),
     ('environment = "prod_1"', "environment", "pattern"),
     ('environment = "production-2"', "environment", "at most 10"),
     ('region = "eu-middle-9"', "region", "eu-middle-9 is not one of", "eu-central-1", "AWS_REGION"),

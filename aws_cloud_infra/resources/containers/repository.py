@@ -21,7 +21,6 @@ _OLD = {"countType": "sinceImagePushed", "countUnit": "days", "countNumber": 7}
 _MANY = {"countType": "imageCountMoreThan", "countNumber": 15}
 _EXPECTED_GB = 2
 """What some ten images take, as layers that they share are stored once."""
-_DNS_SUFFIXES = {"aws-cn": "amazonaws.com.cn"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +47,7 @@ class Repository(Resource):
     @property
     def uri(self) -> str:
         """Where images are pushed to and pulled from; known before it exists."""
-        suffix = _DNS_SUFFIXES.get(self.aws.partition, "amazonaws.com")
-        return f"{self.aws.account}.dkr.ecr.{self.aws.region}.{suffix}/{self.name}"
+        return f"{self.aws.account}.dkr.ecr.{self.aws.region}.amazonaws.com/{self.name}"
 
     @property
     def prices(self) -> tuple[tuple[str, float], ...]:

@@ -1,4 +1,4 @@
-"""Between which bounds a service scales. As long as no image was pushed, both are 0."""
+"""Between which bounds a service scales. As long as no image was pushed, it is suspended."""
 
 from __future__ import annotations
 
@@ -60,15 +60,19 @@ class ScalableTarget(Resource):
         }
 
     def desired(self, ids: Ids) -> Settings:
-        """Nothing is to be started while there is nothing to start."""
-        pushed = is_pushed(ids[self.image])
+        """Nothing is to be started while there is nothing to start.
+
+        Bounds of 0 would say so, too; but they would last while the first tasks start, and any
+        scaling in that time would stop them.
+        """
+        nothing_to_start = not is_pushed(ids[self.image])
         return {
-            "min_tasks": self.min_tasks if pushed else 0,
-            "max_tasks": self.max_tasks if pushed else 0,
+            "min_tasks": self.min_tasks,
+            "max_tasks": self.max_tasks,
             "suspended": {
-                "DynamicScalingInSuspended": False,
-                "DynamicScalingOutSuspended": False,
-                "ScheduledScalingSuspended": False,
+                "DynamicScalingInSuspended": nothing_to_start,
+                "DynamicScalingOutSuspended": nothing_to_start,
+                "ScheduledScalingSuspended": nothing_to_start,
             },
         }
 

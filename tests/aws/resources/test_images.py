@@ -144,12 +144,6 @@ def test_the_uri_and_arn_are_known_before_the_repository_exists(account: Account
     assert found["repositoryArn"] == repository.arn
 
 
-def test_in_china_the_registry_has_another_domain(account: Account) -> None:
-    aws = account.aws(account.session("cn-north-1"), region="cn-north-1")
-    repository = Repository(aws, aws.prefix)
-    assert repository.uri.startswith(f"{aws.account}.dkr.ecr.cn-north-1.amazonaws.com.cn/")
-
-
 def test_without_a_repository_or_an_image_it_says_what_to_push(account: Account) -> None:
     aws = account.aws()
     repository, image = registry(aws)

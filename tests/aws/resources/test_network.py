@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import boto3
+import pytest
 
 from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.account.errors import AwsRefused
 from aws_cloud_infra.engine.resource import Live, Resource
 from aws_cloud_infra.resources.network.ec2 import EVERYWHERE
 from aws_cloud_infra.resources.network.internet_gateway import InternetGateway
@@ -99,3 +104,29 @@ DRIFTS = [
 
 def test_the_network_is_made_healed_and_removed(account: Account) -> None:
     check_life(account, network, DRIFTS)
+
+
+def offered_in(session: boto3.Session, *zones: str) -> None:
+    """Let AWS have the machine in these zones alone."""
+
+    def shorten(parsed: dict[str, Any], **_: Any) -> None:
+        offers = parsed["InstanceTypeOfferings"]
+        parsed["InstanceTypeOfferings"] = [item for item in offers if item["Location"] in zones]
+
+    session.events.register("after-call.ec2.DescribeInstanceTypeOfferings", shorten)
+
+
+def test_a_zone_without_machines_of_the_type_is_passed_over(account: Account) -> None:
+    session = account.session()
+    offered_in(session, "eu-central-1b", "eu-central-1c")
+    zones = [Zone(account.aws(session), str(index), index).find().id for index in range(2)]
+    assert ["eu-central-1b", "eu-central-1c"] == zones
+
+
+def test_zones_that_were_chosen_without_machines_of_the_type_are_refused(account: Account) -> None:
+    session = account.session()
+    offered_in(session, "eu-central-1b", "eu-central-1c")
+    aws = account.aws(session, availability_zones=("eu-central-1a", "eu-central-1b"))
+    said = r"of type t3\.small are needed; this account may use eu-central-1b, eu-central-1c in"
+    with pytest.raises(AwsRefused, match=said):
+        Zone(aws, "first", 0).find()

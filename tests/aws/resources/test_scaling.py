@@ -147,20 +147,16 @@ def test_without_an_image_autoscaling_starts_nothing_and_with_one_it_may(account
     serve(account)
     aws = account.aws()
     lives = apply(plan(scaling(NONE)(aws)), quietly)
-    assert {(0, 0)} == bounds(lives)
+    assert (2, 5, {True}) == bounds(lives)
     pushed = scaling(PUSHED)(aws)
-    assert {"scalable target sales-forecast-production": ["max_tasks", "min_tasks"]} == (
-        what_changes(plan(pushed))
-    )
-    assert {(2, 5)} == bounds(apply(plan(pushed), quietly))
+    assert ["scalable target sales-forecast-production"] == [*what_changes(plan(pushed))]
+    assert (2, 5, {False}) == bounds(apply(plan(pushed), quietly))
 
 
-def bounds(lives: dict[Resource, Live]) -> set[tuple[int, int]]:
-    return {
-        (live.settings["min_tasks"], live.settings["max_tasks"])
-        for resource, live in lives.items()
-        if isinstance(resource, ScalableTarget)
-    }
+def bounds(lives: dict[Resource, Live]) -> tuple[int, int, set[bool]]:
+    (found,) = (live for resource, live in lives.items() if isinstance(resource, ScalableTarget))
+    settings = found.settings
+    return settings["min_tasks"], settings["max_tasks"], {*settings["suspended"].values()}
 
 
 def test_requests_are_counted_by_what_the_arns_end_with(account: Account) -> None:
