@@ -6,7 +6,6 @@ Every message has the allowed values in it. Nothing here is secret, and nothing 
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import tomllib
@@ -30,11 +29,11 @@ from pydantic_settings import (
 )
 
 from aws_cloud_infra.account import cron, prices
+from aws_cloud_infra.account.checks import form, one_of, private_network
 from aws_cloud_infra.account.offers import LOG_DAYS, TASK_MEMORY, free_name, known_region
 from sales_forecast.errors import SettingsError, in_words
 
 _Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
-_PRIVATE = [ipaddress.IPv4Network(t) for t in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 
 
 def _usual_region() -> str:
@@ -61,7 +60,7 @@ class InfraSettings(BaseSettings):
     environment: Annotated[_Name, Field(max_length=10)] = "production"
     region: Annotated[str, AfterValidator(known_region)] = Field(default_factory=_usual_region)
 
-    vpc_cidr: str = "10.20.0.0/16"
+    vpc_cidr: Annotated[str, AfterValidator(private_network)] = "10.20.0.0/16"
     availability_zones: Names = ()
     """Two zones of the region; none: the first two that the account may use."""
     vpc_id: str | None = None
@@ -69,8 +68,13 @@ class InfraSettings(BaseSettings):
     public_subnet_ids: Names = ()
     private_subnet_ids: Names = ()
 
+    domain: str | None = None
+    """The name of the service; its certificate and its record in `hosted_zone_id` are made."""
+    hosted_zone_id: str | None = None
     certificate_arn: str | None = None
-    """A certificate of ACM in the region; with it the service speaks HTTPS."""
+    """In place of `domain`: a certificate of ACM in the region."""
+    allow_http: bool = False
+    """Whether the service may do without both, and speak HTTP alone."""
     alarm_email: str | None = None
     github_repository: str | None = None
     """owner/name: its pipeline may deploy, without keys, from `github_branch` alone."""
@@ -96,6 +100,11 @@ class InfraSettings(BaseSettings):
     database_backup_days: Annotated[int, Field(ge=1, le=35)] = 7
     database_multi_az: bool = False
 
+    @property
+    def https(self) -> bool:
+        """Whether the service speaks HTTPS."""
+        return bool(self.domain or self.certificate_arn)
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -108,47 +117,43 @@ class InfraSettings(BaseSettings):
         """Let the environment win over what is given, which is the file."""
         return env_settings, init_settings
 
-    @field_validator("vpc_cidr")
+    @field_validator("domain")
     @classmethod
-    def _private_cidr(cls, text: str) -> str:
-        try:
-            network = ipaddress.IPv4Network(text)
-        except ValueError as error:
-            raise ValueError(f"{error}; for example 10.20.0.0/16") from None
-        private = any(network.subnet_of(whole) for whole in _PRIVATE)
-        if not (private and 16 <= network.prefixlen <= 24):  # noqa: PLR2004 - below
-            raise ValueError(
-                f"{text} is not a network of /16 to /24 in 10.0.0.0/8, 172.16.0.0/12 or "
-                "192.168.0.0/16; for example 10.20.0.0/16"
-            )
-        return text
+    def _domain(cls, name: str | None) -> str | None:
+        return form(name, r"(?=.{1,64}$)([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}",
+                     "forecasts.example.com")  # fmt: skip
+
+    @field_validator("hosted_zone_id")
+    @classmethod
+    def _zone(cls, name: str | None) -> str | None:
+        return form(name, r"[A-Z0-9]{1,32}", "Z0123456789ABCDEFGHIJ")
 
     @field_validator("certificate_arn")
     @classmethod
     def _certificate(cls, arn: str | None) -> str | None:
-        form = r"arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[\w-]+"
-        return _form(arn, form, "arn:aws:acm:REGION:ACCOUNT:certificate/ID")
+        pattern = r"arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[\w-]+"
+        return form(arn, pattern, "arn:aws:acm:REGION:ACCOUNT:certificate/ID")
 
     @field_validator("alarm_email")
     @classmethod
     def _email(cls, address: str | None) -> str | None:
-        return _form(address, r"[^@\s]+@[^@\s]+\.[^@\s]+", "somebody@example.com")
+        return form(address, r"[^@\s]+@[^@\s]+\.[^@\s]+", "somebody@example.com")
 
     @field_validator("github_repository")
     @classmethod
     def _repository(cls, name: str | None) -> str | None:
-        return _form(name, r"[\w-]+/[\w.-]+", "owner/name")
+        return form(name, r"[\w-]+/[\w.-]+", "owner/name")
 
     @field_validator("vpc_id")
     @classmethod
     def _vpc(cls, name: str | None) -> str | None:
-        return _form(name, r"vpc-[0-9a-f]{8,17}", "vpc-0123456789abcdef0")
+        return form(name, r"vpc-[0-9a-f]{8,17}", "vpc-0123456789abcdef0")
 
     @field_validator("public_subnet_ids", "private_subnet_ids")
     @classmethod
     def _subnets(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            _form(name, r"subnet-[0-9a-f]{8,17}", "subnet-0123456789abcdef0")
+            form(name, r"subnet-[0-9a-f]{8,17}", "subnet-0123456789abcdef0")
         return names
 
     @field_validator("train_schedule", "batch_schedule")
@@ -159,26 +164,30 @@ class InfraSettings(BaseSettings):
     @field_validator("log_days")
     @classmethod
     def _retention(cls, days: int) -> int:
-        return _one_of(days, LOG_DAYS)
+        return one_of(days, LOG_DAYS)
 
     @field_validator("instance_type")
     @classmethod
     def _instance(cls, name: str) -> str:
-        return _one_of(name, prices.sizes("ec2"))
+        return one_of(name, prices.sizes("ec2"))
 
     @field_validator("database_class")
     @classmethod
     def _database(cls, name: str) -> str:
-        return _one_of(name, prices.sizes("rds"))
+        return one_of(name, prices.sizes("rds"))
 
     @model_validator(mode="after")
     def _fit_together(self) -> InfraSettings:
         for kind in ("task", "job"):
             cpu, memory = getattr(self, f"{kind}_cpu"), getattr(self, f"{kind}_memory")
-            _one_of(cpu, TASK_MEMORY, f"{kind}_cpu is in units of 1/1024 core.")
-            _one_of(memory, TASK_MEMORY[cpu], f"{kind}_memory is MiB for {kind}_cpu = {cpu}.")
+            one_of(cpu, TASK_MEMORY, f"{kind}_cpu is in units of 1/1024 core.")
+            one_of(memory, TASK_MEMORY[cpu], f"{kind}_memory is MiB for {kind}_cpu = {cpu}.")
         if self.min_tasks > self.max_tasks:
             raise ValueError(f"min_tasks {self.min_tasks} is more than max_tasks {self.max_tasks}")
+        if (self.domain is None) != (self.hosted_zone_id is None):
+            raise ValueError("domain and hosted_zone_id go together: give both or none")
+        if self.domain and self.certificate_arn:
+            raise ValueError("domain makes a certificate, certificate_arn names one: give one")
         if self.certificate_arn and self.certificate_arn.split(":")[3] != self.region:
             raise ValueError(f"certificate_arn must be of {self.region}: {self.certificate_arn}")
         self._check_zones()
@@ -235,16 +244,3 @@ def load_settings(config: Path | None = None) -> InfraSettings:
         problem = in_words(first)
         message = problem + (allowed if unknown else "")
         raise SettingsError(message, {name: problem} if name else None) from None
-
-
-def _one_of(value: Any, allowed: Any, hint: str = "") -> Any:
-    if value not in allowed:
-        listed = ", ".join(str(item) for item in allowed)
-        raise ValueError(f"{value} is not one of {listed}. {hint}".rstrip())
-    return value
-
-
-def _form(text: str | None, pattern: str, example: str) -> str | None:
-    if text is not None and not re.fullmatch(pattern, text):
-        raise ValueError(f"{text} does not look like {example}")
-    return text

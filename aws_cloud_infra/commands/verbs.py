@@ -25,6 +25,7 @@ from aws_cloud_infra.engine.destroy import destroy, plan_destroy
 from aws_cloud_infra.engine.lease import Lease, LeaseHeld
 from aws_cloud_infra.engine.plan import plan, refuse_what_is_refused
 from aws_cloud_infra.engine.stack import Stack
+from sales_forecast.errors import SettingsError
 
 _Done = TypeVar("_Done")
 
@@ -70,7 +71,8 @@ class Verbs:
         changes = plan(self._mine.resources)
         self._show(changes)
         refuse_what_is_refused(changes)
-        if _busy(changes) and not self._agreed("Apply this?"):
+        agreed = self._heeded(changes)
+        if not agreed or (_busy(changes) and not self._agreed("Apply this?")):
             print("Nothing was changed.", file=sys.stderr)
             return 1
         if _busy(changes):
@@ -192,6 +194,20 @@ class Verbs:
                 "may change: run this with your own login.",
                 file=out,
             )
+
+    def _heeded(self, changes: Sequence[Change]) -> bool:
+        """Ask before something is made that calls for caution; of what is there, only tell."""
+        for change in changes:
+            if not change.resource.caution:
+                continue
+            said = f"{change.resource}: {change.resource.caution}"
+            if change.action is not Action.CREATE:
+                print(said, file=sys.stderr)
+            elif self._arguments.yes or not sys.stdin.isatty():
+                raise SettingsError(said)
+            elif not self._agreed(f"{said}\nMake it all the same?"):
+                return False
+        return True
 
     def _agreed(self, question: str) -> bool:
         if self._arguments.yes:

@@ -35,12 +35,7 @@ def _compare(resource: Resource, live: Live | None, desired: Settings) -> Change
     if live is None:
         return Change(resource, Action.CREATE, None, differences(desired, {}), desired=desired)
     if live.tags is not None and not resource.is_ours(live):
-        missing = dict(resource.aws.tags.items() - live.tags.items())
-        return Change(
-            resource, Action.REFUSE, live, (),
-            f"{resource} ({live.id}) is not ours: it lacks the tags {missing}. Give the project "
-            "or environment another name, or tag it so if it may be changed.",
-        )  # fmt: skip
+        return Change(resource, Action.REFUSE, live, (), resource.not_ours(live))
     changed = differences(desired, live.settings)
     stuck = [item for item in changed if item.setting.split(".")[0] in resource.fixed]
     if stuck:

@@ -1,7 +1,6 @@
 """The least IAM policy that the verbs need, from what each kind of resource says it calls.
 
-Takes resources, gives policy documents, for a person or for the pipeline. Also knows which IAM
-action a call of boto3 needs, where the two have different names.
+Takes resources, gives statements and documents, for a person or for the pipeline.
 """
 
 from __future__ import annotations
@@ -12,88 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aws_cloud_infra.engine import lease
+from aws_cloud_infra.engine.actions import RENAMED, destroys
 from aws_cloud_infra.engine.resource import Permission, Resource
-
-_PREFIXES = {
-    "application-auto-scaling": "application-autoscaling",
-    "cloudwatch-logs": "logs",
-    "elastic-load-balancing-v2": "elasticloadbalancing",
-    "elbv2": "elasticloadbalancing",
-    "secrets-manager": "secretsmanager",
-}
-"""Services that IAM calls otherwise than boto3's clients, or than its events, do."""
-
-_RENAMED = {
-    "s3:HeadBucket": "s3:ListBucket",
-    "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
-    "s3:ListObjectVersions": "s3:ListBucketVersions",
-    "s3:DeleteObjects": "s3:DeleteObject",
-    "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
-    "s3:PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
-    "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
-    "s3:PutBucketEncryption": "s3:PutEncryptionConfiguration",
-    "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
-    "s3:PutBucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",
-}
-"""Calls whose IAM action has another name."""
-
-IMPLIED = {
-    "sts:GetCallerIdentity": "finding out which account this is",
-    "cloudwatch:DeleteAlarms": "the alarms of a scaling policy",
-    "cloudwatch:DescribeAlarms": "the alarms of a scaling policy",
-    "cloudwatch:PutMetricAlarm": "the alarms of a scaling policy",
-    "ec2:CreateTags": "tags in a Create call",
-    "ec2:DescribeAccountAttributes": "the first load balancer of an account",
-    "ec2:DescribeAddresses": "the first load balancer of an account",
-    "ec2:DescribeInternetGateways": "the first load balancer of an account",
-    "ec2:DescribeSecurityGroups": "the first load balancer of an account",
-    "ec2:DescribeSubnets": "the first load balancer of an account",
-    "ec2:DescribeVpcs": "the first load balancer of an account",
-    "ecr:TagResource": "tags in CreateRepository",
-    "ecs:TagResource": "tags in Create calls",
-    "elasticloadbalancing:AddTags": "tags in Create calls",
-    "iam:CreateServiceLinkedRole": "the first use of a service in an account",
-    "iam:PassRole": "giving a role to a task, a schedule or an instance",
-    "iam:TagInstanceProfile": "tags in CreateInstanceProfile",
-    "iam:TagOpenIDConnectProvider": "tags in CreateOpenIDConnectProvider",
-    "iam:TagPolicy": "tags in CreatePolicy",
-    "iam:TagRole": "tags in CreateRole",
-    "logs:TagResource": "tags in CreateLogGroup",
-    "kms:DescribeKey": "making a database's password",
-    "rds:CreateDBSnapshot": "the last snapshot of DeleteDBInstance",
-    "secretsmanager:CreateSecret": "making a database's password",
-    "rds:AddTagsToResource": "tags in Create calls",
-    "s3:DeleteObjectVersion": "versions in DeleteObjects",
-    "s3:TagResource": "tags in CreateBucket",
-    "scheduler:TagResource": "tags in CreateScheduleGroup",
-    "secretsmanager:TagResource": "tags in CreateSecret",
-    "sns:TagResource": "tags in CreateTopic",
-    "ssm:AddTagsToResource": "tags in PutParameter",
-    "cloudwatch:TagResource": "tags in PutMetricAlarm",
-    "application-autoscaling:TagResource": "tags in RegisterScalableTarget",
-}
-"""Actions that AWS asks for beside those of the calls themselves, and when."""
-
-_MENDS = {
-    "application-autoscaling:DeleteScalingPolicy",
-    "ec2:DeleteRoute",
-    "ecr:DeleteRepositoryPolicy",
-    "elasticloadbalancing:DeleteRule",
-    "iam:DeletePolicyVersion",
-    "iam:DeleteRolePolicy",
-    "secretsmanager:DeleteResourcePolicy",
-}
-"""What `apply` deletes: something that was added by hand to what is ours."""
-
-_DESTROYS = {
-    "AbortMultipartUpload",
-    "CreateDBSnapshot",
-    "DeregisterScalableTarget",
-    "DeregisterTaskDefinition",
-    "ListBucketMultipartUploads",
-    "TerminateInstances",
-}
-"""What else only `destroy` does."""
 
 _READS = ("Describe", "Get", "Head", "List")
 
@@ -102,15 +21,6 @@ LETTERS = 6_144
 
 _Scope = dict[str, Any]
 _ALWAYS = (Permission(("sts:GetCallerIdentity",)), lease.PERMISSION)
-
-
-def action(service: str, operation: str) -> str:
-    """Return the IAM action that a call needs: "elasticloadbalancing:..." for one of "elbv2".
-
-    `service` is the name of the client, or the one that its events have.
-    """
-    name = f"{_PREFIXES.get(service, service)}:{operation}"
-    return _RENAMED.get(name, name)
 
 
 def statements(resources: Iterable[Resource], *, pipeline: bool = False) -> list[dict[str, Any]]:
@@ -188,12 +98,6 @@ def _is_ours(pattern: str) -> bool:
     return "{name}" in pattern or "{prefix}" in pattern
 
 
-def destroys(action: str) -> bool:
-    """Return whether only `destroy` calls it: whoever mends things deletes what was added."""
-    name = action.split(":")[1]
-    return name in _DESTROYS or (name.startswith("Delete") and action not in _MENDS)
-
-
 def _one_or_all(items: Iterable[str]) -> str | list[str]:
     ordered = sorted(items)
     return ordered[0] if len(ordered) == 1 else ordered
@@ -201,9 +105,7 @@ def _one_or_all(items: Iterable[str]) -> str | list[str]:
 
 def allowing(resource: Resource, call: str) -> dict[str, Any] | None:
     """Return the statement of our policy that allows a resource's call, such as "CreateCluster"."""
-    names = {call} | {
-        to.split(":")[1] for name, to in _RENAMED.items() if name.endswith(f":{call}")
-    }
+    names = {call} | {to.split(":")[1] for name, to in RENAMED.items() if name.endswith(f":{call}")}
     for permission in resource.permissions:
         for granted in permission.actions:
             if granted.split(":")[1] in names:
@@ -222,6 +124,8 @@ def _placeholders(resource: Resource) -> dict[str, str]:
         "project": aws.settings.project,
         "environment": aws.settings.environment,
         "prefix": aws.prefix,
+        "domain": aws.settings.domain or "",
+        "zone": aws.settings.hosted_zone_id or "",
         "name": _family(
             resource.name, aws.prefix, f"/{aws.settings.project}/{aws.settings.environment}/"
         ),

@@ -129,6 +129,11 @@ class Resource(ABC):
         """What it costs a month: (entry of the price table, units a month)."""
         return ()
 
+    @property
+    def caution(self) -> str:
+        """What a person must agree to before it is made; "" if nothing."""
+        return ""
+
     @abstractmethod
     def desired(self, ids: Ids) -> Settings:
         """Return every setting that is ours to decide; references by id."""
@@ -152,6 +157,14 @@ class Resource(ABC):
     def is_ours(self, live: Live) -> bool:
         """Return whether it carries our tags; one without any belongs to a parent that does."""
         return live.tags is None or self.aws.owns(live.tags)
+
+    def not_ours(self, live: Live) -> str:
+        """Return why what is there of this name may not be touched, and what to do."""
+        missing = dict(self.aws.tags.items() - (live.tags or {}).items())
+        return (
+            f"{self} ({live.id}) is not ours: it lacks the tags {missing}. Give the project or "
+            "environment another name, or tag it so if it may be changed."
+        )
 
     def spared(self, live: Live) -> str:
         """Return why `destroy` must leave it; "" if it need not."""

@@ -20,8 +20,11 @@ from aws_cloud_infra.resources.containers.scaling_policy import ScalingPolicy
 from aws_cloud_infra.resources.containers.service import Service
 from aws_cloud_infra.resources.containers.task_definition import TaskDefinition
 from aws_cloud_infra.resources.data.secret import Secret
+from aws_cloud_infra.resources.front.certificate import Certificate
+from aws_cloud_infra.resources.front.hosted_zone import HostedZone
 from aws_cloud_infra.resources.front.listener import Listener
 from aws_cloud_infra.resources.front.load_balancer import LoadBalancer
+from aws_cloud_infra.resources.front.record import Record
 from aws_cloud_infra.resources.front.target_group import TargetGroup
 from aws_cloud_infra.resources.identity.role import Role
 from aws_cloud_infra.resources.watching.dashboard import Dashboard
@@ -57,7 +60,7 @@ def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
     )  # fmt: skip
     balancer = LoadBalancer(aws, aws.prefix, shared.network.balancer_group, shared.network.public)
     targets = TargetGroup(aws, aws.prefix, shared.network.vpc, SERVICE_PORT, health_path="/health")
-    listeners = _listeners(aws, balancer, targets)
+    name, listeners = _doors(aws, balancer, targets)
     service = Service(
         aws, aws.prefix, runtime.cluster, task, targets, listeners, shared.network.way_out,
         shared.network.public, shared.network.service_group, image, settings.min_tasks,
@@ -70,7 +73,8 @@ def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
     watched = alarms(aws, topic, balancer, targets)
     widgets = service_widgets(balancer, targets, runtime.cluster, service, watched)
     own: tuple[Resource, ...] = (
-        api_key, *runtime.resources, image, task, balancer, targets, *listeners, service, scalable,
+        api_key, *runtime.resources, image, task, balancer, targets, *name, *listeners, service,
+        scalable,
         ScalingPolicy(aws, f"{aws.prefix}-cpu", scalable, "cpu", settings.target_cpu_percent),
         ScalingPolicy(
             aws, f"{aws.prefix}-requests", scalable, "requests",
@@ -81,9 +85,9 @@ def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
     own += pipeline(aws, runtime.repository, api_key, own, (*shared.resources, *beside))
 
     def outputs(lives: Mapping[Resource, Live]) -> dict[str, str]:
-        scheme = "https" if settings.certificate_arn else "http"
+        scheme = "https" if settings.https else "http"
         return {
-            "service_url": f"{scheme}://{lives[balancer].facts['dns']}"
+            "service_url": f"{scheme}://{settings.domain or lives[balancer].facts['dns']}"
             if balancer in lives
             else "",
             "ecr_repository": runtime.repository.uri,
@@ -94,13 +98,24 @@ def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
     return Stack("serving", shared.resources, own, outputs)
 
 
-def _listeners(aws: Aws, balancer: LoadBalancer, targets: TargetGroup) -> tuple[Listener, ...]:
-    """Return one for HTTP; with a certificate it sends everybody to the one for HTTPS."""
-    certificate = aws.settings.certificate_arn
+def _doors(
+    aws: Aws, balancer: LoadBalancer, targets: TargetGroup
+) -> tuple[tuple[Resource, ...], tuple[Listener, ...]]:
+    """Return the service's name with its certificate, if it has one, and the listeners.
+
+    With a certificate the one for HTTP sends everybody to the one for HTTPS.
+    """
+    settings = aws.settings
+    certificate: Resource | str | None = settings.certificate_arn
+    name: tuple[Resource, ...] = ()
+    if settings.domain and settings.hosted_zone_id:
+        zone = HostedZone(aws, settings.hosted_zone_id, settings.domain)
+        certificate = Certificate(aws, settings.domain, zone)
+        name = zone, certificate, Record(aws, settings.domain, zone, balancer)
     http = Listener(aws, f"{aws.prefix}-80", balancer, 80, None if certificate else targets)
     if certificate is None:
-        return (http,)
-    return http, Listener(aws, f"{aws.prefix}-443", balancer, 443, targets, certificate)
+        return name, (http,)
+    return name, (http, Listener(aws, f"{aws.prefix}-443", balancer, 443, targets, certificate))
 
 
 def _runtime(aws: Aws, shared: Shared, api_key: Secret) -> Runtime:

@@ -112,7 +112,7 @@ def _network(aws: Aws) -> Network:
         out = () if name == "database" else ANYTHING_OUT
         return SecurityGroup(aws, f"{aws.prefix}-{name}", vpc, purpose, ingress, out)
 
-    ports = (80, 443) if aws.settings.certificate_arn else (80,)
+    ports = (80, 443) if aws.settings.https else (80,)
     balancer = group(
         "balancer", "The only door to the world", *((f"tcp {port}", EVERYWHERE) for port in ports)
     )

@@ -38,6 +38,7 @@ def is_read(call: str) -> bool:
 
 
 _EMULATOR = {
+    "MOTO_ACM_VALIDATION_WAIT": "0",
     "MOTO_ECS_SERVICE_RUNNING": "0",
     "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",  # 10 MB of them for each empty account
     "MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION": "true",
@@ -99,6 +100,7 @@ class Account:
             "AWS_ENDPOINT_URL": self.url,
             **{name.upper(): value for name, value in _KEYS.items()},
             "AWS_REGION": "eu-central-1",
+            "INFRA_ALLOW_HTTP": "true",  # no name is anybody's here
         }
 
 

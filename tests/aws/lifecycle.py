@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aws_cloud_infra.account.clients import Aws
-from aws_cloud_infra.engine import policy
+from aws_cloud_infra.engine import actions, policy
 from aws_cloud_infra.engine.apply import apply
 from aws_cloud_infra.engine.changes import Action, Change, Report
 from aws_cloud_infra.engine.destroy import destroy, plan_destroy
@@ -71,8 +71,8 @@ def check_life(
         missing = set(_settings(resource, resources)) - _covered(resource, drifts)
         assert set() == missing, f"no drift for these settings of {resource}"
 
-    needed = {policy.action(*call) for call in calls.made}
-    assert [] == [name for name in needed if policy.destroys(name)], "apply is no `destroy`"
+    needed = {actions.action(*call) for call in calls.made}
+    assert [] == [name for name in needed if actions.destroys(name)], "apply is no `destroy`"
     stack = Stack("this", (), tuple(resources))
     destroy(plan_destroy(stack, NOBODY, include_data=True), quietly)
     assert plan_destroy(stack, NOBODY, include_data=True) == [], "nothing is left"
@@ -89,10 +89,10 @@ def check_policy(resources: Sequence[Resource], calls: Calls, *, whole: bool = T
     """
     statements = [item for item in policy.statements(resources) if not _is_lease(item)]
     granted = {action for statement in statements for action in statement["Action"]}
-    called = {policy.action(service, operation) for service, operation in calls.made}
+    called = {actions.action(service, operation) for service, operation in calls.made}
     assert set() == called - granted, "called, but not in `permissions`"
     if whole:
-        unused = granted - called - policy.IMPLIED.keys()
+        unused = granted - called - actions.IMPLIED.keys()
         assert set() == unused, "in `permissions`, but never called"
 
 

@@ -18,6 +18,7 @@ from tests.aws.iam import allows, like
 P = "sales-forecast-production"
 HERE = "eu-central-1:123456789012"
 IAM = "arn:aws:iam::123456789012:"
+ZONE = "arn:aws:route53:::hostedzone/Z0123456789"
 ROLES = f"{IAM}role/sales-forecasting"
 ADMIN = f"{IAM}role/Admin"
 ECS, EC2, RDS = (f"arn:aws:{name}:{HERE}:" for name in ("ecs", "ec2", "rds"))
@@ -41,6 +42,12 @@ class Step:
 
 def hands(role: str, service: str) -> Step:
     return Step("iam:PassRole", role, {"iam:PassedToService": f"{service}.amazonaws.com"})
+
+
+def record(name: str, kind: str) -> Step:
+    key = "route53:ChangeResourceRecordSets"
+    context = {f"{key}NormalizedRecordNames": name, f"{key}RecordTypes": kind}
+    return Step(key, ZONE, context)
 
 
 REGISTERS = Step("ecs:RegisterTaskDefinition", f"{ECS}task-definition/{P}:1", TO_BE_OURS)
@@ -164,6 +171,11 @@ PATHS: dict[str, tuple[Step, ...]] = {
         Step("s3:PutBucketPolicy", BUCKET), Step("s3:PutBucketPublicAccessBlock", BUCKET),
     ),
     "the bucket deleted": (Step("s3:DeleteBucket", BUCKET),),
+    "another name of the zone": (record("shop.example.com", "A"),),
+    "the mail of the zone": (record("forecasts.example.com", "MX"),),
+    "a certificate deleted": (
+        Step("acm:DeleteCertificate", f"arn:aws:acm:{HERE}:certificate/1", OURS),
+    ),
     "logs deleted": (
         Step("logs:DeleteLogGroup",
              f"arn:aws:logs:{HERE}:log-group:/sales-forecast/production/service"),
@@ -205,6 +217,8 @@ WORK: dict[str, tuple[Step, ...]] = {
         Step("cloudwatch:PutMetricAlarm",
              f"arn:aws:cloudwatch:{HERE}:alarm:TargetTracking-service/{P}/{P}-AlarmHigh-1"),
     ),
+    "the name of the service": (record("forecasts.example.com", "A"),),
+    "the proof of its name": (record("_0a1b.forecasts.example.com", "CNAME"),),
     "a look at roles": (Step("iam:GetRolePolicy", f"{ROLES}/{P}-github"),),
     "a look at the database": (Step("rds:DescribeDBInstances", f"{RDS}db:{P}"),),
     "a look at the bucket": (Step("s3:GetBucketPolicy", BUCKET),),
@@ -227,7 +241,10 @@ def of_the_pipeline(aws: Aws) -> Statements:
 
 @pytest.fixture(scope="module")
 def aws() -> Aws:
-    settings = InfraSettings(region="eu-central-1", github_repository="acme/forecasts")
+    settings = InfraSettings(
+        region="eu-central-1", github_repository="acme/forecasts",
+        domain="forecasts.example.com", hosted_zone_id="Z0123456789",
+    )  # fmt: skip
     return Aws(settings, account="123456789012")
 
 

@@ -93,6 +93,35 @@ def test_plan_and_status_are_given_to_programs_as_json(run) -> None:
     assert "missing" == state["bucket"]
 
 
+REMEDIES = (
+    "listener sales-forecast-production-80: without HTTPS the API key and all answers can be read "
+    "on the way. Set `domain` and `hosted_zone_id`, or `certificate_arn`; or `allow_http = true` "
+    "to have it so."
+)
+
+
+def test_plain_http_is_made_for_nobody_who_did_not_say_so(
+    run, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("INFRA_ALLOW_HTTP")
+    before = census(account.session())
+    code, _, err = run(infra, "apply", "--yes")
+    assert (1, f"{REMEDIES}\n") == (code, err)
+    code, said = answer_on_a_terminal(account, "n", script="infra.py")
+    assert (1, True) == (code, said.endswith("Nothing was changed.\n"))
+    assert f"{REMEDIES}\nMake it all the same? [y/N] " in said
+    assert "Apply this?" not in said
+    assert before == census(account.session())
+
+
+def test_who_has_only_http_is_told_and_goes_on(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, err = run(infra, "apply", "--yes")
+    assert "without HTTPS" not in err, "it was said to be so"
+    monkeypatch.delenv("INFRA_ALLOW_HTTP")
+    code, _, err = run(infra, "apply", "--yes")
+    assert (0, f"{REMEDIES}\n") == (code, err)
+
+
 @pytest.mark.parametrize("verb", ["apply", "destroy", ""])
 def test_nothing_is_done_without_yes_where_nobody_can_be_asked(run, verb: str) -> None:
     run(mlflow_infra, "apply", "--yes") if verb == "destroy" else None
@@ -135,14 +164,18 @@ def test_a_wrong_setting_is_one_line_and_calls_nobody(run, tmp_path: Path) -> No
     assert "300 is not one of 256, 512, 1024, 2048, 4096" in err
 
 
-def answer_on_a_terminal(account: Account, answer: str) -> tuple[int, str]:
-    """Run the MLflow script without a verb, and type an answer; return exit code and output."""
+def answer_on_a_terminal(
+    account: Account, answer: str, script: str = "mlflow_infra.py"
+) -> tuple[int, str]:
+    """Run a script without a verb, and type an answer; return exit code and output."""
+    environment = account.environment()
+    del environment["INFRA_ALLOW_HTTP"]
     ours, its = os.openpty()
     try:
         os.write(ours, f"{answer}\n".encode())
         done = subprocess.run(
-            [sys.executable, ROOT / "aws_cloud_infra" / "mlflow_infra.py"],
-            stdin=its, env=account.environment(), capture_output=True, text=True, check=False,
+            [sys.executable, ROOT / "aws_cloud_infra" / script],
+            stdin=its, env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
     finally:
         os.close(ours)

@@ -20,8 +20,8 @@ from aws_cloud_infra import mlflow_infra
 from aws_cloud_infra.account.clients import read
 from aws_cloud_infra.account.errors import AccessDenied, AwsRefused, NotOurs
 from aws_cloud_infra.commands.main import main
+from aws_cloud_infra.engine import actions, policy
 from aws_cloud_infra.engine import lease as lease_module
-from aws_cloud_infra.engine import policy
 from aws_cloud_infra.engine.lease import PERMISSION, Holder, Lease, LeaseHeld
 from aws_cloud_infra.engine.plan import plan
 from aws_cloud_infra.stacks import both
@@ -158,8 +158,8 @@ def test_its_calls_are_in_the_policy_of_each_stack_for_the_pipeline_too(account:
     lease = Lease(aws, ANN)
     with lease.hold():
         lease.renew()
-    assert {*PERMISSION.actions} - policy.IMPLIED.keys() == {
-        policy.action(*call) for call in calls.made
+    assert {*PERMISSION.actions} - actions.IMPLIED.keys() == {
+        actions.action(*call) for call in calls.made
     }
     for stack in both(aws):
         for pipeline in (True, False):

@@ -11,7 +11,7 @@ from aws_cloud_infra import infra
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.account.errors import ForAPerson
 from aws_cloud_infra.commands.main import main
-from aws_cloud_infra.engine import policy
+from aws_cloud_infra.engine import actions
 from aws_cloud_infra.engine.apply import apply
 from aws_cloud_infra.engine.changes import Action
 from aws_cloud_infra.engine.destroy import destroy, plan_destroy
@@ -142,6 +142,6 @@ def test_all_that_it_calls_to_make_anew_what_is_gone_is_in_its_policies(
     (role,) = (item for item in made[0].own if isinstance(item, Role) and item.arn == ROLE)
     statements = [*role.statements, *(one for item in role.attached for one in item.statements)]
     granted = {action for statement in statements for action in statement["Action"]}
-    called = {policy.action(*call) for call in calls.made}
+    called = {actions.action(*call) for call in calls.made}
     assert len(calls.writes) > 20
     assert set() == called - granted - {"sts:GetCallerIdentity"}

@@ -44,7 +44,10 @@ SETTLED = {
 
 
 def documents() -> Iterator[tuple[str, dict[str, Any]]]:
-    settings = InfraSettings(region="eu-central-1", github_repository="acme/forecasts")
+    settings = InfraSettings(
+        region="eu-central-1", github_repository="acme/forecasts",
+        domain="forecasts.example.com", hosted_zone_id="Z0123456789",
+    )  # fmt: skip
     aws = Aws(settings, account="123456789012")
     for stack in both(aws):
         for number, part in enumerate(policy.parts(policy.statements(stack.resources)), 1):

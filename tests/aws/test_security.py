@@ -310,6 +310,7 @@ def test_policies_fit_into_what_iam_takes_with_long_names_too() -> None:
         InfraSettings(
             region="ap-southeast-2", project="a" * 16, environment="b" * 10,
             github_repository="acme/forecasts", alarm_email="team@example.com",
+            domain=f"{'c' * 48}.example.com", hosted_zone_id="Z" * 32,
         ),
         account="123456789012",
     )  # fmt: skip

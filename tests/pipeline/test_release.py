@@ -13,7 +13,7 @@ import pytest
 
 from aws_cloud_infra import release
 from aws_cloud_infra.account.clients import Aws
-from aws_cloud_infra.engine import policy
+from aws_cloud_infra.engine import actions
 from aws_cloud_infra.releasing import registry
 from aws_cloud_infra.releasing.registry import Refused
 from aws_cloud_infra.resources.containers.image import Image
@@ -376,7 +376,7 @@ def test_the_pipeline_may_do_what_these_verbs_do_and_no_more(
     with Deployment(tmp_path).served() as (_, said):
         release.check(aws, address(said), attempts=1)
     release.withdraw(aws, [SERVE])
-    needed = {policy.action(*call) for call in calls.made} | DOCKER_PUSH
+    needed = {actions.action(*call) for call in calls.made} | DOCKER_PUSH
     api_key = Secret(aws, f"{aws.prefix}-api-key", "API_KEY of the service", generated=True)
     granted = {
         action

@@ -38,7 +38,8 @@ class Listener(Resource):
     balancer: LoadBalancer
     port: int
     target: TargetGroup | None
-    certificate_arn: str | None = None
+    certificate: Resource | str | None = None
+    """One that is made here, or the ARN of another."""
 
     kind = "listener"
     fixed = frozenset({"balancer"})
@@ -57,15 +58,26 @@ class Listener(Resource):
         ),
     )  # fmt: skip
 
+    @property
+    def caution(self) -> str:
+        """Plain HTTP must be somebody's decision."""
+        if self.target is None or self.certificate or self.aws.settings.allow_http:
+            return ""
+        return (
+            "without HTTPS the API key and all answers can be read on the way. Set `domain` and "
+            "`hosted_zone_id`, or `certificate_arn`; or `allow_http = true` to have it so."
+        )
+
     def desired(self, ids: Ids) -> Settings:
         """One thing for all requests: there are no rules beside the default."""
+        certificate = self.certificate
+        if isinstance(certificate, Resource):
+            certificate = ids[certificate]
         return {
             "balancer": ids[self.balancer],
-            "protocol": "HTTPS" if self.certificate_arn else "HTTP",
+            "protocol": "HTTPS" if certificate else "HTTP",
             "action": f"{_FORWARD}{ids[self.target]}" if self.target else _TO_HTTPS,
-            "tls": {"certificate": self.certificate_arn, "policy": TLS_POLICY}
-            if self.certificate_arn
-            else {},
+            "tls": {"certificate": certificate, "policy": TLS_POLICY} if certificate else {},
             "rules": [],
         }
 

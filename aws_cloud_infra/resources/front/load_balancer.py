@@ -109,7 +109,7 @@ class LoadBalancer(Resource):
             settings,
             tags_of(self, arn),
             notes=("AWS calls it impaired",) if impaired else (),
-            facts={"dns": found["DNSName"]},
+            facts={"dns": found["DNSName"], "zone": found["CanonicalHostedZoneId"]},
         )
 
     def create(self, desired: Settings) -> None:

@@ -1,0 +1,103 @@
+"""What IAM calls the calls of boto3, which others they imply, and which only `destroy` makes.
+
+Tables and their look-up; knows no resource.
+"""
+
+from __future__ import annotations
+
+_PREFIXES = {
+    "application-auto-scaling": "application-autoscaling",
+    "cloudwatch-logs": "logs",
+    "elastic-load-balancing-v2": "elasticloadbalancing",
+    "elbv2": "elasticloadbalancing",
+    "route-53": "route53",
+    "secrets-manager": "secretsmanager",
+}
+"""Services that IAM calls otherwise than boto3's clients, or than its events, do."""
+
+RENAMED = {
+    "s3:HeadBucket": "s3:ListBucket",
+    "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
+    "s3:ListObjectVersions": "s3:ListBucketVersions",
+    "s3:DeleteObjects": "s3:DeleteObject",
+    "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
+    "s3:PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
+    "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
+    "s3:PutBucketEncryption": "s3:PutEncryptionConfiguration",
+    "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
+    "s3:PutBucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",
+}
+"""Calls whose IAM action has another name."""
+
+IMPLIED = {
+    "sts:GetCallerIdentity": "finding out which account this is",
+    "cloudwatch:DeleteAlarms": "the alarms of a scaling policy",
+    "cloudwatch:DescribeAlarms": "the alarms of a scaling policy",
+    "cloudwatch:PutMetricAlarm": "the alarms of a scaling policy",
+    "ec2:CreateTags": "tags in a Create call",
+    "ec2:DescribeAccountAttributes": "the first load balancer of an account",
+    "ec2:DescribeAddresses": "the first load balancer of an account",
+    "ec2:DescribeInternetGateways": "the first load balancer of an account",
+    "ec2:DescribeSecurityGroups": "the first load balancer of an account",
+    "ec2:DescribeSubnets": "the first load balancer of an account",
+    "ec2:DescribeVpcs": "the first load balancer of an account",
+    "ecr:TagResource": "tags in CreateRepository",
+    "ecs:TagResource": "tags in Create calls",
+    "elasticloadbalancing:AddTags": "tags in Create calls",
+    "iam:CreateServiceLinkedRole": "the first use of a service in an account",
+    "iam:PassRole": "giving a role to a task, a schedule or an instance",
+    "iam:TagInstanceProfile": "tags in CreateInstanceProfile",
+    "iam:TagOpenIDConnectProvider": "tags in CreateOpenIDConnectProvider",
+    "iam:TagPolicy": "tags in CreatePolicy",
+    "iam:TagRole": "tags in CreateRole",
+    "logs:TagResource": "tags in CreateLogGroup",
+    "kms:DescribeKey": "making a database's password",
+    "rds:CreateDBSnapshot": "the last snapshot of DeleteDBInstance",
+    "secretsmanager:CreateSecret": "making a database's password",
+    "rds:AddTagsToResource": "tags in Create calls",
+    "s3:DeleteObjectVersion": "versions in DeleteObjects",
+    "s3:TagResource": "tags in CreateBucket",
+    "scheduler:TagResource": "tags in CreateScheduleGroup",
+    "secretsmanager:TagResource": "tags in CreateSecret",
+    "sns:TagResource": "tags in CreateTopic",
+    "ssm:AddTagsToResource": "tags in PutParameter",
+    "cloudwatch:TagResource": "tags in PutMetricAlarm",
+    "application-autoscaling:TagResource": "tags in RegisterScalableTarget",
+}
+"""Actions that AWS asks for beside those of the calls themselves, and when."""
+
+_MENDS = {
+    "application-autoscaling:DeleteScalingPolicy",
+    "ec2:DeleteRoute",
+    "ecr:DeleteRepositoryPolicy",
+    "elasticloadbalancing:DeleteRule",
+    "iam:DeletePolicyVersion",
+    "iam:DeleteRolePolicy",
+    "secretsmanager:DeleteResourcePolicy",
+}
+"""What `apply` deletes: something that was added by hand to what is ours."""
+
+_DESTROYS = {
+    "AbortMultipartUpload",
+    "CreateDBSnapshot",
+    "DeregisterScalableTarget",
+    "DeregisterTaskDefinition",
+    "ListBucketMultipartUploads",
+    "TerminateInstances",
+}
+"""What else only `destroy` does."""
+
+
+def action(service: str, operation: str) -> str:
+    """Return the IAM action that a call needs: "elasticloadbalancing:..." for one of "elbv2".
+
+    `service` is the name of the client, or the one that its events have.
+    """
+    name = f"{_PREFIXES.get(service, service)}:{operation}"
+    return RENAMED.get(name, name)
+
+
+def destroys(action: str) -> bool:
+    """Return whether only `destroy` calls it: whoever mends things deletes what was added."""
+    name = action.split(":")[1]
+    return name in _DESTROYS or (name.startswith("Delete") and action not in _MENDS)
