@@ -1,6 +1,6 @@
-"""Make the score tables of the documentation anew, each by the command that stands above it.
+"""Make the tables of the documentation anew, each by the command that stands above it.
 
-    python -m benchmarks.tables --data FOLDER docs/accuracy.md docs/daily.md docs/layouts.md
+    python -m benchmarks.tables --data FOLDER docs/{accuracy,daily,layouts,honesty,tuning}.md
 
 `FOLDER` holds the public files: `Walmart_Sales.csv`, and the folders `walmart_departments` and
 `rossmann`. On two cores it takes an hour; what changed, `git diff` shows.
@@ -16,9 +16,9 @@ import sys
 from pathlib import Path
 
 _COMMAND = re.compile(
-    r"^    (python train\.py backtest(?: [^\s\\]+| \\\n\s+[^\s\\]+)*)$", re.MULTILINE
+    r"^    (python train\.py (?:backtest|audit|tune)(?: [^\s\\]+| \\\n\s+[^\s\\]+)*)$", re.MULTILINE
 )
-_TABLE = re.compile(r"^\| model .*\n(?:\|.*\n)+", re.MULTILINE)
+_TABLE = re.compile(r"^\| .*\n\| ?-.*\n(?:\|.*\n)+", re.MULTILINE)
 
 
 def anew(page: str, data: Path) -> str:
