@@ -23,6 +23,7 @@ from sales_forecast.commands.arguments import add_layout, check_layout
 from sales_forecast.commands.ending import ended
 from sales_forecast.data.database import SAMPLE, Database, LoadReport
 from sales_forecast.data.files.layouts import read_panel, read_sales
+from sales_forecast.data.files.s3 import SCHEME, at_hand
 from sales_forecast.data.frequency import WEEKLY
 from sales_forecast.data.gaps import Gap, gaps
 from sales_forecast.data.panel import Panel
@@ -40,9 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Load sales into the database.")
     parser.add_argument(
         "--csv",
-        type=Path,
         metavar="PATH",
-        help=f"the file or folder to load (default: {USUAL_FILE}, or else the generated sample)",
+        help=f"the file or folder to load, also s3://BUCKET/KEY (default: {USUAL_FILE}, or else "
+        "the generated sample)",
     )
     add_layout(parser)
     parser.add_argument(
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.sum_to_stores and arguments.layout != "departments":
         parser.error("--sum-to-stores is for --layout departments alone")
     check_layout(parser, arguments)
-    file = arguments.csv or (USUAL_FILE if USUAL_FILE.exists() else None)
+    file = arguments.csv or (str(USUAL_FILE) if USUAL_FILE.exists() else None)
     try:
         with closing(Database(load_settings().database_url)) as database:
             if file is None:
@@ -70,17 +71,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def load_file(database: Database, file: Path, arguments: argparse.Namespace) -> None:
+def load_file(database: Database, file: str, arguments: argparse.Namespace) -> None:
     """Load a file or folder of real sales and say what was in it."""
-    layout, dates = arguments.layout, arguments.dates
-    _progress(layout, f"Reading {readable(file)}.")
-    panel = (
-        read_sales(file, layout, dates).to_panel()
-        if arguments.sum_to_stores
-        else read_panel(file, layout, dates)
-    )
+    dates = arguments.dates
+    _progress(arguments.layout, f"Reading {readable(file)}.")
+    with at_hand(file) as path, at_hand(arguments.layout) as layout:
+        panel = (
+            read_sales(Path(path), layout, dates).to_panel()
+            if arguments.sum_to_stores
+            else read_panel(Path(path), layout, dates)
+        )
+        source = file if file.startswith(SCHEME) else Path(file).resolve()
     _progress(layout, f"Writing {panel.n_series:,} series.")
-    report = database.write(panel, source=readable(file.resolve()))
+    report = database.write(panel, source=readable(source))
     if report.sample_rows_removed:
         print(f"Removed the generated sample ({report.sample_rows_removed:,} rows).")
     print(f"Loaded {readable(file)}.")
@@ -166,7 +169,7 @@ def shown(gap: Gap) -> str:
     return str(gap.first) if gap.periods == 1 else f"{gap.first} .. {gap.last}"
 
 
-def readable(file: Path) -> str:
+def readable(file: Path | str) -> str:
     """Return the name with a `?` for what is not text: it can be printed and stored."""
     return str(file).encode(errors="replace").decode()
 
