@@ -21,4 +21,4 @@ def build(aws: Aws, *, final_snapshot: bool) -> tuple[Stack, Stack]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(build))
+    sys.exit(main(build, operates=True))

@@ -15,6 +15,7 @@ from typing import Protocol
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.account.errors import AWS_ERRORS, translate
 from aws_cloud_infra.account.settings import load_settings
+from aws_cloud_infra.commands import operate
 from aws_cloud_infra.commands.verbs import Verbs, WrongUsage
 from aws_cloud_infra.engine.stack import Stack
 from sales_forecast.errors import SalesForecastError
@@ -27,15 +28,20 @@ class Build(Protocol):
         """Build both; `final_snapshot` is for when the database is destroyed."""
 
 
-def main(build: Build, argv: Sequence[str] | None = None) -> int:
-    """Run one verb; return the exit code."""
-    arguments = _parser(build).parse_args(argv)
+def main(build: Build, argv: Sequence[str] | None = None, *, operates: bool = False) -> int:
+    """Run one verb; return the exit code. `operates`: those of `operate` are among them."""
+    words = sys.argv[1:] if argv is None else argv
+    operation = operates and bool(words) and words[0] in operate.VERBS
+    arguments = (operate.parser() if operation else _parser(build, operates)).parse_args(words)
     try:
         settings = load_settings(arguments.config)
         # What it costs needs no account, so it can be asked before there is one.
         aws = Aws(settings, account="0" * 12 if arguments.verb == "cost" else None)
         mine, other = build(aws, final_snapshot=not arguments.no_snapshot)
-        return Verbs(arguments, settings, aws, mine, other).run()
+        verbs = Verbs(arguments, settings, aws, mine, other)
+        if operation:
+            return operate.Operations(arguments, aws, mine, other, verbs.apply).run()
+        return verbs.run()
     except WrongUsage as error:
         print(error, file=sys.stderr)
         return 2
@@ -50,8 +56,9 @@ def main(build: Build, argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser(build: Build) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=getattr(build, "__doc__", ""))
+def _parser(build: Build, operates: bool) -> argparse.ArgumentParser:  # noqa: FBT001
+    more = f"Then: {', '.join(operate.VERBS)}; each has its --help." if operates else ""
+    parser = argparse.ArgumentParser(description=getattr(build, "__doc__", ""), epilog=more)
     parser.add_argument(
         "verb",
         nargs="?",

@@ -135,7 +135,7 @@ class Verbs:
 
     def policy(self) -> int:
         """Show the least policy that the verbs need: a line for each part that can be attached."""
-        for part in policy.parts(policy.statements(self._mine.resources)):
+        for part in policy.parts([*policy.statements(self._mine.resources), *self._mine.rights]):
             print(json.dumps(part, separators=(",", ":")))
         return 0
 

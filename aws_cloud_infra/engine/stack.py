@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from aws_cloud_infra.engine.resource import Live, Resource
 
@@ -16,6 +17,8 @@ class Stack:
     shared: tuple[Resource, ...]
     own: tuple[Resource, ...]
     outputs: Callable[[Mapping[Resource, Live]], dict[str, str]] = lambda _: {}
+    rights: tuple[Mapping[str, Any], ...] = ()
+    """Statements for who works with it, beside those for who makes it."""
 
     @property
     def resources(self) -> tuple[Resource, ...]:

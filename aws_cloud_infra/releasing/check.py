@@ -37,7 +37,7 @@ def check(aws: Aws, url: str | None, attempts: int) -> None:
     except client.ClientError as error:
         if error.code == "not_ready" and len(Registry(aws).released("serve-")) == 1:
             print(f"{url} runs, and waits for its first model: {error.message}")
-            print("Load sales and train one: docs/deploy.md, steps 5 and 6.")
+            print("Load sales and train one: `infra.py load FILE`, `infra.py train`.")
             return
         raise Refused(f"{url} does not answer as it should: {error.message}") from error
     print(f"{url} serves model {ready['model_version']}.")

@@ -33,13 +33,17 @@ class Runtime:
     repository: Repository
     logs: LogGroup
     task_role: Role
+    job_role: Role
     execution_role: Role
     secrets: Mapping[str, Resource]
 
     @property
     def resources(self) -> tuple[Resource, ...]:
         """All but the secrets."""
-        return self.cluster, self.repository, self.logs, self.task_role, self.execution_role
+        return (
+            self.cluster, self.repository, self.logs, self.task_role, self.job_role,
+            self.execution_role,
+        )  # fmt: skip
 
 
 def jobs(aws: Aws, shared: Shared, runtime: Runtime) -> tuple[Resource, ...]:
@@ -48,7 +52,7 @@ def jobs(aws: Aws, shared: Shared, runtime: Runtime) -> tuple[Resource, ...]:
     image = Image(aws, f"{aws.prefix} train", runtime.repository, "train-")
     tasks = {
         job: TaskDefinition(
-            aws, f"{aws.prefix}-{job}", image, runtime.execution_role, runtime.task_role,
+            aws, f"{aws.prefix}-{job}", image, runtime.execution_role, runtime.job_role,
             runtime.logs, secrets=runtime.secrets, environment=MODEL,
             command=command, cpu=settings.job_cpu, memory=settings.job_memory,
         )
@@ -66,7 +70,7 @@ def jobs(aws: Aws, shared: Shared, runtime: Runtime) -> tuple[Resource, ...]:
     )
     hands_over = allow(
         "iam:PassRole",
-        [runtime.execution_role.arn, runtime.task_role.arn],
+        [runtime.execution_role.arn, runtime.job_role.arn],
         Condition={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
     )
     role = Role(

@@ -22,13 +22,13 @@ from aws_cloud_infra.resources.identity.role import Role
 from aws_cloud_infra.resources.machines.instance import Instance
 from aws_cloud_infra.resources.references import FromFact
 from aws_cloud_infra.resources.watching.log_group import LogGroup
-from aws_cloud_infra.stacks.shared import MLFLOW_PORT, Shared
+from aws_cloud_infra.stacks.shared import MLFLOW_PORT, Shared, bucket_name
 
 
 def mlflow(aws: Aws, shared: Shared, *, final_snapshot: bool) -> Stack:
     """Return the stack of the tracking server and the database that the service shares with it."""
     network, settings = shared.network, aws.settings
-    bucket = Bucket(aws, f"{aws.prefix}-mlflow-{aws.account}")
+    bucket = Bucket(aws, bucket_name(aws))
     logs = LogGroup(aws, f"/{settings.project}/{settings.environment}/mlflow", settings.log_days)
     subnets = DatabaseSubnets(aws, aws.prefix, network.private)
     parameters = DatabaseParameters(aws, aws.prefix)

@@ -32,8 +32,9 @@ from aws_cloud_infra.resources.watching.log_group import LogGroup
 from aws_cloud_infra.resources.watching.topic import Topic
 from aws_cloud_infra.resources.watching.widgets import service_widgets
 from aws_cloud_infra.stacks.jobs import Runtime, jobs
-from aws_cloud_infra.stacks.pipeline import pipeline
-from aws_cloud_infra.stacks.shared import MODEL, SERVICE_PORT, Shared
+from aws_cloud_infra.stacks.operators import may_operate
+from aws_cloud_infra.stacks.pipeline import may_release, pipeline
+from aws_cloud_infra.stacks.shared import LOADS, MODEL, SERVICE_PORT, Shared, bucket_name
 from aws_cloud_infra.stacks.watch import alarms
 
 _ENVIRONMENT = {
@@ -95,7 +96,8 @@ def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
             "api_key_secret": api_key.name,
         }
 
-    return Stack("serving", shared.resources, own, outputs)
+    rights = (*may_operate(aws), *may_release(runtime.repository, api_key))
+    return Stack("serving", shared.resources, own, outputs, rights)
 
 
 def _doors(
@@ -131,6 +133,10 @@ def _runtime(aws: Aws, shared: Shared, api_key: Secret) -> Runtime:
         task_role=Role(
             aws, f"{aws.prefix}-task", "What the service may do on AWS: nothing", trusted, ()
         ),
+        job_role=Role(
+            aws, f"{aws.prefix}-job", "What a job may do on AWS: read the sales it is to load",
+            trusted, _load_sales(aws),
+        ),
         execution_role=Role(
             aws, f"{aws.prefix}-execution", "Lets ECS start tasks: image, logs, secrets", trusted,
             _start_tasks(repository, logs, shared, api_key),
@@ -140,6 +146,14 @@ def _runtime(aws: Aws, shared: Shared, api_key: Secret) -> Runtime:
             "MLFLOW_TRACKING_URI": shared.tracking_uri,
         },
     )  # fmt: skip
+
+
+def _load_sales(aws: Aws) -> tuple[Document, ...]:
+    bucket = f"arn:{aws.partition}:s3:::{bucket_name(aws)}"
+    return (
+        allow("s3:GetObject", f"{bucket}/{LOADS}/*"),
+        allow("s3:ListBucket", bucket, Condition={"StringLike": {"s3:prefix": f"{LOADS}/*"}}),
+    )
 
 
 def _start_tasks(

@@ -28,6 +28,8 @@ MLFLOW_PORT = 5000
 _MYSQL_PORT = 3306
 MODEL = {"MODEL_URI": "models:/Sales-Forecasting@champion", "VAR_DIR": "/app/var"}
 """What tells a task which model to use, and where it may write."""
+LOADS = "loads"
+"""Where in the bucket sales lie that a job is to load."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,11 @@ def shared(aws: Aws) -> Shared:
             initial="sqlite:///var/mlflow.db",
         ),
     )
+
+
+def bucket_name(aws: Aws) -> str:
+    """Return the name of the bucket, which is unique in the world."""
+    return f"{aws.prefix}-mlflow-{aws.account}"
 
 
 def _network(aws: Aws) -> Network:

@@ -40,7 +40,7 @@ def test_the_package_as_it_is_keeps_its_contracts(copy: Path) -> None:
     ("module", "planted"),
     [
         ("engine.plan", "aws_cloud_infra.stacks"),
-        ("commands.verbs", "aws_cloud_infra.releasing.registry"),
+        ("infra", "aws_cloud_infra.release"),
         ("resources.network.vpc", "aws_cloud_infra.resources.data.bucket"),
         ("account.clients", "sales_forecast.sample"),
     ],

@@ -21,7 +21,7 @@ MADE = {
     "ec2 SecurityGroups": 5, "ec2 Instances": 1, "ec2 Volumes": 1,
     "ecr repositories": 1, "ecs clusterArns": 1, "ecs services": 1, "ecs taskDefinitionArns": 3,
     "elbv2 LoadBalancers": 1, "elbv2 TargetGroups": 1, "elbv2 Listeners": 1,
-    "scaling targets": 1, "scaling policies": 2, "iam Roles": 5, "iam Policies": 2,
+    "scaling targets": 1, "scaling policies": 2, "iam Roles": 6, "iam Policies": 2,
     "iam InstanceProfiles": 1,
     "iam OpenIDConnectProviderList": 1, "logs logGroups": 2, "rds DBInstances": 1,
     "rds DBSnapshots": 1, "rds DBSubnetGroups": 1, "rds DBParameterGroups": 1, "s3 Buckets": 1,

@@ -257,7 +257,7 @@ def test_no_role_has_a_policy_of_aws_or_a_wildcard_among_its_actions(session) ->
 def test_no_role_may_touch_everything_where_aws_knows_something_narrower(session) -> None:
     iam = session.client("iam")
     roles = [item["RoleName"] for item in iam.list_roles(PathPrefix="/sales-forecasting/")["Roles"]]
-    assert {"task", "execution", "scheduler", "mlflow", "github"} == {
+    assert {"task", "job", "execution", "scheduler", "mlflow", "github"} == {
         role.removeprefix(f"{PREFIX}-") for role in roles
     }
     for role in roles:

@@ -61,6 +61,16 @@ class World(ThreadingHTTPServer):
         (deployment,) = service["deployments"]
         deployment.update(taskDefinition=running, rolloutState="COMPLETED")
 
+    def told(self, operation: str, asked: bytes, status: int, answer: bytes) -> tuple[int, bytes]:
+        """Return what a caller is told, instead of the emulator's status and answer."""
+        del asked
+        if operation != "DescribeServices":
+            return status, answer
+        told = json.loads(answer)
+        for service in told.get("services", ()):
+            self.deploy(service)
+        return status, json.dumps(told).encode()
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: World
@@ -69,21 +79,17 @@ class _Handler(BaseHTTPRequestHandler):
         proxied = self.path.startswith("http://")
         url = self.path if proxied else f"{self.server.account.url}{self.path}"
         if proxied:
-            asked = httpx.URL(self.path)
-            assert asked.host.endswith(".elb.amazonaws.com"), asked
-            url = f"{self.server.service_url}{asked.path}"
+            to = httpx.URL(self.path)
+            assert to.host.endswith(".elb.amazonaws.com"), to
+            url = f"{self.server.service_url}{to.path}"
+        asked = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         answer = httpx.request(
-            self.command, url, timeout=60, trust_env=False,
-            content=self.rfile.read(int(self.headers.get("Content-Length", 0))),
+            self.command, url, timeout=60, trust_env=False, content=asked,
             headers={k: v for k, v in self.headers.items() if k.lower() not in _OF_ONE_HOP},
         )  # fmt: skip
-        content = answer.content
-        if self.headers.get("X-Amz-Target", "").endswith(".DescribeServices"):
-            told = answer.json()
-            for service in told.get("services", ()):
-                self.server.deploy(service)
-            content = json.dumps(told).encode()
-        self.send_response(answer.status_code)
+        operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        status, content = self.server.told(operation, asked, answer.status_code, answer.content)
+        self.send_response(status)
         for name, value in answer.headers.items():
             if name.lower() not in _OF_ONE_HOP:
                 self.send_header(name, value)
@@ -91,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_POST  # noqa: N815 - its name there
+    do_GET = do_PUT = do_HEAD = do_DELETE = do_POST  # noqa: N815 - their names there
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""

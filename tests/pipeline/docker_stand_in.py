@@ -25,7 +25,7 @@ STATE = Path(os.environ["DOCKER_STATE"])
 
 def main(arguments: list[str]) -> None:
     match arguments:
-        case ["build", "--target", target, "--build-arg", argument, "--tag", name, "."]:
+        case ["build", "--target", target, *_, "--build-arg", argument, "--tag", name, "."]:
             assert f" AS {target}\n" in Path("Dockerfile").read_text()
             local(name).write_text(f"{target} {argument}")
         case ["run", "--detach", "--name", name, *_, "--publish", "127.0.0.1::8000", image]:

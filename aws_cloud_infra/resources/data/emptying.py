@@ -10,13 +10,13 @@ _PAGE = 1000
 """Versions that AWS deletes in one call."""
 
 
-def empty(bucket: Resource) -> None:
-    """Delete all versions and unfinished uploads of a bucket.
+def empty(bucket: Resource, below: str = "") -> None:
+    """Delete all versions and unfinished uploads of a bucket, or of what is below a key.
 
     Page by page, so that a run that dies goes on where it was.
     """
     s3 = bucket.aws.client("s3")
-    while page := read(s3.list_object_versions, Bucket=bucket.name, MaxKeys=_PAGE):
+    while page := read(s3.list_object_versions, Bucket=bucket.name, Prefix=below, MaxKeys=_PAGE):
         found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
         if not found:
             break
@@ -32,7 +32,7 @@ def empty(bucket: Resource) -> None:
                 f"{bucket}: {len(errors)} of {len(found)} versions cannot be deleted; the first "
                 f"is {errors[0].get('Key')}: {errors[0].get('Message')}."
             )
-    while page := read(s3.list_multipart_uploads, Bucket=bucket.name):
+    while page := read(s3.list_multipart_uploads, Bucket=bucket.name, Prefix=below):
         if not page.get("Uploads"):
             break
         for upload in page["Uploads"]:

@@ -1,0 +1,212 @@
+"""What `infra.py` does with stacks that stand, each verb as it is called."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from aws_cloud_infra import infra
+from aws_cloud_infra.commands.main import main
+from aws_cloud_infra.commands.operate import Operations, parser
+from aws_cloud_infra.engine import actions, policy
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.plan import plan
+from aws_cloud_infra.operating import job
+from aws_cloud_infra.stacks import both
+from sales_forecast.data.database import Database
+from tests.aws.account import Account, emulator, record
+from tests.aws.fargate import Fargate
+from tests.aws.lifecycle import quietly
+from tests.builders import weeks
+from tests.pipeline.test_release import put
+
+Run = Callable[..., tuple[int, str, str]]
+BUCKET = "sales-forecast-production-mlflow-123456789012"
+OWN = 'series = ["shop"]\ndate = "week"\ntarget = "sold"\n'
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[Account]:
+    """An account with both stacks, and an image of the jobs."""
+    with emulator() as account:
+        for stack in reversed(both(account.aws())):
+            apply(plan(stack.resources), quietly)
+        put(account.aws(), "train-1")
+        apply(plan(both(account.aws())[0].resources), quietly)
+        # It lets nobody in without TLS, which the emulator has not.
+        account.aws().client("s3").delete_bucket_policy(Bucket=BUCKET)
+        yield account
+
+
+@pytest.fixture
+def fargate(made: Account, tmp_path: Path) -> Iterator[Fargate]:
+    settings = {"DATABASE_URL": f"sqlite:///{tmp_path}/sales.db", "VAR_DIR": str(tmp_path / "var")}
+    server = Fargate(made, settings)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def run(
+    fargate: Fargate, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Run:
+    for name, value in fargate.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(job, "_SECONDS_BETWEEN_LOOKS", 0.01)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(infra.build, list(arguments), operates=True)
+        said = capfd.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def sales(folder: Path, rows: str = "") -> Path:
+    file = folder / "sales.csv"
+    sold = "".join(
+        f"{shop},{week},{10 + shop}\n" for shop in (1, 2) for week in weeks("2021-01-01", 60)
+    )
+    file.write_text(f"shop,week,sold\n{rows or sold}")
+    (folder / "my.toml").write_text(OWN)
+    return file
+
+
+PLUGIN = """#!/bin/sh
+printf '%s\\n' "$AWS_SSM_START_SESSION_RESPONSE" "$@" >"${SAID:-/dev/null}"
+"""
+
+
+def plugin_in(folder: Path) -> Path:
+    """Put a stand-in for AWS's plugin into a folder: it writes down what it is told, to $SAID."""
+    plugin = folder / "session-manager-plugin"
+    plugin.write_text(PLUGIN)
+    plugin.chmod(0o755)
+    return folder
+
+
+def in_bucket(account: Account) -> list[str]:
+    answer = account.aws().client("s3").list_object_versions(Bucket=BUCKET)
+    return [one["Key"] for one in (*answer.get("Versions", ()), *answer.get("DeleteMarkers", ()))]
+
+
+def test_sales_are_loaded_by_a_job_and_no_copy_is_left(
+    run: Run, fargate: Fargate, tmp_path: Path
+) -> None:
+    code, out, err = run("load", str(sales(tmp_path)), "--layout", str(tmp_path / "my.toml"))
+    assert (0, "") == (code, err)
+    assert "uploaded sales.csv (" in out
+    assert re.search(r"^Stored now: series 2, weeks ending 2021-01-01 \.\. ", out, re.MULTILINE)
+    with closing(Database(fargate.settings["DATABASE_URL"])) as database:
+        assert 2 == database.read_panel().n_series
+    assert [] == in_bucket(fargate.account)
+
+
+def test_a_refused_file_is_told_with_its_reason_and_no_copy_is_left(
+    run: Run, fargate: Fargate, tmp_path: Path
+) -> None:
+    file = sales(tmp_path, "1,2021-01-01,many\n")
+    code, out, err = run("load", str(file), "--layout", str(tmp_path / "my.toml"))
+    assert 1 == code
+    assert "sales.csv, line 2, column sold: " in out
+    assert "The job failed (exit code 1): what it printed says why.\n" == err
+    assert [] == in_bucket(fargate.account)
+
+
+def test_a_file_that_is_not_there_is_said_before_anything_starts(
+    run: Run, fargate: Fargate
+) -> None:
+    assert (1, "", "none.csv is not there. Nothing was loaded.\n") == run("load", "none.csv")
+    assert [] == fargate.commands
+
+
+def test_the_jobs_are_started_by_their_own_commands(run: Run, fargate: Fargate) -> None:
+    code, out, _ = run("train")
+    assert 1 == code
+    assert "database_loader.py" in out, "there are no sales yet, and the training says what to do"
+    assert 1 == run("forecast")[0]
+    assert [["python", "train.py"], ["python", "train.py", "forecast"]] == fargate.commands
+
+
+def test_a_job_that_does_not_start_is_told_with_the_reason_of_aws(
+    run: Run, fargate: Fargate
+) -> None:
+    fargate.broken = "CannotPullContainerError: no space left"
+    code, _, err = run("train")
+    assert (1, f"The job did not run: {fargate.broken}.\n") == (code, err)
+
+
+def test_what_a_job_said_can_be_read_afterwards(run: Run) -> None:
+    run("train")
+    code, out, _ = run("logs", "train")
+    assert 0 == code
+    assert re.search(r"^\d\d:\d\d:\d\d .*database_loader\.py", out, re.MULTILINE)
+    assert (0, "Nothing in the last 5 minutes.\n", "") == run("logs", "mlflow", "--minutes", "5")
+
+
+def test_the_printed_policy_allows_every_call(
+    fargate: Fargate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "_SECONDS_BETWEEN_LOOKS", 0.01)
+    monkeypatch.setenv("PATH", f"{plugin_in(tmp_path)}:/usr/bin:/bin")
+    session = Account(f"http://127.0.0.1:{fargate.server_port}").session()
+    calls = record(session)
+    aws = fargate.account.aws(session)
+    serving, tracking = both(aws)
+    file = str(sales(tmp_path))
+    for words in (
+        ["load", file, "--layout", str(tmp_path / "my.toml")], ["logs"], ["open", "mlflow"],
+    ):  # fmt: skip
+        Operations(parser().parse_args(words), aws, serving, tracking, lambda: 0).run()
+    made = policy.statements((*serving.resources, *tracking.resources))
+    granted = {
+        action
+        for statement in (*made, *serving.rights)
+        for action in ([statement["Action"]] if isinstance(statement["Action"], str)
+                       else statement["Action"])
+    }  # fmt: skip
+    assert set() == {actions.action(*call) for call in calls.made} - granted
+    assert {"ecs:RunTask", "ssm:StartSession"} <= {actions.action(*call) for call in calls.made}
+
+
+def test_in_an_empty_account_each_verb_says_what_comes_first(
+    account: Account, monkeypatch: pytest.MonkeyPatch, capsys, tmp_path: Path
+) -> None:
+    for name, value in account.environment().items():
+        monkeypatch.setenv(name, value)
+    for words, script in (
+        (["load", str(sales(tmp_path))], "mlflow_infra.py"),
+        (["train"], "infra.py"),
+        (["logs"], ""),
+    ):
+        assert 1 == main(infra.build, words, operates=True)
+        assert f"Run `{script}".removesuffix(" ") in capsys.readouterr().err
+
+
+def test_mlflow_is_opened_through_a_session_whose_token_no_command_line_shows(
+    run: Run, fargate: Fargate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "install AWS's Session Manager plugin" in run("open", "mlflow")[2]
+    monkeypatch.setenv("PATH", f"{plugin_in(tmp_path)}:/usr/bin:/bin")
+    monkeypatch.setenv("SAID", str(tmp_path / "said"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", f"http://127.0.0.1:{fargate.server_port}")
+    code, out, err = run("open", "mlflow")
+    assert (0, "") == (code, err)
+    assert out.startswith("http://localhost:5000 is instance sales-forecast-production-mlflow")
+    response, name, region, verb, profile, asked, endpoint = (
+        (tmp_path / "said").read_text().splitlines()
+    )
+    assert "secret" == json.loads(response)["TokenValue"]
+    assert ("AWS_SSM_START_SESSION_RESPONSE", "eu-central-1") == (name, region)
+    assert ("StartSession", "", True) == (verb, profile, endpoint.startswith("http"))
+    assert ["5000"] == json.loads(asked)["Parameters"]["portNumber"]
