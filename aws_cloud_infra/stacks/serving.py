@@ -19,6 +19,7 @@ from aws_cloud_infra.resources.containers.scalable_target import ScalableTarget
 from aws_cloud_infra.resources.containers.scaling_policy import ScalingPolicy
 from aws_cloud_infra.resources.containers.service import Service
 from aws_cloud_infra.resources.containers.task_definition import TaskDefinition
+from aws_cloud_infra.resources.data.log_bucket import LogBucket
 from aws_cloud_infra.resources.data.secret import Secret
 from aws_cloud_infra.resources.front.certificate import Certificate
 from aws_cloud_infra.resources.front.hosted_zone import HostedZone
@@ -59,7 +60,10 @@ def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
         secrets={**runtime.secrets, "API_KEY": api_key}, environment=_ENVIRONMENT, command=(),
         cpu=settings.task_cpu, memory=settings.task_memory, port=SERVICE_PORT, health_check=_ALIVE,
     )  # fmt: skip
-    balancer = LoadBalancer(aws, aws.prefix, shared.network.balancer_group, shared.network.public)
+    requests = LogBucket(aws, f"{aws.prefix}-access-logs-{aws.account}", settings.log_days)
+    balancer = LoadBalancer(
+        aws, aws.prefix, shared.network.balancer_group, shared.network.public, requests
+    )
     targets = TargetGroup(aws, aws.prefix, shared.network.vpc, SERVICE_PORT, health_path="/health")
     name, listeners = _doors(aws, balancer, targets)
     service = Service(
@@ -74,8 +78,8 @@ def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
     watched = alarms(aws, topic, balancer, targets)
     widgets = service_widgets(balancer, targets, runtime.cluster, service, watched)
     own: tuple[Resource, ...] = (
-        api_key, *runtime.resources, image, task, balancer, targets, *name, *listeners, service,
-        scalable,
+        api_key, *runtime.resources, image, task, requests, balancer, targets, *name, *listeners,
+        service, scalable,
         ScalingPolicy(aws, f"{aws.prefix}-cpu", scalable, "cpu", settings.target_cpu_percent),
         ScalingPolicy(
             aws, f"{aws.prefix}-requests", scalable, "requests",
@@ -125,21 +129,23 @@ def _runtime(aws: Aws, shared: Shared, api_key: Secret) -> Runtime:
     settings = aws.settings
     repository = Repository(aws, aws.prefix)
     logs = LogGroup(aws, f"/{settings.project}/{settings.environment}/service", settings.log_days)
-    trusted = trust("ecs-tasks.amazonaws.com")
+    ecs = "ecs-tasks.amazonaws.com"
+    # That AWS names the account is documented for the role of a task alone.
+    ours = trust(ecs, StringEquals={"aws:SourceAccount": aws.account})
     return Runtime(
         cluster=Cluster(aws, aws.prefix),
         repository=repository,
         logs=logs,
         task_role=Role(
-            aws, f"{aws.prefix}-task", "What the service may do on AWS: nothing", trusted, ()
+            aws, f"{aws.prefix}-task", "What the service may do on AWS: nothing", ours, ()
         ),
         job_role=Role(
             aws, f"{aws.prefix}-job", "What a job may do on AWS: read the sales it is to load",
-            trusted, _load_sales(aws),
+            ours, _load_sales(aws),
         ),
         execution_role=Role(
-            aws, f"{aws.prefix}-execution", "Lets ECS start tasks: image, logs, secrets", trusted,
-            _start_tasks(repository, logs, shared, api_key),
+            aws, f"{aws.prefix}-execution", "Lets ECS start tasks: image, logs, secrets",
+            trust(ecs), _start_tasks(repository, logs, shared, api_key),
         ),
         secrets={
             "DATABASE_URL": shared.database_url,

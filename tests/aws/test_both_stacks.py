@@ -24,7 +24,7 @@ MADE = {
     "scaling targets": 1, "scaling policies": 2, "iam Roles": 6, "iam Policies": 2,
     "iam InstanceProfiles": 1,
     "iam OpenIDConnectProviderList": 1, "logs logGroups": 2, "rds DBInstances": 1,
-    "rds DBSnapshots": 1, "rds DBSubnetGroups": 1, "rds DBParameterGroups": 1, "s3 Buckets": 1,
+    "rds DBSnapshots": 1, "rds DBSubnetGroups": 1, "rds DBParameterGroups": 1, "s3 Buckets": 2,
     "scheduler ScheduleGroups": 1, "scheduler Schedules": 2, "secretsmanager SecretList": 3,
     "sns Topics": 1, "sns Subscriptions": 1, "ssm Parameters": 1, "cloudwatch MetricAlarms": 9,
     "cloudwatch DashboardEntries": 1,

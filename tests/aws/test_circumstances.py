@@ -124,19 +124,12 @@ def test_what_has_our_name_but_not_our_tags_is_refused_and_never_destroyed(
     assert before == census(account.session())
 
 
-@pytest.mark.parametrize(
-    ("number", "said"),
-    [
-        (0, "role sales-forecast-production-task "),
-        (1, "exists in eu-central-1, not in us-east-1: deploy to eu-central-1, or give"),
-    ],
-)
-def test_the_same_environment_in_another_region_is_refused(
-    account: Account, number: int, said: str
-) -> None:
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_same_environment_in_another_region_is_refused(account: Account, number: int) -> None:
     stack = both(account.aws())[number]
     apply(plan(stack.resources), quietly)
     error = failure(both(account.aws(region="us-east-1"))[number])
+    said = "exists in eu-central-1, not in us-east-1: deploy to eu-central-1, or give"
     assert said in error.message
 
 

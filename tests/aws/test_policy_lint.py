@@ -50,7 +50,8 @@ def documents() -> Iterator[tuple[str, dict[str, Any]]]:
     )  # fmt: skip
     aws = Aws(settings, account="123456789012")
     for stack in both(aws):
-        for number, part in enumerate(policy.parts(policy.statements(stack.resources)), 1):
+        printed = (*policy.statements(stack.resources), *stack.rights)
+        for number, part in enumerate(policy.parts(printed), 1):
             yield f"part {number} of {stack.name}", part
         for item in stack.own:
             if isinstance(item, Role | ManagedPolicy) and item.statements:

@@ -183,21 +183,43 @@ def test_the_host_has_an_encrypted_disk_no_ssh_key_and_wants_signed_metadata_req
     assert [True] == [volume["Encrypted"] for volume in volumes]
 
 
-def test_the_bucket_is_closed_encrypted_versioned_and_wants_tls(session) -> None:
+def test_both_buckets_are_closed_encrypted_versioned_and_want_tls(session) -> None:
     s3 = session.client("s3")
-    (bucket,) = [item["Name"] for item in s3.list_buckets()["Buckets"]]
-    closed = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
-    assert {
-        "BlockPublicAcls": True, "IgnorePublicAcls": True,
-        "BlockPublicPolicy": True, "RestrictPublicBuckets": True,
-    } == closed  # fmt: skip
-    assert "Enabled" == s3.get_bucket_versioning(Bucket=bucket)["Status"]
-    assert s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
-    (statement,) = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
-    assert ("Deny", "*", "s3:*") == tuple(
-        statement[key] for key in ("Effect", "Principal", "Action")
-    )
-    assert {"Bool": {"aws:SecureTransport": "false"}} == statement["Condition"]
+    buckets = [item["Name"].split("-")[3] for item in s3.list_buckets()["Buckets"]]
+    assert ["access", "mlflow"] == sorted(buckets)
+    for bucket in (item["Name"] for item in s3.list_buckets()["Buckets"]):
+        closed = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+        assert {
+            "BlockPublicAcls": True, "IgnorePublicAcls": True,
+            "BlockPublicPolicy": True, "RestrictPublicBuckets": True,
+        } == closed  # fmt: skip
+        assert "Enabled" == s3.get_bucket_versioning(Bucket=bucket)["Status"]
+        assert s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+        statement = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"][0]
+        assert ("Deny", "*", "s3:*") == tuple(
+            statement[key] for key in ("Effect", "Principal", "Action")
+        )
+        assert {"Bool": {"aws:SecureTransport": "false"}} == statement["Condition"]
+
+
+def test_each_request_to_the_load_balancer_is_written_down(session) -> None:
+    elbv2 = session.client("elbv2")
+    (balancer,) = elbv2.describe_load_balancers()["LoadBalancers"]
+    attributes = {
+        item["Key"]: item["Value"]
+        for item in elbv2.describe_load_balancer_attributes(
+            LoadBalancerArn=balancer["LoadBalancerArn"]
+        )["Attributes"]
+    }
+    assert "true" == attributes["access_logs.s3.enabled"]
+    assert f"{PREFIX}-access-logs-123456789012" == attributes["access_logs.s3.bucket"]
+
+
+def test_the_roles_of_tasks_and_schedules_are_for_this_account_alone(session) -> None:
+    for role in ("task", "job", "scheduler"):
+        trust = session.client("iam").get_role(RoleName=f"{PREFIX}-{role}")["Role"]
+        (statement,) = trust["AssumeRolePolicyDocument"]["Statement"]
+        assert {"StringEquals": {"aws:SourceAccount": "123456789012"}} == statement["Condition"]
 
 
 def test_images_are_scanned_encrypted_and_never_overwritten(session) -> None:

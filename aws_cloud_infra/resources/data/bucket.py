@@ -1,4 +1,4 @@
-"""The bucket that MLflow keeps artifacts in: private, encrypted, versioned, over TLS only.
+"""A bucket, such as the one for MLflow's artifacts: private, encrypted, versioned, over TLS only.
 
 Takes a name that is unique in the world, gives a bucket. Must not touch one that is not ours.
 """
@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from aws_cloud_infra.account.clients import as_tags, patiently, read, remove
-from aws_cloud_infra.account.documents import policy
+from aws_cloud_infra.account.documents import Document, policy
 from aws_cloud_infra.account.errors import AwsRefused, NotOurs
 from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings
 from aws_cloud_infra.resources.data.bucket_settings import described
@@ -88,7 +88,7 @@ class Bucket(Resource):
             "ownership": "BucketOwnerEnforced",
             "encryption": {"algorithm": "AES256", "bucket_key": True},
             "versioning": "Enabled",
-            "lifecycle": _LIFECYCLE,
+            "lifecycle": self.lifecycle,
             "policy": policy(
                 {
                     "Sid": "OverTlsOnly",
@@ -97,9 +97,20 @@ class Bucket(Resource):
                     "Action": "s3:*",
                     "Resource": [self.arn, f"{self.arn}/*"],
                     "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-                }
+                },
+                *self.lets_in,
             ),
         }
+
+    @property
+    def lifecycle(self) -> Settings:
+        """Rules by their names: what goes by itself."""
+        return _LIFECYCLE
+
+    @property
+    def lets_in(self) -> tuple[Document, ...]:
+        """Statements for those who are not of this account."""
+        return ()
 
     def find(self) -> Live | None:
         """Find it by its name.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cloud_infra.account.clients import as_tags, read, remove
+from aws_cloud_infra.account.clients import as_tags, patiently, read, remove
 from aws_cloud_infra.account.prices import HOURS
 from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings
 from aws_cloud_infra.resources.front.elb import ARN, READS, TAGS, Attributes, chosen, tags_of
@@ -23,7 +23,10 @@ IDLE_SECONDS = 60
 request sent on a connection that is just being closed becomes a 502."""
 
 _PROTECTION = "deletion_protection.enabled"
+_LOGS = "access_logs.s3.bucket"
 _BALANCER: Attributes = {
+    "access_logs.s3.enabled": ("true", "false"),
+    _LOGS: ("", ""),
     _PROTECTION: ("false", "false"),
     "idle_timeout.timeout_seconds": (str(IDLE_SECONDS), "60"),
     "routing.http.desync_mitigation_mode": ("defensive", "defensive"),
@@ -38,6 +41,8 @@ class LoadBalancer(Resource):
 
     group: Resource
     subnets: tuple[Resource, ...]
+    logs: Resource
+    """The bucket in which each request is written down."""
 
     kind = "load balancer"
     fixed = frozenset({"scheme", "type"})
@@ -81,7 +86,10 @@ class LoadBalancer(Resource):
             "address_type": "ipv4",
             "groups": [ids[self.group]],
             "subnets": sorted(ids[subnet] for subnet in self.subnets),
-            "attributes": {name: ours for name, (ours, _) in _BALANCER.items()},
+            "attributes": {
+                **{name: ours for name, (ours, _) in _BALANCER.items()},
+                _LOGS: ids[self.logs],
+            },
         }
 
     def find(self) -> Live | None:
@@ -139,7 +147,10 @@ class LoadBalancer(Resource):
         if "subnets" in changed:
             elbv2.set_subnets(LoadBalancerArn=live.id, Subnets=desired["subnets"])
         if "attributes" in changed:
-            self._write(live, desired["attributes"])
+            patiently(
+                lambda: self._write(live, desired["attributes"]),
+                "Access Denied for bucket",  # its policy is seconds old
+            )
 
     def _write(self, live: Live, attributes: Mapping[str, str]) -> None:
         self.aws.client("elbv2").modify_load_balancer_attributes(

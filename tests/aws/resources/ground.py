@@ -36,10 +36,19 @@ class Ground:
     group: Given
     other_group: Given
     routes: Given
+    logs: Given
 
     @property
     def all(self) -> tuple[Given, ...]:
-        return self.vpc, *self.subnets, self.third, self.group, self.other_group, self.routes
+        return (
+            self.vpc,
+            *self.subnets,
+            self.third,
+            self.group,
+            self.other_group,
+            self.routes,
+            self.logs,
+        )
 
 
 def ground(aws: Aws) -> Ground:
@@ -60,6 +69,7 @@ def ground(aws: Aws) -> Ground:
         "group": group["GroupId"],
         "other group": other["GroupId"],
         "routes": routes["RouteTableId"],
+        "logs": "access-logs",
     }
     given = {name: Given(aws, name, value) for name, value in ids.items()}
     return Ground(
@@ -69,6 +79,7 @@ def ground(aws: Aws) -> Ground:
         given["group"],
         given["other group"],
         given["routes"],
+        given["logs"],
     )
 
 

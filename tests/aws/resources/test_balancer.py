@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
 
+from aws_cloud_infra.account import patience
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.account.errors import NotOurs
 from aws_cloud_infra.engine.apply import apply
@@ -16,7 +18,7 @@ from aws_cloud_infra.engine.resource import Ids, Live, Resource
 from aws_cloud_infra.resources.front.listener import TLS_POLICY, Listener
 from aws_cloud_infra.resources.front.load_balancer import LoadBalancer
 from aws_cloud_infra.resources.front.target_group import TargetGroup
-from tests.aws.account import Account, record
+from tests.aws.account import Account, _refusal, record
 from tests.aws.lifecycle import Drift, check_life, quietly, what_changes
 from tests.aws.resources.ground import Ground, die_after_each_write, ground
 
@@ -25,7 +27,7 @@ PLAIN, SECURE = "-80", "-443"
 
 def balancing(base: Ground, certificate: str | None = None) -> Callable[[Aws], list[Resource]]:
     def build(aws: Aws) -> list[Resource]:
-        balancer = LoadBalancer(aws, aws.prefix, base.group, base.subnets)
+        balancer = LoadBalancer(aws, aws.prefix, base.group, base.subnets, base.logs)
         targets = TargetGroup(aws, aws.prefix, base.vpc, 8000, "/health")
         listeners = [Listener(aws, f"{aws.prefix}-80", balancer, 80, targets)]
         if certificate:
@@ -127,6 +129,8 @@ BALANCER = [
     Drift(LoadBalancer, "subnets", _other_subnets),
     *(Drift(LoadBalancer, f"attributes.{key}", _attribute("load_balancer", key, value))
       for key, value in {
+          "access_logs.s3.enabled": "false",
+          "access_logs.s3.bucket": "another",
           "deletion_protection.enabled": "true",
           "idle_timeout.timeout_seconds": "4000",
           "routing.http.desync_mitigation_mode": "monitor",
@@ -220,7 +224,7 @@ def test_killed_after_any_write_it_never_makes_a_second_one(account: Account) ->
 
 def test_a_protected_balancer_is_deleted_all_the_same(account: Account) -> None:
     aws = account.aws()
-    balancer = LoadBalancer(aws, aws.prefix, *first_two(account))
+    balancer = LoadBalancer(aws, aws.prefix, *first_three(account))
     apply(plan([*balancer.needs, balancer]), quietly)
     live = balancer.find()
     assert live is not None
@@ -229,16 +233,45 @@ def test_a_protected_balancer_is_deleted_all_the_same(account: Account) -> None:
     assert live is not None
     session = account.session()
     calls = record(session)
-    again = LoadBalancer(account.aws(session), aws.prefix, balancer.group, balancer.subnets)
+    again = LoadBalancer(
+        account.aws(session), aws.prefix, balancer.group, balancer.subnets, balancer.logs
+    )
     again.delete(live)
     assert ("elastic-load-balancing-v2", "ModifyLoadBalancerAttributes") == calls.writes[0]
     assert balancer.find() is None
     again.delete(live)
 
 
-def first_two(account: Account) -> tuple[Resource, tuple[Resource, ...]]:
+def first_three(account: Account) -> tuple[Resource, tuple[Resource, ...], Resource]:
     base = ground(account.aws())
-    return base.group, base.subnets
+    return base.group, base.subnets, base.logs
+
+
+def test_a_bucket_whose_policy_is_seconds_old_is_tried_again(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(patience.time, "sleep", waited.append)
+    session = account.session()
+    denied = iter(["Access Denied for bucket: access-logs. Please check S3bucket permission"])
+
+    def refuse(request: Any, **_: Any) -> AWSResponse | None:
+        said = next(denied, None)
+        return said and _refusal(request, "InvalidConfigurationRequest", said, 400)
+
+    call = "before-send.elastic-load-balancing-v2.ModifyLoadBalancerAttributes"
+    session.events.register(call, refuse)
+    group, subnets, logs = first_three(account)
+    aws = account.aws(session)
+    balancer = LoadBalancer(aws, aws.prefix, group, subnets, logs)
+    apply(plan([*balancer.needs, balancer]), quietly)
+    assert 1 == len(waited)
+    live = balancer.find()
+    assert live is not None
+    attributes = live.settings["attributes"]
+    assert {"access_logs.s3.enabled": "true", "access_logs.s3.bucket": "access-logs"} == {
+        name: value for name, value in attributes.items() if name.startswith("access_logs")
+    }
 
 
 def test_one_that_is_still_being_made_is_waited_for(account: Account) -> None:
@@ -250,12 +283,12 @@ def test_one_that_is_still_being_made_is_waited_for(account: Account) -> None:
             item["State"]["Code"] = next(states, "active")
 
     aws = account.aws()
-    group, subnets = first_two(account)
-    made = LoadBalancer(aws, aws.prefix, group, subnets)
+    group, subnets, logs = first_three(account)
+    made = LoadBalancer(aws, aws.prefix, group, subnets, logs)
     apply(plan([*made.needs, made]), quietly)
     session.events.register("after-call.elastic-load-balancing-v2.DescribeLoadBalancers", tell)
     calls = record(session)
-    waiting = LoadBalancer(account.aws(session), aws.prefix, group, subnets)
+    waiting = LoadBalancer(account.aws(session), aws.prefix, group, subnets, logs)
     changes = plan([*waiting.needs, waiting])
     assert {"load balancer sales-forecast-production": ["status"]} == what_changes(changes)
     next(states)
@@ -266,8 +299,8 @@ def test_one_that_is_still_being_made_is_waited_for(account: Account) -> None:
 def test_an_impaired_one_is_kept_and_told_about(account: Account) -> None:
     session = account.session()
     aws = account.aws()
-    group, subnets = first_two(account)
-    made = LoadBalancer(aws, aws.prefix, group, subnets)
+    group, subnets, logs = first_three(account)
+    made = LoadBalancer(aws, aws.prefix, group, subnets, logs)
     apply(plan([*made.needs, made]), quietly)
 
     def tell(parsed: dict[str, Any], **_: Any) -> None:
@@ -275,7 +308,7 @@ def test_an_impaired_one_is_kept_and_told_about(account: Account) -> None:
             item["State"]["Code"] = "active_impaired"
 
     session.events.register("after-call.elastic-load-balancing-v2.DescribeLoadBalancers", tell)
-    impaired = LoadBalancer(account.aws(session), aws.prefix, group, subnets)
+    impaired = LoadBalancer(account.aws(session), aws.prefix, group, subnets, logs)
     assert {} == what_changes(plan([*impaired.needs, impaired]))
     live = impaired.find()
     assert live is not None
@@ -284,8 +317,8 @@ def test_an_impaired_one_is_kept_and_told_about(account: Account) -> None:
 
 def test_its_address_is_a_fact(account: Account) -> None:
     aws = account.aws()
-    group, subnets = first_two(account)
-    balancer = LoadBalancer(aws, aws.prefix, group, subnets)
+    group, subnets, logs = first_three(account)
+    balancer = LoadBalancer(aws, aws.prefix, group, subnets, logs)
     lives = apply(plan([*balancer.needs, balancer]), quietly)
     ids = Ids()
     assert "(dns of load balancer sales-forecast-production, to be made)" == ids.fact(
@@ -320,7 +353,7 @@ def test_a_target_group_of_somebody_else_is_refused(account: Account) -> None:
 
 
 def test_it_costs_two_addresses_and_a_unit_of_capacity(account: Account) -> None:
-    balancer = LoadBalancer(account.aws(), "balancer", *first_two(account))
+    balancer = LoadBalancer(account.aws(), "balancer", *first_three(account))
     assert (
         ("alb hour", 730),
         ("alb capacity unit hour", 730),

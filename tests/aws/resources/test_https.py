@@ -25,6 +25,7 @@ from aws_cloud_infra.resources.front.record import Record
 from aws_cloud_infra.resources.front.target_group import TargetGroup
 from aws_cloud_infra.stacks import both
 from tests.aws.account import Account, record
+from tests.aws.faults import LOST, disturb
 from tests.aws.lifecycle import NOBODY, Drift, check_life, quietly, what_changes
 from tests.aws.resources.ground import die_after_each_write, ground
 from tests.aws.resources.test_balancer import ports
@@ -66,7 +67,7 @@ def with_a_name(account: Account, zone: str) -> Callable[[Aws], list[Resource]]:
     def build(aws: Aws) -> list[Resource]:
         aws.settings = aws.settings.model_copy(update={"domain": DOMAIN, "hosted_zone_id": zone})
         hosted = HostedZone(aws, zone, DOMAIN)
-        balancer = LoadBalancer(aws, aws.prefix, base.group, base.subnets)
+        balancer = LoadBalancer(aws, aws.prefix, base.group, base.subnets, base.logs)
         targets = TargetGroup(aws, aws.prefix, base.vpc, 8000, "/health")
         certificate = Certificate(aws, DOMAIN, hosted)
         return [
@@ -161,6 +162,17 @@ def test_killed_after_any_write_it_never_makes_a_second_one(account: Account, zo
     assert {f"A {DOMAIN}", f"CNAME {the_proof(account)['Name'].rstrip('.')}"} == set(
         records(account, zone)
     )
+
+
+def test_an_answer_that_is_lost_asks_for_no_second_one(account: Account, zone: str) -> None:
+    session = account.session()
+    faults = disturb(session, lambda call: LOST if call == "acm.RequestCertificate" else None)
+    aws = account.aws(session)
+    certificate = Certificate(aws, DOMAIN, HostedZone(aws, zone, DOMAIN))
+    apply(plan([certificate.zone, certificate]), quietly)
+    assert ["acm.RequestCertificate"] == faults.of(LOST)
+    listed = account.session().client("acm").list_certificates()["CertificateSummaryList"]
+    assert [DOMAIN] == [item["DomainName"] for item in listed]
 
 
 def told_as(account: Account, certificate: str, proof: str) -> Any:

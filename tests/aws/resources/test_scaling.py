@@ -174,7 +174,7 @@ def test_requests_are_counted_by_what_the_arns_end_with(account: Account) -> Non
 def test_in_the_plan_of_an_empty_account_the_label_is_readable(account: Account) -> None:
     aws = account.aws()
     base = ground(aws)
-    balancer = LoadBalancer(aws, aws.prefix, base.group, base.subnets)
+    balancer = LoadBalancer(aws, aws.prefix, base.group, base.subnets, base.logs)
     targets = TargetGroup(aws, aws.prefix, base.vpc, 8000, "/health")
     target = ScalableTarget(aws, aws.prefix, base.vpc, base.vpc, base.vpc, 1, 2)
     policy = ScalingPolicy(aws, aws.prefix, target, "requests", 1.0, balancer, targets)

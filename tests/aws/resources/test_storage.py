@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
 
+from aws_cloud_infra.account import patience
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.account.errors import AwsRefused, NotOurs
 from aws_cloud_infra.engine.apply import apply
@@ -19,6 +21,7 @@ from aws_cloud_infra.engine.resource import Live, Resource
 from aws_cloud_infra.engine.stack import Stack
 from aws_cloud_infra.resources.data import emptying
 from aws_cloud_infra.resources.data.bucket import Bucket
+from aws_cloud_infra.resources.data.log_bucket import LogBucket
 from tests.aws.account import Account, answer_with, record
 from tests.aws.lifecycle import NOBODY, Drift, check_life, quietly, what_changes
 from tests.aws.resources.ground import die_after_each_write
@@ -92,6 +95,10 @@ DRIFTS = [
 ]  # fmt: skip
 
 
+def log_bucket(aws: Aws) -> Sequence[Resource]:
+    return [LogBucket(aws, NAME, 30)]
+
+
 class OverTls(Account):
     """The emulator ignores conditions: to it the policy denies us what it allows over TLS.
 
@@ -110,6 +117,48 @@ class OverTls(Account):
 
 def test_a_bucket_is_made_healed_and_removed(account: Account) -> None:
     check_life(OverTls(account.url), bucket, DRIFTS)
+
+
+def test_a_bucket_for_access_logs_is_made_healed_and_removed(account: Account) -> None:
+    drifts = [replace(drift, kind=LogBucket) for drift in DRIFTS]
+    check_life(OverTls(account.url), log_bucket, drifts)
+
+
+def test_access_logs_are_written_by_load_balancers_of_this_account_alone_and_expire(
+    account: Account,
+) -> None:
+    apply(plan(log_bucket(account.aws())), quietly)
+    s3 = account.session().client("s3")
+    _, lets_in = json.loads(s3.get_bucket_policy(Bucket=NAME)["Policy"])["Statement"]
+    assert {
+        "Sid": "LoadBalancersWrite",
+        "Effect": "Allow",
+        "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
+        "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{NAME}/AWSLogs/123456789012/*",
+    } == lets_in
+    (rule,) = s3.get_bucket_lifecycle_configuration(Bucket=NAME)["Rules"]
+    assert {"Days": 30} == rule["Expiration"]
+
+
+def test_access_logs_are_no_data_and_go_though_one_more_comes_in(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience.time, "sleep", lambda _: None)
+    site = OverTls(account.url)
+    session = site.session()
+    late = iter(["the last one"])
+
+    def deliver(**_: Any) -> None:
+        for text in late:
+            site._lift()
+            account.session().client("s3").put_object(Bucket=NAME, Key="AWSLogs/1", Body=text)
+
+    session.events.register("before-call.s3.DeleteBucket", deliver)
+    stack = Stack("this", (), tuple(log_bucket(site.aws(session))))
+    apply(plan(stack.resources), quietly)
+    destroy(plan_destroy(stack, NOBODY, include_data=False), quietly)
+    assert [] == account.session().client("s3").list_buckets()["Buckets"]
 
 
 def test_the_policy_denies_everything_to_everybody_who_comes_without_tls(account: Account) -> None:
