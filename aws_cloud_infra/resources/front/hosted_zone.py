@@ -9,8 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from aws_cloud_infra.account.clients import read
 from aws_cloud_infra.account.errors import AwsRefused
+from aws_cloud_infra.account.patience import no_patience
 from aws_cloud_infra.engine.resource import Found, Live, Permission
 
 ZONE = "arn:{partition}:route53:::hostedzone/{zone}"
@@ -70,8 +73,13 @@ class HostedZone(Found):
         self._change("UPSERT", record)
 
     def delete_record(self, record: Mapping[str, Any]) -> None:
-        """Delete a record, which must be given as it is there."""
-        self._change("DELETE", record)
+        """Delete a record, which must be given as it is there; one that is gone is deleted."""
+        try:
+            with no_patience():
+                self._change("DELETE", record)
+        except ClientError as error:
+            if "not found" not in str(error):
+                raise
 
     def _change(self, action: str, record: Mapping[str, Any]) -> None:
         self.aws.client("route53").change_resource_record_sets(

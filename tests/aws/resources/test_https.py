@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import botocore.endpoint
 import pytest
+from botocore.exceptions import ClientError
 
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.account.errors import AwsRefused, NotOurs
@@ -24,7 +27,7 @@ from aws_cloud_infra.resources.front.load_balancer import LoadBalancer
 from aws_cloud_infra.resources.front.record import Record
 from aws_cloud_infra.resources.front.target_group import TargetGroup
 from aws_cloud_infra.stacks import both
-from tests.aws.account import Account, record
+from tests.aws.account import Account, answer_with, is_read, record
 from tests.aws.faults import LOST, disturb
 from tests.aws.lifecycle import NOBODY, Drift, check_life, quietly, what_changes
 from tests.aws.resources.ground import die_after_each_write, ground
@@ -164,15 +167,38 @@ def test_killed_after_any_write_it_never_makes_a_second_one(account: Account, zo
     )
 
 
-def test_an_answer_that_is_lost_asks_for_no_second_one(account: Account, zone: str) -> None:
+def test_answers_that_are_lost_make_nothing_twice_and_leave_nothing(
+    account: Account, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(botocore.endpoint.time, "sleep", lambda _: None)
     session = account.session()
-    faults = disturb(session, lambda call: LOST if call == "acm.RequestCertificate" else None)
+    faults = disturb(session, lambda call: None if is_read(call) else LOST)
     aws = account.aws(session)
-    certificate = Certificate(aws, DOMAIN, HostedZone(aws, zone, DOMAIN))
-    apply(plan([certificate.zone, certificate]), quietly)
-    assert ["acm.RequestCertificate"] == faults.of(LOST)
-    listed = account.session().client("acm").list_certificates()["CertificateSummaryList"]
-    assert [DOMAIN] == [item["DomainName"] for item in listed]
+    hosted, door = HostedZone(aws, zone, DOMAIN), Door(aws, aws.prefix)
+    named = (Certificate(aws, DOMAIN, hosted), Record(aws, DOMAIN, hosted, door))
+    stack = Stack("this", (), (hosted, door, *named))
+    apply(plan(stack.resources), quietly)
+    assert {} == what_changes(plan(stack.resources))
+    acm = account.session().client("acm")
+    assert 1 == len(acm.list_certificates()["CertificateSummaryList"])
+    destroy(plan_destroy(stack, NOBODY, include_data=True), quietly)
+    assert ({}, []) == (records(account, zone), acm.list_certificates()["CertificateSummaryList"])
+    assert 7 == len(faults.of(LOST)), "request, mark, two records; and the three deleted"
+
+
+@pytest.mark.parametrize(
+    ("said", "done"),
+    [("but it was not found", True), ("but the values do not match the current values", False)],
+)
+def test_a_record_that_is_gone_already_counts_as_deleted(
+    account: Account, zone: str, said: str, *, done: bool
+) -> None:
+    session = account.session()
+    said = f"[Tried to delete resource record set [name='a.', type='A'] {said}]"
+    answer_with(session, "route-53.ChangeResourceRecordSets", "InvalidChangeBatch", said, 400)
+    hosted = HostedZone(account.aws(session), zone, DOMAIN)
+    with nullcontext() if done else pytest.raises(ClientError, match="do not match"):
+        hosted.delete_record({"Name": "a.", "Type": "A"})
 
 
 def told_as(account: Account, certificate: str, proof: str) -> Any:
