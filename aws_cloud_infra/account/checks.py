@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+from pydantic_settings import NoDecode
 
 _PRIVATE = [ipaddress.IPv4Network(t) for t in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
+
+Names = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(lambda text: text.replace(",", " ").split() if isinstance(text, str) else text),
+]
+"""A list in the file; names with commas between them in a variable."""
 
 
 def private_network(text: str) -> str:
@@ -37,3 +48,13 @@ def form(text: str | None, pattern: str, example: str) -> str | None:
     if text is not None and not re.fullmatch(pattern, text):
         raise ValueError(f"{text} does not look like {example}")
     return text
+
+
+def room_to_grow(storage: int, most: int | None) -> None:
+    """Check what RDS asks for where storage, in GB, is to grow by itself. Raises ValueError."""
+    least = math.ceil(storage * 1.1)
+    if most and most < least:
+        raise ValueError(
+            f"database_max_storage_gb {most} must be at least {least}, a tenth more than "
+            f"database_storage_gb {storage}"
+        )

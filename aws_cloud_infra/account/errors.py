@@ -40,7 +40,9 @@ from sales_forecast.errors import SalesForecastError
 AWS_ERRORS = (BotoCoreError, ClientError)
 """All that boto3 raises."""
 
-MISSING = re.compile(r"NotFound(Exception|Fault)?$|\.NotAttached$|^NoSuch|^404$")
+MISSING = re.compile(
+    r"NotFound(Exception|Fault)?$|\.NotAttached$|^NoSuch|^404$|NonExistentQueue$|QueueDoesNotExist$"
+)
 """Codes by which AWS says that what was asked for does not exist."""
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}

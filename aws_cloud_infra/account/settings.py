@@ -15,7 +15,6 @@ from typing import Annotated, Any
 import boto3
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
     ValidationError,
     field_validator,
@@ -23,13 +22,12 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
 from aws_cloud_infra.account import cron, prices
-from aws_cloud_infra.account.checks import form, one_of, private_network
+from aws_cloud_infra.account.checks import Names, form, one_of, private_network, room_to_grow
 from aws_cloud_infra.account.offers import LOG_DAYS, TASK_MEMORY, free_name, known_region
 from sales_forecast.errors import SettingsError, in_words
 
@@ -39,14 +37,6 @@ _Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
 def _usual_region() -> str:
     """Return the region that boto3 would take: AWS_REGION, or the one of the profile."""
     return os.environ.get("AWS_REGION") or boto3.Session().region_name or "none"
-
-
-Names = Annotated[
-    tuple[str, ...],
-    NoDecode,
-    BeforeValidator(lambda text: text.replace(",", " ").split() if isinstance(text, str) else text),
-]
-"""A list in the file; names with commas between them in a variable."""
 
 
 class InfraSettings(BaseSettings):
@@ -76,6 +66,8 @@ class InfraSettings(BaseSettings):
     allow_http: bool = False
     """Whether the service may do without both, and speak HTTP alone."""
     alarm_email: str | None = None
+    budget_dollars: Annotated[int, Field(ge=1)] | None = None
+    """What the whole account may cost a month before `alarm_email` is told."""
     github_repository: str | None = None
     """owner/name: its pipeline may deploy, without keys, from `github_branch` alone."""
     github_branch: Annotated[str, Field(pattern=r"^[\w./-]+$")] = "main"
@@ -97,6 +89,8 @@ class InfraSettings(BaseSettings):
     instance_disk_gb: Annotated[int, Field(ge=20, le=1000)] = 20
     database_class: str = "db.t4g.micro"
     database_storage_gb: Annotated[int, Field(ge=20, le=1000)] = 20
+    database_max_storage_gb: Annotated[int, Field(le=65536)] | None = None
+    """How far RDS lets it grow by itself; none: to five times as much."""
     database_backup_days: Annotated[int, Field(ge=1, le=35)] = 7
     database_multi_az: bool = False
 
@@ -190,6 +184,9 @@ class InfraSettings(BaseSettings):
             raise ValueError("domain makes a certificate, certificate_arn names one: give one")
         if self.certificate_arn and self.certificate_arn.split(":")[3] != self.region:
             raise ValueError(f"certificate_arn must be of {self.region}: {self.certificate_arn}")
+        if self.budget_dollars and not self.alarm_email:
+            raise ValueError("budget_dollars needs alarm_email: whom to tell")
+        room_to_grow(self.database_storage_gb, self.database_max_storage_gb)
         self._check_zones()
         self._check_existing_network()
         return self

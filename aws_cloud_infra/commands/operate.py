@@ -138,5 +138,5 @@ def _going_on(name: str) -> Iterator[None]:
 
 def _one(resources: Sequence[Resource], kind: type[_One], name: str = "") -> _One:
     """Return the resource of a kind, and of a name where there are several."""
-    (found,) = (item for item in resources if isinstance(item, kind) and name in {"", item.name})
+    (found,) = (item for item in resources if type(item) is kind and name in {"", item.name})
     return found

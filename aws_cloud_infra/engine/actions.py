@@ -10,12 +10,18 @@ _PREFIXES = {
     "cloudwatch-logs": "logs",
     "elastic-load-balancing-v2": "elasticloadbalancing",
     "elbv2": "elasticloadbalancing",
+    "eventbridge": "events",
     "route-53": "route53",
     "secrets-manager": "secretsmanager",
 }
 """Services that IAM calls otherwise than boto3's clients, or than its events, do."""
 
 RENAMED = {
+    "budgets:CreateBudget": "budgets:ModifyBudget",
+    "budgets:DeleteBudget": "budgets:ModifyBudget",
+    "budgets:DescribeBudget": "budgets:ViewBudget",
+    "budgets:DescribeNotificationsForBudget": "budgets:ViewBudget",
+    "budgets:DescribeSubscribersForNotification": "budgets:ViewBudget",
     "s3:HeadBucket": "s3:ListBucket",
     "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
     "s3:ListObjectVersions": "s3:ListBucketVersions",
@@ -30,6 +36,9 @@ RENAMED = {
 """Calls whose IAM action has another name."""
 
 IMPLIED = {
+    "budgets:TagResource": "tags in CreateBudget",
+    "events:TagResource": "tags in PutRule",
+    "sqs:TagQueue": "tags in CreateQueue",
     "sts:GetCallerIdentity": "finding out which account this is",
     "cloudwatch:DeleteAlarms": "the alarms of a scaling policy",
     "cloudwatch:DescribeAlarms": "the alarms of a scaling policy",

@@ -20,7 +20,9 @@ from aws_cloud_infra.resources.containers.schedule_group import ScheduleGroup
 from aws_cloud_infra.resources.containers.task_definition import TaskDefinition
 from aws_cloud_infra.resources.identity.role import Role
 from aws_cloud_infra.resources.watching.log_group import LogGroup
+from aws_cloud_infra.resources.watching.queue import Queue
 from aws_cloud_infra.stacks.shared import MODEL, Shared
+from aws_cloud_infra.stacks.watch import job_watch
 
 COMMANDS = {"train": ("python", "train.py"), "batch": ("python", "train.py", "forecast")}
 
@@ -47,7 +49,7 @@ class Runtime:
 
 
 def jobs(aws: Aws, shared: Shared, runtime: Runtime) -> tuple[Resource, ...]:
-    """Return the jobs, their schedules, and the role that may start them and nothing else."""
+    """Return the jobs, their schedules with the role that may only start them, and their watch."""
     settings, network = aws.settings, shared.network
     image = Image(aws, f"{aws.prefix} train", runtime.repository, "train-")
     tasks = {
@@ -73,18 +75,23 @@ def jobs(aws: Aws, shared: Shared, runtime: Runtime) -> tuple[Resource, ...]:
         [runtime.execution_role.arn, runtime.job_role.arn],
         Condition={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
     )
+    not_started = Queue(aws, f"{aws.prefix}-not-started")
+    leaves_behind = allow("sqs:SendMessage", not_started.arn)
     role = Role(
         aws, f"{aws.prefix}-scheduler", "Lets the schedules start their tasks",
         trust("scheduler.amazonaws.com", StringEquals={"aws:SourceAccount": aws.account}),
-        (starts, hands_over),
+        (starts, hands_over, leaves_behind),
     )  # fmt: skip
     group = ScheduleGroup(aws, aws.prefix)
     expressions = {"train": settings.train_schedule, "batch": settings.batch_schedule}
     schedules = (
         Schedule(
             aws, task.name, group, role, runtime.cluster, task, network.public,
-            network.service_group, expressions[job], enabled=settings.schedules_enabled,
+            network.service_group, expressions[job], not_started,
+            enabled=settings.schedules_enabled,
         )
         for job, task in tasks.items()
     )  # fmt: skip
-    return (image, *tasks.values(), role, group, *schedules)
+    names = [task.name for task in tasks.values()]
+    watch = job_watch(aws, shared.topic, runtime.cluster, names, not_started)
+    return (image, *tasks.values(), role, group, not_started, *schedules, *watch)

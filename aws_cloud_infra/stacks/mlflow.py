@@ -14,15 +14,17 @@ from aws_cloud_infra.engine.resource import Live, Resource
 from aws_cloud_infra.engine.stack import Stack
 from aws_cloud_infra.mlflow_host import user_data
 from aws_cloud_infra.resources.data.bucket import Bucket
-from aws_cloud_infra.resources.data.database import Database
+from aws_cloud_infra.resources.data.database import LOGS, Database, log_group
 from aws_cloud_infra.resources.data.database_parameters import DatabaseParameters
 from aws_cloud_infra.resources.data.database_subnets import DatabaseSubnets
 from aws_cloud_infra.resources.identity.instance_profile import InstanceProfile
 from aws_cloud_infra.resources.identity.role import Role
 from aws_cloud_infra.resources.machines.instance import Instance
 from aws_cloud_infra.resources.references import FromFact
+from aws_cloud_infra.resources.watching.database_log_group import DatabaseLogGroup
 from aws_cloud_infra.resources.watching.log_group import LogGroup
 from aws_cloud_infra.stacks.shared import MLFLOW_PORT, Shared, bucket_name
+from aws_cloud_infra.stacks.watch import data_alarms
 
 
 def mlflow(aws: Aws, shared: Shared, *, final_snapshot: bool) -> Stack:
@@ -32,9 +34,14 @@ def mlflow(aws: Aws, shared: Shared, *, final_snapshot: bool) -> Stack:
     logs = LogGroup(aws, f"/{settings.project}/{settings.environment}/mlflow", settings.log_days)
     subnets = DatabaseSubnets(aws, aws.prefix, network.private)
     parameters = DatabaseParameters(aws, aws.prefix)
+    database_logs = tuple(
+        DatabaseLogGroup(aws, log_group(aws.prefix, log), settings.log_days) for log in LOGS
+    )
     database = Database(
         aws, aws.prefix, subnets, network.database_group, parameters, settings.database_class,
-        settings.database_storage_gb, settings.database_backup_days, settings.database_multi_az,
+        settings.database_storage_gb,
+        settings.database_max_storage_gb or 5 * settings.database_storage_gb,
+        settings.database_backup_days, settings.database_multi_az, database_logs,
         final_snapshot=final_snapshot,
     )  # fmt: skip
     role = Role(
@@ -54,7 +61,10 @@ def mlflow(aws: Aws, shared: Shared, *, final_snapshot: bool) -> Stack:
     tracking_uri = replace(
         shared.tracking_uri, value=FromFact(host, "address", f"http://{{}}:{MLFLOW_PORT}")
     )
-    own: tuple[Resource, ...] = (bucket, logs, subnets, parameters, database, role, profile, host)
+    own: tuple[Resource, ...] = (
+        bucket, logs, *database_logs, subnets, parameters, database, role, profile, host,
+        *data_alarms(aws, shared.topic, database, host),
+    )  # fmt: skip
 
     def outputs(lives: Mapping[Resource, Live]) -> dict[str, str]:
         return {
@@ -64,8 +74,7 @@ def mlflow(aws: Aws, shared: Shared, *, final_snapshot: bool) -> Stack:
             "database": database.name,
         }
 
-    both = (*shared.network.resources, shared.database_url, tracking_uri)
-    return Stack("mlflow", both, own, outputs)
+    return Stack("mlflow", replace(shared, tracking_uri=tracking_uri).resources, own, outputs)
 
 
 def _host_statements(

@@ -30,13 +30,12 @@ from aws_cloud_infra.resources.front.target_group import TargetGroup
 from aws_cloud_infra.resources.identity.role import Role
 from aws_cloud_infra.resources.watching.dashboard import Dashboard
 from aws_cloud_infra.resources.watching.log_group import LogGroup
-from aws_cloud_infra.resources.watching.topic import Topic
 from aws_cloud_infra.resources.watching.widgets import service_widgets
 from aws_cloud_infra.stacks.jobs import Runtime, jobs
 from aws_cloud_infra.stacks.operators import may_operate
 from aws_cloud_infra.stacks.pipeline import may_release, pipeline
 from aws_cloud_infra.stacks.shared import LOADS, MODEL, SERVICE_PORT, Shared, bucket_name
-from aws_cloud_infra.stacks.watch import alarms
+from aws_cloud_infra.stacks.watch import service_alarms
 
 _ENVIRONMENT = {
     "HOST": "0.0.0.0",  # noqa: S104 - inside of a task; the security group is the door
@@ -66,17 +65,17 @@ def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
     )
     targets = TargetGroup(aws, aws.prefix, shared.network.vpc, SERVICE_PORT, health_path="/health")
     name, listeners = _doors(aws, balancer, targets)
+    watched = service_alarms(aws, shared.topic, balancer, targets)
     service = Service(
         aws, aws.prefix, runtime.cluster, task, targets, listeners, shared.network.way_out,
         shared.network.public, shared.network.service_group, image, settings.min_tasks,
-        settings.max_tasks, SERVICE_PORT,
+        settings.max_tasks, SERVICE_PORT, watched.of_releases,
     )  # fmt: skip
     scalable = ScalableTarget(
         aws, aws.prefix, runtime.cluster, service, image, settings.min_tasks, settings.max_tasks
     )
-    topic = Topic(aws, f"{aws.prefix}-alarms", settings.alarm_email)
-    watched = alarms(aws, topic, balancer, targets)
-    widgets = service_widgets(balancer, targets, runtime.cluster, service, watched)
+    every = (*watched.of_releases, *watched.others)
+    widgets = service_widgets(balancer, targets, runtime.cluster, service, every)
     own: tuple[Resource, ...] = (
         api_key, *runtime.resources, image, task, requests, balancer, targets, *name, *listeners,
         service, scalable,
@@ -85,7 +84,7 @@ def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
             aws, f"{aws.prefix}-requests", scalable, "requests",
             settings.target_requests_per_minute, balancer, targets,
         ),
-        *jobs(aws, shared, runtime), topic, *watched, Dashboard(aws, aws.prefix, widgets),
+        *jobs(aws, shared, runtime), *every, Dashboard(aws, aws.prefix, widgets),
     )  # fmt: skip
     own += pipeline(aws, runtime.repository, api_key, own, (*shared.resources, *beside))
 

@@ -1,4 +1,4 @@
-"""What both stacks stand on: the network, and the two values that one leaves for the other.
+"""What both stacks stand on: the network, the two values that one leaves for the other, the topic.
 
 Takes the account at hand, gives resources. Each stack ensures them; who is destroyed last
 removes them.
@@ -22,6 +22,8 @@ from aws_cloud_infra.resources.network.security_group import ANYTHING_OUT, Secur
 from aws_cloud_infra.resources.network.subnet import Subnet
 from aws_cloud_infra.resources.network.vpc import Vpc
 from aws_cloud_infra.resources.network.zone import Zone
+from aws_cloud_infra.resources.watching.budget import Budget
+from aws_cloud_infra.resources.watching.topic import Topic
 
 SERVICE_PORT = 8000
 MLFLOW_PORT = 5000
@@ -50,21 +52,30 @@ class Network:
 
 @dataclass(frozen=True)
 class Shared:
-    """The network and what one stack leaves for the other."""
+    """The network, what one stack leaves for the other, and who is told of trouble."""
 
     network: Network
     database_url: Secret
     tracking_uri: Parameter
+    topic: Topic
+    budgets: tuple[Budget, ...]
+    """One, where somebody is to be told."""
 
     @property
     def resources(self) -> tuple[Resource, ...]:
         """All of it."""
-        return (*self.network.resources, self.database_url, self.tracking_uri)
+        return (
+            *self.network.resources, self.topic, *self.budgets, self.database_url,
+            self.tracking_uri,
+        )  # fmt: skip
 
 
 def shared(aws: Aws) -> Shared:
     """Return what both stacks need."""
+    dollars, email = aws.settings.budget_dollars, aws.settings.alarm_email
     return Shared(
+        topic=Topic(aws, f"{aws.prefix}-alarms", email),
+        budgets=(Budget(aws, aws.prefix, dollars, email),) if dollars and email else (),
         network=_network(aws),
         database_url=Secret(
             aws,

@@ -27,6 +27,7 @@ from aws_cloud_infra.account.settings import InfraSettings
 SETTINGS: Mapping[str, Any] = {
     "region": "eu-central-1",
     "alarm_email": "team@example.com",
+    "budget_dollars": 100,
     "github_repository": "acme/forecasts",
 }
 _READS = re.compile(r"^(Get|List|Describe|Head)")
@@ -219,15 +220,19 @@ class CopyableAccount(Account):
 @contextmanager
 def emulator() -> Iterator[Account]:
     """Run an emulator in a process of its own, on a free port of the loopback."""
-    with _serve("-m", "moto.server", "-H", "127.0.0.1", "-p") as url:
+    with _serve(_beside("emulated_budgets.py"), "-H", "127.0.0.1", "-p") as url:
         yield Account(url)
 
 
 @contextmanager
 def copyable_emulator() -> Iterator[CopyableAccount]:
     """Run one of which copies can be taken."""
-    with _serve(str(Path(__file__).with_name("copyable_emulator.py"))) as url:
+    with _serve(_beside("copyable_emulator.py")) as url:
         yield CopyableAccount(url)
+
+
+def _beside(script: str) -> str:
+    return str(Path(__file__).with_name(script))
 
 
 @contextmanager

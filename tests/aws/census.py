@@ -36,6 +36,8 @@ _LISTINGS: tuple[tuple[str, str, str, str | None], ...] = (
     ("sns", "list_subscriptions", "Subscriptions", "Endpoint"),
     ("ssm", "describe_parameters", "Parameters", "Name"),
     ("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+    ("events", "list_rules", "Rules", "Name"),
+    ("sqs", "list_queues", "QueueUrls", None),
     ("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
 )
 
@@ -50,11 +52,16 @@ def census(session: boto3.Session) -> Census:
         items = client.get_paginator(listing).paginate() if client.can_paginate(listing) else [
             getattr(client, listing)()
         ]  # fmt: skip
-        names = [item[name] if name else item for page in items for item in page[key]]
+        names = [item[name] if name else item for page in items for item in page.get(key, ())]
         found[f"{service} {key}"] = [text for text in names if not _is_default(text)]
     found["iam Policies"] = [
         item["PolicyName"]
         for item in session.client("iam").list_policies(Scope="Local")["Policies"]
+    ]
+    account = session.client("sts").get_caller_identity()["Account"]
+    found["budgets"] = [
+        item["BudgetName"]
+        for item in session.client("budgets").describe_budgets(AccountId=account)["Budgets"]
     ]
     found["ec2 Instances"] = _instances(session.client("ec2"))
     found |= _services(session.client("ecs"))

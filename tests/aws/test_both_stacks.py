@@ -21,13 +21,13 @@ MADE = {
     "ec2 SecurityGroups": 5, "ec2 Instances": 1, "ec2 Volumes": 1,
     "ecr repositories": 1, "ecs clusterArns": 1, "ecs services": 1, "ecs taskDefinitionArns": 3,
     "elbv2 LoadBalancers": 1, "elbv2 TargetGroups": 1, "elbv2 Listeners": 1,
-    "scaling targets": 1, "scaling policies": 2, "iam Roles": 6, "iam Policies": 2,
+    "scaling targets": 1, "scaling policies": 2, "iam Roles": 6, "iam Policies": 3,
     "iam InstanceProfiles": 1,
-    "iam OpenIDConnectProviderList": 1, "logs logGroups": 2, "rds DBInstances": 1,
+    "iam OpenIDConnectProviderList": 1, "logs logGroups": 4, "rds DBInstances": 1,
     "rds DBSnapshots": 1, "rds DBSubnetGroups": 1, "rds DBParameterGroups": 1, "s3 Buckets": 2,
     "scheduler ScheduleGroups": 1, "scheduler Schedules": 2, "secretsmanager SecretList": 3,
-    "sns Topics": 1, "sns Subscriptions": 1, "ssm Parameters": 1, "cloudwatch MetricAlarms": 9,
-    "cloudwatch DashboardEntries": 1,
+    "sns Topics": 1, "sns Subscriptions": 1, "ssm Parameters": 1, "cloudwatch MetricAlarms": 14,
+    "cloudwatch DashboardEntries": 1, "events Rules": 1, "sqs QueueUrls": 1, "budgets": 1,
 }  # fmt: skip
 """What both stacks are, as an account lists it, with what AWS makes and takes away by itself: the
 main route table and default group of the VPC, the database's secret and first snapshot, two alarms

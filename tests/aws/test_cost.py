@@ -12,7 +12,7 @@ from aws_cloud_infra.account import prices
 from aws_cloud_infra.engine import cost
 from aws_cloud_infra.engine.resource import Found, Live
 from aws_cloud_infra.resources.data.secret import Secret
-from aws_cloud_infra.resources.watching.alarm import Alarm
+from aws_cloud_infra.resources.watching.alarm import Alarm, Metric
 from aws_cloud_infra.resources.watching.log_group import LogGroup
 from aws_cloud_infra.resources.watching.topic import Topic
 from tests.aws.account import Account
@@ -66,7 +66,7 @@ def test_only_what_costs_something_is_listed_in_the_order_given(account: Account
     aws = account.aws()
     topic = Topic(aws, "alarms", None)
     alarm = Alarm(
-        aws, "slow", topic, "?", "AWS/EC2", "CPUUtilization", "Average", {}, 90,
+        aws, "slow", topic, "?", Metric("AWS/EC2", "CPUUtilization", "Average", {}), 90,
         "GreaterThanThreshold", 3, 60, "missing",
     )  # fmt: skip
     secret = Secret(aws, "key", "?", generated=True)

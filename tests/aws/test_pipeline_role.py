@@ -67,6 +67,7 @@ def called_by_the_pipeline(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("INFRA_GITHUB_REPOSITORY", "acme/forecasts")
     monkeypatch.setenv("INFRA_ALARM_EMAIL", "team@example.com")
+    monkeypatch.setenv("INFRA_BUDGET_DOLLARS", "100")
 
 
 def spoil(aws: Aws) -> None:

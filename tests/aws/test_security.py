@@ -343,9 +343,11 @@ def test_policies_fit_into_what_iam_takes_with_long_names_too() -> None:
         assert len(role.attached) <= 10, role
 
 
-def test_alarms_alone_may_publish_to_the_topic(session) -> None:
+def test_alarms_and_events_alone_may_publish_to_the_topic(session) -> None:
     sns = session.client("sns")
     (topic,) = sns.list_topics()["Topics"]
     text = sns.get_topic_attributes(TopicArn=topic["TopicArn"])["Attributes"]["Policy"]
     allowed = [item for item in json.loads(text)["Statement"] if item["Effect"] == "Allow"]
-    assert [{"Service": "cloudwatch.amazonaws.com"}] == [item["Principal"] for item in allowed]
+    assert [{"Service": "cloudwatch.amazonaws.com"}, {"Service": "events.amazonaws.com"}] == [
+        item["Principal"] for item in allowed
+    ]

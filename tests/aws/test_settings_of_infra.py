@@ -187,6 +187,7 @@ WRONG = [
     ('database_class = "db.x"', "database_class", "db.x is not one of db.t4g.micro"),
     ("database_storage_gb = 19", "database_storage_gb", "at least 20"),
     ("database_storage_gb = 1001", "database_storage_gb", "at most 1000"),
+    ("database_max_storage_gb = 21", "", "must be at least 22, a tenth more than"),
     ("database_backup_days = 0", "database_backup_days", "at least 1"),
     ("database_backup_days = 36", "database_backup_days", "at most 35"),
     ("database_multi_az = 3", "database_multi_az", "must be true or false, not"),

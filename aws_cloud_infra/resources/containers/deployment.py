@@ -1,14 +1,18 @@
 """How it stands with a service, read out of what ECS says of it.
 
-Takes the description of a service, gives words and sentences. Calls nothing.
+Takes the description of a service, gives words and sentences. Calls nothing of AWS itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from aws_cloud_infra.account.patience import pause
+
 _EVENTS = 3
+_SECONDS_TO_SETTLE, _SECONDS_BETWEEN_LOOKS = 1200.0, 5.0
 
 
 def primary(service: Mapping[str, Any]) -> dict[str, Any]:
@@ -16,6 +20,19 @@ def primary(service: Mapping[str, Any]) -> dict[str, Any]:
     return next(
         (item for item in service.get("deployments", ()) if item["status"] == "PRIMARY"), {}
     )
+
+
+def settled(look: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """Look until ECS has made up its mind, for twenty minutes; return the deployment that stays.
+
+    Where a service has alarms, ECS waits for them to stay silent after its tasks are healthy.
+    """
+    deadline = time.monotonic() + _SECONDS_TO_SETTLE
+    while (latest := primary(look())).get("rolloutState") == "IN_PROGRESS":
+        if time.monotonic() > deadline:
+            return {}
+        pause(_SECONDS_BETWEEN_LOOKS, "ECS watches the alarms")
+    return latest
 
 
 def rollout(service: Mapping[str, Any]) -> str:

@@ -26,6 +26,8 @@ class Schedule(Resource):
     subnets: tuple[Resource, ...]
     security_group: Resource
     expression: str
+    dead_letters: Resource
+    """The queue for what could not be started; the role must be allowed to write there."""
     enabled: bool
 
     kind = "schedule"
@@ -63,7 +65,7 @@ class Schedule(Resource):
             "public_address": "ENABLED",
             "shell": False,
             "input": None,
-            "dead_letters": None,
+            "dead_letters": ids[self.dead_letters],
             "tries": _TRIES,
             "seconds_to_try": _SECONDS_TO_TRY,
         }
@@ -96,6 +98,7 @@ class Schedule(Resource):
             Target={
                 "Arn": desired["cluster"],
                 "RoleArn": desired["role"],
+                "DeadLetterConfig": {"Arn": desired["dead_letters"]},
                 "RetryPolicy": {
                     "MaximumRetryAttempts": desired["tries"],
                     "MaximumEventAgeInSeconds": desired["seconds_to_try"],

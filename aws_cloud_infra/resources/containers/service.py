@@ -52,6 +52,8 @@ class Service(Resource):
     min_tasks: int
     max_tasks: int
     port: int
+    alarms: tuple[Resource, ...] = ()
+    """Those during which no deployment goes on: it is rolled back."""
 
     kind = "ECS service"
     fixed = frozenset({"launchType"})
@@ -110,6 +112,11 @@ class Service(Resource):
                 "deploymentCircuitBreaker": {"enable": True, "rollback": True},
                 "minimumHealthyPercent": 100,
                 "maximumPercent": 200,
+                "alarms": {
+                    "alarmNames": sorted(alarm.name for alarm in self.alarms),
+                    "enable": bool(self.alarms),
+                    "rollback": bool(self.alarms),
+                },
             },
         }
 
@@ -190,7 +197,7 @@ class Service(Resource):
                 f"{self}: its tasks did not get healthy. {self._said()} Look at the log group, "
                 "correct it, and run it again."
             ) from error
-        running = deployment.primary(self._found() or {}).get("taskDefinition", "nothing")
+        running = deployment.settled(lambda: self._found() or {}).get("taskDefinition", "nothing")
         if running != desired["taskDefinition"]:
             raise AwsRefused(
                 f"{self}: the tasks of {_short(desired['taskDefinition'])} did not get healthy, so "

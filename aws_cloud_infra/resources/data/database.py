@@ -14,14 +14,15 @@ from typing import Any
 from aws_cloud_infra.account.clients import as_tags, patiently, read, remove
 from aws_cloud_infra.account.errors import CannotChange, StillDeleting
 from aws_cloud_infra.account.prices import HOURS
-from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings
+from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings, Within
 from aws_cloud_infra.resources.data.database_parameters import ENGINE, VERSION, DatabaseParameters
 from aws_cloud_infra.resources.data.database_settings import CHANGEABLE, as_arguments, described
 from aws_cloud_infra.resources.data.database_subnets import DatabaseSubnets
 from aws_cloud_infra.resources.network.security_group import SecurityGroup
 
 _MASTER = "admin"
-_LOGS = ["error"]
+LOGS = ("error", "slowquery")
+"""The logs that RDS sends to CloudWatch, into a group each: see `log_group`."""
 _MINUTES_BUSY = 45
 """How long a change may keep a database from taking the next one."""
 
@@ -35,8 +36,12 @@ class Database(Resource):
     parameters: DatabaseParameters
     size: str
     storage_gb: int
+    max_storage_gb: int
+    """How far RDS lets it grow by itself."""
     backup_days: int
     multi_az: bool
+    log_groups: tuple[Resource, ...]
+    """Made before it: RDS would make them itself, kept for ever and left behind."""
     final_snapshot: bool = True
     """Whether a snapshot stays when it is deleted."""
 
@@ -78,10 +83,11 @@ class Database(Resource):
 
     @property
     def prices(self) -> tuple[tuple[str, float], ...]:
-        """Server and disk, each twice with a second zone."""
+        """Server and disk, each twice with a second zone, and where its password is."""
         zones = 2 if self.multi_az else 1
         return (
             (f"rds {self.size}", zones * HOURS),
+            ("secret", 1),  # the master password, which RDS keeps
             ("rds gp3 GB", zones * self.storage_gb),
         )
 
@@ -94,7 +100,8 @@ class Database(Resource):
             "master": _MASTER,
             "managed_password": True,
             "size": self.size,
-            "storage_gb": self.storage_gb,
+            "storage_gb": Within(self.storage_gb, self.max_storage_gb),
+            "max_storage_gb": self.max_storage_gb,
             "storage_type": "gp3",
             "encrypted": True,
             "multi_az": self.multi_az,
@@ -106,7 +113,7 @@ class Database(Resource):
             "tags_on_snapshots": True,
             "deletion_protection": True,
             "minor_upgrades": True,
-            "logs": _LOGS,
+            "logs": list(LOGS),
         }
 
     def find(self) -> Live | None:
@@ -156,11 +163,11 @@ class Database(Resource):
     def _refuse(self, live: Live, desired: Settings) -> None:
         if live.settings["status"] == "deleting":
             raise StillDeleting(f"{self} is still being deleted. Run it again in some minutes.")
-        has, wanted = live.settings["storage_gb"], desired["storage_gb"]
-        if wanted < has:
+        has, most = live.settings["storage_gb"], desired["storage_gb"].high
+        if most < has:
             raise CannotChange(
-                f"{self} has {has} GB of storage, which can only grow, not shrink to {wanted}. "
-                f"Set database_storage_gb to {has} or more."
+                f"{self} has {has} GB of storage, which can only grow, not shrink to {most}. "
+                f"Set database_max_storage_gb to {has} or more."
             )
 
     def _get_ready(self, live: Live) -> None:
@@ -206,3 +213,8 @@ class Database(Resource):
 
     def _remove(self, **arguments: Any) -> None:
         remove(self.aws.client("rds").delete_db_instance, **arguments)
+
+
+def log_group(database: str, log: str) -> str:
+    """Return the name of the group that RDS sends a log of a database to."""
+    return f"/aws/rds/instance/{database}/{log}"

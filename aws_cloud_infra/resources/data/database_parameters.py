@@ -11,6 +11,13 @@ from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Set
 ENGINE = "mysql"
 VERSION = "8.4"
 """Without the last part, which RDS raises by itself."""
+_PARAMETERS = {
+    "require_secure_transport": "1",
+    # What takes longer than a second, into the log that RDS sends to CloudWatch.
+    "log_output": "FILE",
+    "long_query_time": "1",
+    "slow_query_log": "1",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +25,7 @@ class DatabaseParameters(Resource):
     """Parameters of the server that are not as RDS has them; only ones that need no restart."""
 
     family: str = f"{ENGINE}{VERSION}"
-    parameters: Mapping[str, str] = field(default_factory=lambda: {"require_secure_transport": "1"})
+    parameters: Mapping[str, str] = field(default_factory=lambda: _PARAMETERS)
 
     kind = "database parameters"
     fixed = frozenset({"family"})

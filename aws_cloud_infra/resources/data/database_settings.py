@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aws_cloud_infra.account.clients import from_tags
-from aws_cloud_infra.engine.resource import Live, Settings
+from aws_cloud_infra.engine.resource import Live, Settings, Within
 
 _IN_USE = {"available", "backing-up", "configuring-log-exports", "storage-optimization"}
 """States in which it works as always; the last one lasts for hours after it has grown."""
@@ -15,6 +15,7 @@ CHANGEABLE: Mapping[str, str] = {
     "managed_password": "ManageMasterUserPassword",
     "size": "DBInstanceClass",
     "storage_gb": "AllocatedStorage",
+    "max_storage_gb": "MaxAllocatedStorage",
     "storage_type": "StorageType",
     "multi_az": "MultiAZ",
     "groups": "VpcSecurityGroupIds",
@@ -45,6 +46,8 @@ def described(name: str, found: Mapping[str, Any]) -> Live:
             "managed_password": "MasterUserSecret" in found,
             "size": soon["DBInstanceClass"],
             "storage_gb": soon["AllocatedStorage"],
+            # Left out where it does not grow by itself.
+            "max_storage_gb": soon.get("MaxAllocatedStorage"),
             "storage_type": soon["StorageType"],
             "encrypted": found["StorageEncrypted"],
             "multi_az": soon["MultiAZ"],
@@ -68,7 +71,11 @@ def described(name: str, found: Mapping[str, Any]) -> Live:
 
 def as_arguments(desired: Settings, names: Iterable[str]) -> dict[str, Any]:
     """Return some settings under the names that the calls have for them."""
-    return {CHANGEABLE[name]: desired[name] for name in names}
+    return {CHANGEABLE[name]: _least(desired[name]) for name in names}
+
+
+def _least(value: Any) -> Any:
+    return value.low if isinstance(value, Within) else value
 
 
 def _logs(found: Mapping[str, Any]) -> list[str]:

@@ -1,34 +1,55 @@
-"""What wakes somebody up: a threshold on a metric. Takes the metric and a topic to publish to."""
+"""What wakes somebody up: a threshold on a metric, or on a formula of several.
+
+Takes metrics and a topic to publish to. Must not decide what is worth an alarm.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from aws_cloud_infra.account.clients import as_tags, from_tags, read, remove
 from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings
 from aws_cloud_infra.resources.references import FromId, resolve
 from aws_cloud_infra.resources.watching.topic import Topic
 
+_RESULT = "result"
 
-@dataclass(frozen=True, eq=False)
-class Alarm(Resource):
-    """A threshold on one metric. `purpose` says what it means and what to look at."""
 
-    topic: Topic
-    purpose: str
+class Metric(NamedTuple):
+    """What CloudWatch counts."""
+
     namespace: str
-    metric: str
+    name: str
     statistic: str
     """"Sum", "Average", "Maximum" and so on, or a percentile such as "p99"."""
     dimensions: Mapping[str, str | FromId]
+
+
+class Formula(NamedTuple):
+    """A number made of several metrics, such as "100 * errors / requests"."""
+
+    text: str
+    metrics: Mapping[str, Metric]
+    """By their names in the text."""
+
+
+@dataclass(frozen=True, eq=False)
+class Alarm(Resource):
+    """A threshold. `purpose` says what it means and what to look at."""
+
+    topic: Topic
+    purpose: str
+    watched: Metric | Formula
     threshold: float
     comparison: str
     periods: int
     period_seconds: int
     missing: str
     """What no data means: "notBreaching", "breaching", "ignore" or "missing"."""
+    does: tuple[str, ...] = ()
+    """ARNs of what AWS is to do beside telling the topic."""
 
     kind = "alarm"
     permissions = (
@@ -50,30 +71,40 @@ class Alarm(Resource):
 
     @property
     def prices(self) -> tuple[tuple[str, float], ...]:
-        """One alarm."""
-        return (("alarm", 1),)
+        """AWS counts each metric of a formula."""
+        return (("alarm", len(self.watched.metrics) if isinstance(self.watched, Formula) else 1),)
 
     def desired(self, ids: Ids) -> Settings:
         """What it watches, and that it tells both of trouble and of its end."""
         return {
             "purpose": self.purpose,
-            "namespace": self.namespace,
-            "metric": self.metric,
-            "statistic": self.statistic,
-            "dimensions": resolve(self.dimensions, ids),
-            "unit": None,
+            **self._watched(ids),
             "threshold": self.threshold,
             "comparison": self.comparison,
             "periods": self.periods,
             "periods_that_count": self.periods,
-            "period_seconds": self.period_seconds,
             "missing": self.missing,
             "actions_enabled": True,
-            "when_alarm": [ids[self.topic]],
+            "when_alarm": sorted([ids[self.topic], *self.does]),
             "when_ok": [ids[self.topic]],
             "when_no_data": [],
+        }
+
+    def _watched(self, ids: Ids) -> Settings:
+        if isinstance(self.watched, Formula):
+            return {
+                "formula": self.watched.text,
+                "metrics": {
+                    name: {**_plain(metric, ids), "period_seconds": self.period_seconds}
+                    for name, metric in self.watched.metrics.items()
+                },
+            }
+        return {
+            **_plain(self.watched, ids),
+            "period_seconds": self.period_seconds,
+            "unit": None,
             # Only percentiles can be told to stay silent while there are few values.
-            **({"few_values": "evaluate"} if _is_percentile(self.statistic) else {}),
+            **({"few_values": "evaluate"} if _is_percentile(self.watched.statistic) else {}),
         }
 
     def find(self) -> Live | None:
@@ -97,20 +128,14 @@ class Alarm(Resource):
         self._put(desired)
 
     def _put(self, desired: Settings, **more: Any) -> None:
-        percentile = _is_percentile(desired["statistic"])
         self.aws.client("cloudwatch").put_metric_alarm(
             AlarmName=self.name,
             AlarmDescription=desired["purpose"],
-            Namespace=desired["namespace"],
-            MetricName=desired["metric"],
-            **{"ExtendedStatistic" if percentile else "Statistic": desired["statistic"]},
-            **({"EvaluateLowSampleCountPercentile": desired["few_values"]} if percentile else {}),
-            Dimensions=as_tags(desired["dimensions"], "Name"),
+            **(_of_formula(desired) if "formula" in desired else _of_metric(desired)),
             Threshold=desired["threshold"],
             ComparisonOperator=desired["comparison"],
             EvaluationPeriods=desired["periods"],
             DatapointsToAlarm=desired["periods_that_count"],
-            Period=desired["period_seconds"],
             TreatMissingData=desired["missing"],
             ActionsEnabled=desired["actions_enabled"],
             AlarmActions=desired["when_alarm"],
@@ -124,30 +149,96 @@ class Alarm(Resource):
         remove(self.aws.client("cloudwatch").delete_alarms, AlarmNames=[self.name])
 
 
+def _plain(metric: Metric, ids: Ids) -> Settings:
+    return {
+        "namespace": metric.namespace,
+        "metric": metric.name,
+        "statistic": metric.statistic,
+        "dimensions": resolve(metric.dimensions, ids),
+    }
+
+
 def _is_percentile(statistic: str | None) -> bool:
     return (statistic or "").startswith("p")
 
 
+def _of_metric(desired: Settings) -> dict[str, Any]:
+    """Return what the call takes of a metric."""
+    percentile = _is_percentile(desired["statistic"])
+    return {
+        "Namespace": desired["namespace"],
+        "MetricName": desired["metric"],
+        "ExtendedStatistic" if percentile else "Statistic": desired["statistic"],
+        **({"EvaluateLowSampleCountPercentile": desired["few_values"]} if percentile else {}),
+        "Dimensions": as_tags(desired["dimensions"], "Name"),
+        "Period": desired["period_seconds"],
+    }
+
+
+def _of_formula(desired: Settings) -> dict[str, Any]:
+    """Return what the call takes of a formula: only its result counts."""
+    metrics = [
+        {
+            "Id": name,
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": metric["namespace"],
+                    "MetricName": metric["metric"],
+                    "Dimensions": as_tags(metric["dimensions"], "Name"),
+                },
+                "Period": metric["period_seconds"],
+                "Stat": metric["statistic"],
+            },
+            "ReturnData": False,
+        }
+        for name, metric in desired["metrics"].items()
+    ]
+    result = {"Id": _RESULT, "Expression": desired["formula"], "ReturnData": True}
+    return {"Metrics": [result, *metrics]}
+
+
 def _settings(alarm: Mapping[str, Any]) -> Settings:
-    statistic = alarm.get("ExtendedStatistic") or alarm.get("Statistic")
-    few = alarm.get("EvaluateLowSampleCountPercentile") or "evaluate"
     return {
         "purpose": alarm.get("AlarmDescription", ""),
-        # Without these it is an alarm on a formula, made so by hand.
-        "namespace": alarm.get("Namespace"),
-        "metric": alarm.get("MetricName"),
-        "statistic": statistic,
-        "dimensions": from_tags(alarm.get("Dimensions"), "Name"),
-        "unit": alarm.get("Unit"),
+        **(_told_formula(alarm["Metrics"]) if alarm.get("Metrics") else _told_metric(alarm)),
         "threshold": alarm.get("Threshold"),
         "comparison": alarm["ComparisonOperator"],
         "periods": alarm["EvaluationPeriods"],
         "periods_that_count": alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"]),
-        "period_seconds": alarm.get("Period"),
         "missing": alarm.get("TreatMissingData", "missing"),
         "actions_enabled": alarm["ActionsEnabled"],
-        "when_alarm": alarm.get("AlarmActions", []),
+        "when_alarm": sorted(alarm.get("AlarmActions", [])),
         "when_ok": alarm.get("OKActions", []),
         "when_no_data": alarm.get("InsufficientDataActions", []),
+    }
+
+
+def _told_metric(alarm: Mapping[str, Any]) -> Settings:
+    statistic = alarm.get("ExtendedStatistic") or alarm.get("Statistic")
+    few = alarm.get("EvaluateLowSampleCountPercentile") or "evaluate"
+    return {
+        "namespace": alarm.get("Namespace"),
+        "metric": alarm.get("MetricName"),
+        "statistic": statistic,
+        "dimensions": from_tags(alarm.get("Dimensions"), "Name"),
+        "period_seconds": alarm.get("Period"),
+        "unit": alarm.get("Unit"),
         **({"few_values": few} if _is_percentile(statistic) else {}),
     }
+
+
+def _told_formula(queries: list[dict[str, Any]]) -> Settings:
+    """Return a formula and its metrics; more than one formula, by hand, are told as one text."""
+    metrics = {}
+    for query in queries:
+        if "MetricStat" in query:
+            told = query["MetricStat"]
+            metrics[query["Id"]] = {
+                "namespace": told["Metric"]["Namespace"],
+                "metric": told["Metric"]["MetricName"],
+                "statistic": told["Stat"],
+                "dimensions": from_tags(told["Metric"].get("Dimensions"), "Name"),
+                "period_seconds": told["Period"],
+            }
+    formulas = [query["Expression"] for query in queries if query.get("Expression")]
+    return {"formula": "; ".join(formulas), "metrics": metrics}

@@ -1,4 +1,4 @@
-"""Who hears of alarms. Must not let anything but this account's alarms publish."""
+"""Who hears of alarms and events. Must not let anything but these two publish."""
 
 from __future__ import annotations
 
@@ -52,6 +52,12 @@ class Topic(Resource):
                 {
                     **allow("sns:Publish", self.arn, Sid="AlarmsOfThisAccount", Condition=alarms),
                     "Principal": {"Service": "cloudwatch.amazonaws.com"},
+                },
+                {
+                    # EventBridge tells a topic no source, so a condition would silence it. Only
+                    # who knows this ARN could have it told something, by an event of their own.
+                    **allow("sns:Publish", self.arn, Sid="Events"),
+                    "Principal": {"Service": "events.amazonaws.com"},
                 },
                 {
                     "Sid": "NothingUnencrypted",

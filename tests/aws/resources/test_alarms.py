@@ -15,14 +15,16 @@ from aws_cloud_infra.engine.apply import apply
 from aws_cloud_infra.engine.plan import plan
 from aws_cloud_infra.engine.resource import Found, Ids, Live, Resource
 from aws_cloud_infra.resources.references import balancer_dimension
-from aws_cloud_infra.resources.watching.alarm import Alarm
+from aws_cloud_infra.resources.watching.alarm import Alarm, Formula, Metric
 from aws_cloud_infra.resources.watching.topic import Topic
 from tests.aws.account import Account
 from tests.aws.lifecycle import Drift, check_life, quietly, what_changes
 
 MAIL = "team@example.com"
 BALANCER_ARN = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/front/50dc"
+RESTART = "arn:aws:automate:eu-central-1:ec2:reboot"
 _ALARM_ARGUMENTS = {
+    "Metrics",
     "AlarmName", "AlarmDescription", "Namespace", "MetricName", "Statistic", "ExtendedStatistic",
     "EvaluateLowSampleCountPercentile", "Dimensions", "Unit", "Threshold", "ComparisonOperator",
     "EvaluationPeriods", "DatapointsToAlarm", "Period", "TreatMissingData", "ActionsEnabled",
@@ -42,24 +44,39 @@ class Balancer(Found):
 def alarms(aws: Aws) -> Sequence[Resource]:
     balancer = Balancer(aws, "front")
     topic = Topic(aws, f"{aws.prefix}-alarms", MAIL)
-    return [balancer, topic, _errors(aws, topic, balancer), _slow(aws, topic, balancer)]
+    return [
+        balancer, topic, _errors(aws, topic, balancer), _slow(aws, topic, balancer),
+        _share(aws, topic, balancer),
+    ]  # fmt: skip
 
 
 def _errors(aws: Aws, topic: Topic, balancer: Resource) -> Alarm:
     return Alarm(
         aws, f"{aws.prefix}-errors", topic, "Answers with 5xx: look at the log.",
-        "AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "Sum",
-        {"LoadBalancer": balancer_dimension(balancer)},
-        5, "GreaterThanThreshold", 3, 60, "notBreaching",
+        Metric("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "Sum",
+               {"LoadBalancer": balancer_dimension(balancer)}),
+        5, "GreaterThanThreshold", 3, 60, "notBreaching", (RESTART,),
     )  # fmt: skip
 
 
 def _slow(aws: Aws, topic: Topic, balancer: Resource) -> Alarm:
     return Alarm(
         aws, f"{aws.prefix}-slow", topic, "Answers late: look at the CPU.",
-        "AWS/ApplicationELB", "TargetResponseTime", "p99",
-        {"LoadBalancer": balancer_dimension(balancer), "AvailabilityZone": "eu-central-1a"},
+        Metric("AWS/ApplicationELB", "TargetResponseTime", "p99",
+               {"LoadBalancer": balancer_dimension(balancer), "AvailabilityZone": "eu-central-1a"}),
         0.5, "GreaterThanThreshold", 2, 300, "ignore",
+    )  # fmt: skip
+
+
+def _share(aws: Aws, topic: Topic, balancer: Resource) -> Alarm:
+    door = {"LoadBalancer": balancer_dimension(balancer)}
+    return Alarm(
+        aws, f"{aws.prefix}-share", topic, "One in a hundred fails: look at the log.",
+        Formula("100 * errors / requests", {
+            "errors": Metric("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "Sum", door),
+            "requests": Metric("AWS/ApplicationELB", "RequestCount", "Sum", door),
+        }),
+        1, "GreaterThanThreshold", 3, 60, "notBreaching",
     )  # fmt: skip
 
 
@@ -98,12 +115,32 @@ def _with(**changed: Any):
     return change
 
 
+def _asking(**changed: Any):
+    """Write an alarm on a formula again with this changed in what it asks of its first metric."""
+
+    def change(aws: Aws, live: Live) -> None:
+        name = live.id.rpartition(":alarm:")[2]
+        (alarm,) = aws.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+        result, first, *others = alarm["Metrics"]
+        stat = first["MetricStat"]
+        asked = {**stat, "Metric": {**stat["Metric"], **changed.pop("Metric", {})}, **changed}
+        _with(Metrics=[result, {**first, "MetricStat": asked}, *others])(aws, live)
+
+    return change
+
+
+def _another_formula(aws: Aws, live: Live) -> None:
+    name = live.id.rpartition(":alarm:")[2]
+    (alarm,) = aws.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    result, *metrics = alarm["Metrics"]
+    _with(Metrics=[{**result, "Expression": "errors / 1000"}, *metrics])(aws, live)
+
+
 def _silence(aws: Aws, live: Live) -> None:
     aws.client("cloudwatch").disable_alarm_actions(AlarmNames=[live.id.rpartition(":alarm:")[2]])
 
 
-OF_BOTH = [
-    ("purpose", _with(AlarmDescription="?")),
+OF_A_METRIC = [
     ("namespace", _with(Namespace="AWS/EC2")),
     ("metric", _with(MetricName="RequestCount")),
     ("statistic", _with(Statistic="Minimum", ExtendedStatistic=None,
@@ -112,11 +149,24 @@ OF_BOTH = [
     ("dimensions", _with(Dimensions=[{"Name": "LoadBalancer", "Value": "app/other/1"}])),
     ("dimensions", _with(Dimensions=[])),
     ("unit", _with(Unit="Gigabytes")),
+    ("period_seconds", _with(Period=3600)),
+]  # fmt: skip
+OF_A_FORMULA = [
+    ("formula", _another_formula),
+    ("metrics.errors.namespace", _asking(Metric={"Namespace": "AWS/EC2"})),
+    ("metrics.errors.metric", _asking(Metric={"MetricName": "HTTPCode_Target_4XX_Count"})),
+    ("metrics.errors.dimensions", _asking(Metric={"Dimensions": []})),
+    ("metrics.errors.statistic", _asking(Stat="Minimum")),
+    ("metrics.errors.period_seconds", _asking(Period=3600)),
+    ("metrics", _with(Metrics=None, Namespace="AWS/EC2", MetricName="CPUUtilization",
+                      Statistic="Sum", Period=60)),
+]  # fmt: skip
+OF_ALL = [
+    ("purpose", _with(AlarmDescription="?")),
     ("threshold", _with(Threshold=1_000_000)),
     ("comparison", _with(ComparisonOperator="LessThanThreshold")),
     ("periods", _with(EvaluationPeriods=10)),
     ("periods_that_count", _with(DatapointsToAlarm=1)),
-    ("period_seconds", _with(Period=3600)),
     ("missing", _with(TreatMissingData="breaching")),
     ("actions_enabled", _silence),
     ("when_alarm", _with(AlarmActions=[])),
@@ -131,7 +181,10 @@ DRIFTS = [
     Drift(Topic, "subscribers", _unsubscribe),
     Drift(Topic, "subscribers", _eavesdrop),
     *(Drift(Alarm, setting, change, name)
-      for name in ("errors", "slow") for setting, change in OF_BOTH),
+      for name in ("errors", "slow", "share") for setting, change in OF_ALL),
+    *(Drift(Alarm, setting, change, name)
+      for name in ("errors", "slow") for setting, change in OF_A_METRIC),
+    *(Drift(Alarm, setting, change, "share") for setting, change in OF_A_FORMULA),
     Drift(Alarm, "few_values", _with(EvaluateLowSampleCountPercentile="ignore"), "slow"),
 ]  # fmt: skip
 
@@ -168,26 +221,38 @@ def test_an_alarm_that_rings_is_said_to(account: Account) -> None:
 
     notes = [change.live.notes for change in plan(resources) if change.live]
 
-    assert [(), (), (), ("is in ALARM: 2 datapoints above 0.5",)] == notes
+    assert [(), (), (), ("is in ALARM: 2 datapoints above 0.5",), ()] == notes
 
 
 def test_alarms_need_what_their_dimensions_name(account: Account) -> None:
-    balancer, topic, errors, _ = alarms(account.aws())
+    balancer, topic, errors, _, share = alarms(account.aws())
 
-    assert {balancer, topic} == set(errors.needs)
+    assert {balancer, topic} == set(errors.needs) == set(share.needs)
     assert {"LoadBalancer": "(load balancer front, to be made)"} == errors.desired(Ids())[
         "dimensions"
     ]
 
 
-def test_only_alarms_of_this_account_may_publish_and_only_encrypted(account: Account) -> None:
+def test_an_alarm_costs_as_much_as_the_metrics_it_watches(account: Account) -> None:
+    *_, errors, _, share = alarms(account.aws())
+
+    assert ((("alarm", 1),), (("alarm", 2),)) == (errors.prices, share.prices)
+
+
+def test_only_alarms_of_this_account_and_events_may_publish_encrypted(
+    account: Account,
+) -> None:
     (topic,) = (item for item in alarms(account.aws()) if isinstance(item, Topic))
 
-    allowed, denied = topic.desired(Ids())["policy"]["Statement"]
+    allowed, events, denied = topic.desired(Ids())["policy"]["Statement"]
 
     assert "Allow" == allowed["Effect"]
     assert {"Service": "cloudwatch.amazonaws.com"} == allowed["Principal"]
     assert {"aws:SourceAccount": "123456789012"} == allowed["Condition"]["StringEquals"]
+    assert ("Allow", {"Service": "events.amazonaws.com"}) == (
+        events["Effect"],
+        events["Principal"],
+    )
     assert ("Deny", {"Bool": {"aws:SecureTransport": "false"}}) == (
         denied["Effect"],
         denied["Condition"],

@@ -16,6 +16,7 @@ from aws_cloud_infra.engine.destroy import destroy, plan_destroy
 from aws_cloud_infra.engine.plan import plan
 from aws_cloud_infra.engine.resource import Live, Resource
 from aws_cloud_infra.engine.stack import Stack
+from aws_cloud_infra.resources.containers import deployment
 from aws_cloud_infra.resources.containers.cluster import Cluster
 from aws_cloud_infra.resources.containers.service import Service
 from tests.aws.account import Account, _refusal, record
@@ -43,11 +44,12 @@ def serving(base: Ground, image: str = NONE, revision: int = 1) -> Callable[[Aws
         targets = Given(aws, "targets", TARGETS)
         listener = Given(aws, "listener", "arn")
         pushed = Given(aws, "image", image)
+        errors = Given(aws, "errors", "arn")
         service = Service(
             aws, aws.prefix, cluster, task, targets, (listener,), (base.routes,), base.subnets,
-            base.group, pushed, 1, 4, 8000,
+            base.group, pushed, 1, 4, 8000, alarms=(errors,),
         )  # fmt: skip
-        return [*base.all, task, targets, listener, pushed, cluster, service]
+        return [*base.all, task, targets, listener, pushed, errors, cluster, service]
 
     return build
 
@@ -154,6 +156,12 @@ DRIFTS = [
           _tasks_that(deploymentCircuitBreaker={"enable": True, "rollback": False})),
     Drift(Service, f"{CONFIGURATION}.minimumHealthyPercent", _tasks_that(minimumHealthyPercent=0)),
     Drift(Service, f"{CONFIGURATION}.maximumPercent", _tasks_that(maximumPercent=100)),
+    Drift(Service, f"{CONFIGURATION}.alarms", _tasks_that(
+        alarms={"alarmNames": ["errors"], "enable": False, "rollback": True})),
+    Drift(Service, f"{CONFIGURATION}.alarms", _tasks_that(
+        alarms={"alarmNames": ["errors"], "enable": True, "rollback": False})),
+    Drift(Service, f"{CONFIGURATION}.alarms", _tasks_that(
+        alarms={"alarmNames": ["else"], "enable": True, "rollback": True})),
     Drift(Service, f"{VPC}.assignPublicIp", network(assignPublicIp=lambda *_: "DISABLED")),
     Drift(Service, f"{VPC}.subnets", network(subnets=lambda _, config: config["subnets"][:1])),
     Drift(Service, f"{VPC}.securityGroups", network(securityGroups=_other_group)),
@@ -271,14 +279,50 @@ def test_a_failed_deployment_is_told_and_tried_again(deploying: Deploying, base:
     assert [{"cluster": NAME, "service": NAME, "forceNewDeployment": True}] == forced
 
 
+def for_a_while(looks: int, then: Tell) -> Tell:
+    """Let a deployment be under way for a number of looks: its alarms are watched."""
+    asked = 0
+
+    def change(service: dict[str, Any]) -> None:
+        nonlocal asked
+        asked += 1
+        (rollout("IN_PROGRESS") if asked <= looks else then)(service)
+
+    return change
+
+
+@pytest.fixture
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deployment, "_SECONDS_BETWEEN_LOOKS", 0.0)
+
+
+@pytest.mark.usefixtures("_at_once")
 def test_a_deployment_under_way_is_only_waited_for(deploying: Deploying, base: Ground) -> None:
     apply(plan(serving(base, PUSHED)(deploying.aws())), quietly)
-    session = deploying.telling(rollout("IN_PROGRESS"))
+    session = deploying.telling(for_a_while(4, rollout("COMPLETED")))
     calls = record(session)
-    changes = plan(serving(base, PUSHED)(deploying.aws(session)))
+    resources = serving(base, PUSHED)(deploying.aws(session))
+    changes = plan(resources)
     assert {SERVICE: ["state"]} == what_changes(changes)
     apply(changes, quietly)
     assert [] == calls.writes
+    assert {} == what_changes(plan(resources))
+
+
+@pytest.mark.usefixtures("_at_once")
+def test_a_deployment_that_an_alarm_turns_back_after_its_tasks_were_healthy_fails(
+    deploying: Deploying, base: Ground
+) -> None:
+    apply(plan(serving(base, PUSHED)(deploying.aws())), quietly)
+
+    def turned_back(service: dict[str, Any]) -> None:
+        service["deployments"][0] |= {
+            "taskDefinition": f"{TASK}1", "rolloutStateReason": "alarm errors is in ALARM."
+        }  # fmt: skip
+
+    session = deploying.telling(for_a_while(4, turned_back))
+    with pytest.raises(AwsRefused, match=r"rolled back to forecasts:1\. .* alarm errors is in"):
+        apply(plan(serving(base, PUSHED, revision=2)(deploying.aws(session))), quietly)
 
 
 def test_a_service_that_is_being_deleted_cannot_be_made_again_yet(

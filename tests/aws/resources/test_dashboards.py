@@ -12,7 +12,7 @@ from aws_cloud_infra.engine.apply import apply
 from aws_cloud_infra.engine.changes import Action
 from aws_cloud_infra.engine.plan import plan
 from aws_cloud_infra.engine.resource import Found, Live, Resource
-from aws_cloud_infra.resources.watching.alarm import Alarm
+from aws_cloud_infra.resources.watching.alarm import Alarm, Metric
 from aws_cloud_infra.resources.watching.dashboard import Dashboard
 from aws_cloud_infra.resources.watching.topic import Topic
 from aws_cloud_infra.resources.watching.widgets import service_widgets
@@ -39,8 +39,9 @@ def dashboard(aws: Aws) -> Sequence[Resource]:
     cluster, service = Stand(aws, "cluster", "c"), Stand(aws, "service", "s")
     topic = Topic(aws, f"{aws.prefix}-alarms", None)
     alarm = Alarm(
-        aws, f"{aws.prefix}-host", topic, "?", "AWS/EC2", "StatusCheckFailed", "Maximum", {},
-        1, "GreaterThanOrEqualToThreshold", 2, 60, "breaching",
+        aws, f"{aws.prefix}-host", topic, "?",
+        Metric("AWS/EC2", "StatusCheckFailed", "Maximum", {}), 1,
+        "GreaterThanOrEqualToThreshold", 2, 60, "breaching",
     )  # fmt: skip
     widgets = service_widgets(balancer, target, cluster, service, [alarm])
     return [balancer, target, cluster, service, Dashboard(aws, aws.prefix, widgets)]

@@ -16,9 +16,10 @@ from aws_cloud_infra.engine.destroy import destroy, plan_destroy
 from aws_cloud_infra.engine.plan import plan
 from aws_cloud_infra.engine.resource import Live, Resource
 from aws_cloud_infra.engine.stack import Stack
-from aws_cloud_infra.resources.data.database import Database
+from aws_cloud_infra.resources.data.database import LOGS, Database, log_group
 from aws_cloud_infra.resources.data.database_parameters import DatabaseParameters
 from aws_cloud_infra.resources.data.database_subnets import DatabaseSubnets
+from aws_cloud_infra.resources.watching.database_log_group import DatabaseLogGroup
 from tests.aws.account import Account, record
 from tests.aws.lifecycle import NOBODY, Drift, check_life, quietly, what_changes
 from tests.aws.resources.ground import Ground, die_after_each_write, ground
@@ -38,11 +39,13 @@ def resources(base: Ground) -> Build:
     def build(aws: Aws, **changes: Any) -> Sequence[Resource]:
         subnets = DatabaseSubnets(aws, aws.prefix, base.subnets)
         parameters = DatabaseParameters(aws, aws.prefix)
-        chosen = {"size": "db.t4g.micro", "storage_gb": 20, "backup_days": 7, "multi_az": False}
+        groups = tuple(DatabaseLogGroup(aws, log_group(aws.prefix, log), 30) for log in LOGS)
+        chosen = {"size": "db.t4g.micro", "storage_gb": 20, "max_storage_gb": 100,
+                  "backup_days": 7, "multi_az": False, "log_groups": groups}  # fmt: skip
         database = Database(
             aws, aws.prefix, subnets, base.group, parameters, **{**chosen, **changes}
         )
-        return [*base.subnets, base.group, subnets, parameters, database]
+        return [*base.subnets, base.group, subnets, *groups, parameters, database]
 
     return build
 
@@ -87,16 +90,27 @@ def _other_parameters(aws: Aws, live: Live) -> None:
     rds.modify_db_instance(DBInstanceIdentifier=live.id, DBParameterGroupName="lax")
 
 
+def _parameter(name: str, value: str) -> Drift:
+    parameter = {"ParameterName": name, "ParameterValue": value, "ApplyMethod": "immediate"}
+    return Drift(DatabaseParameters, f"parameters.{name}", lambda aws, live: aws.client(
+        "rds").modify_db_parameter_group(
+            DBParameterGroupName=live.id, Parameters=[parameter]))  # fmt: skip
+
+
 DRIFTS = [
-    Drift(DatabaseParameters, "parameters", lambda aws, live: aws.client(
-        "rds").modify_db_parameter_group(DBParameterGroupName=live.id, Parameters=[{
-            "ParameterName": "require_secure_transport", "ParameterValue": "0",
-            "ApplyMethod": "immediate"}])),
+    *(_parameter(name, value) for name, value in (
+        ("require_secure_transport", "0"), ("slow_query_log", "0"), ("long_query_time", "60"),
+        ("log_output", "TABLE"))),
+    Drift(DatabaseLogGroup, "days", lambda aws, live: aws.client("logs").delete_retention_policy(
+        logGroupName=live.id.split(":log-group:")[1]), "slowquery"),
+    Drift(DatabaseLogGroup, "tags", lambda aws, live: aws.client("logs").untag_resource(
+        resourceArn=live.id, tagKeys=["Project"]), "error"),
     Drift(Database, "status", lambda aws, live: aws.client("rds").stop_db_instance(
         DBInstanceIdentifier=live.id)),
     _modified("managed_password", ManageMasterUserPassword=False, MasterUserPassword="known to us"),
     _modified("size", DBInstanceClass="db.t4g.small"),
     _modified("storage_gb", AllocatedStorage=10),
+    _modified("max_storage_gb", MaxAllocatedStorage=20),
     _modified("storage_type", StorageType="gp2"),
     _modified("multi_az", MultiAZ=True),
     Drift(Database, "groups", _other_group),
@@ -107,7 +121,7 @@ DRIFTS = [
     _modified("deletion_protection", DeletionProtection=False),
     _modified("minor_upgrades", AutoMinorVersionUpgrade=False),
     _modified("logs", CloudwatchLogsExportConfiguration={"DisableLogTypes": ["error"]}),
-    _modified("logs", CloudwatchLogsExportConfiguration={"EnableLogTypes": ["slowquery"]}),
+    _modified("logs", CloudwatchLogsExportConfiguration={"EnableLogTypes": ["general"]}),
 ]  # fmt: skip
 
 
@@ -153,9 +167,34 @@ def test_storage_that_would_have_to_shrink_is_refused_with_both_sizes(
     resources: Build, made: Made
 ) -> None:
     aws = made(storage_gb=50)
-    with pytest.raises(CannotChange, match=r"has 50 GB .* only grow, not shrink to 20"):
-        apply(plan(resources(aws, storage_gb=20)), quietly)
+    with pytest.raises(CannotChange, match=r"has 50 GB .* only grow, not shrink to 40"):
+        apply(plan(resources(aws, storage_gb=20, max_storage_gb=40)), quietly)
     assert 50 == the_database(aws)["AllocatedStorage"]
+
+
+def test_storage_that_has_grown_by_itself_is_right(resources: Build, made: Made) -> None:
+    aws = made()
+    aws.client("rds").modify_db_instance(DBInstanceIdentifier=aws.prefix, AllocatedStorage=40)
+    assert {} == what_changes(plan(resources(aws)))
+
+
+def test_log_groups_that_rds_made_are_taken_over_and_go_with_the_database(
+    account: Account, resources: Build
+) -> None:
+    aws = account.aws()
+    logs = aws.client("logs")
+    for log in ("error", "slowquery"):
+        logs.create_log_group(logGroupName=f"/aws/rds/instance/{aws.prefix}/{log}")
+    stack = Stack("this", (), tuple(resources(aws, final_snapshot=False)))
+    untouched = plan_destroy(stack, NOBODY, include_data=True)
+    assert {Action.KEEP} == {change.action for change in untouched}
+
+    apply(plan(stack.resources), quietly)
+    kept = [group["retentionInDays"] for group in logs.describe_log_groups()["logGroups"]]
+    assert [30, 30] == kept
+
+    destroy(plan_destroy(stack, NOBODY, include_data=True), quietly)
+    assert [] == logs.describe_log_groups()["logGroups"]
 
 
 def test_storage_grows(resources: Build, made: Made) -> None:
@@ -192,14 +231,13 @@ def test_what_aws_is_about_to_change_counts_as_changed(
     made()
     pending = {
         "DBInstanceClass": "db.t4g.small",
-        "AllocatedStorage": 30,
-        "PendingCloudwatchLogsExports": {"LogTypesToEnable": ["slowquery"]},
+        "AllocatedStorage": 130,
+        "PendingCloudwatchLogsExports": {"LogTypesToEnable": ["general"]},
     }
     aws = looking(account, PendingModifiedValues=pending)
     (change,) = [item for item in plan(resources(aws)) if item.action is not Action.KEEP]
-    assert {"size": "db.t4g.small", "storage_gb": 30, "logs": ["error", "slowquery"]} == {
-        item.setting: item.old for item in change.differences
-    }
+    soon = {"size": "db.t4g.small", "storage_gb": 130, "logs": ["error", "general", "slowquery"]}
+    assert soon == {item.setting: item.old for item in change.differences}
 
 
 @pytest.mark.parametrize("status", ["backing-up", "storage-optimization"])
@@ -294,5 +332,5 @@ def test_a_second_zone_doubles_the_price(account: Account, resources: Build) -> 
     one, two = (
         dict(resources(account.aws(), multi_az=multi_az)[-1].prices) for multi_az in (False, True)
     )
-    assert one == {"rds db.t4g.micro": 730, "rds gp3 GB": 20}
-    assert two == {"rds db.t4g.micro": 1460, "rds gp3 GB": 40}
+    assert one == {"rds db.t4g.micro": 730, "secret": 1, "rds gp3 GB": 20}
+    assert two == {"rds db.t4g.micro": 1460, "secret": 1, "rds gp3 GB": 40}

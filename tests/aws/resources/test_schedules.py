@@ -44,7 +44,7 @@ class Stand(Found):
 
 
 def schedules(aws: Aws) -> Sequence[Resource]:
-    role, cluster, task, subnet, other_subnet, door = needed = [
+    role, cluster, task, subnet, other_subnet, door, queue = needed = [
         Stand(aws, name, value)
         for name, value in {
             "clock": aws.arn("iam", "role/sales-forecasting/clock", region=""),
@@ -53,12 +53,13 @@ def schedules(aws: Aws) -> Sequence[Resource]:
             "first": "subnet-2",
             "second": "subnet-1",
             "door": "sg-1",
+            "queue": aws.arn("sqs", "not-started"),
         }.items()
     ]
     group = ScheduleGroup(aws, aws.prefix)
     schedule = Schedule(
         aws, f"{aws.prefix}-train", group, role, cluster, task, (subnet, other_subnet), door,
-        "cron(0 6 ? * MON *)", enabled=False,
+        "cron(0 6 ? * MON *)", queue, enabled=False,
     )  # fmt: skip
     return [*needed, group, schedule]
 
@@ -120,6 +121,7 @@ DRIFTS = [
         ("input", _target("Input", value=_SHELL)),
         ("dead_letters", _target("DeadLetterConfig", "Arn", value=(
             "arn:aws:sqs:eu-central-1:123456789012:queue"))),
+        ("dead_letters", _target("DeadLetterConfig", value=None)),
         ("tries", _target("RetryPolicy", "MaximumRetryAttempts", value=185)),
         ("seconds_to_try", _target("RetryPolicy", "MaximumEventAgeInSeconds", value=60)),
         ("task", _target("EcsParameters", value=None)),

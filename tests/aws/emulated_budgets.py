@@ -1,0 +1,43 @@
+"""What the emulator lacks of AWS Budgets: who is told, and tags. To be imported by its process."""
+
+from __future__ import annotations
+
+import json
+
+from moto.budgets.responses import BudgetsResponse
+
+_create_budget = BudgetsResponse.create_budget
+
+
+def create_budget(self: BudgetsResponse) -> str:
+    done = _create_budget(self)
+    budget = self._get_param("Budget")["BudgetName"]
+    made = self.backend.budgets[self.current_account][budget]
+    made.tags = self._get_param("ResourceTags", [])
+    return done
+
+
+def list_tags_for_resource(self: BudgetsResponse) -> str:
+    name = self._get_param("ResourceARN").split(":budget/")[1]
+    self.backend.describe_budget(self.current_account, name)
+    return json.dumps({"ResourceTags": self.backend.budgets[self.current_account][name].tags})
+
+
+def describe_subscribers_for_notification(self: BudgetsResponse) -> str:
+    budget = self.backend.budgets[self.current_account][self._get_param("BudgetName")]
+    wanted = self._get_param("Notification")
+    return json.dumps({
+        "Subscribers": next(
+            (item.subscribers for item in budget.notifications if item.details == wanted), []
+        )
+    })  # fmt: skip
+
+
+BudgetsResponse.create_budget = create_budget
+BudgetsResponse.list_tags_for_resource = list_tags_for_resource
+BudgetsResponse.describe_subscribers_for_notification = describe_subscribers_for_notification
+
+if __name__ == "__main__":
+    from moto.server import main
+
+    main()
