@@ -1,7 +1,7 @@
 # Two images of one code: `serve`, the default, answers requests; `train` loads, trains and judges,
 # and has MLflow in it. How to build and run them: docs/container.md.
 
-FROM python:3.13-slim-bookworm AS base
+FROM python:3.13-slim-trixie AS base
 # The only places that are written to. They are owned before they are declared: a volume that is
 # mounted there, as on Fargate, begins with the owner and the rights that the image gave.
 RUN useradd --uid 10001 --user-group --home-dir /app/var --no-log-init app \
@@ -12,16 +12,23 @@ VOLUME ["/app/var", "/tmp"]
 ENV ORT_DISABLE_TELEMETRY=1 MLFLOW_DISABLE_TELEMETRY=true
 WORKDIR /app
 
-# As `make setup` installs: a lock is complete, nothing is resolved.
-FROM python:3.13-slim-bookworm AS serve-packages
+# As `make setup` installs: by a pip that is pinned as well, and a lock is complete, so nothing is
+# resolved. What it fetches it says.
+FROM python:3.13-slim-trixie AS pip
+COPY requirements/pip.txt /
+RUN pip install --no-cache-dir --require-hashes --no-deps --only-binary :all: --no-compile \
+    --root-user-action ignore -r /pip.txt
+
+FROM pip AS serve-packages
 COPY requirements/serve.txt /
 RUN pip install --no-cache-dir --require-hashes --no-deps --only-binary :all: --no-compile \
-    --prefix=/packages -r /serve.txt
+    --root-user-action ignore --prefix=/packages -r /serve.txt
 
-FROM python:3.13-slim-bookworm AS train-packages
+FROM pip AS train-packages
 COPY requirements/train.txt /
 RUN pip install --no-cache-dir --require-hashes --no-deps --only-binary :all: --no-compile \
-    --prefix=/packages -r /train.txt && python -m compileall -q -j 0 /packages
+    --root-user-action ignore --prefix=/packages -r /train.txt \
+    && python -m compileall -q -j 0 /packages
 
 FROM base AS train
 COPY --from=train-packages /packages /usr/local

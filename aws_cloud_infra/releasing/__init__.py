@@ -1,1 +1,1 @@
-"""The verbs of `release.py`: push, withdraw, check. Deploys nothing itself."""
+"""The verbs of `release.py`: judge, push, withdraw, check. Deploys nothing itself."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import client
 from aws_cloud_infra.account.clients import Aws
-from aws_cloud_infra.releasing.registry import Refused, Registry
+from aws_cloud_infra.releasing.gate import Refused
+from aws_cloud_infra.releasing.registry import Registry
 from aws_cloud_infra.resources.front.load_balancer import LoadBalancer
 from aws_cloud_infra.stacks import both
 

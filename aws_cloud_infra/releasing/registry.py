@@ -1,19 +1,21 @@
 """The images in the container registry, by their tags: uploaded, scanned, tagged, untagged.
 
-Takes the account at hand and what the local Docker has, gives what AWS knows of an image. Knows
-nothing of candidates and releases, and never prints: see `images`.
+Takes the account at hand and what the local Docker has, gives what AWS knows of an image. An image
+that could not run or be scanned does not get in. Knows nothing of candidates and releases, and
+never prints: see `images`.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from aws_cloud_infra.account.clients import Aws, read
-from aws_cloud_infra.account.errors import InfraError
+from aws_cloud_infra.releasing.gate import Finding, Refused, from_ecr
 from aws_cloud_infra.resources.containers.repository import Repository
 
 _SCANNED = {"COMPLETE", "ACTIVE"}  # the second where the account has enhanced scanning
@@ -25,12 +27,10 @@ _SINGLE = (
     "application/vnd.oci.image.manifest.v1+json",
 )
 """Forms of a manifest of one image; of an index of several, AWS scans none."""
-
-
-class Refused(InfraError):
-    """An image that may not be deployed, or a release that does not answer."""
-
-    code = "release_refused"
+_PLATFORM = "linux/amd64"
+"""What tasks run on."""
+_BUILD = f"docker build --platform {_PLATFORM} --provenance=false --sbom=false"
+_AN_INDEX = f"a list of images, which AWS does not scan. Build it anew as one: `{_BUILD}`"
 
 
 class Registry:
@@ -63,13 +63,25 @@ class Registry:
         _docker("login", "--username", user, "--password-stdin", host, given=password)
 
     def upload(self, local: str, tag: str) -> None:
-        """Push a local image under a tag."""
+        """Push a local image under a tag. Raises Refused for one that could not run there."""
+        _check(local)
         remote = f"{self.repository.uri}:{tag}"
         _docker("tag", local, remote)
         _docker("push", "--quiet", remote)
+        if self.is_index(tag):
+            self.remove(tag)
+            raise Refused(f"{local} was pushed as {_AN_INDEX}. It is taken away again.")
 
-    def findings(self, tag: str) -> list[tuple[str, str]]:
-        """Wait for the scan of an image; return the severity and name of all it found."""
+    def is_index(self, tag: str) -> bool:
+        """Return whether what has a tag is a list of images, which AWS does not scan."""
+        form = (self.find(tag) or {}).get("imageManifestMediaType", _SINGLE[0])
+        return form not in _SINGLE
+
+    def findings(self, tag: str) -> list[Finding]:
+        """Wait for the scan of an image; return all it found.
+
+        One that cannot be scanned is taken away, so that another can be pushed in its place.
+        """
         deadline = time.monotonic() + _SECONDS_TO_SCAN
         asked = {"repositoryName": self.repository.name, "imageId": {"imageTag": tag}}
         while True:
@@ -79,7 +91,11 @@ class Registry:
                 break
             if scan["status"] not in _SCANNING:
                 said = scan.get("description", "AWS does not say why")
-                raise Refused(f"{tag} cannot be scanned ({scan['status']}): {said}.")
+                self.remove(tag)
+                raise Refused(
+                    f"{tag} cannot be scanned ({scan['status']}): {said}. It is taken away again: "
+                    "mend it, and push it anew."
+                )
             if time.monotonic() > deadline:
                 raise Refused(
                     f"{tag} is not scanned after {_SECONDS_TO_SCAN / 60:.0f} minutes "
@@ -87,7 +103,7 @@ class Registry:
                 )
             time.sleep(_SECONDS_BETWEEN_LOOKS)
         pages = self._ecr.get_paginator("describe_image_scan_findings").paginate(**asked)
-        return [found for page in pages for found in _found(page["imageScanFindings"])]
+        return [found for page in pages for found in from_ecr(page["imageScanFindings"])]
 
     def add(self, tag: str, to: str) -> None:
         """Give the image that has one tag another one as well."""
@@ -117,19 +133,29 @@ def tag_of(image: Mapping[str, Any], kind: str) -> str:
     return next((tag for tag in image.get("imageTags", ()) if tag.startswith(kind)), "")
 
 
-def _found(page: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield severity and name of what a scan found, basic or enhanced."""
-    for item in page.get("findings", ()):
-        yield item["severity"], item["name"]
-    for item in page.get("enhancedFindings", ()):
-        details = item.get("packageVulnerabilityDetails", {})
-        yield item["severity"], details.get("vulnerabilityId", item["findingArn"])
+def _check(local: str) -> None:
+    """Raise Refused for a local image that tasks cannot run, or that AWS would not scan."""
+    (found,) = json.loads(_docker("image", "inspect", local))
+    platform = f"{found['Os']}/{found['Architecture']}"
+    if platform != _PLATFORM:
+        raise Refused(
+            f"{local} is for {platform}, and tasks run on {_PLATFORM}. Build it anew: `{_BUILD}`."
+        )
+    # Told by the Docker that keeps images as containerd does; others have no index here.
+    if found.get("Descriptor", {}).get("mediaType", _SINGLE[0]) not in _SINGLE:
+        raise Refused(f"{local} is {_AN_INDEX}.")
 
 
-def _docker(*arguments: str, given: str | None = None) -> None:
+def _docker(*arguments: str, given: str | None = None) -> str:
+    """Run Docker; return what it prints where it is asked to inspect something, else ""."""
+    asked = subprocess.PIPE if "inspect" in arguments else None
     try:
-        subprocess.run(["docker", *arguments], input=given, text=True, check=True)  # noqa: S603, S607
+        done = subprocess.run(  # noqa: S603
+            ["docker", *arguments],  # noqa: S607
+            input=given, text=True, check=True, stdout=asked,
+        )  # fmt: skip
     except FileNotFoundError:
         raise Refused("There is no `docker` here. Install Docker, and run it again.") from None
     except subprocess.CalledProcessError as error:
         raise Refused(f"`docker {arguments[0]}` failed (exit code {error.returncode}).") from None
+    return done.stdout or ""

@@ -15,7 +15,7 @@ from aws_cloud_infra import release
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.engine import actions
 from aws_cloud_infra.releasing import registry
-from aws_cloud_infra.releasing.registry import Refused
+from aws_cloud_infra.releasing.gate import Refused
 from aws_cloud_infra.resources.containers.image import Image
 from aws_cloud_infra.resources.containers.repository import Repository
 from aws_cloud_infra.resources.data.secret import Secret
@@ -122,19 +122,79 @@ def at_hand(account: Account, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyP
     return monkeypatch
 
 
-def test_what_docker_has_is_pushed_scanned_and_then_released(
-    aws: Aws, at_hand: pytest.MonkeyPatch, tmp_path: Path, capfd
-) -> None:
-    for name, value in docker_in(tmp_path / "docker").items():
+@pytest.fixture
+def docker(at_hand: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Docker with both images, and the folder in which it can be told what it says of them."""
+    folder = tmp_path / "docker"
+    for name, value in docker_in(folder).items():
         at_hand.setenv(name, value)
     for local in IMAGES.values():
-        (tmp_path / "docker" / f"{local.replace(':', '%3A')}.image").write_text(local)
-    images = [word for tag, local in IMAGES.items() for word in (local, tag)]
-    assert 0 == release.main(["push", *images])
+        (folder / f"{local.replace(':', '%3A')}.image").write_text(local)
+    return folder
+
+
+PUSH = ["push", *(word for tag, local in IMAGES.items() for word in (local, tag))]
+INDEX = "application/vnd.oci.image.index.v1+json"
+
+
+@pytest.mark.usefixtures("docker")
+def test_what_docker_has_is_pushed_scanned_and_then_released(aws: Aws, capfd) -> None:
+    assert 0 == release.main(PUSH)
     assert {SERVE, TRAIN, f"candidate-{SERVE}", f"candidate-{TRAIN}"} == tags(aws)
     assert f"candidate-{SERVE}: scanned, 1 HIGH\n" in capfd.readouterr().out
     live = Image(aws, "any", Repository(aws, aws.prefix), "serve-").find()
     assert "@sha256:" in live.id
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"Architecture": "arm64"}, "sales-forecast:serve is for linux/arm64, and tasks run on"),
+        ({"Os": "windows"}, "sales-forecast:serve is for windows/amd64, and tasks run on"),
+        ({"Descriptor": {"mediaType": INDEX}}, "sales-forecast:serve is a list of images, which"),
+    ],
+)
+def test_what_could_not_run_or_be_scanned_is_refused_before_it_is_pushed(
+    aws: Aws, docker: Path, capsys, told: dict[str, Any], said: str
+) -> None:
+    (docker / "inspect.json").write_text(json.dumps(told))
+    assert 1 == release.main(PUSH)
+    err = capsys.readouterr().err
+    assert err.startswith(said)
+    assert "`docker build --platform linux/amd64 --provenance=false --sbom=false`" in err
+    assert set() == tags(aws)
+
+
+def test_a_list_of_images_that_was_pushed_is_taken_away_and_the_next_try_succeeds(
+    aws: Aws, docker: Path, capsys
+) -> None:
+    (docker / "form").write_text(INDEX)
+    assert 1 == release.main(PUSH[:3])
+    assert "was pushed as a list of images" in capsys.readouterr().err
+    assert set() == tags(aws)
+    (docker / "form").unlink()
+    assert 0 == release.main(PUSH[:3])
+    assert SERVE in tags(aws)
+
+
+@pytest.mark.usefixtures("docker")
+def test_a_list_of_images_that_somebody_pushed_before_is_replaced(aws: Aws) -> None:
+    index = {"mediaType": INDEX, "layers": [], "manifests": []}
+    aws.client("ecr").put_image(
+        repositoryName=aws.prefix, imageManifest=json.dumps(index), imageTag=f"candidate-{SERVE}"
+    )
+    assert 0 == release.main(PUSH[:3])
+    assert SERVE in tags(aws)
+
+
+@pytest.mark.usefixtures("docker")
+@pytest.mark.usefixtures("candidates")
+def test_a_wrong_image_can_be_forgotten_and_another_pushed_in_its_place(aws: Aws) -> None:
+    release.push(aws, IMAGES)
+    assert 0 == release.main(["withdraw", "--forget", SERVE, TRAIN])
+    assert set() == tags(aws)
+    assert 0 == release.main(PUSH[:3])
+    assert {SERVE, f"candidate-{SERVE}"} == tags(aws)
 
 
 @pytest.mark.usefixtures("candidates")
@@ -181,6 +241,7 @@ def test_an_image_that_aws_cannot_scan_is_refused(account: Account) -> None:
     aws = scanning(account, lambda *_: {"imageScanStatus": status})
     with pytest.raises(Refused, match=r"cannot be scanned \(FAILED\): UnsupportedImageError"):
         release.push(aws, IMAGES)
+    assert {f"candidate-{TRAIN}"} == tags(aws), "it makes room for another"
 
 
 @pytest.mark.usefixtures("candidates")
@@ -220,6 +281,82 @@ def test_findings_of_enhanced_scanning_count_as_well(account: Account) -> None:
     )
     with pytest.raises(Refused, match="CVE-2025-3 in candidate-serve-1"):
         release.push(aws, IMAGES)
+
+
+@pytest.mark.usefixtures("candidates")
+@pytest.mark.parametrize(
+    ("available", "passes"), [("NO", True), ("YES", False), ("PARTIAL", False)]
+)
+def test_a_critical_finding_without_a_mended_version_is_shown_and_let_pass(
+    account: Account, capsys, available: str, passes: bool
+) -> None:
+    found = {"severity": "CRITICAL", "findingArn": "arn", "fixAvailable": available,
+             "packageVulnerabilityDetails": {"vulnerabilityId": "CVE-2025-3"}}  # fmt: skip
+    scan = {"imageScanStatus": {"status": "ACTIVE"},
+            "imageScanFindings": {"enhancedFindings": [found]}}  # fmt: skip
+    aws = scanning(account, lambda *_: scan)
+    if passes:
+        release.push(aws, IMAGES)
+    else:
+        with pytest.raises(Refused, match="There is a mended version: build anew"):
+            release.push(aws, IMAGES)
+    out = capsys.readouterr().out
+    assert "candidate-serve-1: scanned, 1 CRITICAL" in out
+    assert passes is ("; let pass, no mended version: CVE-2025-3\n" in out)
+    assert passes is ({SERVE, TRAIN} <= tags(aws))
+
+
+def report(folder: Path, *found: tuple[str, str, str]) -> str:
+    """Write a report as Grype does, of findings by name, severity and what there is against it."""
+    file = folder / "grype.json"
+    matches = [
+        {"vulnerability": {"id": name, "severity": severity, "fix": {"state": state}}}
+        for name, severity, state in found
+    ]
+    file.write_text(json.dumps({"matches": matches}))
+    return str(file)
+
+
+@pytest.mark.usefixtures("candidates")
+@pytest.mark.parametrize(
+    ("states", "passes"),
+    [(["not-fixed"], True), (["wont-fix"], True), (["fixed"], False),
+     (["not-fixed", "fixed"], False), ([], False)],
+)  # fmt: skip
+def test_what_aws_does_not_say_a_report_of_another_scanner_does(
+    account: Account, tmp_path: Path, states: list[str], passes: bool
+) -> None:
+    aws = scanning(account, lambda *_: finding("CVE-2025-1", "CRITICAL"))
+    known = report(tmp_path, *(("CVE-2025-1", "Critical", state) for state in states))
+    if passes:
+        release.push(aws, IMAGES, reports=[Path(known)])
+    else:
+        with pytest.raises(Refused, match=r"2 critical: CVE-2025-1 in candidate-serve-1, "):
+            release.push(aws, IMAGES, reports=[Path(known)])
+    assert passes is ({SERVE, TRAIN} <= tags(aws))
+
+
+def test_images_are_judged_by_reports_before_there_is_an_account(tmp_path: Path, capsys) -> None:
+    found = [("CVE-1", "Critical", "fixed"), ("CVE-2", "Critical", "wont-fix"),
+             ("CVE-3", "High", "fixed")]  # fmt: skip
+    file = report(tmp_path, *found)
+    assert 1 == release.main(["judge", file])
+    out, err = capsys.readouterr()
+    assert f"{file}: scanned, 2 CRITICAL, 1 HIGH; let pass, no mended version: CVE-2\n" == out
+    assert f"Not released, 1 critical: CVE-1 in {file}. There is a mended version" in err
+    assert 0 == release.main(["judge", file, "--accept", "CVE-1"])
+    assert "accepted: CVE-1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"matches": [{"vulnerability": {}}]}'])
+def test_a_report_that_is_none_is_said_so(tmp_path: Path, capsys, text: str | None) -> None:
+    file = tmp_path / "grype.json"
+    if text is not None:
+        file.write_text(text)
+    assert 1 == release.main(["judge", str(file)])
+    err = capsys.readouterr().err
+    assert 1 == len(err.splitlines())
+    assert ("cannot be read" if text is None else "is no report of Grype") in err
 
 
 def test_an_image_older_than_the_released_one_is_not_released(account: Account) -> None:

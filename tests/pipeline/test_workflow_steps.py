@@ -56,6 +56,16 @@ class Site:
     def release(self, sha: str) -> list[Step]:
         return self.runner(sha).run(JOBS["build-and-deploy"])
 
+    def scans_find(self, *names: str) -> None:
+        """Let the scanner, which is an action, report critical findings that have a remedy."""
+        found = [
+            {"vulnerability": {"id": name, "severity": "Critical", "fix": {"state": "fixed"}}}
+            for name in names
+        ]
+        for image in ("serve", "train"):
+            file = self.folder / "repository" / f"{image}.json"
+            file.write_text(json.dumps({"matches": found}))
+
     def start_service(self) -> None:
         """Start what the load balancer stands before, with the key that the account has made."""
         secrets = self.session.client("secretsmanager")
@@ -95,6 +105,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     copy_repository(folder / "repository")
     with emulator() as account, world(account) as there:
         made = Site(folder, {**there.environment(), **docker_in(folder / "docker")}, there)
+        made.scans_find()
         assert {} == failed(made.runner(commit(1)).run(JOBS["deploy-infra"]))
         made.start_service()
         try:
@@ -129,6 +140,21 @@ def test_every_command_of_the_test_job_but_make_test_is_run_here(
     assert ["make test"] == [step.run for step in steps if step.outcome == "left out" and step.run]
     assert "    + load balancer sales-forecast-production\n" in runner.summary
     assert "    + database sales-forecast-production\n" in runner.summary
+
+
+def test_a_scan_that_finds_what_has_a_remedy_fails_before_anything_is_deployed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = [step for step in JOBS["test"]["steps"] if step.get("name") == "Judge what was found"]
+    site.scans_find("CVE-2025-0001")
+    try:
+        (said,) = failed(site.runner(commit(1)).run({"steps": judge})).values()
+        accepted = {**site.variables, "ACCEPTED_FINDINGS": "CVE-2025-0001"}
+        monkeypatch.setattr(site, "variables", accepted)
+        assert {} == failed(site.runner(commit(1)).run({"steps": judge}))
+    finally:
+        site.scans_find()
+    assert "CVE-2025-0001 in serve.json, CVE-2025-0001 in train.json. There is a mended" in said
 
 
 def test_the_first_run_deploys_the_image_of_its_commit_by_digest(site: Site) -> None:
