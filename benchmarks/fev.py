@@ -31,13 +31,14 @@ from sales_forecast.evaluation.backtest import backtest
 from sales_forecast.evaluation.protocols import RollingOrigin
 from sales_forecast.evaluation.scoring import measured_spread
 from sales_forecast.models.arima import ARIMA
+from sales_forecast.models.asked import Asked
 from sales_forecast.models.base import Forecaster
 from sales_forecast.models.ensemble import EnsembleForecaster
 from sales_forecast.models.fit_cache import fit_once
 from sales_forecast.models.naive import GROWTH
 from sales_forecast.models.pooled import POOLED
 from sales_forecast.models.ridge import RIDGE
-from sales_forecast.models.spread import DECILES, MEDIAN, Asked
+from sales_forecast.models.spread import DECILES, MEDIAN
 from sales_forecast.models.trees import XGBOOST
 from sales_forecast.prediction.forecast import forecast
 

@@ -27,13 +27,14 @@ from sales_forecast.evaluation.scoring import (
     scores,
     with_quantiles,
 )
+from sales_forecast.models.asked import Asked
 from sales_forecast.models.averages import AVERAGES
 from sales_forecast.models.base import FutureConditions
 from sales_forecast.models.catalogue import ALL_FORECASTERS
 from sales_forecast.models.ensemble import MEMBERS
 from sales_forecast.models.naive import BASELINES, LAST_VALUE
 from sales_forecast.models.ridge import RIDGE
-from sales_forecast.models.spread import Asked, SpreadByAge
+from sales_forecast.models.spread import SpreadByAge
 from tests.builders import one_thread, panel_of, sample_panel, table_of, with_sales
 
 

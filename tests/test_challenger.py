@@ -22,6 +22,7 @@ from sales_forecast.data.sample import sample_rows
 from sales_forecast.errors import BundleRefused, NotEnoughData
 from sales_forecast.features.features import FEATURE_NAMES, feature_names
 from sales_forecast.models.ages import AGES, OLD, YOUNG
+from sales_forecast.models.asked import Asked
 from sales_forecast.models.catalogue import ALL_FORECASTERS
 from sales_forecast.models.fitted.blends import FittedEnsemble, FittedMean
 from sales_forecast.models.fitted.onnx_trees import OnnxTrees
@@ -29,7 +30,6 @@ from sales_forecast.models.fitted.pooled import FittedPooled
 from sales_forecast.models.fitted.regressor import FittedRegressor
 from sales_forecast.models.fitted.smoothing import FittedArima
 from sales_forecast.models.names import BASELINE_MODEL
-from sales_forecast.models.spread import Asked
 from sales_forecast.prediction.forecast import forecast
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.training import tables as stored_tables

@@ -10,11 +10,11 @@ import pytest
 from sales_forecast.data import calendar
 from sales_forecast.data.panel import CONDITIONS, Panel
 from sales_forecast.data.sample import sample_rows
+from sales_forecast.features.conditions import condition_changes
 from sales_forecast.features.features import (
     CONDITION_NAMES,
     FEATURE_NAMES,
     History,
-    condition_changes,
     features,
 )
 from sales_forecast.features.vocabulary import codes_of, vocabulary_of

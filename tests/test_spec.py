@@ -15,7 +15,7 @@ from sales_forecast.data.rows import STORES
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.errors import DataRefused
-from sales_forecast.features.features import outlook
+from sales_forecast.features.conditions import outlook
 from sales_forecast.prediction.forecast import chance_of_any
 from tests.builders import LAYOUT_NAMES, panel_of_layout
 

@@ -20,12 +20,11 @@ from sales_forecast.models.ages import (
     weeks_known,
     weeks_known_then,
 )
+from sales_forecast.models.asked import Asked, Forecasts
 from sales_forecast.models.spread import (
     DECILES,
     LEVELS,
     MEDIAN,
-    Asked,
-    Forecasts,
     Spread,
     SpreadByAge,
     around,

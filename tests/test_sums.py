@@ -13,8 +13,9 @@ from sales_forecast.data.panel import Array
 from sales_forecast.evaluation.backtest import backtest
 from sales_forecast.evaluation.protocols import RollingOrigin
 from sales_forecast.evaluation.scoring import with_quantiles
+from sales_forecast.models.asked import Forecasts
 from sales_forecast.models.naive import BASELINES, GROWTH
-from sales_forecast.models.spread import Forecasts, Spread
+from sales_forecast.models.spread import Spread
 from sales_forecast.prediction.sums import level_name, levels, quantiles, sum_name
 from sales_forecast.training.sums import measured_sums
 from tests.two_keys import KEYS, panel

@@ -18,7 +18,8 @@ from sales_forecast.data.panel import Array, Panel
 from sales_forecast.evaluation.backtest import KEY_COLUMNS
 from sales_forecast.evaluation.metrics import Distribution, Scores, score
 from sales_forecast.models.ages import age_numbers, weeks_known_then
-from sales_forecast.models.spread import DECILES, MEDIAN, Forecasts, SpreadByAge, around
+from sales_forecast.models.asked import Forecasts
+from sales_forecast.models.spread import DECILES, MEDIAN, SpreadByAge, around
 
 QUANTILES: Final[Mapping[str, float]] = {
     "_lo_95": 0.025,

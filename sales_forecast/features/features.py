@@ -21,6 +21,13 @@ import numpy.typing as npt
 from sales_forecast.data import calendar
 from sales_forecast.data.panel import CONDITIONS, Array, Days, Panel
 from sales_forecast.features.calendar_effects import Profile
+from sales_forecast.features.conditions import (
+    FROM_CALENDAR,
+    LAST_KNOWN,
+    SAME_WEEK_LAST_YEAR,
+    condition_changes,
+    outlook,
+)
 from sales_forecast.features.decomposition import log_sales
 from sales_forecast.features.rolling_mean import RollingMean
 from sales_forecast.features.vocabulary import Vocabulary, codes_of, vocabulary_of
@@ -30,13 +37,9 @@ Index = npt.NDArray[np.int64]
 # A week 2.7 times above or below its own year-ago level is an accident of one store (a
 # closure, a flood): beyond that it must not pull the others.
 LARGEST_CHANGE = 1.0
-_LARGEST_CONDITION = 1e9
 _GROWTH_WINDOWS = (1, 4, 8, 13, 26)
 _CHAIN_WINDOWS = (1, 4, 8, 26)
 _BLOCK = 16_384
-
-# How a condition of a later week is guessed by one who stands at the origin.
-_FROM_CALENDAR, _SAME_WEEK_LAST_YEAR, _LAST_KNOWN = "calendar", "same week last year", "last known"
 
 KNOWN_IN_ADVANCE_NAMES = (
     "step",
@@ -159,9 +162,9 @@ class History:
         weeks, back = np.unique(target, return_inverse=True)
         last = np.maximum(self._last_known[series, origin], 0)
         guesses = {
-            _FROM_CALENDAR: calendar.holiday_flags(self.weeks(weeks))[back][:, None],
-            _SAME_WEEK_LAST_YEAR: self.reference_conditions(series, origin, target),
-            _LAST_KNOWN: self.observed_conditions(series, last),
+            FROM_CALENDAR: calendar.holiday_flags(self.weeks(weeks))[back][:, None],
+            SAME_WEEK_LAST_YEAR: self.reference_conditions(series, origin, target),
+            LAST_KNOWN: self.observed_conditions(series, last),
         }
         names = tuple(self.panel.conditions)
         shape = (len(target), len(names))
@@ -214,23 +217,6 @@ def _columns(tables: Iterable[Array], series: Index, week: Index) -> Array:
         cells = values[series, np.where(inside, week, 0)]
         columns.append(np.where(inside, cells, np.nan)[:, None])
     return np.hstack(columns)
-
-
-def outlook(panel: Panel, condition: str, *, year_ago_known: bool = True) -> str:
-    """Return how a condition of a later period is guessed by one who stands at the origin."""
-    if condition == panel.holiday:
-        return _FROM_CALENDAR
-    ours = panel.spec is None or not panel.spec.is_own
-    by_season = ours and condition == "Temperature" and year_ago_known
-    return _SAME_WEEK_LAST_YEAR if by_season else _LAST_KNOWN
-
-
-def condition_changes(conditions: Array, reference: Array) -> Array:
-    """Return conditions minus those of the reference week; 0 where either is unknown."""
-    changes = conditions - reference
-    changes[np.isnan(changes)] = 0.0
-    # Any number may come in a request; beyond this one no tree splits, and float32 ends.
-    return np.minimum(np.maximum(changes, -_LARGEST_CONDITION), _LARGEST_CONDITION)
 
 
 def features(

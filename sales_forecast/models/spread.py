@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Self
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from sales_forecast.data.panel import Array
-from sales_forecast.models.ages import AGES, OLD, Ages
+from sales_forecast.models.ages import AGES, OLD
+from sales_forecast.models.asked import Asked, Forecasts
 
-Index = npt.NDArray[np.intp]
 LEVELS = (80, 95)
 """Percent of sales that an interval is to hold."""
 MEDIAN = 0.5
@@ -47,45 +46,6 @@ def tail(level: int) -> float:
 def min_residuals(level: int) -> int:
     """Return how many residuals an interval needs: 30 for 80%, 80 for 95%."""
     return max(30, math.ceil(_TAIL_RESIDUALS / tail(level)))
-
-
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """What quantiles are asked of, n rows.
-
-    Attributes:
-        names: of series.
-        series: intp[n], the place of each row's in `names`.
-        age: int8[n], of the series at the origin, its place in `AGES`.
-        step: int64[n], periods ahead.
-        chance: float64[n], that anything is sold.
-    """
-
-    names: Sequence[str]
-    series: Index
-    age: Ages
-    step: npt.NDArray[np.int64]
-    chance: Array
-
-    def only(self, rows: npt.NDArray[np.bool_] | Index) -> Self:
-        """Return some of the rows."""
-        tables = {name: of[rows] for name, of in vars(self).items() if name != "names"}
-        return replace(self, **tables)
-
-
-@dataclass(frozen=True, eq=False)
-class Forecasts(Asked):
-    """Forecasts of one model, n rows.
-
-    Attributes:
-        if_sold: float64[n], what was expected if anything is sold.
-        window: intp[n], equal for forecasts that were made at one time.
-        y: float64[n], sales.
-    """
-
-    if_sold: Array
-    window: Index
-    y: Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,11 +20,12 @@ from sales_forecast.data.panel import Array, Panel
 from sales_forecast.features.daily_design import Design
 from sales_forecast.models import cold_start
 from sales_forecast.models.ages import age_numbers, weeks_known
+from sales_forecast.models.asked import Asked
 from sales_forecast.models.base import FittedForecaster, FutureConditions
 from sales_forecast.models.chance import chance_of_sale
 from sales_forecast.models.fitted.blends import Blend
 from sales_forecast.models.naive import Baseline
-from sales_forecast.models.spread import Asked, SpreadByAge, around
+from sales_forecast.models.spread import SpreadByAge, around
 
 
 class Expected(NamedTuple):

@@ -17,10 +17,11 @@ import numpy.typing as npt
 from sales_forecast.bundles.bundle import Bundle
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.models.ages import AGES, age_numbers, weeks_known_then
+from sales_forecast.models.asked import Asked
 from sales_forecast.models.fitted.blends import Blend, with_parts
 from sales_forecast.models.fitted.regressor import FittedRegressor
 from sales_forecast.models.naive import Baseline
-from sales_forecast.models.spread import MEDIAN, Asked, SpreadByAge, tail
+from sales_forecast.models.spread import MEDIAN, SpreadByAge, tail
 from sales_forecast.prediction.forecast import (
     Expected,
     chance_of_any,

@@ -17,7 +17,7 @@ from sales_forecast.data.calendar import holiday_flags
 from sales_forecast.data.frequency import WEEKLY
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.features.features import outlook
+from sales_forecast.features.conditions import outlook
 from sales_forecast.service.answers import Answers
 
 SUPPLIED, PLANNED, NOT_USED, NOT_KNOWN = "supplied", "planned", "not used", "not known"

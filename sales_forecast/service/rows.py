@@ -15,7 +15,8 @@ import numpy.typing as npt
 import onnxruntime
 
 from sales_forecast.data.panel import Array, Panel
-from sales_forecast.features.features import Index, condition_changes, features
+from sales_forecast.features.conditions import condition_changes
+from sales_forecast.features.features import Index, features
 from sales_forecast.models.fitted.onnx_trees import INPUT, OnnxRegressor
 from sales_forecast.models.fitted.regressor import FittedRegressor
 

@@ -14,7 +14,8 @@ import pandas as pd
 
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.evaluation.judged import Tables
-from sales_forecast.models.spread import Forecasts, Spread
+from sales_forecast.models.asked import Forecasts
+from sales_forecast.models.spread import Spread
 from sales_forecast.prediction.sums import level_name, levels, sum_name
 
 _OF_A_SUM = ["sum", "cutoff", "ds", "step"]

@@ -11,8 +11,9 @@ from sales_forecast.audit.perturb import moved
 from sales_forecast.data.panel import Panel
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.models.catalogue import ALL_FORECASTERS
+from sales_forecast.models.plan_profile import PlanProfile
 from sales_forecast.models.pooled import POOLED, fit_process, fit_profile
-from sales_forecast.models.regression import DailyProcess, PlanProfile, fit_days
+from sales_forecast.models.regression import DailyProcess, fit_days
 from tests.builders import PLANTED, Planted, daily_panel, one_thread, with_sales
 
 

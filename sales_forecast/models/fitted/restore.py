@@ -27,7 +27,8 @@ from sales_forecast.models.fitted.pooled import FittedPooled
 from sales_forecast.models.fitted.regressor import FittedRegressor, Line, Predicts
 from sales_forecast.models.fitted.smoothing import FittedArima
 from sales_forecast.models.naive import BASELINES
-from sales_forecast.models.regression import DailyProcess, PlanProfile
+from sales_forecast.models.plan_profile import PlanProfile
+from sales_forecast.models.regression import DailyProcess
 
 _RULES = {rule.name: rule for rule in (*BASELINES, *AVERAGES)}
 
