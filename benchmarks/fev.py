@@ -48,7 +48,7 @@ ALL: Sequence[Forecaster] = (
 _AGREES = 1e-5
 _A_WEEK = 7
 _LEAST_WEEKS = 8
-"""So much history is left before the first inner window."""
+"""So much history an inner window needs before it."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Task:
         windows: how many, `horizon` periods apart; the last ends with the data.
         shortest: series of fewer known periods are left out.
         season: after which the naive forecast repeats what was sold.
-        inner: what our quantiles are measured by, at each origin.
+        inner: our quantiles are measured on the two windows of so many periods that ended last.
         naive: its published WAPE.
         published: model -> its WAPE, SQL, MASE and WQL there, NaN where not typed here.
         added: days that are added up to one period.
@@ -74,7 +74,7 @@ class Task:
     windows: int
     shortest: int
     season: int
-    inner: RollingOrigin
+    inner: int
     naive: float
     published: Mapping[str, Sequence[float]]
     added: int = 1
@@ -118,10 +118,11 @@ class Task:
         return range(n_periods - self.windows * self.horizon, n_periods, self.horizon)
 
     def repeated(self, past: Array) -> Array:
-        """Return the naive forecast: the last season again, gaps filled by what was before."""
+        """Return the naive deciles, all alike: the last season again, gaps filled from before."""
         places = np.where(np.isnan(past), 0, np.arange(past.shape[1]))
         filled = np.take_along_axis(past, np.maximum.accumulate(places, axis=1), axis=1)
-        return filled[:, -self.season :][:, np.arange(self.horizon) % self.season]
+        said = filled[:, -self.season :][:, np.arange(self.horizon) % self.season]
+        return np.repeat(said[:, :, None], len(DECILES), axis=2)
 
     def scores(self, past: Array, sold: Array, said: Array) -> Array:
         """Return WAPE, SQL, MASE and WQL of deciles, float64[n_series, horizon, 9]."""
@@ -145,36 +146,35 @@ def _from(panel: Panel, first: int) -> Panel:
     return replace(panel, y=y, periods=periods, conditions=conditions, plan=plan)
 
 
-_UNKNOWN = float("nan")
 TASKS = {
     "walmart": Task(
         "departments", ("Store", "Dept"), "Weekly_Sales", ALL, 39, 1, 79, 1,
-        RollingOrigin(8, 2, 8), 0.1967352,
+        8, 0.1967352,
         {
-            "TabPFN-TS": (0.0928, _UNKNOWN, _UNKNOWN, _UNKNOWN),
+            "TabPFN-TS": (0.0928, np.nan, np.nan, np.nan),
             "Chronos-2": (0.0934, 0.6478, 0.8167, 0.0739),
-            "CatBoost": (0.1496, _UNKNOWN, _UNKNOWN, _UNKNOWN),
-            "LightGBM": (0.1514, _UNKNOWN, _UNKNOWN, _UNKNOWN),
+            "CatBoost": (0.1496, np.nan, np.nan, np.nan),
+            "LightGBM": (0.1514, np.nan, np.nan, np.nan),
         },
     ),
     "rossmann_1D": Task(
         "daily", ("Store",), "Sales", (POOLED,), 48, 10, 1, 7,
-        RollingOrigin(48, 2, 48), 0.2692452,
+        48, 0.2692452,
         {
             "TabPFN-TS": (0.0998, 0.2389, 0.3006, 0.0794),
-            "CatBoost": (0.1096, _UNKNOWN, _UNKNOWN, _UNKNOWN),
-            "LightGBM": (0.1126, _UNKNOWN, _UNKNOWN, _UNKNOWN),
-            "Chronos-2": (0.1198, _UNKNOWN, _UNKNOWN, _UNKNOWN),
+            "CatBoost": (0.1096, np.nan, np.nan, np.nan),
+            "LightGBM": (0.1126, np.nan, np.nan, np.nan),
+            "Chronos-2": (0.1198, np.nan, np.nan, np.nan),
         },
     ),
     "rossmann_1W": Task(
         "daily", ("Store",), "Sales", (POOLED,), 13, 8, 1, 1,
-        RollingOrigin(91, 2, 28), 0.2192446,
+        91, 0.2192446,
         {
             "TabPFN-TS": (0.0791, 0.2538, 0.3042, 0.0659),
             "Chronos-2": (0.0964, 0.3077, 0.3712, 0.0802),
-            "CatBoost": (0.1859, _UNKNOWN, _UNKNOWN, _UNKNOWN),
-            "LightGBM": (0.1884, _UNKNOWN, _UNKNOWN, _UNKNOWN),
+            "CatBoost": (0.1859, np.nan, np.nan, np.nan),
+            "LightGBM": (0.1884, np.nan, np.nan, np.nan),
         },
         added=_A_WEEK,
     ),
@@ -183,9 +183,7 @@ TASKS = {
 
 def deciles(task: Task, past: Panel) -> Iterator[tuple[str, Array]]:
     """Yield name -> float64[n_series, horizon, 9] of every model, nothing later being known."""
-    fitted = {model.name: fit_once(model, past) for model in task.models}
-    inner = task.inner.within(past.n_periods - past.frequency.periods(_LEAST_WEEKS))
-    judged = backtest(past, task.models, inner) if inner else None
+    fitted, judged = {of.name: fit_once(of, past) for of in task.models}, inner_windows(task, past)
     for name, (if_sold, chance) in forecast(fitted, past, task.horizon * task.added).items():
         likely = (chance >= MEDIAN) & task.has_rows(past)
         said = task.together(np.where(likely, if_sold, 0.0))
@@ -204,6 +202,15 @@ def deciles(task: Task, past: Panel) -> Iterator[tuple[str, Array]]:
         yield name, said[:, :, None] * factors.reshape(n_series, horizon, -1)
 
 
+def inner_windows(task: Task, past: Panel) -> pd.DataFrame | None:
+    """Return a backtest table of the newest windows that had ended, None before the first."""
+    least = past.frequency.periods(_LEAST_WEEKS) + task.inner
+    ends = (past.n_periods, past.n_periods - task.inner)
+    known = [past.until(past.periods[end - 1]) for end in ends if end >= least]
+    one = RollingOrigin(task.inner, 1, 1)
+    return pd.concat([backtest(of, task.models, one) for of in known]) if known else None
+
+
 def _added(table: pd.DataFrame, model: str, days: int) -> pd.DataFrame:
     """Return a backtest table with so many steps added up to one."""
     step = (table["step"] - 1) // days + 1
@@ -220,30 +227,23 @@ def main() -> int:
     task = TASKS[chosen.task]
     panel, sold = task.read(chosen.data)
     origins = task.origins(sold.shape[1])
-    ahead = [sold[:, origin : origin + task.horizon] for origin in origins]
-    repeated = [task.repeated(sold[:, :origin]) for origin in origins]
-    naive = np.mean([wape(*both) for both in zip(ahead, repeated, strict=True)])
+    windows = [(sold[:, :end], sold[:, end : end + task.horizon]) for end in origins]
+    naive = np.mean([task.scores(*both, task.repeated(both[0]))[0] for both in windows])
     print(f"{panel.n_series:,} series, naive {naive:.5f} here, {task.naive:.5f} published")
     if abs(naive - task.naive) > _AGREES:
         print("These are not the cells of the benchmark.", file=sys.stderr)
         return 1
     found: dict[str, list[Array]] = {model.name: [] for model in task.models}
-    for origin, truth in zip(origins, ahead, strict=True):
+    for origin, (before, truth) in zip(origins, windows, strict=True):
         past = panel.until(panel.periods[origin * task.added - 1])
         print(f"after {past.last}", file=sys.stderr)
         for name, said in deciles(task, past):
-            found[name].append(task.scores(sold[:, :origin], truth, said))
+            found[name].append(task.scores(before, truth, said))
     ours = {f"{name}, here": np.mean(of, axis=0) for name, of in found.items()}
     print(f"{'':24}{'WAPE':>8}{'SQL':>8}{'MASE':>8}{'WQL':>8}")
     for name, errors in sorted({**ours, **task.published}.items(), key=lambda of: of[1][0]):
         print(f"{name:24}" + "".join("       -" if np.isnan(of) else f"{of:8.4f}" for of in errors))
     return 0
-
-
-def wape(sold: Array, said: Array) -> float:
-    """Return the sum of absolute errors over the sum of sales, of cells that are known."""
-    known = ~np.isnan(sold)
-    return float(np.abs(sold - said)[known].sum() / np.abs(sold[known]).sum())
 
 
 if __name__ == "__main__":
