@@ -48,5 +48,13 @@ def progress(before: Callable[[], None]) -> Iterator[Report]:
         yield _Shown(console, bar, before)
 
 
+@contextmanager
+def waiting(what: str) -> Iterator[Callable[[str], None]]:
+    """Show what is waited for, and on a terminal why it is not there yet."""
+    console = Console(stderr=True, highlight=False)
+    with console.status(what) as status:
+        yield lambda why: status.update(f"{what} {escape(why)}")
+
+
 def _doing(change: Change) -> str:
     return f"{change.action.removesuffix('e')}ing {change.resource}"

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from aws_cloud_infra.account import prices
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.account.settings import InfraSettings
-from aws_cloud_infra.commands.progress import progress
+from aws_cloud_infra.commands.progress import progress, waiting
 from aws_cloud_infra.commands.show import STATES, as_json, lines
 from aws_cloud_infra.engine import cost, policy
 from aws_cloud_infra.engine.apply import apply
@@ -79,6 +79,8 @@ class Verbs:
             lives = self._carry_out(changes, lambda: plan(self._mine.resources), apply)
         else:
             lives = apply(changes, Report())
+        with waiting("Waiting until it answers...") as say:
+            self._mine.answers(lives, say)
         outputs = self._mine.outputs(lives)
         if self._arguments.json:
             _print_json({**self._about, "outputs": outputs})

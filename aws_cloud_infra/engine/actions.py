@@ -59,6 +59,7 @@ IMPLIED = {
     "iam:TagOpenIDConnectProvider": "tags in CreateOpenIDConnectProvider",
     "iam:TagPolicy": "tags in CreatePolicy",
     "iam:TagRole": "tags in CreateRole",
+    "logs:FilterLogEvents": "waiting until MLflow answers",
     "logs:TagResource": "tags in CreateLogGroup",
     "kms:DescribeKey": "making a database's password",
     "rds:CreateDBSnapshot": "the last snapshot of DeleteDBInstance",

@@ -19,6 +19,8 @@ class Stack:
     outputs: Callable[[Mapping[Resource, Live]], dict[str, str]] = lambda _: {}
     rights: tuple[Mapping[str, Any], ...] = ()
     """Statements for who works with it, beside those for who makes it."""
+    answers: Callable[[Mapping[Resource, Live], Callable[[str], None]], None] = lambda *_: None
+    """Returns when what was made does what it is for, and says meanwhile why it does not yet."""
 
     @property
     def resources(self) -> tuple[Resource, ...]:

@@ -136,3 +136,12 @@ if changed service "${service[@]}"; then
 else
   running mlflow
 fi
+
+# `apply` waits for this line.
+for ((tries = 0; tries < 90; tries++)); do
+  if curl -fs -o /dev/null "http://127.0.0.1:$PORT/health"; then
+    echo 'MLflow answers'
+    break
+  fi
+  sleep "$PAUSE"
+done

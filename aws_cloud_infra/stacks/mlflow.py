@@ -5,7 +5,7 @@ Takes the account at hand and what is shared, gives a stack.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from aws_cloud_infra.account.clients import Aws
@@ -13,6 +13,7 @@ from aws_cloud_infra.account.documents import Document, allow, trust
 from aws_cloud_infra.engine.resource import Live, Resource
 from aws_cloud_infra.engine.stack import Stack
 from aws_cloud_infra.mlflow_host import user_data
+from aws_cloud_infra.mlflow_host.answers import wait_for_answer
 from aws_cloud_infra.resources.data.bucket import Bucket
 from aws_cloud_infra.resources.data.database import LOGS, Database, log_group
 from aws_cloud_infra.resources.data.database_parameters import DatabaseParameters
@@ -74,7 +75,11 @@ def mlflow(aws: Aws, shared: Shared, *, final_snapshot: bool) -> Stack:
             "database": database.name,
         }
 
-    return Stack("mlflow", replace(shared, tracking_uri=tracking_uri).resources, own, outputs)
+    def answers(lives: Mapping[Resource, Live], say: Callable[[str], None]) -> None:
+        wait_for_answer(host, lives[host], logs, say)
+
+    both = replace(shared, tracking_uri=tracking_uri).resources
+    return Stack("mlflow", both, own, outputs, answers=answers)
 
 
 def _host_statements(

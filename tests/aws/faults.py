@@ -80,18 +80,27 @@ def disturb(session: boto3.Session, pick: Pick) -> Faults:
     """Let the first attempt of the picked calls meet a fault; later ones meet AWS's own answer."""
     faults = Faults()
     answers: dict[str, AWSResponse] = {}
+    same: dict[tuple[str, Any], AWSResponse] = {}
     network = URLLib3Session()
+
+    def send(call: str, request: AWSPreparedRequest) -> AWSResponse:
+        if call.split(".")[1] not in _SAME_IS_THE_SAME:
+            return network.send(request)
+        key = call, request.body
+        if key not in same:
+            same[key] = network.send(request)
+        return _copy(same[key])
 
     def meet(request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse | None:
         call, sent = event_name.removeprefix("before-send."), _text(request, "invocation-id")
-        if not _text(request, "request").startswith("attempt=1"):
-            return _second(call, request, answers[sent]) if sent in answers else None
-        fault = pick(call)
+        if sent in answers:
+            return _second(call, request, answers[sent])
+        fault = pick(call) if _text(request, "request").startswith("attempt=1") else None
         if fault is None:
-            return None
+            return send(call, request) if call.split(".")[1] in _SAME_IS_THE_SAME else None
         faults.met.append((call, fault))
         if fault == LOST:
-            answers[sent] = network.send(request)
+            answers[sent] = send(call, request)
             raise ConnectionClosedError(endpoint_url=request.url)
         return _refusal(request, *_said(call, fault))
 
@@ -105,8 +114,12 @@ def _second(call: str, request: AWSPreparedRequest, answer: AWSResponse) -> AWSR
     if name in _REFUSED_AGAIN:
         return _refusal(request, _REFUSED_AGAIN[name], "It is there.", 400)
     if name in _KNOWN_BY_TOKEN | _SAME_IS_THE_SAME:
-        return AWSResponse(answer.url, answer.status_code, answer.headers, _Raw(answer.content))
+        return _copy(answer)
     return None
+
+
+def _copy(answer: AWSResponse) -> AWSResponse:
+    return AWSResponse(answer.url, answer.status_code, answer.headers, _Raw(answer.content))
 
 
 def _said(call: str, fault: str) -> tuple[str, str, int]:

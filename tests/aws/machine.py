@@ -42,6 +42,7 @@ STAND_INS = {
     "id": '[ -e "$STATE/user" ]',
     "useradd": 'touch "$STATE/user"',
     "python3.11": 'mkdir -p "$3/bin" && cp "$STATE/python" "$3/bin"',
+    "curl": '[ -e "$STATE/mlflow" ]',
     "amazon-cloudwatch-agent-ctl": 'touch "$STATE/amazon-cloudwatch-agent"',
     "systemctl": """case $1 in
         is-active) [ -e "$STATE/$3" ] ;;

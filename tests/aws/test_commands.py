@@ -14,6 +14,7 @@ from aws_cloud_infra import infra, mlflow_infra
 from aws_cloud_infra.commands.main import main
 from tests.aws.account import Account
 from tests.aws.census import census
+from tests.aws.mlflow_log import will_answer
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = {"serving": infra, "MLflow": mlflow_infra}
@@ -24,6 +25,7 @@ def run(account: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     """Run a verb in this process against the emulator; give (exit code, output, errors)."""
     for name, value in account.environment().items():
         monkeypatch.setenv(name, value)
+    will_answer(account)
 
     def run(script, *arguments: str) -> tuple[int, str, str]:
         code = main(script.build, list(arguments))
@@ -184,6 +186,7 @@ def answer_on_a_terminal(
 
 
 def test_without_a_verb_a_terminal_is_shown_the_plan_and_asked(account: Account) -> None:
+    will_answer(account)
     before = census(account.session())
     code, said = answer_on_a_terminal(account, "n")
     assert (1, True) == (code, said.endswith("Nothing was changed.\n"))

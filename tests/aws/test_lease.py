@@ -28,6 +28,7 @@ from aws_cloud_infra.stacks import both
 from tests.aws.account import Account, answer_with, record
 from tests.aws.census import census
 from tests.aws.faults import LOST, at_writes, disturb
+from tests.aws.mlflow_log import will_answer
 
 NAME = "/sales-forecast/production/lease"
 SCRIPT = Path(mlflow_infra.__file__)
@@ -184,6 +185,7 @@ def test_without_the_permission_the_statement_for_it_is_told(account: Account) -
 def here(account: Account, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], int]:
     for name, value in account.environment().items():
         monkeypatch.setenv(name, value)
+    will_answer(account)
     return lambda verb: main(mlflow_infra.build, [verb, "--yes"])
 
 

@@ -121,7 +121,9 @@ def test_a_new_machine_is_set_up_step_by_step(machine: Machine) -> None:
         "systemctl daemon-reload",
         "systemctl enable --quiet mlflow",
         "systemctl restart mlflow",
+        "curl -fs -o /dev/null http://127.0.0.1:5000/health",
     ]
+    assert "MLflow answers\n" == done.stdout, "what `apply` waits for"
     assert "mlflow" == machine.of_unit("User")
 
 
@@ -145,7 +147,7 @@ def test_a_second_start_changes_nothing_and_restarts_nothing(machine: Machine) -
     before = machine.files()
     calls, done = machine.set_up()
     assert 0 == done.returncode
-    assert {"rpm", "id", "systemctl is-active"} == {
+    assert {"rpm", "id", "systemctl is-active", "curl"} == {
         call if call.startswith("systemctl is") else call.split()[0]
         for call in (line.removesuffix(line[line.find(" --quiet") :]) for line in calls)
     }

@@ -21,6 +21,7 @@ from aws_cloud_infra.commands.main import main
 from aws_cloud_infra.resources.identity.role import Role
 from aws_cloud_infra.stacks import both
 from tests.aws.account import Account
+from tests.aws.mlflow_log import will_answer
 
 PREFIX = "sales-forecast-production"
 AS_WIDE_AS_AWS_HAS_IT = re.compile(
@@ -38,6 +39,7 @@ _SECRET_WORDS = re.compile(r"pass(word|wd)|secret|api_?key|token", re.IGNORECASE
 def said(server: Account) -> Iterator[str]:
     """Both stacks on the account, and all that the scripts said while they were made."""
     server.reset()
+    will_answer(server)
     out = StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(out):
         for name, value in server.environment().items():

@@ -62,6 +62,10 @@ class Instance(Ec2Resource):
              "ModifyInstanceMetadataOptions", "ModifyVolume", "AssociateIamInstanceProfile",
              "ReplaceIamInstanceProfileAssociation"),
         ),
+        Permission(  # what the host says of itself
+            ("logs:FilterLogEvents",),
+            ("arn:{partition}:logs:{region}:{account}:log-group:/{project}/{environment}/*",),
+        ),
         Permission(("ec2:RunInstances",), ("arn:{partition}:ec2:{region}::image/*",)),
         Permission(
             ("ssm:GetParameter",), (f"arn:{{partition}}:ssm:{{region}}::parameter{IMAGES}/*",)

@@ -45,7 +45,11 @@ def described(aws: Aws, found: Mapping[str, Any], disk_gb: int) -> Live:
             "disk_tags": {key: tags.get(key) for key in aws.tags},
         },
         from_tags(found["Tags"]),
-        facts={"address": found.get("PrivateIpAddress", ""), "disk": disk.get("VolumeId", "")},
+        facts={
+            "address": found.get("PrivateIpAddress", ""),
+            "disk": disk.get("VolumeId", ""),
+            "started": found["LaunchTime"].isoformat(),
+        },
     )
 
 
