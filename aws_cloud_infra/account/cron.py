@@ -6,6 +6,7 @@ Takes a text such as "cron(0 6 ? * MON *)", gives it back, or says which part is
 from __future__ import annotations
 
 import re
+from datetime import date, timedelta
 
 _FIELD = r"(\?|L|LW|(\*|[0-9A-Za-z]+)([-/#,][0-9A-Za-z]+)*[LW]?)"
 _CRON = re.compile(rf"^cron\({_FIELD}( {_FIELD}){{5}}\)$")
@@ -36,3 +37,44 @@ def checked(text: str) -> str:
     if (parts[2] == "?") == (parts[4] == "?"):
         raise ValueError(f"{text}: exactly one of day of month and day of week must be ?")
     return text
+
+
+def runs_a_month(text: str) -> float:
+    """Return how often it comes on average, counted over four years from now on.
+
+    A part with L, W or # in it is one day of its month.
+    """
+    minute, hour, of_month, month, of_week, _ = text.removeprefix("cron(").removesuffix(")").split()
+    today = date.today()  # noqa: DTZ011 - any day will do
+    days = [today + timedelta(days=number) for number in range(4 * 365 + 1)]
+    months = _numbers(month, 3)
+    if re.search(r"[LW#]", of_month) or re.search(r"L|#", of_week):
+        fitting = 4.0 * len(months)
+    else:
+        dates, weekdays = _numbers(of_month, 2), _numbers(of_week, 4)
+        fitting = sum(
+            day.month in months and day.day in dates and day.isoweekday() % 7 + 1 in weekdays
+            for day in days
+        )
+    return fitting / 48 * len(_numbers(minute, 0)) * len(_numbers(hour, 1))
+
+
+def _numbers(part: str, index: int) -> set[int]:
+    """Return all that a part stands for: "8-10" is 8, 9 and 10."""
+    low, high = _RANGES[index]
+    words = {word: number for number, word in enumerate(_WORDS[index], start=1)}
+
+    def number(word: str) -> int:
+        return words.get(word) or int(word)
+
+    found: set[int] = set()
+    for item in part.split(","):
+        span, _, step = item.partition("/")
+        first, _, last = span.partition("-")
+        if first in {"*", "?"}:
+            begin, end = low, high
+        else:
+            begin = number(first)
+            end = number(last) if last else high if step else begin
+        found.update(range(begin, end + 1, int(step or 1)))
+    return found

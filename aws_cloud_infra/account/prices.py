@@ -6,6 +6,7 @@ Takes names of entries, gives dollars. Must not know resources.
 from __future__ import annotations
 
 import tomllib
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,13 @@ def price(entry: str) -> float:
     return float(_table()[table][size])
 
 
-def basis() -> str:
+def months_old(today: date) -> int:
+    """Return how many months ago these prices were looked up."""
+    year, month = map(int, _table()["date"].split("-"))
+    return 12 * (today.year - year) + today.month - month
+
+
+def basis(today: date) -> str:
     """Return which prices these are."""
-    return f"list prices of {_table()['region']}, {_table()['date']}, in US dollars"
+    looked_up, age = f"{_table()['region']}, {_table()['date']}", months_old(today)
+    return f"list prices of {looked_up}, {age} months old, in US dollars"

@@ -67,7 +67,9 @@ def _parser(build: Build, operates: bool) -> argparse.ArgumentParser:  # noqa: F
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings: see docs/aws.md")
     parser.add_argument("--yes", action="store_true", help="apply or destroy without asking")
-    parser.add_argument("--json", action="store_true", help="for programs; plan, apply and status")
+    parser.add_argument(
+        "--json", action="store_true", help="for programs; plan, apply, status and cost"
+    )
     parser.add_argument(
         "--detailed-exitcode", action="store_true", help="plan: exit 2 if something would change"
     )

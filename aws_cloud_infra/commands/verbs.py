@@ -10,6 +10,8 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -128,11 +130,24 @@ class Verbs:
     def cost(self) -> int:
         """Show what the stack costs a month, line by line."""
         lines = cost.monthly(self._mine.resources)
+        total, today = sum(line.dollars for line in lines), datetime.now(UTC).date()
+        if self._arguments.json:
+            _print_json({
+                **{name: about for name, about in self._about.items() if name != "account"},
+                "lines": [asdict(replace(line, dollars=round(line.dollars, 2))) for line in lines],
+                "dollars_a_month": round(total, 2),
+                "prices": prices.basis(today),
+                "prices_months_old": prices.months_old(today),
+            })  # fmt: skip
+            return 0
         widest = max(len(line.resource) for line in lines)
         for line in lines:
             print(f"{line.resource:<{widest}}{line.dollars:>9.2f}")
-        print(f"{'a month':<{widest}}{sum(line.dollars for line in lines):>9.2f}")
-        print(f"By {prices.basis()}; traffic, stored images and logs of a small shop included.")
+        print(f"{'a month':<{widest}}{total:>9.2f}")
+        print(
+            f"By {prices.basis(today)}; traffic, stored images, logs and an hour a job of a small "
+            "shop included."
+        )
         return 0
 
     def policy(self) -> int:

@@ -142,6 +142,12 @@ def test_cost_needs_no_account(
     summed = sum(float(line.split()[-1]) for line in lines)
     assert float(total.split()[-1]) == pytest.approx(summed, abs=0.05)
     assert basis.startswith("By list prices of us-east-1, ")
+    assert " months old, " in basis
+    assert 0 == main(SCRIPTS[name].build, ["cost", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert len(lines) == len(told["lines"])
+    assert float(total.split()[-1]) == pytest.approx(told["dollars_a_month"], abs=0.01)
+    assert f"{told['prices_months_old']} months old" in told["prices"]
 
 
 @pytest.mark.parametrize("script", ["infra.py", "mlflow_infra.py"])

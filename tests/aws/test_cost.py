@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from aws_cloud_infra.account import prices
+from aws_cloud_infra.account import cron, prices
+from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.account.settings import InfraSettings
 from aws_cloud_infra.engine import cost
 from aws_cloud_infra.engine.resource import Found, Live
 from aws_cloud_infra.resources.data.secret import Secret
 from aws_cloud_infra.resources.watching.alarm import Alarm, Metric
 from aws_cloud_infra.resources.watching.log_group import LogGroup
 from aws_cloud_infra.resources.watching.topic import Topic
+from aws_cloud_infra.stacks import both
 from tests.aws.account import Account
 
 TABLE = tomllib.loads(Path(prices.__file__).with_name("prices.toml").read_text())
@@ -86,5 +91,64 @@ def test_an_entry_that_the_table_lacks_is_an_error(account: Account) -> None:
             _dollars(account, (entry, 1))
 
 
-def test_it_says_whose_prices_these_are() -> None:
-    assert f"list prices of us-east-1, {TABLE['date']}, in US dollars" == prices.basis()
+def test_it_says_whose_prices_these_are_and_how_old() -> None:
+    year, month = map(int, TABLE["date"].split("-"))
+    said = f"list prices of us-east-1, {TABLE['date']}, 17 months old, in US dollars"
+    assert said == prices.basis(date(year + 1, month + 5, 28))
+
+
+FREE = {
+    "internet gateway", "route table", "security group", "subnet", "VPC", "availability zone",
+    "identity provider", "policy", "role", "instance profile", "target group", "listener",
+    "ECS cluster", "container image", "task definition", "scalable target", "schedule group",
+    "alarm topic", "budget", "event rule", "queue", "parameter", "database subnets",
+    "database parameters", "certificate", "record", "hosted zone",
+}  # fmt: skip
+"""What AWS takes nothing for, or less than a cent a month at what is done here."""
+
+
+def test_everything_that_is_billed_is_listed() -> None:
+    settings = {"github_repository": "acme/forecasts", "alarm_email": "team@example.com",
+                "budget_dollars": 100, "schedules_enabled": True, "region": "eu-central-1",
+                "domain": "sales.example.com", "hosted_zone_id": "Z0123456789ABC"}  # fmt: skip
+    stacks = both(Aws(InfraSettings(**settings), account="123456789012"))
+    resources = {item for stack in stacks for item in stack.resources}
+    listed = {line.resource for line in cost.monthly(resources)}
+    unlisted = {item.kind for item in resources if str(item) not in listed}
+    assert set() == unlisted - FREE, "give it prices, or say that it is free"
+    assert set() == {item.kind for item in resources if str(item) in listed} & FREE
+
+
+@pytest.mark.parametrize(
+    ("expression", "runs"),
+    [
+        ("cron(0 6 ? * MON *)", 52.18 / 12),
+        ("cron(0 6 ? * 2 *)", 52.18 / 12),
+        ("cron(0 6 ? * MON-FRI *)", 5 * 52.18 / 12),
+        ("cron(0 6,18 * * ? *)", 2 * 365.25 / 12),
+        ("cron(0/15 8-10 * * ? *)", 12 * 365.25 / 12),
+        ("cron(0 6 1 * ? *)", 1),
+        ("cron(0 6 1 JAN,JUL ? *)", 2 / 12),
+        ("cron(0 6 L * ? *)", 1),
+        ("cron(0 6 ? * MON#1 *)", 1),
+    ],
+)
+def test_what_runs_by_the_clock_is_counted(expression: str, runs: float) -> None:
+    assert pytest.approx(runs, rel=0.01) == cron.runs_a_month(expression)
+
+
+def test_jobs_cost_as_often_as_they_run() -> None:
+    def schedules(**settings: Any) -> dict[str, float]:
+        chosen = InfraSettings(region="eu-central-1", **settings)
+        stack = both(Aws(chosen, account="123456789012"))[0]
+        lines = cost.monthly(stack.own)
+        return {line.resource.rsplit("-", 1)[1]: line.dollars for line in lines
+                if line.resource.startswith("schedule ")}  # fmt: skip
+
+    assert {} == schedules()
+    once = schedules(schedules_enabled=True, train_schedule="cron(0 6 1 * ? *)")
+    daily = schedules(schedules_enabled=True, train_schedule="cron(0 6 * * ? *)")
+    hour = 2 * TABLE["units"]["fargate cpu hour"] + 4 * TABLE["units"]["fargate GB hour"]
+    assert pytest.approx(hour + TABLE["units"]["public address hour"], rel=0.01) == once["train"]
+    assert pytest.approx(365.25 / 12 * once["train"], rel=0.01) == daily["train"]
+    assert once["batch"] == daily["batch"] > once["train"]

@@ -48,6 +48,11 @@ class ScalingPolicy(Resource):
         ),
     )  # fmt: skip
 
+    @property
+    def prices(self) -> tuple[tuple[str, float], ...]:
+        """The two alarms that AWS makes for it."""
+        return (("alarm", 2),)
+
     def desired(self, ids: Ids) -> Settings:
         """What is tracked, and how fast it is followed."""
         counted: Settings = {}

@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aws_cloud_infra.account import cron
 from aws_cloud_infra.account.clients import read, remove
 from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings
 from aws_cloud_infra.resources.containers.schedule_group import ScheduleGroup
+from aws_cloud_infra.resources.containers.task_definition import TaskDefinition, billed
 from aws_cloud_infra.resources.identity.role import Role
 
 _TRIES = 2
 _SECONDS_TO_TRY = 3600
+_HOURS_A_RUN = 1.0
+"""A guess; the weekly sales of 45 stores take less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +26,7 @@ class Schedule(Resource):
     group: ScheduleGroup
     role: Role
     cluster: Resource
-    task: Resource
+    task: TaskDefinition
     subnets: tuple[Resource, ...]
     security_group: Resource
     expression: str
@@ -43,6 +47,12 @@ class Schedule(Resource):
             {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
         ),
     )  # fmt: skip
+
+    @property
+    def prices(self) -> tuple[tuple[str, float], ...]:
+        """The tasks that it starts; none while it is disabled."""
+        runs = cron.runs_a_month(self.expression) if self.enabled else 0
+        return billed(self.task, runs * _HOURS_A_RUN)
 
     def desired(self, ids: Ids) -> Settings:
         """When, what, as whom and where; a hand may not add an end, an input or a shell."""

@@ -20,15 +20,13 @@ from aws_cloud_infra.resources.containers import deployment
 from aws_cloud_infra.resources.containers.cluster import Cluster
 from aws_cloud_infra.resources.containers.ecs import LINKED_ROLE, TAGS
 from aws_cloud_infra.resources.containers.image import Image, is_pushed
-from aws_cloud_infra.resources.containers.task_definition import CONTAINER, TaskDefinition
+from aws_cloud_infra.resources.containers.task_definition import CONTAINER, TaskDefinition, billed
 from aws_cloud_infra.resources.front.listener import Listener
 from aws_cloud_infra.resources.front.target_group import TargetGroup
 
 _DEPLOYED = {"Delay": 5, "MaxAttempts": 240}
 """Twenty minutes: ECS itself tries some ten before it gives a deployment up."""
 _DRAINED = {"Delay": 5, "MaxAttempts": 120}
-_CORE = 1024
-_GB = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,13 +67,8 @@ class Service(Resource):
 
     @property
     def prices(self) -> tuple[tuple[str, float], ...]:
-        """Cores, memory and an address for as many tasks as always run."""
-        hours = HOURS * self.min_tasks
-        return (
-            ("fargate cpu hour", hours * self.task.cpu / _CORE),
-            ("fargate GB hour", hours * self.task.memory / _GB),
-            ("public address hour", hours),
-        )
+        """As many tasks as always run."""
+        return billed(self.task, HOURS * self.min_tasks)
 
     def desired(self, ids: Ids) -> Settings:
         """What the call takes, under its own names, but for the number of tasks."""

@@ -217,5 +217,14 @@ class TaskDefinition(Resource):
                 raise AwsRefused(f"{self}: AWS did not delete all of its revisions. {said}")
 
 
+def billed(task: TaskDefinition, hours: float) -> tuple[tuple[str, float], ...]:
+    """Return what hours of one task are billed as: cores, memory and an address."""
+    return (
+        ("fargate cpu hour", hours * task.cpu / 1024),
+        ("fargate GB hour", hours * task.memory / 1024),
+        ("public address hour", hours),
+    )
+
+
 def _tags(answer: Mapping[str, Any]) -> dict[str, str]:
     return from_tags(answer.get("tags"), "key", "value")

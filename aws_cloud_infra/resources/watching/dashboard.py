@@ -44,6 +44,11 @@ class Dashboard(Resource):
     def _mark(self) -> str:
         return f"managed by sales-forecasting: {self.aws.prefix} in {self.aws.region}"
 
+    @property
+    def prices(self) -> tuple[tuple[str, float], ...]:
+        """One; the first three of an account are free."""
+        return (("dashboard", 1),)
+
     def desired(self, ids: Ids) -> Settings:
         """Every widget is a setting of its own; beside them the body has nothing."""
         mark = {"type": "text", "properties": {"markdown": self._mark}}
