@@ -101,7 +101,9 @@ class Operations:
         """Show what was said."""
         of, minutes = self._arguments.of, self._arguments.minutes
         if of == "mlflow":
-            logs.show(_one(self._mlflow, LogGroup), "", minutes)
+            settings = self._aws.settings
+            group = f"/{settings.project}/{settings.environment}/mlflow"
+            logs.show(_one(self._mlflow, LogGroup, group), "", minutes)
         else:
             logs.show(self._logs, f"{self._aws.prefix}{_STREAMS[of]}", minutes)
 
