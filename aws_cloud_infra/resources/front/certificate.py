@@ -101,7 +101,7 @@ class Certificate(Resource):
     def configure(self, live: Live, desired: Settings, changed: set[str]) -> None:
         """Prove that the name is ours, and wait until AWS has seen it.
 
-        Raises AwsRefused if that takes longer than half an hour.
+        Raises AwsRefused if AWS gives none, or if that takes longer than half an hour.
         """
         if "proof" in changed:
             self._prove(live)
@@ -109,6 +109,12 @@ class Certificate(Resource):
             self.aws.wait("acm", "certificate_validated", CertificateArn=live.id,
                           WaiterConfig=_OFTEN)  # fmt: skip
         except WaiterError as error:
+            why = error.last_response.get("Certificate", {}).get("FailureReason")
+            if why:
+                raise AwsRefused(
+                    f"{self}: AWS gives none ({why}). CAA_ERROR means that the CAA records of the "
+                    "domain do not name amazon.com. Then run it again."
+                ) from error
             raise AwsRefused(
                 f"{self} did not get valid within {_MINUTES} minutes: is hosted zone "
                 f"{self.zone.name} the one that the world asks for this name? Its name servers "

@@ -241,6 +241,22 @@ def test_a_name_whose_zone_the_world_does_not_ask_is_said_so(
     assert 1 == len(records(account, zone)), "the proof is there: the next run waits again"
 
 
+def test_a_domain_that_forbids_amazon_is_said_so(account: Account, zone: str) -> None:
+    session = told_as(account, "FAILED", "FAILED")
+
+    def tell(parsed: dict[str, Any], **_: Any) -> None:
+        parsed["Certificate"]["FailureReason"] = "CAA_ERROR"
+
+    session.events.register("after-call.acm.DescribeCertificate", tell)
+    aws = account.aws(session)
+    certificate = Certificate(aws, DOMAIN, HostedZone(aws, zone, DOMAIN))
+    certificate.create({})
+    live = proof(account, zone).find()
+    assert live is not None
+    with pytest.raises(AwsRefused, match=r"AWS gives none \(CAA_ERROR\)"):
+        certificate.configure(live, {}, {"status"})
+
+
 def test_one_that_timed_out_is_asked_for_anew(account: Account, zone: str) -> None:
     made = proof(account, zone)
     apply(plan([made.zone, made]), quietly)
