@@ -114,6 +114,9 @@ PATHS: dict[str, tuple[Step, ...]] = {
     ),
     "a shell in the service": (Step("ecs:ExecuteCommand", f"{ECS}cluster/{P}"),),
     "a schedule as an administrator": (hands(ADMIN, "scheduler"),),
+    "a rule that starts something as an administrator": (
+        Step("events:PutTargets", f"arn:aws:events:{HERE}:rule/{P}-failed"), hands(ADMIN, "events"),
+    ),
     "a function as the service": (hands(f"{ROLES}/{P}-task", "lambda"),),
     "a function as an administrator": (
         hands(ADMIN, "lambda"), Step("lambda:CreateFunction"),

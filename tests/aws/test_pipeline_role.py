@@ -11,7 +11,6 @@ from aws_cloud_infra import infra
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.account.errors import ForAPerson
 from aws_cloud_infra.commands.main import main
-from aws_cloud_infra.engine import actions
 from aws_cloud_infra.engine.apply import apply
 from aws_cloud_infra.engine.changes import Action
 from aws_cloud_infra.engine.destroy import destroy, plan_destroy
@@ -19,8 +18,9 @@ from aws_cloud_infra.engine.plan import plan
 from aws_cloud_infra.engine.stack import Stack
 from aws_cloud_infra.resources.identity.role import Role
 from aws_cloud_infra.stacks import both
-from tests.aws.account import Account, record
+from tests.aws.account import Account, is_read, record
 from tests.aws.lifecycle import quietly, what_changes
+from tests.aws.trace import denied, trace
 
 P = "sales-forecast-production"
 ROLE = f"arn:aws:iam::123456789012:role/sales-forecasting/{P}-github"
@@ -136,13 +136,11 @@ def test_all_that_it_calls_to_make_anew_what_is_gone_is_in_its_policies(
 ) -> None:
     gone = [item for item in plan_destroy(*made, include_data=False) if not item.resource.guarded]
     destroy(gone, quietly)
-    calls = record(session)
+    calls = trace(session)
     for stack in both(account.aws(session)):
         apply(plan(stack.resources), quietly)
     assert {} == what_changes([change for item in made for change in plan(item.resources)])
     (role,) = (item for item in made[0].own if isinstance(item, Role) and item.arn == ROLE)
     statements = [*role.statements, *(one for item in role.attached for one in item.statements)]
-    granted = {action for statement in statements for action in statement["Action"]}
-    called = {actions.action(*call) for call in calls.made}
-    assert len(calls.writes) > 20
-    assert set() == called - granted - {"sts:GetCallerIdentity"}
+    assert sum(not is_read(operation) for _, operation, _ in calls) > 20
+    assert set() == denied(statements, calls)
