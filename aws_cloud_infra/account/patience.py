@@ -44,7 +44,7 @@ _UNKNOWN_TEXT = re.compile(
 )
 """What services say of a new role, profile, subnet, group or listener in place of a code."""
 
-_THERE = re.compile(r"Already|Exists|Duplicate|Conflict\b|not idempotent")
+_THERE = re.compile(r"already|exists|duplicate|conflict|not idempotent", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
