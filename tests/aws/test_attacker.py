@@ -130,6 +130,13 @@ PATHS: dict[str, tuple[Step, ...]] = {
         hands(ADMIN, "ec2"),
     ),
     "a foreign machine, tagged as ours": (Step("ec2:CreateTags", FOREIGN, TO_BE_OURS),),
+    "an end to any machine, by an alarm": (Step(
+        "cloudwatch:PutMetricAlarm", f"arn:aws:cloudwatch:{HERE}:alarm:{P}-mine",
+        {"cloudwatch:AlarmActions": "arn:aws:automate:eu-central-1:ec2:terminate"}),),
+    "an end to any machine, by an alarm of autoscaling": (Step(
+        "cloudwatch:PutMetricAlarm",
+        f"arn:aws:cloudwatch:{HERE}:alarm:TargetTracking-service/{P}/{P}-mine",
+        {"cloudwatch:AlarmActions": "arn:aws:automate:eu-central-1:ec2:terminate"}),),
     "a foreign machine": (Step("ec2:ModifyInstanceAttribute", FOREIGN),),
     "a foreign network, tagged as ours": (
         Step("ec2:CreateTags", f"{EC2}vpc/vpc-foreign", TO_BE_OURS),
@@ -193,6 +200,16 @@ PATHS: dict[str, tuple[Step, ...]] = {
 """What an attacker wants, and the calls that it takes."""
 
 WORK: dict[str, tuple[Step, ...]] = {
+    "an alarm that tells": (Step(
+        "cloudwatch:PutMetricAlarm", f"arn:aws:cloudwatch:{HERE}:alarm:{P}-5xx",
+        {"cloudwatch:AlarmActions": f"arn:aws:sns:{HERE}:{P}-alarms"}),),
+    "an alarm that restarts the host": (Step(
+        "cloudwatch:PutMetricAlarm", f"arn:aws:cloudwatch:{HERE}:alarm:{P}-mlflow-instance",
+        {"cloudwatch:AlarmActions": "arn:aws:automate:eu-central-1:ec2:reboot"}),),
+    "an alarm of autoscaling": (Step(
+        "cloudwatch:PutMetricAlarm",
+        f"arn:aws:cloudwatch:{HERE}:alarm:TargetTracking-service/{P}/{P}-AlarmHigh",
+        {"cloudwatch:AlarmActions": f"arn:aws:autoscaling:{HERE}:scalingPolicy:1"}),),
     "a new release": (
         REGISTERS, hands(f"{ROLES}/{P}-task", "ecs-tasks"),
         hands(f"{ROLES}/{P}-execution", "ecs-tasks"),

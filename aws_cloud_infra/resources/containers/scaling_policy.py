@@ -15,6 +15,14 @@ _METRICS = {"cpu": "ECSServiceAverageCPUUtilization", "requests": "ALBRequestCou
 _SECONDS_BEFORE_MORE = 60
 _SECONDS_BEFORE_FEWER = 300
 
+_ALARMS = ("arn:{partition}:cloudwatch:{region}:{account}:alarm:TargetTracking-service/{prefix}/*",)
+_SCALES = {
+    "ForAllValues:StringLike": {
+        "cloudwatch:AlarmActions": "arn:{partition}:autoscaling:{region}:{account}:scalingPolicy:*"
+    }
+}
+"""All that such an alarm may do; else it could end any machine of the account."""
+
 
 @dataclass(frozen=True, eq=False)
 class ScalingPolicy(Resource):
@@ -38,10 +46,8 @@ class ScalingPolicy(Resource):
             OF_ECS,
         ),
         # AWS makes two alarms for a policy, and first asks whether the caller might.
-        Permission(
-            ("cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"),
-            ("arn:{partition}:cloudwatch:{region}:{account}:alarm:TargetTracking-service/{prefix}/*",),
-        ),
+        Permission(("cloudwatch:PutMetricAlarm",), _ALARMS, _SCALES),
+        Permission(("cloudwatch:DeleteAlarms",), _ALARMS),
         Permission(
             ("cloudwatch:DescribeAlarms",),
             ("arn:{partition}:cloudwatch:{region}:{account}:alarm:*",),

@@ -12,9 +12,23 @@ from typing import Any, NamedTuple
 from aws_cloud_infra.account.clients import as_tags, from_tags, read, remove
 from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings
 from aws_cloud_infra.resources.references import FromId, resolve
+from aws_cloud_infra.resources.watching.alarm_settings import (
+    is_percentile,
+    of_formula,
+    of_metric,
+    told,
+)
 from aws_cloud_infra.resources.watching.topic import Topic
 
-_RESULT = "result"
+_WAKES = {
+    "ForAllValues:StringLike": {
+        "cloudwatch:AlarmActions": (
+            "arn:{partition}:sns:{region}:{account}:{prefix}-*",
+            "arn:{partition}:automate:{region}:ec2:re*",
+        )
+    }
+}
+"""What an alarm may do: tell our topic, recover or reboot; else it could end any machine."""
 
 
 class Metric(NamedTuple):
@@ -58,9 +72,19 @@ class Alarm(Resource):
             ("arn:{partition}:cloudwatch:{region}:{account}:alarm:*",),
         ),
         Permission(
-            ("cloudwatch:ListTagsForResource", "cloudwatch:PutMetricAlarm",
-             "cloudwatch:TagResource", "cloudwatch:DeleteAlarms"),
+            ("cloudwatch:ListTagsForResource", "cloudwatch:TagResource", "cloudwatch:DeleteAlarms"),
             ("arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}",),
+        ),
+        Permission(
+            ("cloudwatch:PutMetricAlarm",),
+            ("arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}",),
+            _WAKES,
+        ),
+        # The first alarm of an account that restarts a machine.
+        Permission(
+            ("iam:CreateServiceLinkedRole",),
+            ("arn:{partition}:iam::{account}:role/aws-service-role/events.amazonaws.com/*",),
+            {"StringEquals": {"iam:AWSServiceName": "events.amazonaws.com"}},
         ),
     )  # fmt: skip
 
@@ -104,7 +128,7 @@ class Alarm(Resource):
             "period_seconds": self.period_seconds,
             "unit": None,
             # Only percentiles can be told to stay silent while there are few values.
-            **({"few_values": "evaluate"} if _is_percentile(self.watched.statistic) else {}),
+            **({"few_values": "evaluate"} if is_percentile(self.watched.statistic) else {}),
         }
 
     def find(self) -> Live | None:
@@ -116,7 +140,7 @@ class Alarm(Resource):
                 return None
             rings = alarm["StateValue"] == "ALARM"
             notes = (f"is in ALARM: {alarm.get('StateReason', '')}",) if rings else ()
-            return Live(alarm["AlarmArn"], _settings(alarm), from_tags(tags["Tags"]), notes)
+            return Live(alarm["AlarmArn"], told(alarm), from_tags(tags["Tags"]), notes)
         return None
 
     def create(self, desired: Settings) -> None:
@@ -131,7 +155,7 @@ class Alarm(Resource):
         self.aws.client("cloudwatch").put_metric_alarm(
             AlarmName=self.name,
             AlarmDescription=desired["purpose"],
-            **(_of_formula(desired) if "formula" in desired else _of_metric(desired)),
+            **(of_formula(desired) if "formula" in desired else of_metric(desired)),
             Threshold=desired["threshold"],
             ComparisonOperator=desired["comparison"],
             EvaluationPeriods=desired["periods"],
@@ -156,89 +180,3 @@ def _plain(metric: Metric, ids: Ids) -> Settings:
         "statistic": metric.statistic,
         "dimensions": resolve(metric.dimensions, ids),
     }
-
-
-def _is_percentile(statistic: str | None) -> bool:
-    return (statistic or "").startswith("p")
-
-
-def _of_metric(desired: Settings) -> dict[str, Any]:
-    """Return what the call takes of a metric."""
-    percentile = _is_percentile(desired["statistic"])
-    return {
-        "Namespace": desired["namespace"],
-        "MetricName": desired["metric"],
-        "ExtendedStatistic" if percentile else "Statistic": desired["statistic"],
-        **({"EvaluateLowSampleCountPercentile": desired["few_values"]} if percentile else {}),
-        "Dimensions": as_tags(desired["dimensions"], "Name"),
-        "Period": desired["period_seconds"],
-    }
-
-
-def _of_formula(desired: Settings) -> dict[str, Any]:
-    """Return what the call takes of a formula: only its result counts."""
-    metrics = [
-        {
-            "Id": name,
-            "MetricStat": {
-                "Metric": {
-                    "Namespace": metric["namespace"],
-                    "MetricName": metric["metric"],
-                    "Dimensions": as_tags(metric["dimensions"], "Name"),
-                },
-                "Period": metric["period_seconds"],
-                "Stat": metric["statistic"],
-            },
-            "ReturnData": False,
-        }
-        for name, metric in desired["metrics"].items()
-    ]
-    result = {"Id": _RESULT, "Expression": desired["formula"], "ReturnData": True}
-    return {"Metrics": [result, *metrics]}
-
-
-def _settings(alarm: Mapping[str, Any]) -> Settings:
-    return {
-        "purpose": alarm.get("AlarmDescription", ""),
-        **(_told_formula(alarm["Metrics"]) if alarm.get("Metrics") else _told_metric(alarm)),
-        "threshold": alarm.get("Threshold"),
-        "comparison": alarm["ComparisonOperator"],
-        "periods": alarm["EvaluationPeriods"],
-        "periods_that_count": alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"]),
-        "missing": alarm.get("TreatMissingData", "missing"),
-        "actions_enabled": alarm["ActionsEnabled"],
-        "when_alarm": sorted(alarm.get("AlarmActions", [])),
-        "when_ok": alarm.get("OKActions", []),
-        "when_no_data": alarm.get("InsufficientDataActions", []),
-    }
-
-
-def _told_metric(alarm: Mapping[str, Any]) -> Settings:
-    statistic = alarm.get("ExtendedStatistic") or alarm.get("Statistic")
-    few = alarm.get("EvaluateLowSampleCountPercentile") or "evaluate"
-    return {
-        "namespace": alarm.get("Namespace"),
-        "metric": alarm.get("MetricName"),
-        "statistic": statistic,
-        "dimensions": from_tags(alarm.get("Dimensions"), "Name"),
-        "period_seconds": alarm.get("Period"),
-        "unit": alarm.get("Unit"),
-        **({"few_values": few} if _is_percentile(statistic) else {}),
-    }
-
-
-def _told_formula(queries: list[dict[str, Any]]) -> Settings:
-    """Return a formula and its metrics; more than one formula, by hand, are told as one text."""
-    metrics = {}
-    for query in queries:
-        if "MetricStat" in query:
-            told = query["MetricStat"]
-            metrics[query["Id"]] = {
-                "namespace": told["Metric"]["Namespace"],
-                "metric": told["Metric"]["MetricName"],
-                "statistic": told["Stat"],
-                "dimensions": from_tags(told["Metric"].get("Dimensions"), "Name"),
-                "period_seconds": told["Period"],
-            }
-    formulas = [query["Expression"] for query in queries if query.get("Expression")]
-    return {"formula": "; ".join(formulas), "metrics": metrics}
