@@ -25,7 +25,7 @@ from aws_cloud_infra.resources.references import FromFact
 from aws_cloud_infra.resources.watching.database_log_group import DatabaseLogGroup
 from aws_cloud_infra.resources.watching.log_group import LogGroup
 from aws_cloud_infra.stacks.shared import MLFLOW_PORT, Shared, bucket_name
-from aws_cloud_infra.stacks.watch import data_alarms
+from aws_cloud_infra.stacks.watch import data_watch
 
 
 def mlflow(aws: Aws, shared: Shared, *, final_snapshot: bool) -> Stack:
@@ -64,7 +64,7 @@ def mlflow(aws: Aws, shared: Shared, *, final_snapshot: bool) -> Stack:
     )
     own: tuple[Resource, ...] = (
         bucket, logs, *database_logs, subnets, parameters, database, role, profile, host,
-        *data_alarms(aws, shared.topic, database, host),
+        *data_watch(aws, shared.topic, database, host),
     )  # fmt: skip
 
     def outputs(lives: Mapping[Resource, Live]) -> dict[str, str]:

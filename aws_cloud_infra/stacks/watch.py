@@ -12,6 +12,7 @@ from typing import NamedTuple
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.engine.resource import Resource
 from aws_cloud_infra.resources.containers.cluster import Cluster
+from aws_cloud_infra.resources.data.database import Database
 from aws_cloud_infra.resources.references import FromId, balancer_dimension, target_dimension
 from aws_cloud_infra.resources.watching.alarm import Alarm, Formula, Metric
 from aws_cloud_infra.resources.watching.event_rule import EventRule
@@ -120,8 +121,8 @@ def job_watch(
     )  # fmt: skip
 
 
-def data_alarms(aws: Aws, topic: Topic, database: Resource, host: Resource) -> tuple[Alarm, ...]:
-    """Return the alarms of the database and of the MLflow host, which AWS mends if it can."""
+def data_watch(aws: Aws, topic: Topic, database: Database, host: Resource) -> tuple[Resource, ...]:
+    """Return what watches the database and the MLflow host, which AWS mends if it can."""
     settings = aws.settings
 
     def lowest(metric: str) -> Metric:
@@ -136,7 +137,22 @@ def data_alarms(aws: Aws, topic: Topic, database: Resource, host: Resource) -> t
             does=(f"arn:{aws.partition}:automate:{aws.region}:ec2:{action}",),
         )  # fmt: skip
 
+    failed = {
+        "source": ["aws.rds"],
+        "detail-type": ["RDS DB Instance Event"],
+        "detail": {
+            "SourceArn": [database.arn],
+            "EventCategories": ["failure", "failover", "low storage"],
+        },
+    }
     alarms = (
+        EventRule(
+            aws, f"{aws.prefix}-database-failed", topic,
+            "The database failed, moved to another machine or is full.", failed,
+            {"message": "$.detail.Message"},
+            "RDS says of the database of " + aws.prefix + ": <message> What to do: "
+            "docs/operate.md, The database is down.",
+        ),
         Alarm(
             aws, f"{aws.prefix}-database-storage", topic,
             "The database has little storage left and does not grow: look at "

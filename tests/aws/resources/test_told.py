@@ -183,3 +183,23 @@ def test_a_job_that_does_not_end_well_is_told(event: dict[str, Any], rings: bool
     (rule,) = (item for item in both(AWS)[0].own if isinstance(item, EventRule))
 
     assert rings == fits(rule.desired(Ids())["pattern"], [event])
+
+
+@pytest.mark.parametrize(
+    ("database", "category", "rings"),
+    [
+        (AWS.prefix, "failure", True),
+        (AWS.prefix, "failover", True),
+        (AWS.prefix, "low storage", True),
+        (AWS.prefix, "backup", False),
+        ("another", "failure", False),
+    ],
+)
+def test_a_database_that_fails_is_told(database: str, category: str, rings: bool) -> None:
+    (rule,) = (item for item in both(AWS)[1].own if isinstance(item, EventRule))
+    event = {
+        "source": "aws.rds", "detail-type": "RDS DB Instance Event",
+        "detail": {"EventCategories": [category],
+                   "SourceArn": f"arn:aws:rds:eu-central-1:{AWS.account}:db:{database}"},
+    }  # fmt: skip
+    assert rings == fits(rule.desired(Ids())["pattern"], [event])
