@@ -20,9 +20,10 @@ from aws_cloud_infra.engine.stack import Stack
 from aws_cloud_infra.resources.watching.log_group import LogGroup
 from aws_cloud_infra.stacks import both
 from tests.aws.account import Account, answer_with, is_read, record
-from tests.aws.census import census, counts, without
+from tests.aws.census import Census, census
 from tests.aws.faults import LOST, NOT_YET, Waiting, at_writes, disturb
 from tests.aws.lifecycle import quietly, what_changes
+from tests.aws.test_both_stacks import MADE, ours
 
 
 def make(*stacks: Stack) -> None:
@@ -39,22 +40,19 @@ def no_time_passes(hurried: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(botocore.endpoint.time, "sleep", lambda _: None)
 
 
-@pytest.fixture(scope="module")
-def made_once(server: Account) -> dict[str, int]:
-    """How many of each kind there are after an undisturbed apply."""
-    server.reset()
-    make(*both_for(server.aws()))
-    return counts(census(server.session()))
+@pytest.fixture
+def empty(account: Account) -> Census:
+    return census(account.session())
 
 
-def assert_complete(account: Account, made_once: dict[str, int]) -> None:
-    assert made_once == counts(census(account.session()))
+def assert_complete(account: Account, empty: Census) -> None:
+    assert MADE == ours(account, empty)
     for stack in both_for(account.aws()):
         assert {} == what_changes(plan(stack.resources))
 
 
 def test_what_aws_does_not_know_yet_at_any_write_or_waiter_is_asked_again(
-    made_once: dict[str, int], account: Account
+    account: Account, empty: Census
 ) -> None:
     session = account.session()
     aws = Waiting(account.aws(), session)
@@ -63,12 +61,12 @@ def test_what_aws_does_not_know_yet_at_any_write_or_waiter_is_asked_again(
     make(*both_for(aws))
     assert len(faults.met) > len(calls.writes)
     assert {"ec2.DescribeVpcs", "ec2.DescribeSubnets", "ec2.RunInstances"} <= {*faults.of(NOT_YET)}
-    assert_complete(account, made_once)
+    assert_complete(account, empty)
 
 
 @pytest.mark.parametrize("seed", range(20 if "EVERY_WRITE" in os.environ else 1))
 def test_what_aws_does_not_know_yet_at_a_random_tenth_of_all_calls_is_asked_again(
-    made_once: dict[str, int], account: Account, monkeypatch: pytest.MonkeyPatch, seed: int
+    account: Account, empty: Census, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     monkeypatch.setattr(side_by_side, "SIDE_BY_SIDE", 1)
     chance = random.Random(seed)  # noqa: S311
@@ -76,28 +74,21 @@ def test_what_aws_does_not_know_yet_at_a_random_tenth_of_all_calls_is_asked_agai
     faults = disturb(session, lambda _: NOT_YET if chance.random() < 0.1 else None)
     make(*both_for(account.aws(session)))
     assert len(faults.met) > 20
-    assert_complete(account, made_once)
+    assert_complete(account, empty)
 
 
-def test_a_lost_answer_at_any_write_makes_nothing_twice(
-    made_once: dict[str, int], account: Account
+def test_a_lost_answer_at_any_write_makes_nothing_twice_and_leaves_nothing(
+    account: Account, empty: Census
 ) -> None:
     session = account.session()
     faults = disturb(session, at_writes(LOST))
     make(*both_for(account.aws(session)))
     assert {"ec2.CreateVpc", "ec2.CreateInternetGateway"} <= {*faults.of(LOST)}
-    assert_complete(account, made_once)
-
-
-def test_a_lost_answer_at_any_write_of_a_destroy_leaves_nothing(account: Account) -> None:
-    empty = census(account.session())
-    make(*both_for(account.aws()))
-    session = account.session()
-    disturb(session, at_writes(LOST))
+    assert_complete(account, empty)
     tracking, serving = both_for(account.aws(session))
     destroy(plan_destroy(serving, tracking, include_data=True), quietly)
     destroy(plan_destroy(tracking, serving, include_data=True), quietly)
-    assert {} == without(census(account.session()), empty)
+    assert {} == ours(account, empty)
 
 
 class Waits(Report):

@@ -15,7 +15,7 @@ from aws_cloud_infra.engine.resource import Live
 from aws_cloud_infra.mlflow_host import answers
 from aws_cloud_infra.stacks import both
 from tests.aws.account import Account, answer_with, record
-from tests.aws.mlflow_log import GROUP, says, will_answer
+from tests.aws.mlflow_log import GROUP, says
 
 UNTIL_NOW = datetime.now(UTC) - timedelta(seconds=30)
 NOT_YET = "MLflow cannot start yet: the database sales-forecast-production is creating"
@@ -108,6 +108,3 @@ def test_apply_says_why_it_does_not_answer_and_fails(
     says(account, "MLflow setup failed in line 1: true", later=60)
     assert 1 == main(mlflow_infra.build, ["apply", "--yes"])
     assert "MLflow does not answer" in capsys.readouterr().err.splitlines()[-1]
-    account.reset()
-    will_answer(account)
-    assert 0 == main(mlflow_infra.build, ["apply", "--yes"])
