@@ -52,6 +52,10 @@ def parser() -> argparse.ArgumentParser:
     releasing.add_argument("--yes", action="store_true", help="apply without asking")
     releasing.add_argument("--url", help="where to ask it, if not at the load balancer")
     releasing.add_argument("--accept", default="", metavar="CVE,...", help="findings to live with")
+    releasing.add_argument(
+        "--report", dest="reports", action="append", default=[], type=Path, metavar="FILE",
+        help="Grype's JSON: AWS does not say what has no mended version",
+    )  # fmt: skip
     for each in verbs.choices.values():
         each.add_argument("--config", type=Path, metavar="FILE", help="settings: see docs/aws.md")
     return reader
@@ -114,7 +118,8 @@ class Operations:
     def release(self) -> int:
         """Release the commit at hand."""
         accepted: Sequence[str] = self._arguments.accept.replace(",", " ").split()
-        return release(self._aws, self._apply, self._arguments.url, accepted)
+        reports: Sequence[Path] = self._arguments.reports
+        return release(self._aws, self._apply, self._arguments.url, accepted, reports)
 
     def _run(self, name: str) -> None:
         with _going_on(name):

@@ -25,11 +25,16 @@ _NOT_HERE = "There is no `{}` here. Install it, and run it again."
 
 
 def release(
-    aws: Aws, apply: Callable[[], int], url: str | None, accepted: Sequence[str] = ()
+    aws: Aws,
+    apply: Callable[[], int],
+    url: str | None,
+    accepted: Sequence[str] = (),
+    reports: Sequence[Path] = (),
 ) -> int:
     """Release the commit at hand; return the exit code of `apply`. Raises NotDone, Refused.
 
-    `url`: where the service is asked, if not at the load balancer.
+    `url`: where the service is asked, if not at the load balancer. `accepted` and `reports`: see
+    `push`.
     """
     if aws.settings.certificate_arn and not url:
         raise NotDone("`certificate_arn` is set: say by --url for which name it is.")
@@ -44,7 +49,7 @@ def release(
         print(f"building {image} of {commit}", flush=True)
         _run("docker", "build", "--target", target, *_ONE_IMAGE, "--build-arg", revision,
              "--tag", image, ".")  # fmt: skip
-    push(aws, images, accepted)
+    push(aws, images, accepted, reports)
     try:
         if code := apply():
             return code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
@@ -95,12 +96,22 @@ def deployed(there: World) -> tuple[str, set[str]]:
     )
 
 
+def without_remedy(folder: Path, name: str) -> str:
+    """Let AWS find something critical without saying more; return what Grype says of it."""
+    found = {"name": name, "severity": "CRITICAL"}
+    (folder / "docker" / "findings.json").write_text(json.dumps([found]))
+    known = {"id": name, "severity": "Critical", "fix": {"state": "wont-fix"}}
+    (folder / "grype.json").write_text(json.dumps({"matches": [{"vulnerability": known}]}))
+    return str(folder / "grype.json")
+
+
 def test_a_commit_is_released_into_an_empty_account_and_one_that_fails_is_taken_back(
-    run: Run, there: World, repository: Path
+    run: Run, there: World, repository: Path, tmp_path: Path
 ) -> None:
     first = git(repository, "rev-parse", "--short=12", "HEAD")
-    code, out, err = run("--yes")
+    code, out, err = run("--yes", "--report", without_remedy(tmp_path, "CVE-2025-0001"))
     assert 0 == code, err
+    assert "let pass, no mended version: CVE-2025-0001" in out
     assert f"serve-{first}: released" in out
     assert "serves model fake-1" in out
     runs, tags = deployed(there)
@@ -110,6 +121,7 @@ def test_a_commit_is_released_into_an_empty_account_and_one_that_fails_is_taken_
     code, _, err = run("--yes")
     assert (1, True) == (code, err.startswith("There are changes that no commit has"))
 
+    (tmp_path / "docker" / "findings.json").unlink()
     shutil.copy(ROOT / "Dockerfile", repository)
     second = commit(repository, "a second one")
     there.service_url = "http://127.0.0.1:9"
