@@ -50,11 +50,14 @@ ALLOWED = {
     "starlette": ("sales_forecast/service/", "main.py"),
     "uvicorn": ("sales_forecast/service/server.py",),
     "prometheus_client": ("sales_forecast/service/prometheus.py",),
-    "pydantic_settings": ("sales_forecast/settings.py", "aws_cloud_infra/account/settings.py"),
+    "pydantic_settings": (
+        "sales_forecast/settings.py", "aws_cloud_infra/account/settings.py",
+        "aws_cloud_infra/account/checks.py",
+    ),
     "httpx": ("client.py",),
     "rich": ("sales_forecast/commands/progress.py", "aws_cloud_infra/commands/progress.py"),
-    "boto3": ("aws_cloud_infra/",),
-    "botocore": ("aws_cloud_infra/",),
+    "boto3": ("aws_cloud_infra/", "sales_forecast/data/files/s3.py"),
+    "botocore": ("aws_cloud_infra/", "sales_forecast/data/files/s3.py"),
     "pymysql": ("aws_cloud_infra/mlflow_host/start.py",),
     "pickle": (),
 }  # fmt: skip
@@ -93,7 +96,12 @@ def test_only_the_doors_print() -> None:
     assert printing <= {
         *DOORS,
         "aws_cloud_infra/commands/main.py",
+        "aws_cloud_infra/commands/operate.py",
         "aws_cloud_infra/commands/verbs.py",
+        *(
+            f"aws_cloud_infra/operating/{of}.py"
+            for of in ("job", "load", "logs", "release", "tunnel")
+        ),
         "aws_cloud_infra/release.py",
         "aws_cloud_infra/releasing/check.py",
         "aws_cloud_infra/releasing/images.py",
@@ -117,6 +125,8 @@ def test_nobody_reads_the_environment_but_pydantic_for_the_settings() -> None:
         "main.py",
         # It is installed on the host alone, where the environment is all it is told.
         "aws_cloud_infra/mlflow_host/start.py",
+        # It only hands it on, with the session that AWS's plugin is to open.
+        "aws_cloud_infra/operating/tunnel.py",
     } == readers
 
 
