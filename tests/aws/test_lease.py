@@ -51,7 +51,7 @@ def let_time_pass(session: boto3.Session, minutes: float) -> None:
 
 def test_whoever_comes_second_is_told_who_is_at_it_and_for_how_long(account: Account) -> None:
     session = account.session()
-    with Lease(account.aws(), ANN).hold():
+    with Lease(account.aws(), Holder("ann@laptop", 17)).hold():
         let_time_pass(session, 2)
         with pytest.raises(LeaseHeld) as caught, Lease(account.aws(session), BOB).hold():
             pass
