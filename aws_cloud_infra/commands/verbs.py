@@ -144,10 +144,8 @@ class Verbs:
         for line in lines:
             print(f"{line.resource:<{widest}}{line.dollars:>9.2f}")
         print(f"{'a month':<{widest}}{total:>9.2f}")
-        print(
-            f"By {prices.basis(today)}; traffic, stored images, logs and an hour a job of a small "
-            "shop included."
-        )
+        counted = "traffic, stored images, logs and an hour a job of a small shop included"
+        print(f"By {prices.basis(today)}; {counted}.")
         return 0
 
     def policy(self) -> int:
