@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.aws.account import emulator
+from tests.aws.mlflow_log import will_answer
 from tests.pipeline.deployed_world import World, docker_in, world
 from tests.pipeline.workflow_runner import Runner, Step, evaluate, failed, read_workflow
 from tests.service.deployment import Deployment
@@ -104,6 +105,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("github")
     copy_repository(folder / "repository")
     with emulator() as account, world(account) as there:
+        will_answer(account)
         made = Site(folder, {**there.environment(), **docker_in(folder / "docker")}, there)
         made.scans_find()
         assert {} == failed(made.runner(commit(1)).run(JOBS["deploy-infra"]))
