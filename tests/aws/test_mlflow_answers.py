@@ -17,7 +17,6 @@ from aws_cloud_infra.stacks import both
 from tests.aws.account import Account, answer_with, record
 from tests.aws.mlflow_log import GROUP, says
 
-UNTIL_NOW = datetime.now(UTC) - timedelta(seconds=30)
 NOT_YET = "MLflow cannot start yet: the database sales-forecast-production is creating"
 
 
@@ -25,7 +24,8 @@ NOT_YET = "MLflow cannot start yet: the database sales-forecast-production is cr
 def wait(account: Account, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """Wait for a host that was started half a minute ago; give what was said meanwhile."""
 
-    def waited(started: datetime = UNTIL_NOW, *, then: Callable[[], None] = lambda: None):
+    def waited(seconds_ago: float = 30, *, then: Callable[[], None] = lambda: None):
+        started = datetime.now(UTC) - timedelta(seconds=seconds_ago)
         monkeypatch.setattr(answers.time, "sleep", lambda _: then())
         _, stack = both(account.aws())
         host = next(item for item in stack.own if item.kind == "instance")
@@ -84,7 +84,7 @@ def test_what_was_said_before_the_last_start_does_not_count(
 def test_a_host_that_has_run_for_an_hour_is_not_asked(
     account: Account, wait: Callable[..., list[str]]
 ) -> None:
-    assert [] == wait(datetime.now(UTC) - timedelta(hours=2))
+    assert [] == wait(7200)
 
 
 def test_its_call_is_in_the_policy_and_a_denial_names_the_statement(account: Account) -> None:
@@ -93,7 +93,7 @@ def test_its_call_is_in_the_policy_and_a_denial_names_the_statement(account: Acc
     answer_with(session, "cloudwatch-logs.FilterLogEvents", "AccessDeniedException", "No.", 400)
     _, stack = both(account.aws(session))
     host = next(item for item in stack.own if item.kind == "instance")
-    live = Live("i-1", {}, {}, facts={"started": UNTIL_NOW.isoformat()})
+    live = Live("i-1", {}, {}, facts={"started": datetime.now(UTC).isoformat()})
     with pytest.raises(AccessDenied, match="logs:FilterLogEvents"):
         stack.answers({host: live}, lambda _: None)
     granted = {name for item in policy.statements(stack.resources) for name in item["Action"]}
