@@ -2,7 +2,7 @@
 
 What there is afterwards is counted by listing the account, not by the code under test.
 Processes whose threads die together die after each write. A process with one thread dies after
-every twentieth, EVERY_WRITE=1 after each, and EVERY_CALL=1 after each read as well.
+every fortieth, EVERY_WRITE=1 after each, and EVERY_CALL=1 after each read as well.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from tests.aws.census import Census, census, counts, without
 from tests.aws.lifecycle import quietly, what_changes
 
 READS_TOO = "EVERY_CALL" in os.environ
-STRIDE = 1 if READS_TOO or "EVERY_WRITE" in os.environ else 20
+STRIDE = 1 if READS_TOO or "EVERY_WRITE" in os.environ else 40
 
 Do = Callable[[Stack, Stack], None]
 
