@@ -18,7 +18,7 @@ from pathlib import Path
 _COMMAND = re.compile(
     r"^    (python train\.py (?:backtest|audit|tune)(?: [^\s\\]+| \\\n\s+[^\s\\]+)*)$", re.MULTILINE
 )
-_TABLE = re.compile(r"^\| .*\n\| ?-.*\n(?:\|.*\n)+", re.MULTILINE)
+_TABLE = re.compile(r"^\| (?:model|leak|relative error) .*\n(?:\|.*\n)+", re.MULTILINE)
 
 
 def anew(page: str, data: Path) -> str:
