@@ -19,14 +19,13 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from aws_cloud_infra.account.checks import names
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.account.errors import AWS_ERRORS, translate
 from aws_cloud_infra.account.settings import load_settings
-from aws_cloud_infra.releasing.check import check
+from aws_cloud_infra.releasing.check import ATTEMPTS, check
 from aws_cloud_infra.releasing.images import judge, push, withdraw
 from sales_forecast.errors import SalesForecastError
-
-_ATTEMPTS = 30  # a minute and a half: a load balancer takes a while to let a new task in
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,19 +49,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     checking = verbs.add_parser("check", help="ask the deployed service")
     checking.add_argument("--url", help="instead of the load balancer's")
-    checking.add_argument("--attempts", type=int, default=_ATTEMPTS, help=f"default: {_ATTEMPTS}")
+    checking.add_argument("--attempts", type=int, default=ATTEMPTS, help=f"default: {ATTEMPTS}")
     return parser
-
-
-def _names(accepted: str) -> list[str]:
-    return accepted.replace(",", " ").split()
 
 
 def run(aws: Aws, arguments: argparse.Namespace) -> None:
     """Run one of the verbs that need an account."""
     if arguments.verb == "push":
         pairs = dict(zip(arguments.images[1::2], arguments.images[::2], strict=True))
-        push(aws, pairs, _names(arguments.accept), arguments.reports)
+        push(aws, pairs, names(arguments.accept), arguments.reports)
     elif arguments.verb == "withdraw":
         withdraw(aws, arguments.tags, forget=arguments.forget)
     else:
@@ -77,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("push takes pairs: a local image and its tag, once or several times")
     try:
         if arguments.verb == "judge":
-            judge(arguments.reports, _names(arguments.accept))
+            judge(arguments.reports, names(arguments.accept))
         else:
             run(Aws(load_settings(arguments.config)), arguments)
     except SalesForecastError as error:

@@ -12,10 +12,16 @@ from pydantic_settings import NoDecode
 
 _PRIVATE = [ipaddress.IPv4Network(t) for t in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 
+
+def names(text: str) -> list[str]:
+    """Return names with commas or spaces between them."""
+    return text.replace(",", " ").split()
+
+
 Names = Annotated[
     tuple[str, ...],
     NoDecode,
-    BeforeValidator(lambda text: text.replace(",", " ").split() if isinstance(text, str) else text),
+    BeforeValidator(lambda value: names(value) if isinstance(value, str) else value),
 ]
 """A list in the file; names with commas between them in a variable."""
 

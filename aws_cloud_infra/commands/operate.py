@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from aws_cloud_infra.account.checks import names
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.engine.resource import Resource
 from aws_cloud_infra.engine.stack import Stack
@@ -105,9 +106,7 @@ class Operations:
         """Show what was said."""
         of, minutes = self._arguments.of, self._arguments.minutes
         if of == "mlflow":
-            settings = self._aws.settings
-            group = f"/{settings.project}/{settings.environment}/mlflow"
-            logs.show(_one(self._mlflow, LogGroup, group), "", minutes)
+            logs.show(_one(self._mlflow, LogGroup), "", minutes)
         else:
             logs.show(self._logs, f"{self._aws.prefix}{_STREAMS[of]}", minutes)
 
@@ -117,9 +116,9 @@ class Operations:
 
     def release(self) -> int:
         """Release the commit at hand."""
-        accepted: Sequence[str] = self._arguments.accept.replace(",", " ").split()
-        reports: Sequence[Path] = self._arguments.reports
-        return release(self._aws, self._apply, self._arguments.url, accepted, reports)
+        asked = self._arguments
+        accepted = names(asked.accept)
+        return release(self._aws, self._apply, asked.url, accepted, asked.reports)
 
     def _run(self, name: str) -> None:
         with _going_on(name):
@@ -144,6 +143,6 @@ def _going_on(name: str) -> Iterator[None]:
 
 
 def _one(resources: Sequence[Resource], kind: type[_One], name: str = "") -> _One:
-    """Return the resource of a kind, and of a name where there are several."""
+    """Return the resource of this very kind, and of a name where there are several."""
     (found,) = (item for item in resources if type(item) is kind and name in {"", item.name})
     return found

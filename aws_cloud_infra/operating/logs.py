@@ -17,12 +17,9 @@ def show(group: LogGroup, stream_prefix: str, minutes: int) -> None:
     asked = {"logGroupName": group.name, "startTime": since}
     if stream_prefix:
         asked["logStreamNamePrefix"] = stream_prefix
-    pages = group.aws.client("logs").get_paginator("filter_log_events").paginate(**asked)
-    said = False
-    for page in pages:
-        for event in page["events"]:
-            said = True
-            when = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
-            print(f"{when:%H:%M:%S} {event['message']}")
-    if not said:
+    events = group.aws.pages("logs", "filter_log_events", "events", **asked)
+    for event in events:
+        when = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+        print(f"{when:%H:%M:%S} {event['message']}")
+    if not events:
         print(f"Nothing in the last {minutes} minutes.")

@@ -12,6 +12,9 @@ from aws_cloud_infra.releasing.registry import Registry
 from aws_cloud_infra.resources.front.load_balancer import LoadBalancer
 from aws_cloud_infra.stacks import both
 
+ATTEMPTS = 30
+"""A minute and a half: a load balancer takes a while to let a new task in."""
+
 
 def check(aws: Aws, url: str | None, attempts: int) -> None:
     """Ask the deployed service the two examples, with its API key, which is shown to nobody.

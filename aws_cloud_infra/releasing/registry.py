@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from aws_cloud_infra.account.clients import Aws, read
 from aws_cloud_infra.releasing.gate import Finding, Refused, from_ecr
+from aws_cloud_infra.releasing.tools import run
 from aws_cloud_infra.resources.containers.repository import Repository
 
 _SCANNED = {"COMPLETE", "ACTIVE"}  # the second where the account has enhanced scanning
@@ -60,14 +60,14 @@ class Registry:
         (given,) = self._ecr.get_authorization_token()["authorizationData"]
         user, password = base64.b64decode(given["authorizationToken"]).decode().split(":", 1)
         host = self.repository.uri.split("/", maxsplit=1)[0]
-        _docker("login", "--username", user, "--password-stdin", host, given=password)
+        run("docker", "login", "--username", user, "--password-stdin", host, given=password)
 
     def upload(self, local: str, tag: str) -> None:
         """Push a local image under a tag. Raises Refused for one that could not run there."""
         _check(local)
         remote = f"{self.repository.uri}:{tag}"
-        _docker("tag", local, remote)
-        _docker("push", "--quiet", remote)
+        run("docker", "tag", local, remote)
+        run("docker", "push", "--quiet", remote)
         if self.is_index(tag):
             self.remove(tag)
             raise Refused(f"{local} was pushed as {_AN_INDEX}. It is taken away again.")
@@ -135,7 +135,7 @@ def tag_of(image: Mapping[str, Any], kind: str) -> str:
 
 def _check(local: str) -> None:
     """Raise Refused for a local image that tasks cannot run, or that AWS would not scan."""
-    (found,) = json.loads(_docker("image", "inspect", local))
+    (found,) = json.loads(run("docker", "image", "inspect", local, heard=True))
     platform = f"{found['Os']}/{found['Architecture']}"
     if platform != _PLATFORM:
         raise Refused(
@@ -144,18 +144,3 @@ def _check(local: str) -> None:
     # Told by the Docker that keeps images as containerd does; others have no index here.
     if found.get("Descriptor", {}).get("mediaType", _SINGLE[0]) not in _SINGLE:
         raise Refused(f"{local} is {_AN_INDEX}.")
-
-
-def _docker(*arguments: str, given: str | None = None) -> str:
-    """Run Docker; return what it prints where it is asked to inspect something, else ""."""
-    asked = subprocess.PIPE if "inspect" in arguments else None
-    try:
-        done = subprocess.run(  # noqa: S603
-            ["docker", *arguments],  # noqa: S607
-            input=given, text=True, check=True, stdout=asked,
-        )  # fmt: skip
-    except FileNotFoundError:
-        raise Refused("There is no `docker` here. Install Docker, and run it again.") from None
-    except subprocess.CalledProcessError as error:
-        raise Refused(f"`docker {arguments[0]}` failed (exit code {error.returncode}).") from None
-    return done.stdout or ""

@@ -62,7 +62,7 @@ def run(
     for name, value in (there.environment() | docker_in(tmp_path / "docker")).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("INFRA_ALLOW_HTTP", "true")
-    monkeypatch.setattr(release, "_ATTEMPTS", 1)
+    monkeypatch.setattr(release, "ATTEMPTS", 1)
 
     def run(*arguments: str) -> tuple[int, str, str]:
         code = main(infra.build, ["release", *arguments], operates=True)

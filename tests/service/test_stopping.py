@@ -60,6 +60,13 @@ def connect(listener: socket.socket, clients: ExitStack) -> socket.socket:
     return client
 
 
+async def answered(client: socket.socket) -> None:
+    """Ask, and read the whole answer."""
+    client.send(REQUEST)
+    while b"hello" not in await asyncio.get_running_loop().sock_recv(client, 4096):
+        pass
+
+
 async def status(client: socket.socket) -> bytes:
     """Return the beginning of the answer; nothing if the server hung up."""
     try:
@@ -84,11 +91,8 @@ def test_a_second_request_that_nobody_has_read_yet_is_answered(run):
     async def step(server: _Server, listener: socket.socket) -> list[bytes]:
         with ExitStack() as stack:
             clients = [connect(listener, stack) for _ in range(AT_ONCE)]
-            loop = asyncio.get_running_loop()
             for client in clients:
-                client.send(REQUEST)
-                while b"hello" not in await loop.sock_recv(client, 4096):
-                    pass
+                await answered(client)
             for client in clients:
                 client.send(REQUEST)
             await server.shutdown([listener])
@@ -117,9 +121,7 @@ def test_an_idle_connection_is_closed_at_once(run):
         loop = asyncio.get_running_loop()
         with ExitStack() as stack:
             client = connect(listener, stack)
-            client.send(REQUEST)
-            while b"hello" not in await loop.sock_recv(client, 4096):
-                pass
+            await answered(client)
             begin = loop.time()
             await server.shutdown([listener])
             return await status(client), loop.time() - begin
@@ -140,9 +142,7 @@ def test_an_idle_connection_is_kept_longer_than_the_load_balancer_keeps_it(run):
         loop = asyncio.get_running_loop()
         with ExitStack() as stack:
             client = connect(listener, stack)
-            client.send(REQUEST)
-            while b"hello" not in await loop.sock_recv(client, 4096):
-                pass
+            await answered(client)
             (connection,) = server.server_state.connections
             kept = connection.timeout_keep_alive_task.when() - loop.time()
             await server.shutdown([listener])
