@@ -4,6 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# Compiled modules are kept even where the environment says not to: an import of MLflow takes a third
+# of the time then, and the tests start hundreds of processes.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: run setup load train test check format bench notebook lock clean
 
 run: load ## load sales, train if anything changed, serve on http://127.0.0.1:8000
