@@ -23,6 +23,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sales_forecast.errors import SalesForecastError, SettingsError, brief
+from sales_forecast.service.api_keys import ROLES, new_entry
 from sales_forecast.service.app import create_app
 from sales_forecast.service.live import Live
 from sales_forecast.service.server import serve
@@ -32,18 +33,17 @@ _WAITING_CONNECTIONS = 2048
 _STDOUT = 1
 
 
-def create(started: Callable[[Settings, Live], object] = lambda *_: None) -> ASGIApp:
+def create(started: Callable[[Live], object] = lambda _: None) -> ASGIApp:
     """Return the application that the environment describes."""
     settings = load_settings()
     live = Live.from_settings(settings)
     return create_app(
         live,
-        settings.api_key.get_secret_value() if settings.api_key else None,
         # Not through a buffer, which would be emptied in the middle of a line.
         write_log=partial(os.write, _STDOUT) if settings.access_log else None,
         counts=settings.prometheus_multiproc_dir,
         threads=settings.threads,
-        started=partial(started, settings, live),
+        started=partial(started, live),
     )
 
 
@@ -79,11 +79,11 @@ class _Service:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
         return create(self._say)
 
-    def _say(self, settings: Settings, live: Live) -> None:
+    def _say(self, live: Live) -> None:
         if self.shared is None or _is_first(self.shared):
             where = f"Sales Forecasting on {self.address} (docs: /docs)."
             with suppress(OSError):  # nobody reads it, or it has no place: no reason not to serve
-                os.write(_STDOUT, f"{where} {_model(live)} {_access(settings)}\n".encode())
+                os.write(_STDOUT, f"{where} {_model(live)} {_access(live)}\n".encode())
 
 
 def _is_first(folder: Path) -> bool:
@@ -102,10 +102,12 @@ def _model(live: Live) -> str:
     return f"Model {predictor.version}, sales known until {predictor.origin}."
 
 
-def _access(settings: Settings) -> str:
-    if settings.api_key is None:
+def _access(live: Live) -> str:
+    if live.keys is None:
         return "Open to everyone who can reach it: API_KEY is not set."
-    return "Answers those who send the API key."
+    number = len(live.keys)
+    keys = "the API key" if number == 1 else f"one of {number} API keys"
+    return f"Answers those who send {keys}."
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -151,6 +153,18 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _new_key(name: str, role: str) -> int:
+    """Print the lines for the file, and beside them, where `>> FILE` does not take it, the key."""
+    try:
+        key, lines = new_entry(name, role)
+    except SalesForecastError as error:
+        print(f"main.py: {error.message}", file=sys.stderr)
+        return 2
+    print(lines, end="")
+    print(f"The key of {name}, shown this once: {key}", file=sys.stderr)
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or Ctrl-C. Returns 0, or 1 with a one-line reason."""
     parser = argparse.ArgumentParser(description="Serve sales forecasts over HTTP.")
@@ -161,7 +175,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="0..65535",
         help="instead of the setting PORT; 0: any free one",
     )
+    parser.add_argument(
+        "--new-key",
+        nargs=2,
+        metavar=("NAME", "ROLE"),
+        help=f"print a new API key and its lines for API_KEYS_FILE; roles: {', '.join(ROLES)}",
+    )
     chosen = parser.parse_args(arguments)
+    if chosen.new_key:
+        return _new_key(*chosen.new_key)
     # The server finishes open requests, then sends itself the signal once more.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:

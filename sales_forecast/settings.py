@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     model_uri: str = Field(default_factory=lambda told: f"{told['var_dir']}/champion")
     """A bundle folder, or a registered model such as `models:/Sales-Forecasting@champion`."""
     api_key: SecretStr | None = None
+    api_keys_file: Path | None = None
+    """Names, roles and hashes of further keys; see `service.api_keys`."""
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=LAST_PORT)] = 8000
     access_log: bool = True

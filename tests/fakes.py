@@ -26,6 +26,7 @@ from sales_forecast.errors import (
     NotReady,
     UnknownStore,
 )
+from sales_forecast.service.api_keys import ApiKeys
 from sales_forecast.service.forms import Forms, Named, forms_of
 from sales_forecast.service.live import Live
 from sales_forecast.service.predictor import Answer, Distribution, PeriodForecast
@@ -213,13 +214,15 @@ def live_fake(
     version: str | None = "model 1",
     database: FakeDatabase | None = None,
     build: Callable[..., FakePredictor] = build_fake,
+    *,
     refresh_seconds: float = 0.01,
+    keys: ApiKeys | None = None,
 ) -> Live:
     """Return a real `Live` over fakes, with one bundle published unless `version` is None."""
     model = FakeModel(folder)
     if version is not None:
         model.publish(version)
-    return Live(model, database or FakeDatabase(), refresh_seconds, build)
+    return Live(model, database or FakeDatabase(), refresh_seconds, build, keys=keys)
 
 
 class FakeForecasts:
@@ -251,8 +254,14 @@ class FakeForecasts:
 class LiveStub:
     """Serves one predictor for ever, without a thread."""
 
-    def __init__(self, predictor: FakePredictor | None = None, problem: str | None = None) -> None:
+    def __init__(
+        self,
+        predictor: FakePredictor | None = None,
+        problem: str | None = None,
+        keys: ApiKeys | None = None,
+    ) -> None:
         self._predictor = predictor
+        self.keys = keys
         self.forecasts = FakeForecasts()
         self.problem = problem
         self.failure: Exception | None = None
@@ -271,6 +280,10 @@ class LiveStub:
         if self._predictor is None:
             raise NotReady(self.problem or "The model is being loaded.")
         return self._predictor
+
+    @property
+    def warning(self) -> str | None:
+        return " ".join(self.predictor.warnings) or None
 
     def describe(self) -> dict[str, object]:
         return {**self.predictor.describe(), "registry": None, "refused": self.problem}

@@ -40,7 +40,6 @@ _SECONDS_FOR_A_CHECK = 2.0
 
 def create_app(
     live: Live,
-    api_key: str | None = None,
     *,
     write_log: Callable[[bytes], object] | None = None,
     counts: Path | None = None,
@@ -49,7 +48,7 @@ def create_app(
 ) -> ASGIApp:
     """Return the service. `live` is open as long as the application runs.
 
-    With an `api_key`, everything but `/health`, `/ready` and `/docs` wants it in `X-API-Key`.
+    With keys, everything but `/health`, `/ready` and `/docs` wants one in `X-API-Key`.
     `write_log` is given the lines of the access log. `counts` is the folder in which several
     workers count together. `threads` is how many checks that wait for the database run side by
     side. `started` is called once requests can be answered.
@@ -80,13 +79,13 @@ def create_app(
     add_routes(app, live)
     add_docs_page(app)
     add_stored_forecasts(app, live)
-    document(app, live, secured=api_key is not None)
+    document(app, live, secured=live.keys is not None)
     metrics = _add_metrics(app, live, counts)
     reports: list[Report] = [metrics]
     if write_log is not None:
         reports.append(AccessLog(write_log))
     short: ASGIApp = Shortcut(app)
-    return Observe(short if api_key is None else RequireApiKey(short, api_key), reports)
+    return Observe(short if live.keys is None else RequireApiKey(short, live.keys), reports)
 
 
 def _add_metrics(app: FastAPI, live: Live, counts: Path | None) -> Metrics:

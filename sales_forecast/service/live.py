@@ -25,6 +25,7 @@ from sales_forecast.data.database import Database
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.stored_forecasts import StoredForecasts
 from sales_forecast.errors import NoForecasts, NotReady, SalesForecastError
+from sales_forecast.service.api_keys import ApiKeys
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.settings import Settings
 
@@ -43,7 +44,10 @@ class Live:
 
     `model` says where the bundle is, `database` holds the history, `build` makes a verified
     predictor of both; all three are asked every `refresh_seconds`, `build` only after a change.
-    `forecasts` are only read when somebody asks for them.
+    `forecasts` are only read when somebody asks for them. `keys` are looked at first, each time.
+
+    Attributes:
+        keys: who may ask; None where everybody may.
     """
 
     def __init__(
@@ -52,8 +56,11 @@ class Live:
         database: Database,
         refresh_seconds: float,
         build: Callable[[Path, Panel], Predictor] = load_predictor,
+        *,
         forecasts: StoredForecasts | None = None,
+        keys: ApiKeys | None = None,
     ) -> None:
+        self.keys = keys
         self._model = model
         self._database = database
         self._refresh_seconds = refresh_seconds
@@ -71,13 +78,15 @@ class Live:
     def from_settings(cls, settings: Settings) -> Self:
         """Return what a deployment asks for. Touches neither the database nor the bundle.
 
-        Raises SettingsError where MODEL_URI can never lead to a bundle.
+        Raises SettingsError where MODEL_URI can never lead to a bundle, and for a file of keys
+        that cannot be used.
         """
         return cls(
             locate(settings),
             Database(settings.database_url),
             settings.refresh_seconds,
             forecasts=StoredForecasts(settings.database_url),
+            keys=ApiKeys.from_settings(settings),
         )
 
     def __enter__(self) -> Self:
@@ -118,6 +127,14 @@ class Live:
         """Why the newest bundle or the newest weeks are not served, if they are not."""
         return self._problem
 
+    @property
+    def warning(self) -> str | None:
+        """What is said while it is ready: of the model, and of a file of keys that is not used."""
+        said = [*self.predictor.warnings]
+        if self.keys is not None and self.keys.problem is not None:
+            said.append("The file of API keys cannot be used as it is now; the log says why.")
+        return " ".join(said) or None
+
     def describe(self) -> dict[str, object]:
         """Return what the model is, where it came from, and why a newer one is not served.
 
@@ -156,6 +173,8 @@ class Live:
 
     def _look(self) -> str | None:
         """Serve what is new. Returns why it is refused; raises what may soon be over."""
+        if self.keys is not None:
+            self.keys.refresh()
         folder = self._model.find(self._stop)
         found = (folder, _stamp(folder), self._database.version())
         if found != self._tried:

@@ -94,8 +94,7 @@ def add_routes(app: FastAPI, live: Live) -> None:
     async def ready() -> Ready:
         """Say that a verified model is loaded and that the database answers."""
         await run_in_threadpool(live.check)
-        predictor = live.predictor
-        said = " ".join(predictor.warnings)
+        predictor, said = live.predictor, live.warning
         return Ready(
             status="ready",
             model_version=predictor.version,

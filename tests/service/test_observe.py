@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sales_forecast.service.access_log import AccessLog
+from sales_forecast.service.api_keys import ApiKeys
 from sales_forecast.service.app import create_app
 from sales_forecast.service.observe import Observe
 from tests.fakes import FakePredictor, LiveStub
@@ -31,8 +32,9 @@ class Broken(FakePredictor):
 def ask_and_read(method: str, path: str, body: object = None, **options: Any):
     """Return the answer and the lines that were written for it, each by one call."""
     live = options.pop("live", None) or LiveStub(FakePredictor())
+    live.keys = options.pop("keys", None)
     written: list[bytes] = []
-    app = create_app(live, options.pop("key", None), write_log=written.append)
+    app = create_app(live, write_log=written.append)
     response = ask_app(app, method, path, body, **options)
     assert all(line.endswith(b"\n") and line.count(b"\n") == 1 for line in written)
     return response, [json.loads(line) for line in written]
@@ -68,7 +70,9 @@ def test_a_request_is_one_line_of_when_who_what_and_how_long():
 )
 def test_every_answer_is_logged_and_named(status, method, path, body, live):
     headers = {} if status == 401 else {"X-API-Key": KEY}
-    response, (line,) = ask_and_read(method, path, body, live=live, key=KEY, headers=headers)
+    response, (line,) = ask_and_read(
+        method, path, body, live=live, keys=ApiKeys(KEY), headers=headers
+    )
 
     assert status == response.status_code == line["status"]
     assert response.headers.get_list("X-Request-ID") == [line["id"]]
@@ -77,7 +81,7 @@ def test_every_answer_is_logged_and_named(status, method, path, body, live):
 
 def test_neither_the_query_nor_the_body_nor_a_key_is_logged():
     written: list[bytes] = []
-    app = create_app(LiveStub(FakePredictor()), KEY, write_log=written.append)
+    app = create_app(LiveStub(FakePredictor(), keys=ApiKeys(KEY)), write_log=written.append)
     headers = {"X-API-Key": KEY, "Cookie": "secret=1"}
 
     ask_app(app, "POST", f"/predict_sales?key={KEY}", PREDICT, headers=headers)

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sales_forecast.errors import DatabaseError
 from sales_forecast.service import app as application
+from sales_forecast.service.api_keys import ApiKeys
 from sales_forecast.service.app import create_app
 from tests.fakes import FakePredictor, LiveStub
 from tests.service.conftest import EXAMPLES, FORECAST, PREDICT, ask_app
@@ -141,7 +142,8 @@ def test_two_applications_in_one_process_count_for_themselves(live: LiveStub):
 
 
 def test_metrics_want_the_key_as_everything_else(live: LiveStub):
-    app = create_app(live, KEY)
+    live.keys = ApiKeys(KEY)
+    app = create_app(live)
 
     assert ask_app(app, "GET", "/metrics").status_code == 401
     assert ask_app(app, "GET", "/metrics", headers={"X-API-Key": KEY}).is_success

@@ -19,6 +19,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from sales_forecast.service.api_keys import new_entry
 from tests.service.conftest import FORECAST, PREDICT
 
 ROOT = Path(__file__).parents[2]
@@ -244,6 +245,56 @@ def test_the_access_log_is_on_the_standard_output_or_nowhere(deployment, setting
 
     assert len(deployment.printed) == lines
     assert all(json.loads(line)["id"] for line in deployment.printed)
+
+
+def test_a_key_is_exchanged_while_the_service_answers(deployment, tmp_path):
+    deployment.load()
+    deployment.publish("")
+    file = tmp_path / "keys.toml"
+
+    def hold(*entries: tuple[str, str]) -> None:
+        """Put another file in the place of the one before, as a person or Kubernetes would."""
+        (tmp_path / "new").write_text("".join(lines for _, lines in entries))
+        (tmp_path / "new").rename(file)
+
+    old, new = new_entry("ana", "viewer"), new_entry("ben", "planner")
+    hold(old)
+    with deployment.served(API_KEYS_FILE=str(file), API_KEY="of the admin") as (process, line):
+        assert "Answers those who send one of 2 API keys." in line
+        asked: Counter[int] = Counter()
+
+        def status(key: str) -> int:
+            return httpx.get(f"{url_in(line)}/model", headers={"X-API-Key": key}).status_code
+
+        def answers(key: str) -> bool:
+            asked[status("of the admin")] += 1
+            return status(key) == httpx.codes.OK
+
+        assert answers(old[0])
+        assert not answers(new[0])
+        hold(old, new)
+        eventually(lambda: answers(new[0]))
+        hold(new)
+        eventually(lambda: not answers(old[0]))
+        file.write_text("no TOML")
+        eventually(lambda: "API keys" in httpx.get(f"{url_in(line)}/ready").json()["warning"])
+        assert answers(new[0])
+        assert {httpx.codes.OK} == set(asked)
+        process.terminate()
+        assert process.wait(TIMEOUT) == 0
+
+
+def test_a_file_of_keys_that_cannot_be_used_ends_the_start_in_one_line(tmp_path):
+    file = tmp_path / "keys.toml"
+    file.write_text(new_entry("ana", "viewer")[1].replace("viewer", "reader"))
+    environment = {**os.environ, "VAR_DIR": str(tmp_path), "API_KEYS_FILE": str(file)}
+    command = [sys.executable, "main.py", "--port", "0"]
+    started = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    problem = "key 1: role must be 'viewer', 'planner' or 'admin', not 'reader'."
+    assert (1, "") == (started.returncode, started.stdout)
+    assert f"main.py: API_KEYS_FILE {file}: {problem}\n" == started.stderr
 
 
 def test_ctrl_c_is_no_failure(deployment):
