@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-DOORS = ("main.py", "train.py", "client.py", "database_loader.py")
+DOORS = ("main.py", "train.py", "monitor.py", "client.py", "database_loader.py")
 FILES = sorted([
     *ROOT.glob("sales_forecast/**/*.py"),
     *ROOT.glob("aws_cloud_infra/**/*.py"),

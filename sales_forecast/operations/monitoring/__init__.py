@@ -1,0 +1,1 @@
+"""What is watched of the champion: rules on its own errors, and what is decided on them."""
