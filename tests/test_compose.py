@@ -18,6 +18,7 @@ from tests.dockerfile import IMAGES, ROOT
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 OURS = {name for name, service in SERVICES.items() if "build" in service}
+WATCHING = {name for name, one in SERVICES.items() if one.get("profiles") == ["monitoring"]}
 
 
 def test_it_builds_targets_that_are_there_and_pulls_pinned_images() -> None:
@@ -26,7 +27,7 @@ def test_it_builds_targets_that_are_there_and_pulls_pinned_images() -> None:
             assert service["build"]["target"] in IMAGES
             assert service["image"] == f"sales-forecast:{service['build']['target']}"
         else:
-            assert re.search(r":\d+(\.\d+)+$", service["image"]), service["image"]
+            assert re.search(r":v?\d+(\.\d+)+$", service["image"]), service["image"]
 
 
 def test_ports_are_open_to_this_machine_alone() -> None:
@@ -75,3 +76,21 @@ def test_mlflow_is_started_with_the_options_it_has_on_its_host() -> None:
     on_the_host = Path(start.__file__).read_text()
     here = " ".join(SERVICES["mlflow"]["command"])
     assert set(options.findall(here)) == set(options.findall(on_the_host))
+
+
+def test_what_watches_reads_files_that_are_there_and_asks_services_that_are_started() -> None:
+    mounts = [mount for name in WATCHING for mount in SERVICES[name]["volumes"]]
+    files = [mount.split(":")[0] for mount in mounts if mount.startswith("./")]
+    assert len(files) == 5
+    assert all((ROOT / file).exists() for file in files)
+    folder = ROOT / "pipelines" / "monitoring"
+    prometheus = yaml.safe_load((folder / "prometheus.yml").read_text())
+    (scraped,) = prometheus["scrape_configs"]
+    (told,) = prometheus["alerting"]["alertmanagers"]
+    (shown,) = yaml.safe_load((folder / "grafana" / "datasource.yml").read_text())["datasources"]
+    addresses = [
+        *(target for one in (scraped, told) for target in one["static_configs"][0]["targets"]),
+        shown["url"].removeprefix("http://"),
+    ]
+    for name, port in (address.split(":") for address in addresses):
+        assert f"127.0.0.1:{port}:{port}" in SERVICES[name]["ports"]
