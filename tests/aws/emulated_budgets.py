@@ -1,10 +1,24 @@
-"""What the emulator lacks of AWS Budgets: who is told, and tags. To be imported by its process."""
+"""What the emulator lacks of AWS Budgets: who is told, and tags. To be imported by its process.
+
+And what it does in vain, not done: at each request it looks through its 200 folders for the names
+of its services and writes a line that nobody reads; for each service it looks anew through the 400
+that botocore has.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 
+from moto import backends
 from moto.budgets.responses import BudgetsResponse
+from moto.core import utils
+
+_loader = utils.create_loader()
+utils.create_loader = lambda: _loader
+_services = frozenset(backends.list_of_moto_modules())
+backends.list_of_moto_modules = lambda: _services
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
 _create_budget = BudgetsResponse.create_budget
 
