@@ -16,6 +16,8 @@ SalesForecastError
 ├── UnknownSeries (404)    a series that the model does not know
 │   └── UnknownStore       a store
 ├── NoForecasts (404)      nothing was forecast yet of what was asked for
+├── UnknownPrediction (404) an answer that the ledger does not know
+├── Forbidden (403)        a caller who may ask, but not for this
 ├── NotReady (503)         no verified bundle, or no history, yet
 └── InfraError             AWS refused, or we did: a branch in `aws_cloud_infra.account.errors`
 
@@ -218,6 +220,20 @@ class NoForecasts(SalesForecastError):
 
     code = "no_forecasts"
     status = 404
+
+
+class UnknownPrediction(SalesForecastError):
+    """No answer of this id is in the ledger, or it is another caller's."""
+
+    code = "unknown_prediction"
+    status = 404
+
+
+class Forbidden(SalesForecastError):
+    """A caller who may ask, but not for this."""
+
+    code = "forbidden"
+    status = 403
 
 
 class NotReady(SalesForecastError):

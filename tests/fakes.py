@@ -19,6 +19,7 @@ from sales_forecast.data.forecast_tables import QUANTILES
 from sales_forecast.data.rows import STORES
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.data.stored_forecasts import StoredIssue, StoredPeriod
+from sales_forecast.data.stored_predictions import StoredPredictions
 from sales_forecast.errors import (
     BundleRefused,
     InvalidRequest,
@@ -263,6 +264,7 @@ class LiveStub:
         self._predictor = predictor
         self.keys = keys
         self.forecasts = FakeForecasts()
+        self.predictions = StoredPredictions("sqlite://")
         self.problem = problem
         self.failure: Exception | None = None
 

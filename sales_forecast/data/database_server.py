@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,11 @@ def _make(folder: Path) -> None:
             f"The database is to lie in {folder}, and {folder.parent} is not there either. "
             "Make that folder, or correct the path: DATABASE_URL, or VAR_DIR without one."
         ) from None
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return a stored moment with its time zone, which only PostgreSQL gives back."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def read_at_one_moment(connection: sa.Connection) -> None:

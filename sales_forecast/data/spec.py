@@ -21,8 +21,8 @@ PUBLIC_HOLIDAY = "public_holiday"
 
 RESERVED = frozenset(
     {
-        "as_of", "cost_of_one_too_few", "cost_of_one_too_many", "date", "level", "model",
-        "quantiles", "series", "step", "steps", "week",
+        "as_of", "cost_of_one_too_few", "cost_of_one_too_many", "cursor", "date", "level", "limit",
+        "model", "quantiles", "series", "since", "step", "steps", "week",
     }
 )  # fmt: skip
 """What requests are told by: no key and no covariate may be called so, in whatever case."""

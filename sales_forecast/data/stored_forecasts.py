@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from sales_forecast.data import schema, star
-from sales_forecast.data.database_server import Server, read_at_one_moment
+from sales_forecast.data.database_server import Server, in_utc, read_at_one_moment
 from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS, QUANTILES
 from sales_forecast.data.schema import Form
 from sales_forecast.data.spec import PanelSpec
@@ -129,7 +129,7 @@ def _issues(connection: sa.Connection, as_of: date | None) -> Sequence[_Known]:
         .order_by(of.origin.desc(), of.id.desc())
     )
     found = [
-        _Known(number, origin, horizon, _utc(issued_at))
+        _Known(number, origin, horizon, in_utc(issued_at))
         for number, origin, horizon, issued_at in connection.execute(query)
     ]
     if not found:
@@ -148,11 +148,6 @@ def _issues(connection: sa.Connection, as_of: date | None) -> Sequence[_Known]:
 
 def _none_yet() -> NoForecasts:
     return NoForecasts(f"Nothing was forecast yet. Run `{COMMAND}`.", {"command": COMMAND})
-
-
-def _utc(moment: datetime) -> datetime:
-    # Only PostgreSQL gives the zone back.
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _periods(
@@ -202,4 +197,4 @@ def _with(connection: sa.Connection, number: int, periods: Sequence[StoredPeriod
     columns = (of.origin, of.issued_at, of.model, of.model_version, of.sums, of.warnings)
     found = connection.execute(sa.select(*columns).where(of.id == number)).one()
     origin, issued_at, model, model_version, sums, warnings = found
-    return StoredIssue(origin, _utc(issued_at), model, model_version, sums, warnings, periods)
+    return StoredIssue(origin, in_utc(issued_at), model, model_version, sums, warnings, periods)

@@ -8,6 +8,8 @@ what is asked.
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sales_forecast.service.api_keys import ApiKeys, Caller
@@ -17,6 +19,7 @@ from sales_forecast.service.problems import error_response
 HEADER = "X-API-Key"
 _HEADER = HEADER.lower().encode()
 _CALLER = "caller"
+_PASSED_ON = frozenset({b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip"})
 OPEN_PATHS = frozenset({"/health", "/ready", PAGE, DOCUMENT})
 
 
@@ -56,3 +59,15 @@ def caller_of(scope: Scope) -> Caller | None:
     """Return who asks, None where no key is set and everybody may."""
     caller: Caller | None = scope.get(_CALLER)
     return caller
+
+
+def is_local(scope: Scope) -> bool:
+    """Return whether who asks is on this machine; whoever was passed on by a proxy is not."""
+    host, *_ = scope.get("client") or ("",)
+    if any(name in _PASSED_ON for name, _ in scope["headers"]):
+        return False
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback

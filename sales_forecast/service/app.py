@@ -27,6 +27,7 @@ from sales_forecast.service.json_route import JsonRoute
 from sales_forecast.service.live import Live
 from sales_forecast.service.observe import Observe, Report
 from sales_forecast.service.openapi import document
+from sales_forecast.service.predictions import add_predictions
 from sales_forecast.service.prometheus import CONTENT_TYPE, Metrics
 from sales_forecast.service.routes import add_routes
 from sales_forecast.service.shortcut import Shortcut
@@ -79,6 +80,7 @@ def create_app(
     add_routes(app, live)
     add_docs_page(app)
     add_stored_forecasts(app, live)
+    add_predictions(app, live)
     document(app, live, secured=live.keys is not None)
     metrics = _add_metrics(app, live, counts)
     reports: list[Report] = [metrics]

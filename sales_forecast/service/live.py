@@ -24,12 +24,14 @@ from sales_forecast.bundles.location import ModelLocation, locate
 from sales_forecast.data.database import Database
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.stored_forecasts import StoredForecasts
+from sales_forecast.data.stored_predictions import StoredPredictions
 from sales_forecast.errors import NoForecasts, NotReady, SalesForecastError
 from sales_forecast.service.api_keys import ApiKeys
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.settings import Settings
 
 _SECONDS_TO_STOP = 10.0
+_NOWHERE = "sqlite://"  # which holds no answers
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +46,12 @@ class Live:
 
     `model` says where the bundle is, `database` holds the history, `build` makes a verified
     predictor of both; all three are asked every `refresh_seconds`, `build` only after a change.
-    `forecasts` are only read when somebody asks for them. `keys` are looked at first, each time.
+    `forecasts` and `predictions` are only read when somebody asks for them. `keys` are looked at
+    first, each time.
 
     Attributes:
         keys: who may ask; None where everybody may.
+        predictions: what was answered.
     """
 
     def __init__(
@@ -58,9 +62,11 @@ class Live:
         build: Callable[[Path, Panel], Predictor] = load_predictor,
         *,
         forecasts: StoredForecasts | None = None,
+        predictions: StoredPredictions | None = None,
         keys: ApiKeys | None = None,
     ) -> None:
         self.keys = keys
+        self.predictions = predictions or StoredPredictions(_NOWHERE)
         self._model = model
         self._database = database
         self._refresh_seconds = refresh_seconds
@@ -86,6 +92,7 @@ class Live:
             Database(settings.database_url),
             settings.refresh_seconds,
             forecasts=StoredForecasts(settings.database_url),
+            predictions=StoredPredictions(settings.database_url),
             keys=ApiKeys.from_settings(settings),
         )
 
@@ -105,6 +112,7 @@ class Live:
         if self._thread is not None:
             self._thread.join(_SECONDS_TO_STOP)
         self._database.close()
+        self.predictions.close()
         if self._forecasts is not None:
             self._forecasts.close()
 

@@ -5,7 +5,6 @@ Takes what FastAPI says of all other endpoints and the forms of a panel, gives a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -23,6 +22,8 @@ from sales_forecast.errors import NotReady
 from sales_forecast.service.access import HEADER, OPEN_PATHS
 from sales_forecast.service.forms import Forms, Named, example_of, forms_of
 from sales_forecast.service.live import Live
+from sales_forecast.service.openapi_parts import answered, get, parameters, post, refused
+from sales_forecast.service.predictions import PREDICTION, PREDICTIONS, predictions_query
 from sales_forecast.service.queries import USUAL_STEPS, ForecastQuery
 from sales_forecast.service.routes import FORECAST, ORDER, PREDICT
 from sales_forecast.service.schemas import (
@@ -30,9 +31,11 @@ from sales_forecast.service.schemas import (
     ErrorResponse,
     ForecastItem,
     OrderQuantity,
+    PredictionsPage,
     PredictResponse,
     SeriesForecast,
     StoredDay,
+    StoredPrediction,
     StoredWeek,
     WeekPrediction,
 )
@@ -50,6 +53,24 @@ _REFUSALS_OF_STORED = {
     404: "The series is not in the model, or nothing was forecast of it yet",
     422: "A parameter makes no sense, or the period was not forecast",
     503: "No verified model, or the database does not answer",
+}
+_REFUSALS_OF_PREDICTION = {
+    403: "No key is set up, and the caller is not on the machine of the service",
+    404: "No such answer was kept, or it is another caller's",
+    422: "The id is none",
+    503: "The database does not answer",
+}
+_REFUSALS_OF_PAGE = {
+    403: _REFUSALS_OF_PREDICTION[403],
+    422: "A parameter makes no sense",
+    503: _REFUSALS_OF_STORED[503],
+}
+_ID = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "As in the header X-Prediction-ID.",
+    "schema": {"type": "string", "format": "uuid"},
 }
 _HEADERS = {
     "X-Model-Version": {"schema": {"type": "string"}, "required": True},
@@ -117,7 +138,16 @@ def _whole(app: FastAPI, shown: _Shown) -> dict[str, Any]:
         answers = DayPrediction if forms.spec.frequency == DAILY else WeekPrediction
     asked = (forms.predict, forms.forecast, forms.many, forms.order)
     stored: type[BaseModel] = StoredDay if forms.spec.frequency == DAILY else StoredWeek
-    given = (answers, ForecastItem, SeriesForecast, stored, OrderQuantity, ErrorResponse)
+    given = (
+        answers,
+        ForecastItem,
+        SeriesForecast,
+        stored,
+        OrderQuantity,
+        ErrorResponse,
+        PredictionsPage,
+        StoredPrediction,
+    )
     modes: list[tuple[type[BaseModel], JsonSchemaMode]] = []
     modes += [(model, "validation") for model in asked]
     modes += [(model, "serialization") for model in given]
@@ -130,49 +160,51 @@ def _whole(app: FastAPI, shown: _Shown) -> dict[str, Any]:
     keys = dict(zip(forms.fields, series, strict=True))
     items = {"type": "array", "items": of(ForecastItem, "serialization")}
     several = {"type": "array", "items": of(SeriesForecast, "serialization")}
-    refused = of(ErrorResponse, "serialization")
+    error = of(ErrorResponse, "serialization")
     paths = {
-        PREDICT: _operation(
+        PREDICT: post(
             "Predict the sales of one series in one period under given conditions.",
             of(forms.predict),
             example_of(forms.spec, series, day),
-            {"schema": of(answers, "serialization")},
-            refused,
+            answered(of(answers, "serialization"), _REFUSALS, error),
         ),
-        FORECAST: _operation(
+        FORECAST: post(
             "Forecast the sales of one series, or of several, after the last known period.",
             {"anyOf": [of(forms.forecast), of(forms.many)]},
             {**keys, "steps": 5},
-            {"schema": {"anyOf": [items, several]}},
-            refused,
+            answered({"anyOf": [items, several]}, _REFUSALS, error),
         ),
-        ORDER: _operation(
+        ORDER: post(
             "Say how much to order for one period, by what too much and too little cost.",
             of(forms.order),
             {**keys, "cost_of_one_too_many": 1, "cost_of_one_too_few": 4},
-            {"schema": of(OrderQuantity, "serialization")},
-            refused,
+            answered(of(OrderQuantity, "serialization"), _REFUSALS, error),
         ),
     }
     paths[FORECAST]["post"]["description"] = (
         "Without a body, one series may stand in the query: "
         f"`?{urlencode({**keys, 'steps': 5})}`, `steps` {USUAL_STEPS} if left out."
     )
-    paths[FORECAST]["post"]["parameters"] = _parameters(ForecastQuery, {}, model=shown.usual)
+    paths[FORECAST]["post"]["parameters"] = parameters(ForecastQuery, {}, model=shown.usual)
     paths[FORECAST]["post"]["responses"]["200"]["headers"] = _HEADERS
     answer = of(stored, "serialization")
-    paths[STORED] = {
-        "get": {
-            "tags": ["forecasts"],
-            "summary": "Read what was forecast before, of one series or of the sum of some.",
-            "parameters": _parameters(stored_query(forms.spec), keys),
-            "responses": _responses(
-                {"schema": {"anyOf": [answer, {"type": "array", "items": answer}]}},
-                _REFUSALS_OF_STORED,
-                refused,
-            ),
-        }
-    }
+    paths[STORED] = get(
+        "Read what was forecast before, of one series or of the sum of some.",
+        parameters(stored_query(forms.spec), keys),
+        answered(
+            {"anyOf": [answer, {"type": "array", "items": answer}]}, _REFUSALS_OF_STORED, error
+        ),
+    )
+    paths[PREDICTIONS] = get(
+        "Read what was answered, the newest first.",
+        parameters(predictions_query(forms.spec), keys),
+        answered(of(PredictionsPage, "serialization"), _REFUSALS_OF_PAGE, error),
+    )
+    paths[PREDICTION] = get(
+        "Read one answer: which model, data and code made it.",
+        [_ID],
+        answered(of(StoredPrediction, "serialization"), _REFUSALS_OF_PREDICTION, error),
+    )
     whole["paths"] = {**paths, **whole["paths"]}
     return whole
 
@@ -182,73 +214,10 @@ def _secure(whole: dict[str, Any]) -> None:
     scheme = {"type": "apiKey", "in": "header", "name": HEADER}
     whole["components"]["securitySchemes"] = {"ApiKey": scheme}
     whole["security"] = [{"ApiKey": []}]
-    refused = {"$ref": _TEMPLATE.format(model=ErrorResponse.__name__)}
+    error = {"$ref": _TEMPLATE.format(model=ErrorResponse.__name__)}
     for path, operations in whole["paths"].items():
         for operation in operations.values():
             if path in OPEN_PATHS:
                 operation["security"] = []
             else:
-                operation["responses"] |= _refused({401: "The key is missing or wrong"}, refused)
-
-
-def _operation(
-    summary: str,
-    body: dict[str, Any],
-    example: dict[str, Any],
-    content: dict[str, Any],
-    refused: dict[str, Any],
-) -> dict[str, Any]:
-    return {
-        "post": {
-            "tags": ["forecasts"],
-            "summary": summary,
-            "requestBody": {
-                "required": True,
-                "content": {"application/json": {"schema": body, "example": example}},
-            },
-            "responses": _responses(content, _REFUSALS, refused),
-        }
-    }
-
-
-def _responses(
-    content: dict[str, Any], refusals: Mapping[int, str], refused: dict[str, Any]
-) -> dict[str, Any]:
-    answered = {"description": "The answer", "content": {"application/json": content}}
-    return {"200": answered} | _refused(refusals, refused)
-
-
-def _refused(refusals: Mapping[int, str], refused: dict[str, Any]) -> dict[str, Any]:
-    content = {"application/json": {"schema": refused}}
-    return {str(of): {"description": says, "content": content} for of, says in refusals.items()}
-
-
-def _parameters(
-    query: type[BaseModel], examples: Mapping[str, int | str], **usual: str
-) -> list[dict[str, Any]]:
-    properties = query.model_json_schema()["properties"]
-    for name, default in usual.items():
-        properties[name]["default"] = default
-    return [
-        {
-            "name": name,
-            "in": "query",
-            "required": False,
-            "description": schema.get("description", ""),
-            "schema": _without_null(schema),
-            **({"example": examples[name]} if name in examples else {}),
-        }
-        for name, schema in properties.items()
-    ]
-
-
-def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    kinds = [kind for kind in schema.get("anyOf", ()) if kind.get("type") != "null"]
-    whole = {**schema, **kinds[0]} if kinds else schema
-    left_out = {
-        "anyOf",
-        "title",
-        "description",
-        *(["default"] if whole.get("default") is None else []),
-    }
-    return {name: of for name, of in whole.items() if name not in left_out}
+                operation["responses"] |= refused({401: "The key is missing or wrong"}, error)

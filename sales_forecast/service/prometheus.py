@@ -77,11 +77,18 @@ class Metrics:
     ) -> None:
         """Count one request. See `observe.Report`."""
         del request_id
-        known = path if path in self._paths else _OTHER
+        known = self._known(path)
         self._requests(method if method in _METHODS else _OTHER, known, status).inc()
         self._seconds(known).observe(seconds)
         if status == HTTPStatus.OK and path in self._answering:
             self._predictions(path, self._live.predictor.version).inc()
+
+    def _known(self, path: str) -> str:
+        """Return the path that exists, be it with an id at its end."""
+        if path in self._paths:
+            return path
+        with_id = f"{path.rpartition('/')[0]}/{{id}}"
+        return with_id if with_id in self._paths else _OTHER
 
     def text(self, *, ready: bool) -> bytes:
         """Return everything in the form that Prometheus reads."""

@@ -1,4 +1,4 @@
-"""What may stand in the query of the two questions, and a question that stands there whole.
+"""What may stand in a query: fields, those of the two questions, and a question as a whole.
 
 Takes pairs of names and texts, gives models. Must not know who answers.
 """
@@ -8,17 +8,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from sales_forecast.bundles.manifest import ForecastChoice
+from sales_forecast.data.spec import Key
 from sales_forecast.errors import InvalidRequest
 from sales_forecast.service.forms import Forms
 
 USUAL_STEPS = 3
 _WHOLE = re.compile("-?[0-9]{1,20}")  # of longer ones Python makes no numbers
+_NUMBER = re.compile("-?[0-9]{1,10}")
 _MOST_QUANTILES = 99
 _LOWEST, _HIGHEST = 0.01, 0.99
 
@@ -35,6 +37,28 @@ def quantiles_of(value: object) -> tuple[float, ...]:
             "quantiles", "must be numbers from 0.01 to 0.99 with commas between them, at most 99"
         )
     return found
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        raise PydanticCustomError("whole", "must be a whole number")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""A whole number that stands in a query."""
+_Number = Annotated[Whole, Field(ge=-(2**31), lt=2**31)]
+_Text = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def key_of(key: Key, left_out: str) -> tuple[Any, Any]:
+    """Return the field of a query that is one of the keys of a panel."""
+    return optional(_Number if key.kind == "number" else _Text, key.field, left_out)
+
+
+def optional(kind: Any, name: str, description: str) -> tuple[Any, Any]:
+    """Return a field for `pydantic.create_model` that may be left out."""
+    return kind | None, Field(None, alias=name, description=description)
 
 
 class NoQuery(BaseModel):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from typing import Annotated, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, Field
 
@@ -123,6 +124,37 @@ class StoredDay(_Stored):
     """What was forecast of one day, beside the keys that were given."""
 
     date: Annotated[date, Field(description="The day.")]
+
+
+class StoredPrediction(BaseModel):
+    """One answer of the forecasting endpoints, and what made it."""
+
+    id: UUID = Field(description="As in the header X-Prediction-ID; its order is that of time.")
+    answered_at: datetime
+    request_id: str = Field(description="As in the header X-Request-ID.")
+    endpoint: str
+    caller: str | None = Field(description="The name of the API key; null where none was asked.")
+    model: str
+    model_version: str
+    bundle_hash: str | None = Field(
+        description="SHA-256 of the manifest of the bundle; null where it was never written."
+    )
+    git_commit: str | None = Field(description="Of the code that trained the model.")
+    fingerprint: str = Field(description="Of the sales that the answer starts from.")
+    origin: Annotated[date, Field(description="The last period that was known.")]
+    covariates: dict[str, UsedCovariate]
+    warnings: list[str]
+    answer: list[dict[str, object]] = Field(
+        description="Per series its keys and, for each target, median, mean and quantiles."
+    )
+    corrects: UUID | None = Field(description="The id of the answer that this one puts right.")
+
+
+class PredictionsPage(BaseModel):
+    """Some answers, the newest first."""
+
+    items: list[StoredPrediction]
+    next: str | None = Field(description="The `cursor` of the page that follows; null: none does.")
 
 
 class Health(BaseModel):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from functools import cache
@@ -32,7 +31,7 @@ from sales_forecast.bundles.manifest import SumsByLevel
 from sales_forecast.data import calendar
 from sales_forecast.data.forecast_tables import QUANTILES
 from sales_forecast.data.frequency import DAILY
-from sales_forecast.data.spec import Key, PanelSpec
+from sales_forecast.data.spec import PanelSpec
 from sales_forecast.data.stored_forecasts import StoredForecasts, StoredIssue
 from sales_forecast.errors import InvalidRequest
 from sales_forecast.models.spread import DECILES, Spread, min_residuals
@@ -42,22 +41,16 @@ from sales_forecast.service.days import Day
 from sales_forecast.service.json_route import read_query
 from sales_forecast.service.live import Live
 from sales_forecast.service.predictor import Predictor
-from sales_forecast.service.queries import quantiles_of
+from sales_forecast.service.queries import key_of, optional, quantiles_of
 
 STORED = "/forecast"
-_WHOLE = re.compile("-?[0-9]{1,10}")
 _SUMS = TypeAdapter(SumsByLevel)
 _COLUMNS = {quantile: column for column, quantile in QUANTILES.items()}
+_SUM = "Left out: the sum over all of them."
 _LEVEL: Any = (
     Literal["80", "95"],
     Field("80", description="Percent of sales that lie between `lower` and `upper`."),
 )
-
-
-def _whole(value: object) -> object:
-    if isinstance(value, str) and not _WHOLE.fullmatch(value):
-        raise PydanticCustomError("whole", "must be a whole number")
-    return value
 
 
 def _deciles(value: object) -> object:
@@ -72,8 +65,6 @@ _Deciles = Annotated[
     BeforeValidator(_deciles),
     WithJsonSchema({"type": "string", "examples": ["0.1,0.5,0.9"]}),
 ]
-_Whole = Annotated[int, BeforeValidator(_whole), Field(ge=-(2**31), lt=2**31)]
-_Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 @cache
@@ -81,26 +72,17 @@ def stored_query(spec: PanelSpec) -> type[BaseModel]:
     """Return the form of a query: any of the keys of a panel, a period, a moment, a level."""
     unit = spec.frequency.field
     means = "The day." if spec.frequency == DAILY else "Any day of the week."
-    keys: dict[str, Any] = {f"key_{n}": _key(key) for n, key in enumerate(spec.keys)}
+    keys: dict[str, Any] = {f"key_{n}": key_of(key, _SUM) for n, key in enumerate(spec.keys)}
     made: type[BaseModel] = create_model(
         "StoredQuery",
         __config__=ConfigDict(extra="forbid"),
         **keys,
-        period=_optional(Day, unit, f"{means} Left out: all periods of the newest origin."),
-        as_of=_optional(Day, "as_of", "Only what was issued before the end of this day in UTC."),
+        period=optional(Day, unit, f"{means} Left out: all periods of the newest origin."),
+        as_of=optional(Day, "as_of", "Only what was issued before the end of this day in UTC."),
         level=_LEVEL,
-        quantiles=_optional(_Deciles, "quantiles", "Those of 0.1 to 0.9 that are to be told."),
+        quantiles=optional(_Deciles, "quantiles", "Those of 0.1 to 0.9 that are to be told."),
     )
     return made
-
-
-def _key(key: Key) -> tuple[Any, Any]:
-    kind = _Whole if key.kind == "number" else _Text
-    return _optional(kind, key.field, "Left out: the sum over all of them.")
-
-
-def _optional(kind: Any, name: str, description: str) -> tuple[Any, Any]:
-    return kind | None, Field(None, alias=name, description=description)
 
 
 def add_stored_forecasts(app: FastAPI, live: Live) -> None:

@@ -1,0 +1,142 @@
+"""What was answered, read back: rows of the ledger as they were written, the newest first.
+
+Takes filters and where a page goes on, gives rows. An answer is here about a second after it left,
+when it has been moved into the database. Must not write, nor know HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from sales_forecast.data import schema
+from sales_forecast.data.database_server import Server, in_utc
+from sales_forecast.data.ledger_ids import first_id
+from sales_forecast.data.ledger_tables import PREDICTION_KEYS, PREDICTIONS, key_hash, ledger_url
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_BYTES = 2_000_000
+"""A hundred series a year ahead are megabytes of one answer; a page holds no more than these."""
+_ROW, _KEY = PREDICTIONS.c, PREDICTION_KEYS.c
+
+
+@dataclass(frozen=True)
+class PageWish:
+    """Which answers are asked for.
+
+    Attributes:
+        limit: how many at most, at least 1.
+        keys: field -> value of a series that they are about; none: about any.
+        since: given then or later; aware of its time zone.
+        before: the id that they are older than.
+        caller: whose they are; None: anyone's.
+    """
+
+    limit: int
+    keys: Mapping[str, int | str] = field(default_factory=dict)
+    since: datetime | None = None
+    before: str | None = None
+    caller: str | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some answers, and the id of the last of them where older ones follow."""
+
+    rows: Sequence[Mapping[str, Any]]
+    last: str | None
+
+
+class StoredPredictions:
+    """Reads the ledger of a database. Connects at need; safe to share between threads."""
+
+    def __init__(self, database_url: str) -> None:
+        """Take the setting DATABASE_URL. Raises SettingsError for another form."""
+        url = ledger_url(database_url)
+        self._server = None if url is None else Server(url)
+        self._file = None
+        if url is not None and url.startswith("sqlite"):
+            self._file = Path(str(sa.make_url(url).database))
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        if self._server is not None:
+            self._server.close()
+
+    def page(self, wish: PageWish) -> Page:
+        """Return a page of answers, fewer than the limit where they are long.
+
+        Raises DatabaseError, and NotReady for tables of another release.
+        """
+        with self._connection() as connection:
+            if connection is None:
+                return Page([], None)
+            found = [(of, size) for of, size in connection.execute(_sizes(wish))]
+            ids = list(_fitting(found[: wish.limit]))
+            query = sa.select(PREDICTIONS).where(_ROW.id.in_(ids)).order_by(_ROW.id.desc())
+            rows = [_row(of) for of in connection.execute(query).mappings()]
+            return Page(rows, ids[-1] if len(ids) < len(found) else None)
+
+    def find(self, prediction_id: str, caller: str | None = None) -> Mapping[str, Any] | None:
+        """Return an answer by its id, None if it is not there, or not of a caller that is given.
+
+        Raises as `page` does.
+        """
+        with self._connection() as connection:
+            if connection is None:
+                return None
+            query = sa.select(PREDICTIONS).where(_ROW.id == prediction_id, *_of(caller))
+            found = connection.execute(query).mappings().one_or_none()
+            return None if found is None else _row(found)
+
+    @contextmanager
+    def _connection(self) -> Iterator[sa.Connection | None]:
+        """Give a connection, None while there are no tables because nothing was answered."""
+        if self._server is None or (self._file is not None and not self._file.exists()):
+            yield None
+            return
+        with self._server.connection() as connection:
+            if self._file is not None:
+                there = sa.inspect(connection).has_table(PREDICTIONS.name)
+            else:
+                there = schema.form(connection, self._server.shown) is schema.Form.STAR
+            yield connection if there else None
+
+
+def _sizes(wish: PageWish) -> sa.Select[Any]:
+    """Return what selects ids and the bytes of each answer, one more than is asked for."""
+    size = sa.func.length(sa.cast(_ROW.answer, sa.Text))
+    of = _KEY.prediction_id if wish.keys else _ROW.id
+    query = sa.select(of, size).order_by(of.desc()).limit(wish.limit + 1).where(*_of(wish.caller))
+    if wish.keys:
+        both = PREDICTION_KEYS.join(PREDICTIONS, _ROW.id == _KEY.prediction_id)
+        query = query.select_from(both).where(_KEY.key_hash == key_hash(wish.keys))
+    if wish.since is not None:
+        query = query.where(of >= first_id(max(wish.since, _EPOCH)))
+    if wish.before is not None:
+        query = query.where(of < wish.before)
+    return query
+
+
+def _of(caller: str | None) -> list[sa.ColumnElement[bool]]:
+    return [] if caller is None else [_ROW.caller == caller]
+
+
+def _fitting(found: Sequence[tuple[str, int]]) -> Iterator[str]:
+    """Yield the first ids whose answers fit on a page, at least one of them."""
+    whole = 0
+    for number, (of, size) in enumerate(found):
+        whole += size
+        if number and whole > _MOST_BYTES:
+            return
+        yield of
+
+
+def _row(found: sa.RowMapping) -> Mapping[str, Any]:
+    return {**found, "answered_at": in_utc(found["answered_at"])}

@@ -1,0 +1,138 @@
+"""GET /predictions: what was answered, and by which model, data and code.
+
+Takes the parameters of a query and who asks, reads the ledger in a thread, gives JSON. A viewer is
+shown its own answers alone; without any key, this machine alone is answered. Must not predict.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime, time
+from functools import cache
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import FastAPI, Request, Response
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic_core import PydanticCustomError, to_json
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Scope
+
+from sales_forecast.data.spec import PanelSpec
+from sales_forecast.data.stored_predictions import PageWish
+from sales_forecast.errors import Forbidden, InvalidRequest, UnknownPrediction, brief
+from sales_forecast.service.access import caller_of, is_local
+from sales_forecast.service.days import parse_day
+from sales_forecast.service.json_route import read_query
+from sales_forecast.service.live import Live
+from sales_forecast.service.queries import NoQuery, Whole, key_of, optional
+
+PREDICTIONS, PREDICTION = "/predictions", "/predictions/{id}"
+MOST_ITEMS = 1000
+_USUAL_ITEMS = 100
+_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+_CURSOR = re.compile("[A-Za-z0-9_-]{22}")
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
+    "(Z|[+-][0-9]{2}:[0-9]{2})"
+)
+
+
+def cursor_of(prediction_id: str) -> str:
+    """Return what names the answer after which a page begins."""
+    return urlsafe_b64encode(UUID(prediction_id).bytes).decode().rstrip("=")
+
+
+def _id(cursor: object) -> str:
+    if isinstance(cursor, str) and _CURSOR.fullmatch(cursor):
+        found = str(UUID(bytes=urlsafe_b64decode(f"{cursor}==")))
+        if cursor_of(found) == cursor:
+            return found
+    raise PydanticCustomError("cursor", "must be what `next` of the page before says")
+
+
+def _moment(value: object) -> datetime:
+    try:
+        if isinstance(value, str) and _MOMENT.fullmatch(value):
+            return datetime.fromisoformat(value)
+        return datetime.combine(parse_day(value), time(), UTC)
+    except ValueError:
+        raise PydanticCustomError(
+            "moment", "must be a day such as 2026-11-26 or a moment such as 2026-11-26T20:00:00Z"
+        ) from None
+
+
+_Text = WithJsonSchema({"type": "string"})
+_Moment = Annotated[datetime, BeforeValidator(_moment), _Text]
+_Cursor = Annotated[str, BeforeValidator(_id), _Text]
+_LIMIT: Any = (
+    Annotated[Whole, Field(ge=1, le=MOST_ITEMS)],
+    Field(_USUAL_ITEMS, description="How many at most; long answers make shorter pages."),
+)
+
+
+@cache
+def predictions_query(spec: PanelSpec) -> type[BaseModel]:
+    """Return the form of a query: any of the keys of a panel, a moment, a page."""
+    any_of = "Left out: answers about any."
+    keys: dict[str, Any] = {f"key_{n}": key_of(key, any_of) for n, key in enumerate(spec.keys)}
+    made: type[BaseModel] = create_model(
+        "PredictionsQuery",
+        __config__=ConfigDict(extra="forbid"),
+        **keys,
+        since=optional(_Moment, "since", "Given then or later: a day in UTC, or a moment."),
+        limit=_LIMIT,
+        cursor=optional(_Cursor, "cursor", "`next` of the page before; left out: the newest."),
+    )
+    return made
+
+
+def add_predictions(app: FastAPI, live: Live) -> None:
+    """Add both endpoints; what the documentation shows of them is written by `openapi`."""
+
+    @app.get(PREDICTIONS, include_in_schema=False)
+    async def page(request: Request) -> Response:
+        caller, spec = _whose(request.scope), live.predictor.spec
+        query: Any = read_query(predictions_query(spec), request.query_params.multi_items())
+        keys = {key.field: getattr(query, f"key_{n}") for n, key in enumerate(spec.keys)}
+        told = {name: value for name, value in keys.items() if value is not None}
+        wish = PageWish(query.limit, told, query.since, query.cursor, caller)
+        found = await run_in_threadpool(live.predictions.page, wish)
+        more = None if found.last is None else cursor_of(found.last)
+        return _json({"items": found.rows, "next": more})
+
+    @app.get(PREDICTION, include_in_schema=False)
+    async def one(request: Request) -> Response:
+        caller, asked = _whose(request.scope), request.path_params["id"]
+        read_query(NoQuery, request.query_params.multi_items())
+        if not _ID.fullmatch(asked):
+            problem = f"must be what X-Prediction-ID says, not {brief(json.dumps(asked))}"
+            raise InvalidRequest(f"id {problem}.", {"id": problem})
+        found = await run_in_threadpool(live.predictions.find, asked.lower(), caller)
+        if found is None:
+            raise UnknownPrediction(
+                f"No answer {asked} can be shown: none was kept under this id, it is older than "
+                "what is kept, or not yours, or it left less than a few seconds ago.",
+                {"id": asked},
+            )
+        return _json(found)
+
+
+def _whose(scope: Scope) -> str | None:
+    """Return whose answers alone may be shown, None for anyone's. Raises Forbidden."""
+    caller = caller_of(scope)
+    if caller is not None:
+        return caller.name if caller.role == "viewer" else None
+    if not is_local(scope):
+        raise Forbidden(
+            "This service asks for no key, so what it answered is shown on its own machine alone. "
+            "Set API_KEY or API_KEYS_FILE, and send the key.",
+            {"X-API-Key": "is not set up"},
+        )
+    return None
+
+
+def _json(content: object) -> Response:
+    return Response(to_json(content), media_type="application/json")
