@@ -22,6 +22,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sales_forecast.data.ledger import Ledger
 from sales_forecast.errors import SalesForecastError, SettingsError, brief
 from sales_forecast.service.api_keys import ROLES, new_entry
 from sales_forecast.service.app import create_app
@@ -39,6 +40,7 @@ def create(started: Callable[[Live], object] = lambda _: None) -> ASGIApp:
     live = Live.from_settings(settings)
     return create_app(
         live,
+        ledger=Ledger.from_settings(settings),
         # Not through a buffer, which would be emptied in the middle of a line.
         write_log=partial(os.write, _STDOUT) if settings.access_log else None,
         counts=settings.prometheus_multiproc_dir,

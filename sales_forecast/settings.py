@@ -52,6 +52,10 @@ class Settings(BaseSettings):
     """How many checks and stored forecasts of one worker may wait for the database at once."""
     prometheus_multiproc_dir: Path | None = None
     """Where the workers count together; `main.py` names a folder to its own."""
+    prediction_ledger: bool = True
+    """Whether every answer is kept; see `data.ledger`."""
+    prediction_retention_days: Annotated[int, Field(ge=1, le=36500)] = 400
+    """How long."""
     refresh_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
     """How often the service looks for new weeks and a new champion."""
     forecast_horizon: Annotated[int, Field(ge=1, le=3660)] | None = None

@@ -30,7 +30,7 @@ from sales_forecast.errors import (
 from sales_forecast.service.api_keys import ApiKeys
 from sales_forecast.service.forms import Forms, Named, forms_of
 from sales_forecast.service.live import Live
-from sales_forecast.service.predictor import Answer, Distribution, PeriodForecast
+from sales_forecast.service.predictor import Answer, Distribution, PeriodForecast, Provenance
 
 KNOWN_STORES = range(1, 46)
 ORIGIN = date(2012, 10, 26)
@@ -55,6 +55,18 @@ class FakePredictor:
         return forms_of(STORES)
 
     @property
+    def provenance(self) -> Provenance:
+        return Provenance("b" * 64, "c" * 40, "d" * 64)
+
+    @property
+    def predicting(self) -> str:
+        return "seasonal_naive_growth" if self.baseline else "trees"
+
+    @property
+    def uses_covariates(self) -> bool:
+        return not self.baseline
+
+    @property
     def usual(self) -> ForecastChoice:
         return "arima"
 
@@ -77,6 +89,8 @@ class FakePredictor:
         return Answer(
             prediction=sales,
             period=week_ending(day),
+            step=max((week_ending(day) - self.origin).days // 7, 1),
+            mean=sales + 7,
             interval_80=(sales - 50, sales + 50),
             interval_95=(sales - 90, sales + 90),
             models=self._members(sales),
@@ -114,6 +128,11 @@ class FakePredictor:
             )
             for week in range(1, steps + 1)
         ]
+
+    def means(
+        self, series: Named, steps: int, choice: ForecastChoice | None = None
+    ) -> Sequence[float]:
+        return [of.sales + 7 for of in self.forecast(series, steps, choice)]
 
     def distribution(
         self,

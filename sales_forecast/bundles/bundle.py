@@ -48,6 +48,8 @@ class Bundle:
         spreads: name -> what was measured of its errors.
         conformance: a small history and the answers to it; None for the baseline.
         cells: some of the sales that it was trained on; None if it was never written.
+        digest: SHA-256 of the manifest, which holds those of all other files but the origin's; None
+            if it was never written.
     """
 
     version: str
@@ -57,6 +59,7 @@ class Bundle:
     spreads: Mapping[str, SpreadByAge]
     conformance: State | None
     cells: State | None
+    digest: str | None
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,7 @@ def read_bundle(folder: Path) -> Bundle:
         spreads={name: each.spread() for name, each in manifest.spreads.items()},
         conformance=manifest.conformance and unpacked.state(manifest.conformance),
         cells=manifest.cells and unpacked.state(manifest.cells),
+        digest=hashlib.sha256(files[MANIFEST]).hexdigest(),
     )
 
 

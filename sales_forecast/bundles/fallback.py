@@ -84,4 +84,4 @@ def growth_bundle(panel: Panel, reason: str) -> Bundle:
     )
     now = datetime.now(UTC).replace(microsecond=0)
     origin = Origin(trained_at=now, git_commit=None, code="", source="the history at start")
-    return Bundle(f"{panel.last}-baseline", manifest, origin, {name: GROWTH}, {}, None, None)
+    return Bundle(f"{panel.last}-baseline", manifest, origin, {name: GROWTH}, {}, None, None, None)

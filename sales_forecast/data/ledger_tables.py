@@ -40,7 +40,7 @@ PREDICTIONS = sa.Table(
     sa.Column("caller", sa.String(64)),
     sa.Column("model", sa.String(64), nullable=False),
     sa.Column("model_version", sa.String(64), nullable=False),
-    sa.Column("bundle_hash", sa.String(64), nullable=False),
+    sa.Column("bundle_hash", sa.String(64)),
     sa.Column("git_commit", sa.String(64)),
     sa.Column("fingerprint", sa.String(64), nullable=False),
     sa.Column("origin", sa.Date, nullable=False),
@@ -53,10 +53,11 @@ PREDICTIONS = sa.Table(
 """One row an answer, never changed.
 
 `answered_at`: UTC. `caller`: the name of the API key; NULL where none was asked for. `bundle_hash`:
-SHA-256 of the manifest of the bundle `model_version`, which holds those of its other files.
+SHA-256 of the manifest of the bundle `model_version`, which holds those of its other files; NULL
+where the growth baseline answered for a bundle that does not fit, and was never written.
 `git_commit`: of the code that trained it. `fingerprint`: of the sales that the answer starts from,
 known until `origin`. `covariates`: `{column: {"value", "source"}}`. `warnings`: a list of texts;
-what was said of one of many series stands beside its forecast. `answer`:
+of several series it says beside each forecast which are its own. `answer`:
 `[{"series": {field: value}, "forecast": [{"step", "target", "median", "mean", "quantiles":
 {"0.1": ...}}], "warnings"?}]`. `corrects`: the id of the answer that this one puts right.
 """

@@ -43,6 +43,7 @@ class Estimate(NamedTuple):
     """The median."""
     members: Mapping[str, float]
     """What made it, by model: itself alone, if it is not made of others."""
+    mean: float
     ends: Mapping[int, Ends]
     """Level -> both ends of the interval; None where too little was measured."""
 
@@ -112,6 +113,12 @@ class Answers:
         both = if_sold[:, None] * self._factors[model][row, :steps][:, [at, -1 - at]]
         return [_or_none(low, high) for low, high in both.tolist()]
 
+    def means_ahead(self, model: str, row: int, steps: int) -> list[float]:
+        """Return what a series sells on average in the steps 1..steps."""
+        if_sold, chance = (table[row, :steps] for table in self._expected[model])
+        means: list[float] = (self._spreads[model].mean * chance * if_sold).tolist()
+        return means
+
     def measured(self, model: str, row: int) -> int | None:
         """Return the last step at which errors of a series were measured; None if none were.
 
@@ -157,12 +164,12 @@ class Answers:
                 else:
                     said, place = (self._expected, row) if step else self._of_pool(origin, row)[:2]
                     values[name] = said[name].if_sold[place, at].item()
-        factors = self._factors_of(model, row, origin, step, at)
+        factors, likely = self._factors_of(model, row, origin, step, at)
         if_sold, middle = values[model], factors[_MIDDLE]
         low_95, low_80, median, high_80, high_95 = (if_sold * factor for factor in factors)
         parts = {name: values[name] * middle for name in self._names[model]}
         ends = {80: _or_none(low_80, high_80), 95: _or_none(low_95, high_95)}
-        return Estimate(median, parts, ends)
+        return Estimate(median, parts, self._spreads[model].mean * likely * if_sold, ends)
 
     def year_ago_known(self, model: str, row: int, period: int) -> bool:
         """Return whether sales a year before a period are known, if a model starts from them."""
@@ -197,17 +204,19 @@ class Answers:
             return None
         return self._rows.expected(row, period)
 
-    def _factors_of(self, model: str, row: int, origin: int, step: int, at: int) -> list[float]:
-        """Return the factors of `_QUANTILES` in one period."""
+    def _factors_of(
+        self, model: str, row: int, origin: int, step: int, at: int
+    ) -> tuple[list[float], float]:
+        """Return the factors of `_QUANTILES` in one period, and how likely anything is sold."""
         step, chance = max(step, 1), self._chance(model, row, origin, step, at)
         age = self._age[row, origin]
+        likely = float(self._expected[model].chance[row, at] if chance is None else chance)
         if step <= self.horizon and age == self._age[row, -1] and chance is None:
             found: list[float] = self._factors[model][row, step - 1].tolist()
         else:
-            likely = self._expected[model].chance[row, at] if chance is None else chance
             rows = self._asked(row, age, np.array([step]), np.array([likely]))
             found = self._spreads[model].factors(_QUANTILES, rows)[0].tolist()
-        return found
+        return found, likely
 
     def _asked(self, row: int, age: np.int8, step: npt.NDArray[np.int64], chance: Array) -> Asked:
         n = len(step)

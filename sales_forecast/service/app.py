@@ -6,7 +6,7 @@ Takes a `Live`, gives an ASGI application. Reads no settings and opens nothing b
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import anyio
@@ -17,6 +17,7 @@ from fastapi.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from sales_forecast.data.ledger import Ledger
 from sales_forecast.errors import SalesForecastError
 from sales_forecast.service import problems
 from sales_forecast.service.access import RequireApiKey
@@ -24,6 +25,7 @@ from sales_forecast.service.access_log import AccessLog
 from sales_forecast.service.docs_page import DOCUMENT, add_docs_page
 from sales_forecast.service.head import Head
 from sales_forecast.service.json_route import JsonRoute
+from sales_forecast.service.kept import Kept
 from sales_forecast.service.live import Live
 from sales_forecast.service.observe import Observe, Report
 from sales_forecast.service.openapi import document
@@ -42,6 +44,7 @@ _SECONDS_FOR_A_CHECK = 2.0
 def create_app(
     live: Live,
     *,
+    ledger: Ledger | None = None,
     write_log: Callable[[bytes], object] | None = None,
     counts: Path | None = None,
     threads: int = 1,
@@ -50,6 +53,7 @@ def create_app(
     """Return the service. `live` is open as long as the application runs.
 
     With keys, everything but `/health`, `/ready` and `/docs` wants one in `X-API-Key`.
+    `ledger`, if there is one, keeps what is answered; it is open as long, too.
     `write_log` is given the lines of the access log. `counts` is the folder in which several
     workers count together. `threads` is how many checks that wait for the database run side by
     side. `started` is called once requests can be answered.
@@ -58,7 +62,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         current_default_thread_limiter().total_tokens = threads
-        with live:
+        with live, ledger or nullcontext():
             await run_in_thread(live.wait, _SECONDS_FOR_A_FIRST_LOOK)
             started()
             yield
@@ -77,12 +81,14 @@ def create_app(
     )
     app.add_middleware(Head)
     problems.install(app)
-    add_routes(app, live)
+    add_routes(app, live, None if ledger is None else Kept(ledger))
     add_docs_page(app)
     add_stored_forecasts(app, live)
     add_predictions(app, live)
     document(app, live, secured=live.keys is not None)
     metrics = _add_metrics(app, live, counts)
+    if ledger is not None:
+        ledger.count = metrics.count_rows
     reports: list[Report] = [metrics]
     if write_log is not None:
         reports.append(AccessLog(write_log))

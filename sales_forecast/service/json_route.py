@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
@@ -20,12 +20,25 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from sales_forecast.errors import BodyTooLarge, InvalidRequest
+from sales_forecast.service.access import caller_of
+from sales_forecast.service.observe import request_id_of
 from sales_forecast.service.problems import from_validation
 
 MAX_BODY_BYTES = 1_000_000
-Answer = Callable[[bytes, list[tuple[str, str]]], Awaitable[Response]]
-"""Takes a body and the pairs of a query, gives a response."""
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class Question(NamedTuple):
+    """What was asked, and by whom: the name of the key, None where no key is asked for."""
+
+    body: bytes
+    query: Sequence[tuple[str, str]]
+    path: str
+    request_id: bytes
+    caller: str | None
+
+
+Answer = Callable[[Question], Awaitable[Response]]
 
 
 class JsonRoute(Route):
@@ -47,7 +60,10 @@ class _Application:
             return
         query = scope["query_string"]
         pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else []
-        response = await self._answer(body, pairs)
+        caller = caller_of(scope)
+        name = None if caller is None else caller.name
+        question = Question(body, pairs, scope["path"], request_id_of(scope), name)
+        response = await self._answer(question)
         await response(scope, receive, send)
 
 

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HUNG_UP = 499
 """The status of a request whose caller left before the answer began; nothing was sent."""
+_REQUEST_ID = "request_id"
 _FAILED = 500  # what the server itself answers where nobody else did
 _GIVEN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _TRACED = re.compile(rb"\bRoot=(1-[0-9a-f]{8}-[0-9a-f]{24})\b")
@@ -48,6 +49,7 @@ class Observe:
             return
         begin = time.perf_counter()
         request_id = _given_id(scope["headers"]) or self._own_id()
+        scope[_REQUEST_ID] = request_id
         status = HUNG_UP
 
         def send_named(message: Message) -> Awaitable[None]:
@@ -67,6 +69,12 @@ class Observe:
             seconds = time.perf_counter() - begin
             for report in self._reports:
                 report(request_id, scope["method"], scope["path"], status, seconds)
+
+
+def request_id_of(scope: Scope) -> bytes:
+    """Return the id of a request that came in through `Observe`."""
+    request_id: bytes = scope[_REQUEST_ID]
+    return request_id
 
 
 def _given_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:

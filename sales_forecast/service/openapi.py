@@ -21,6 +21,7 @@ from sales_forecast.data.rows import STORES
 from sales_forecast.errors import NotReady
 from sales_forecast.service.access import HEADER, OPEN_PATHS
 from sales_forecast.service.forms import Forms, Named, example_of, forms_of
+from sales_forecast.service.kept import HEADER as PREDICTION_ID
 from sales_forecast.service.live import Live
 from sales_forecast.service.openapi_parts import answered, get, parameters, post, refused
 from sales_forecast.service.predictions import PREDICTION, PREDICTIONS, predictions_query
@@ -54,6 +55,7 @@ _REFUSALS_OF_STORED = {
     422: "A parameter makes no sense, or the period was not forecast",
     503: "No verified model, or the database does not answer",
 }
+<<<<<<< Updated upstream
 _REFUSALS_OF_PREDICTION = {
     403: "No key is set up, and the caller is not on the machine of the service",
     404: "No such answer was kept, or it is another caller's",
@@ -73,6 +75,15 @@ _ID = {
     "schema": {"type": "string", "format": "uuid"},
 }
 _HEADERS = {
+=======
+_KEPT = {
+    PREDICTION_ID: {
+        "schema": {"type": "string", "format": "uuid"},
+        "description": "Names the answer in the ledger; absent where none is kept",
+    }
+}
+_HEADERS = _KEPT | {
+>>>>>>> Stashed changes
     "X-Model-Version": {"schema": {"type": "string"}, "required": True},
     "X-Forecast-Origin": {
         "schema": {"type": "string", "format": "date"},
@@ -187,6 +198,7 @@ def _whole(app: FastAPI, shown: _Shown) -> dict[str, Any]:
     )
     paths[FORECAST]["post"]["parameters"] = parameters(ForecastQuery, {}, model=shown.usual)
     paths[FORECAST]["post"]["responses"]["200"]["headers"] = _HEADERS
+    paths[PREDICT]["post"]["responses"]["200"]["headers"] = _KEPT
     answer = of(stored, "serialization")
     paths[STORED] = get(
         "Read what was forecast before, of one series or of the sum of some.",

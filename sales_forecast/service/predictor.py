@@ -33,6 +33,9 @@ class Answer(NamedTuple):
     prediction: float
     period: date
     """The day, or the day that ends the week."""
+    step: int
+    """Periods after the last known one; 1 for a known one, answered as it would have been then."""
+    mean: float
     interval_80: tuple[float, float] | None
     """None where too few forecasts have been measured to say anything."""
     interval_95: tuple[float, float] | None
@@ -41,6 +44,14 @@ class Answer(NamedTuple):
     covariates: Mapping[str, UsedCovariate]
     """By column."""
     warnings: tuple[str, ...]
+
+
+class Provenance(NamedTuple):
+    """Which bundle, code and data made the answers: SHA-256, commit, and SHA-256 of the sales."""
+
+    bundle_hash: str | None
+    git_commit: str | None
+    fingerprint: str
 
 
 class PeriodForecast(NamedTuple):
@@ -69,6 +80,9 @@ class Predictor:
         version: the version of the bundle.
         origin: the last known period.
         forms: what callers may send.
+        provenance: which bundle, code and data.
+        predicting: the model that answers `predict`.
+        uses_covariates: whether it looks at any.
         forecasting: what `forecast` can be asked for, and the model that answers.
         series: the series that are known.
         usual: the choice that answers where none is made.
@@ -92,12 +106,14 @@ class Predictor:
         self.series = SeriesIndex(panel, self.spec)
         self._panel = panel
         self._calendar = Calendar(panel, self.spec)
-        self._predicting = serving.predict_sales
+        self.provenance = Provenance(bundle.digest, bundle.origin.git_commit, panel.fingerprint)
+        self.predicting = serving.predict_sales
         self.most_steps = self.forms.most_steps
         self._periods = [period.item() for period in panel.after(self.most_steps)]
         self._answers = Answers(bundle, panel, self.most_steps)
         self._covariates = Covariates(panel, self.spec, manifest.condition_ranges, self._answers)
         self._cautions = cautions(panel)
+        self.uses_covariates = self._answers.uses_conditions(self.predicting)
 
     @property
     def example(self) -> tuple[Named, date]:
@@ -115,7 +131,7 @@ class Predictor:
         ending, period = self._calendar.place(day)
         step = max(period - self._panel.n_periods + 1, 1)
         told = covariates[: len(self.spec.past)]
-        model = self._predicting
+        model = self.predicting
         warnings = [*self._warnings(row, period), *self._covariates.unusual(model, told)]
         if differs := self._covariates.against_the_calendar(period, told):
             warnings.append(differs)
@@ -150,6 +166,8 @@ class Predictor:
         return Answer(
             prediction=round(estimate.prediction, 2),
             period=ending,
+            step=step,
+            mean=round(estimate.mean, 2),
             interval_80=_rounded(estimate.ends[80]),
             interval_95=_rounded(estimate.ends[95]),
             models={name: round(value, 2) for name, value in estimate.members.items()},
@@ -188,6 +206,12 @@ class Predictor:
             PeriodForecast(period, round(value, 2), *(_rounded(of) or (None, None)))
             for period, value, of in zip(self._periods, sales, ends, strict=False)
         ]
+
+    def means(self, series: Named, steps: int, choice: ForecastChoice | None) -> list[float]:
+        """Return what is sold on average in the periods of `forecast`, to cents."""
+        row = self.series.row(series, by_column=False)
+        model = self.forecasting[choice or self.usual]
+        return [round(mean, 2) for mean in self._answers.means_ahead(model, row, steps)]
 
     def distribution(
         self, series: Named, steps: int, choice: ForecastChoice | None, asked: Sequence[float]

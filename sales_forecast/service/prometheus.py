@@ -12,12 +12,14 @@ from datetime import UTC, datetime
 from functools import cache
 from http import HTTPMethod, HTTPStatus
 from pathlib import Path
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from sales_forecast.data.ledger import Result
 from sales_forecast.errors import NotReady
 from sales_forecast.service.live import Live
 
@@ -68,6 +70,13 @@ class Metrics:
             ["endpoint", "model_version"],
             registry=own,
         )
+        rows = Counter(
+            "sales_forecast_ledger_rows",
+            "Answers that were written to disk, moved to the database, lost or torn.",
+            ["result"],
+            registry=own,
+        )
+        self._rows = {result: rows.labels(result) for result in get_args(Result)}
         # Looking a child up by its labels takes longer than counting.
         self._requests, self._seconds = cache(requests.labels), cache(seconds.labels)
         self._predictions = cache(predictions.labels)
@@ -83,12 +92,18 @@ class Metrics:
         if status == HTTPStatus.OK and path in self._answering:
             self._predictions(path, self._live.predictor.version).inc()
 
+<<<<<<< Updated upstream
     def _known(self, path: str) -> str:
         """Return the path that exists, be it with an id at its end."""
         if path in self._paths:
             return path
         with_id = f"{path.rpartition('/')[0]}/{{id}}"
         return with_id if with_id in self._paths else _OTHER
+=======
+    def count_rows(self, result: Result, number: int) -> None:
+        """Count rows of the ledger. See `data.ledger`."""
+        self._rows[result].inc(number)
+>>>>>>> Stashed changes
 
     def text(self, *, ready: bool) -> bytes:
         """Return everything in the form that Prometheus reads."""

@@ -1,7 +1,7 @@
 """The endpoints: each takes what was validated, asks the live predictor, gives bytes.
 
-The POST endpoints run in tens of microseconds inside the event loop and touch no disk, no
-database and no lock. Must not catch errors: `problems` gives them their one shape.
+The POST endpoints run in tens of microseconds inside the event loop and touch no database; what
+they answer is kept by one `write`. Must not catch errors: `problems` gives them their one shape.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.rows import STORES
 from sales_forecast.errors import NotReady
 from sales_forecast.service.forms import Forms, Named, forms_of
-from sales_forecast.service.json_route import JsonRoute, read, read_query
+from sales_forecast.service.json_route import JsonRoute, Question, read, read_query
+from sales_forecast.service.kept import HEADER as PREDICTION_ID
+from sales_forecast.service.kept import Kept, SeriesForecast
 from sales_forecast.service.live import Live
 from sales_forecast.service.orders import order_for
-from sales_forecast.service.predictor import Answer, PeriodForecast, Predictor
+from sales_forecast.service.predictor import Answer, Predictor
 from sales_forecast.service.queries import ForecastQuery, NoQuery, from_query
 from sales_forecast.service.schemas import ErrorResponse, Health, Ready
 
@@ -41,43 +43,39 @@ def _json(content: object, headers: dict[str, str] | None = None) -> Response:
     return Response(body, headers=headers, media_type="application/json")
 
 
-def add_routes(app: FastAPI, live: Live) -> None:
-    """Add every endpoint of the service to `app`."""
+def add_routes(app: FastAPI, live: Live, kept: Kept | None) -> None:
+    """Add every endpoint of the service to `app`. Each answer of the two questions is `kept`."""
 
-    async def predict_sales(body: bytes, query: Sequence[tuple[str, str]]) -> Response:
+    async def predict_sales(question: Question) -> Response:
         forms = _forms(live)
-        request = read(forms.predict, body)
-        if query:
-            read_query(NoQuery, query)
+        request: Any = read(forms.predict, question.body)
+        if question.query:
+            read_query(NoQuery, question.query)
         predictor = live.predictor
-        day = request.day  # type: ignore[attr-defined] # a model made by `forms`
-        answer = predictor.predict(forms.series_of(request), day, forms.covariates_of(request))
-        return _json(_prediction(predictor, answer))
+        series, told = forms.series_of(request), forms.covariates_of(request)
+        answer = predictor.predict(series, request.day, told)
+        headers = {}
+        if kept is not None:
+            headers[PREDICTION_ID] = kept.predicted(question, predictor, series, told, answer)
+        return _json(_prediction(predictor, answer), headers)
 
-    async def forecast_sales(body: bytes, query: Sequence[tuple[str, str]]) -> Response:
+    async def forecast_sales(question: Question) -> Response:
         forms = _forms(live)
-        if not body and (query or not forms.fields):
-            body, query = from_query(forms, query)
-        many = "series" not in forms.fields and _has_series(body)
-        request: Any = read(forms.many if many else forms.forecast, body)
-        wish = read_query(ForecastQuery, query) if query else _NO_WISHES
+        request, wish, many = _read_forecast(forms, question)
         predictor = live.predictor
-        if many:
-            return _json(
-                [_of_one(predictor, forms.series_of(one), request.steps, wish)
-                 for one in request.series],
-                _headers(predictor, wish.model, predictor.warnings),
-            )  # fmt: skip
-        series = forms.series_of(request)
-        periods = predictor.forecast(series, request.steps, wish.model, _LEVELS[wish.level])
-        said = predictor.warnings_for(series, request.steps, wish.model)
-        items = _items(predictor, series, periods, wish)
-        return _json(items, _headers(predictor, wish.model, said))
+        named = [forms.series_of(one) for one in (request.series if many else [request])]
+        forecasts = [_forecast(predictor, series, request.steps, wish) for series in named]
+        said = predictor.warnings if many else forecasts[0].warnings
+        headers = _headers(predictor, wish.model, said)
+        if kept is not None:
+            headers[PREDICTION_ID] = kept.forecast(question, predictor, wish, forecasts)
+        answer = [of.beside_others() for of in forecasts] if many else forecasts[0].items
+        return _json(answer, headers)
 
-    async def order_quantity(body: bytes, query: Sequence[tuple[str, str]]) -> Response:
+    async def order_quantity(question: Question) -> Response:
         forms = _forms(live)
-        request: Any = read(forms.order, body)
-        read_query(NoQuery, query)
+        request: Any = read(forms.order, question.body)
+        read_query(NoQuery, question.query)
         costs = request.too_many, request.too_few
         return _json(order_for(live.predictor, forms.series_of(request), request.step, *costs))
 
@@ -107,6 +105,16 @@ def add_routes(app: FastAPI, live: Live) -> None:
     async def model() -> dict[str, object]:
         """Describe the model: version, training window, scores beside the naive baseline."""
         return live.describe()
+
+
+def _read_forecast(forms: Forms, question: Question) -> tuple[Any, ForecastQuery, bool]:
+    """Return body and query, and whether it is about several series. Raises InvalidRequest."""
+    body, query = question.body, question.query
+    if not body and (query or not forms.fields):
+        body, query = from_query(forms, query)
+    many = "series" not in forms.fields and _has_series(body)
+    request = read(forms.many if many else forms.forecast, body)
+    return request, read_query(ForecastQuery, query) if query else _NO_WISHES, many
 
 
 def _forms(live: Live) -> Forms:
@@ -149,10 +157,11 @@ def _covariates(answer: Answer) -> dict[str, dict[str, object]]:
     }
 
 
-def _items(
-    predictor: Predictor, series: Named, periods: Sequence[PeriodForecast], wish: ForecastQuery
-) -> list[dict[str, object]]:
-    items: list[dict[str, object]] = [
+def _forecast(
+    predictor: Predictor, series: Named, steps: int, wish: ForecastQuery
+) -> SeriesForecast:
+    periods = predictor.forecast(series, steps, wish.model, _LEVELS[wish.level])
+    items: list[dict[str, Any]] = [
         {"Date": of.period, "Sales": of.sales, "lower": of.lower, "upper": of.upper}
         for of in periods
     ]
@@ -161,18 +170,8 @@ def _items(
         for item, of in zip(items, beside, strict=True):
             item["mean"] = of.mean
             item["quantiles"] = dict(zip(map(str, wish.quantiles), of.quantiles, strict=True))
-    return items
-
-
-def _of_one(
-    predictor: Predictor, series: Named, steps: int, wish: ForecastQuery
-) -> dict[str, object]:
-    periods = predictor.forecast(series, steps, wish.model, _LEVELS[wish.level])
-    return {
-        **dict(zip(predictor.forms.fields, series, strict=True)),
-        "forecast": _items(predictor, series, periods, wish),
-        "warnings": predictor.warnings_for(series, steps, wish.model),
-    }
+    named = dict(zip(predictor.forms.fields, series, strict=True))
+    return SeriesForecast(named, items, predictor.warnings_for(series, steps, wish.model))
 
 
 def _headers(

@@ -49,7 +49,7 @@ def _tables() -> sa.MetaData:
         sa.Column("caller", sa.String(64), comment="the name of the API key"),
         sa.Column("model", sa.String(64), nullable=False),
         sa.Column("model_version", sa.String(64), nullable=False),
-        sa.Column("bundle_hash", sa.String(64), nullable=False, comment="of its manifest"),
+        sa.Column("bundle_hash", sa.String(64), comment="of its manifest"),
         sa.Column("git_commit", sa.String(64), comment="of the code that trained it"),
         sa.Column("fingerprint", sa.String(64), nullable=False, comment="of the sales known then"),
         sa.Column("origin", sa.Date, nullable=False, comment="the last known period"),

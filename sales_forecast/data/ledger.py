@@ -1,0 +1,189 @@
+"""The ledger of answers, for whoever gives them: a row is on disk when `append` returns.
+
+Takes rows as lines of JSON, writes each to a file of this machine and moves the files into the
+database by a thread of its own. A database that is away is waited for; nothing here ever fails an
+answer: what could not be kept is counted, and said once. Must not know what is answered.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from threading import Event, Thread
+from types import TracebackType
+from typing import Literal, Self
+
+import sqlalchemy as sa
+
+from sales_forecast.data import ledger_store
+from sales_forecast.data.ledger_segments import MOST_BYTES, Segment, Segments
+from sales_forecast.data.ledger_store import LedgerStore
+from sales_forecast.data.ledger_tables import ledger_url
+from sales_forecast.errors import DatabaseError
+from sales_forecast.settings import Settings
+
+Result = Literal["written", "lost", "moved", "torn"]
+"""On disk; neither there nor elsewhere; in the database; cut off on disk, and of no use."""
+FOLDER = "ledger"
+"""Of the folder of a deployment, where rows wait."""
+_SECONDS = 1.0
+_SECONDS_WHILE_AWAY = 5.0
+_SECONDS_TO_STOP = 8.0
+_SLICE = 128 << 10
+"""Bytes that are moved at once: a database reads them within milliseconds."""
+_IDLE = 3.0
+"""After a slice the thread rests so many times as long as that took: answers come first."""
+
+logger = logging.getLogger(__name__)
+
+
+class Ledger:
+    """Keeps rows while the context is open. `append` is for one thread.
+
+    Attributes:
+        count: is told how many rows came to which `Result`; nobody is, at first.
+    """
+
+    count: Callable[[Result, int], object]
+
+    def __init__(self, url: str, folder: Path, most_bytes: int = MOST_BYTES) -> None:
+        """Take a URL as `ledger_tables.ledger_url` gives it. Raises SettingsError for another."""
+        self._store = LedgerStore(url)
+        self._segments = Segments(folder, most_bytes)
+        self.count = lambda *_: None
+        self._stop = Event()
+        self._deadline = float("inf")
+        self._thread: Thread | None = None
+        self._losing = False
+        self._problem: str | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self | None:
+        """Return what a deployment asks for; None if it wants none, or has nowhere to keep it."""
+        url = ledger_url(settings.database_url) if settings.prediction_ledger else None
+        return None if url is None else cls(url, settings.var_dir / FOLDER)
+
+    def __enter__(self) -> Self:
+        self._thread = Thread(target=self._keep_moving, name="ledger", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._deadline = time.monotonic() + _SECONDS_TO_STOP
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(_SECONDS_TO_STOP + 1)
+            if self._thread.is_alive():  # in a database that keeps silent; its files are left
+                return
+        self.close()
+
+    def close(self) -> None:
+        """Leave what was not moved to the next process."""
+        self._segments.close()
+        self._store.close()
+
+    def append(self, line: bytes) -> None:
+        """Keep a row, in the form that `ledger_store.COLUMNS` says, with a line break."""
+        try:
+            self._segments.append(line)
+        except OSError as error:
+            self.count("lost", 1)
+            if not self._losing:
+                self._losing = True
+                logger.warning(
+                    "Answers are not kept: %s: %s. They go on; the ledger misses them.",
+                    self._segments.folder,
+                    error.strerror,
+                )
+        else:
+            self.count("written", 1)
+            if self._losing:
+                self._losing = False
+                logger.warning("Answers are kept again.")
+
+    def move(self) -> bool:
+        """Move what waits into the database. Returns whether it answered; raises nothing."""
+        try:
+            self._move()
+        except DatabaseError as error:
+            problem = error.message
+        except OSError as error:
+            problem = f"{error.filename}: {error.strerror}."
+        else:
+            if self._problem is not None:
+                logger.warning("The ledger's database takes rows again.")
+            self._problem = None
+            return True
+        if problem != self._problem and not self._stop.is_set():
+            logger.warning("Rows of the ledger wait in %s: %s", self._segments.folder, problem)
+        self._problem = problem
+        return False
+
+    def _move(self) -> None:
+        segments = self._segments.take(at_once=self._problem is None or self._stop.is_set())
+        with suppress(StopIteration):
+            first = next(segments)
+            with self._store.connection() as connection:
+                self._move_one(connection, first)
+                for segment in segments:
+                    self._move_one(connection, segment)
+
+    def _move_one(self, connection: sa.Connection, segment: Segment) -> None:
+        whole, _, rest = segment.content().rpartition(b"\n")
+        if rest:
+            self.count("torn", 1)
+        for lines in _slices(whole):
+            if time.monotonic() > self._deadline:
+                raise OSError(0, "not all were moved in time; the next start does it", "ledger")
+            begin = time.monotonic()
+            self.count("moved", self._add(connection, lines))
+            self._stop.wait(_IDLE * (time.monotonic() - begin))
+        segment.done()
+
+    def _add(self, connection: sa.Connection, lines: list[bytes]) -> int:
+        """Add rows and return how many. Raises sa.exc.SQLAlchemyError."""
+        try:
+            ledger_store.add(connection, lines)
+        except (sa.exc.SQLAlchemyError, UnicodeDecodeError):
+            good = [line for line in lines if ledger_store.is_row(line)]
+            if len(good) == len(lines):
+                raise
+            connection.rollback()
+            self.count("torn", len(lines) - len(good))
+            lines = good
+            ledger_store.add(connection, lines)
+        return len(lines)
+
+    def _keep_moving(self) -> None:
+        while True:
+            stopping = self._stop.is_set()
+            answers = self._moved_or_logged()
+            if stopping:
+                return
+            self._stop.wait(_SECONDS if answers else _SECONDS_WHILE_AWAY)
+
+    def _moved_or_logged(self) -> bool:
+        try:
+            return self.move()
+        except Exception:  # whatever it is, the thread must live and try again
+            logger.exception("Moving rows of the ledger failed.")
+            return False
+
+
+def _slices(content: bytes) -> Iterator[list[bytes]]:
+    """Yield some lines at a time, none of them empty."""
+    start = 0
+    while start < len(content):
+        end = content.find(b"\n", min(start + _SLICE, len(content)))
+        end = len(content) if end < 0 else end
+        if lines := [line for line in content[start:end].split(b"\n") if line]:
+            yield lines
+        start = end + 1
