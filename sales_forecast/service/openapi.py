@@ -55,7 +55,6 @@ _REFUSALS_OF_STORED = {
     422: "A parameter makes no sense, or the period was not forecast",
     503: "No verified model, or the database does not answer",
 }
-<<<<<<< Updated upstream
 _REFUSALS_OF_PREDICTION = {
     403: "No key is set up, and the caller is not on the machine of the service",
     404: "No such answer was kept, or it is another caller's",
@@ -74,8 +73,6 @@ _ID = {
     "description": "As in the header X-Prediction-ID.",
     "schema": {"type": "string", "format": "uuid"},
 }
-_HEADERS = {
-=======
 _KEPT = {
     PREDICTION_ID: {
         "schema": {"type": "string", "format": "uuid"},
@@ -83,7 +80,6 @@ _KEPT = {
     }
 }
 _HEADERS = _KEPT | {
->>>>>>> Stashed changes
     "X-Model-Version": {"schema": {"type": "string"}, "required": True},
     "X-Forecast-Origin": {
         "schema": {"type": "string", "format": "date"},

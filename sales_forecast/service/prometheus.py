@@ -92,18 +92,16 @@ class Metrics:
         if status == HTTPStatus.OK and path in self._answering:
             self._predictions(path, self._live.predictor.version).inc()
 
-<<<<<<< Updated upstream
     def _known(self, path: str) -> str:
         """Return the path that exists, be it with an id at its end."""
         if path in self._paths:
             return path
         with_id = f"{path.rpartition('/')[0]}/{{id}}"
         return with_id if with_id in self._paths else _OTHER
-=======
+
     def count_rows(self, result: Result, number: int) -> None:
         """Count rows of the ledger. See `data.ledger`."""
         self._rows[result].inc(number)
->>>>>>> Stashed changes
 
     def text(self, *, ready: bool) -> bytes:
         """Return everything in the form that Prometheus reads."""
