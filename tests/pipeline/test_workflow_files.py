@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 WORKFLOW = ROOT / "workflows" / "main.yml"
 READ_BY_GITHUB = ROOT / ".github" / "workflows" / "main.yml"
+WORKFLOWS = sorted(WORKFLOW.parent.glob("*.yml"))
 ACTIONLINT = Path(__file__).parent / "actionlint"
 EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 
@@ -38,26 +39,37 @@ def with_mistake(tmp_path: Path, file: Path, right: str, wrong: str) -> Path:
     return copy
 
 
-def test_github_reads_the_same_workflow() -> None:
-    assert WORKFLOW.read_bytes() == READ_BY_GITHUB.read_bytes()
+def siblings(file: Path) -> list[Path]:
+    """Return a file, or every workflow beside it."""
+    return sorted(file.parent.glob("*.yml")) if file.parent.name == "workflows" else [file]
+
+
+def test_github_reads_the_same_workflows() -> None:
+    assert ["main.yml", "nightly.yml"] == [file.name for file in WORKFLOWS]
+    for ours, theirs in zip(WORKFLOWS, siblings(READ_BY_GITHUB), strict=True):
+        assert (ours.name, ours.read_bytes()) == (theirs.name, theirs.read_bytes())
 
 
 def test_every_action_is_pinned_by_its_commit_with_the_version_beside_it() -> None:
-    lines = [line for line in WORKFLOW.read_text().splitlines() if "uses:" in line]
+    texts = [file.read_text() for file in WORKFLOWS]
+    lines = [line for text in texts for line in text.splitlines() if "uses:" in line]
     assert len(lines) > 5
     for line in lines:
         assert re.search(r"uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
 
 
 def test_no_job_may_do_more_than_it_needs_or_run_forever() -> None:
-    workflow = read_workflow(WORKFLOW)
-    assert {"shell": "bash"} == workflow["defaults"]["run"], "else pipes hide failures"
-    assert {} == workflow["permissions"]
-    login = {"contents": "read", "id-token": "write"}
-    assert {"test": {"contents": "read"}, "deploy-infra": login, "build-and-deploy": login} == {
-        name: job["permissions"] for name, job in workflow["jobs"].items()
+    jobs = {}
+    for workflow in map(read_workflow, WORKFLOWS):
+        assert {"shell": "bash"} == workflow["defaults"]["run"], "else pipes hide failures"
+        assert {} == workflow["permissions"]
+        jobs |= workflow["jobs"]
+    read = {"contents": "read"}
+    login = {**read, "id-token": "write"}
+    assert {"test": read, "deploy-infra": login, "build-and-deploy": login, "heavy": read} == {
+        name: job["permissions"] for name, job in jobs.items()
     }
-    assert all(job["timeout-minutes"] <= 60 for job in workflow["jobs"].values())
+    assert all(job["timeout-minutes"] <= 60 for job in jobs.values())
 
 
 def test_no_expression_stands_in_a_command_where_it_could_be_code() -> None:
@@ -95,7 +107,7 @@ CHECKS = {
 @pytest.mark.parametrize("check", CHECKS)
 def test_the_file_is_found_right(check: str) -> None:
     (tool, *options), file, *_ = CHECKS[check]
-    code, said = said_by(tool, *options, file)
+    code, said = said_by(tool, *options, *siblings(file))
     assert 0 == code, said
 
 
@@ -137,7 +149,7 @@ def lint(folder: Path, file: Path) -> tuple[int, str]:
 
 
 def test_actionlint_finds_the_workflow_right(actionlint: Path) -> None:
-    assert (0, "") == lint(actionlint, WORKFLOW)
+    assert [(0, "")] * len(WORKFLOWS) == [lint(actionlint, file) for file in WORKFLOWS]
 
 
 def test_actionlint_finds_a_planted_mistake(actionlint: Path, tmp_path: Path) -> None:
@@ -152,7 +164,7 @@ def shellcheck(script: str) -> tuple[int, str]:
 
 
 def commands() -> list[str]:
-    jobs = read_workflow(WORKFLOW)["jobs"].values()
+    jobs = [job for file in WORKFLOWS for job in read_workflow(file)["jobs"].values()]
     return [step["run"] for job in jobs for step in job["steps"] if "run" in step]
 
 
