@@ -42,7 +42,7 @@ class RequireApiKey:
             scope[_CALLER] = caller
             await self._app(scope, receive, send)
             return
-        problem = "is not known" if sent else "is required"
+        problem = "holds no known key" if sent else "is required"
         if sent[1:]:
             problem = "is given twice"
         response = error_response(

@@ -44,7 +44,7 @@ def test_without_the_key_nothing_is_answered_not_even_what_exists(live, path):
 def test_another_key_is_refused_and_no_key_is_repeated(live, key):
     response = ask_with(live, key, "/model")
     assert 401 == response.status_code
-    assert {"X-API-Key": "is not known"} == error_of(response)["fields"]
+    assert {"X-API-Key": "holds no known key"} == error_of(response)["fields"]
     assert KEY not in response.text
 
 

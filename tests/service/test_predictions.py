@@ -16,13 +16,15 @@ from hypothesis import strategies as st
 
 from sales_forecast.data.stored_predictions import StoredPredictions
 from sales_forecast.errors import DatabaseError
-from sales_forecast.service.api_keys import ApiKeys
+from sales_forecast.service.api_keys import ApiKeys, new_entry
 from sales_forecast.service.app import create_app
 from sales_forecast.service.predictions import MOST_ITEMS, cursor_of
 from sales_forecast.service.schemas import PredictionsPage, StoredPrediction
 from tests.fakes import FakePredictor, LiveStub
 from tests.ledger_rows import keep, row
 from tests.service.conftest import error_of
+from tests.service.deployment import Deployment
+from tests.service.test_server import eventually, url_in
 
 CALLERS = [None, "ana", "ben", "carl"]
 ROWS = [row(number, (number % 4 + 1,), CALLERS[number % 4]) for number in range(12)]
@@ -334,3 +336,41 @@ def test_answers_that_are_read_are_counted_under_one_path(opened: LiveStub) -> N
     assert 'path="/predictions/{id}",status="200"} 1.0' in counted
     assert 'path="/predictions/{id}",status="422"} 1.0' in counted
     assert 'path="other"' not in counted
+
+
+def test_what_was_answered_to_a_caller_is_read_back_by_that_caller(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    deployment.load()
+    version = deployment.publish("")
+    made = {name: new_entry(name, role) for name, role in (("ana", "viewer"), ("ben", "planner"))}
+    (tmp_path / "keys.toml").write_text("".join(lines for _, lines in made.values()))
+    with deployment.served(API_KEYS_FILE=str(tmp_path / "keys.toml")) as (_, line):
+        clients = {
+            name: httpx.Client(base_url=url_in(line), headers={"X-API-Key": key})
+            for name, (key, _) in made.items()
+        }
+        given = {
+            name: client.post("/forecast_sales", json={"store_id": 2, "steps": 3})
+            for name, client in clients.items()
+        }
+        ids = {name: answer.headers["X-Prediction-ID"] for name, answer in given.items()}
+        eventually(lambda: ids_seen_by(clients["ben"]) == [ids["ben"], ids["ana"]])
+        assert [ids["ana"]] == ids_seen_by(clients["ana"])
+        found = clients["ana"].get(f"/predictions/{ids['ana']}").json()
+        assert ("ana", version, "/forecast_sales") == (
+            found["caller"], found["model_version"], found["endpoint"],
+        )  # fmt: skip
+        (kept,) = found["answer"]
+        assert {"store_id": 2} == kept["series"]
+        assert [of["Sales"] for of in given["ana"].json()] == [
+            of["median"] for of in kept["forecast"]
+        ]
+        assert 404 == clients["ana"].get(f"/predictions/{ids['ben']}").status_code
+        assert 200 == clients["ben"].get(f"/predictions/{ids['ana']}").status_code
+        for client in clients.values():
+            client.close()
+
+
+def ids_seen_by(client: httpx.Client) -> list[str]:
+    return [of["id"] for of in client.get("/predictions?store_id=2").json()["items"]]
