@@ -35,7 +35,6 @@ NOT_YET = {
     "sales_forecast_realised_bias_ratio",
     "sales_forecast_coverage_ratio",
     "sales_forecast_skill_ratio",
-    "sales_forecast_ledger_rows_total",
     "sales_forecast_last_success_timestamp_seconds",
 }
 """Metrics that a service has only after weeks were judged, or without which it is told to do."""
