@@ -31,7 +31,7 @@ from sales_forecast.data.sample import sample_rows
 from sales_forecast.prediction.forecast import forecast
 from sales_forecast.training.challenger import baseline_challenger
 from tests import trained
-from tests.builders import sales_file
+from tests.builders import one_thread, sales_file
 from tests.stages import beside_stages, only_stages
 
 DOOR = Path(train.__file__)
@@ -69,6 +69,16 @@ class Place:
             text=True,
             check=False,
         )
+
+    def run_here(
+        self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *arguments: str
+    ) -> tuple[int, str, str]:
+        """Run the door in this process, which need not import for ten seconds."""
+        for name, value in self.environment.items():
+            monkeypatch.setenv(name, value)
+        with one_thread():
+            code = train.main(arguments)
+        return code, *capfd.readouterr()
 
     def champion(self) -> str:
         bundle = read_bundle(self.folder / "champion")
@@ -128,12 +138,13 @@ def test_a_training_prints_both_tables_the_gate_and_the_new_champion(
     assert lines[-1].endswith(" s)")
 
 
-def test_a_training_asks_what_the_dates_of_another_weekday_are(tmp_path: Path) -> None:
+def test_a_training_asks_what_the_dates_of_another_weekday_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     few, made = rows(20), Place(tmp_path)
     made.load(replace(few, week=few.week - np.timedelta64(4, "D")))
-    assert made.run().stdout.startswith(
-        "The stored weeks end on a Monday (2010-06-14), and no file"
-    )
+    _, out, _ = made.run_here(monkeypatch, capfd)
+    assert out.startswith("The stored weeks end on a Monday (2010-06-14), and no file")
 
 
 def test_a_training_is_that_of_the_library(
@@ -175,7 +186,9 @@ print("imported:", sorted(heavy & set(sys.modules)))
     ]
 
 
-def test_what_other_code_made_of_the_same_data_is_trained_anew(tmp_path: Path) -> None:
+def test_what_other_code_made_of_the_same_data_is_trained_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     made = baseline_challenger(trained.first_weeks(40), "my.csv", {}, "")
     origin = made.origin.model_copy(update={"code": "other code"})
     files = dict(made.sealed.files)
@@ -185,10 +198,10 @@ def test_what_other_code_made_of_the_same_data_is_trained_anew(tmp_path: Path) -
     place.load(rows(40))
     set_alias(tmp_path / "champion", folder)
 
-    done = place.run("--if-changed")
-    assert 0 == done.returncode
-    assert only_stages(done.stderr)
-    assert "Published as champion" in done.stdout
+    code, out, err = place.run_here(monkeypatch, capfd, "--if-changed")
+    assert 0 == code
+    assert only_stages(err)
+    assert "Published as champion" in out
 
 
 @pytest.mark.usefixtures("first")
@@ -217,12 +230,14 @@ def test_too_few_weeks_are_published_as_the_baseline(tmp_path: Path) -> None:
     assert "Nothing changed" in place.run("--if-changed").stdout
 
 
-def test_an_empty_database_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    done = Place(tmp_path).run()
+def test_an_empty_database_is_refused_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = Place(tmp_path).run_here(monkeypatch, capfd)
 
-    assert (1, "") == (done.returncode, done.stdout)
-    assert only_stages("\n".join(done.stderr.splitlines()[:-1]))
-    assert "holds no sales yet. Load sales first: python database_loader.py" in done.stderr
+    assert (1, "") == (code, out)
+    assert only_stages("\n".join(err.splitlines()[:-1]))
+    assert "holds no sales yet. Load sales first: python database_loader.py" in err
 
 
 Measure = Callable[..., tuple[int, str, str]]
