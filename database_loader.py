@@ -3,6 +3,8 @@
 A layout is `stores`, `departments`, `daily`, or a file that describes one's own; the database keeps
 the panel as it is. `--sum-to-stores` adds departments up to weekly stores.
 
+Forecasts of what became known are judged; see docs/forecasts.md.
+
 Exit codes: 0 loaded (or nothing to do); 1 refused, in one line, with nothing written; 2 wrong
 usage.
 """
@@ -29,6 +31,7 @@ from sales_forecast.data.gaps import Gap, gaps
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.errors import STOPPED, SalesForecastError
+from sales_forecast.operations.judging import judge
 from sales_forecast.settings import load_settings
 
 USUAL_FILE = Path("data/Walmart_Sales.csv")
@@ -57,22 +60,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_layout(parser, arguments)
     file = arguments.csv or (str(USUAL_FILE) if USUAL_FILE.exists() else None)
     try:
-        with closing(Database(load_settings().database_url)) as database:
-            if file is None:
-                load_sample(database)
-            else:
-                load_file(database, file, arguments)
+        url = load_settings().database_url
+        with closing(Database(url)) as database:
+            stored = load_file(database, file, arguments) if file else load_sample(database)
     except SalesForecastError as error:
         print(error.message, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("database_loader.py: stopped, and nothing was loaded.", file=sys.stderr)
         return STOPPED
-    return 0
+    return 0 if stored is None else judge_stored(url, stored)
 
 
-def load_file(database: Database, file: str, arguments: argparse.Namespace) -> None:
-    """Load a file or folder of real sales and say what was in it."""
+def load_file(database: Database, file: str, arguments: argparse.Namespace) -> Panel:
+    """Load a file or folder of real sales, say what was in it, and return what is stored now."""
     dates = arguments.dates
     _progress(arguments.layout, f"Reading {readable(file)}.")
     with at_hand(file) as path, at_hand(arguments.layout) as layout:
@@ -89,7 +90,9 @@ def load_file(database: Database, file: str, arguments: argparse.Namespace) -> N
     print(f"Loaded {readable(file)}.")
     describe(panel, report)
     _progress(layout, "Reading it back.")
-    describe_stored(database.read_panel())
+    stored = database.read_panel()
+    describe_stored(stored)
+    return stored
 
 
 def _progress(layout: str, stage: str) -> None:
@@ -98,18 +101,36 @@ def _progress(layout: str, stage: str) -> None:
         print(stage, file=sys.stderr)
 
 
-def load_sample(database: Database) -> None:
-    """Load the generated sample, unless there are real sales already."""
+def load_sample(database: Database) -> Panel | None:
+    """Load the generated sample and return what is stored; None if there are real sales already."""
     stored = database.source()
     if stored not in {None, SAMPLE}:
         print(f"No {USUAL_FILE} here. The database keeps the sales loaded from {stored}.")
-        return
+        return None
     panel = sample_rows().to_panel()
     report = database.write(panel, SAMPLE)
     print(f"No {USUAL_FILE} here: loaded the generated sample. Its sales are invented.")
     print("  To load your own, which replace it: python database_loader.py --csv FILE")
     describe(panel, report)
-    describe_stored(database.read_panel())
+    found = database.read_panel()
+    describe_stored(found)
+    return found
+
+
+def judge_stored(url: str, panel: Panel) -> int:
+    """Judge the forecasts of what is stored and say how good they were; return the exit code."""
+    later = "The sales are loaded; the next load judges their forecasts"
+    try:
+        judged = judge(url, panel)
+    except SalesForecastError as error:
+        print(f"{later}, which failed now: {error.message}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print(f"database_loader.py: stopped. {later}.", file=sys.stderr)
+        return STOPPED
+    else:
+        if judged is not None:
+            print(judged.sentence())
+    return 0
 
 
 def describe(panel: Panel, report: LoadReport) -> None:

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import database_loader
 from sales_forecast.data.database import Database
+from sales_forecast.data.forecast_tables import QUANTILES
+from sales_forecast.data.forecasts import ForecastTable, Issue
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import STORES
 from sales_forecast.data.sample import sample_rows
@@ -329,3 +334,56 @@ def test_the_real_file_is_loaded_and_loading_it_again_changes_nothing(
     assert "  inserted 0, corrected 0, unchanged 5,850\n" in second
     assert "Stored now: stores 45, weeks ending 2010-02-05 .. 2012-07-27\n" in first
     assert panel().y.shape == (45, 130)
+
+
+def forecast_the_next_week(expected: float) -> None:
+    nothing = np.full((1, 1), np.nan)
+    issue = Issue(
+        "best",
+        "arima",
+        "v1",
+        np.array([[expected]]),
+        {**dict.fromkeys(QUANTILES, nothing), "q50": np.array([[expected]])},
+    )
+    with closing(ForecastTable("sqlite:///var/sales.db")) as table:
+        table.write(panel(), [issue], datetime(2026, 3, 2, tzinfo=UTC))
+
+
+def test_forecasts_of_what_is_loaded_are_judged(capsys: pytest.CaptureFixture[str]) -> None:
+    write("a.csv", {WEEKS[0]: 10.0})
+    write("b.csv", {WEEKS[1]: 12.5})
+    database_loader.main(["--csv", "a.csv"])
+    forecast_the_next_week(10.0)
+    capsys.readouterr()
+
+    assert database_loader.main(["--csv", "b.csv"]) == 0
+
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert said.out.splitlines()[-1] == "Judged 1 week of forecasts: WAPE 20.0% one week ahead."
+    assert database_loader.main(["--csv", "b.csv"]) == 0
+    assert "Judged" not in capsys.readouterr().out
+
+
+def test_what_cannot_be_judged_is_loaded_and_said_in_a_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write("a.csv", {WEEKS[0]: 10.0})
+    write("b.csv", {WEEKS[1]: 12.5})
+    database_loader.main(["--csv", "a.csv"])
+    forecast_the_next_week(10.0)
+    with closing(sqlite3.connect("var/sales.db")) as connection:
+        connection.execute(
+            "CREATE TRIGGER no BEFORE INSERT ON scores_realised"
+            " BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        )
+    capsys.readouterr()
+
+    assert database_loader.main(["--csv", "b.csv"]) == 0
+
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(
+        "The sales are loaded; the next load judges their forecasts, which failed now:"
+        " The database sqlite:///var/sales.db does not answer as it should: no room."
+    )
+    assert panel().y.tolist() == [[10.0, 12.5]]

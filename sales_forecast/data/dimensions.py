@@ -128,6 +128,20 @@ def read_series(connection: sa.Connection, spec: PanelSpec) -> Series:
     )
 
 
+def ids_of(connection: sa.Connection, panel: Panel) -> npt.NDArray[np.int64] | None:
+    """Return the `id` of each series of a panel, int64[n_series]; None where another is stored."""
+    stored = connection.scalar(sa.select(star.PANEL_SPEC.c.spec))
+    if stored is None or panel.spec is None:
+        return None
+    if PanelSpec.model_validate_json(stored) != panel.spec:
+        return None
+    series = read_series(connection, panel.spec)
+    of_name = dict(zip(joined([*series.keys.values()]), series.ids.tolist(), strict=True))
+    if not of_name.keys() >= set(panel.series):
+        return None
+    return np.array([of_name[name] for name in panel.series], dtype=np.int64)
+
+
 def write_holidays(connection: sa.Connection, panel: Panel) -> int:
     """Write the public holidays of periods, alike for all series; return how many are new."""
     assert panel.spec is not None  # noqa: S101 - whoever writes has seen to it

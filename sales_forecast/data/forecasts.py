@@ -17,13 +17,11 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from sales_forecast.data import bulk, dimensions, star
+from sales_forecast.data import bulk, dimensions
 from sales_forecast.data.database_server import Server, lock_writers
 from sales_forecast.data.facts import Facts
 from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS, QUANTILES, STAGED
 from sales_forecast.data.panel import Array, Panel
-from sales_forecast.data.series_names import joined
-from sales_forecast.data.spec import PanelSpec
 from sales_forecast.errors import NotReady
 
 Role = Literal["best", "baseline"]
@@ -135,13 +133,10 @@ def _ids(connection: sa.Connection, panel: Panel) -> npt.NDArray[np.int64]:
     """Return the `id` of each series of a panel, int64[n_series]."""
     if panel.spec is None:
         raise ValueError("only forecasts of a panel with a spec can be stored")
-    stored = connection.scalar(sa.select(star.PANEL_SPEC.c.spec))
-    if stored is not None and PanelSpec.model_validate_json(stored) == panel.spec:
-        series = dimensions.read_series(connection, panel.spec)
-        of_name = dict(zip(joined([*series.keys.values()]), series.ids.tolist(), strict=True))
-        if of_name.keys() >= set(panel.series):
-            return np.array([of_name[name] for name in panel.series], dtype=np.int64)
-    raise NotReady("The stored series changed meanwhile. Run python train.py forecast again.")
+    ids = dimensions.ids_of(connection, panel)
+    if ids is None:
+        raise NotReady("The stored series changed meanwhile. Run python train.py forecast again.")
+    return ids
 
 
 def _row(
@@ -184,6 +179,11 @@ def _add(connection: sa.Connection, number: int, blocks: Iterator[Facts]) -> int
         connection.execute(sa.delete(STAGED))
         added += len(block)
     return added
+
+
+def is_kept(origin: date, target: date, newest: date) -> bool:
+    """Say whether a period that was forecast is still stored, `newest` being the newest origin."""
+    return origin >= newest - _OLD or target <= origin + _KEPT
 
 
 def _thin(connection: sa.Connection) -> int:

@@ -49,8 +49,13 @@ def wmae(y: Array, prediction: Array, holiday: Array) -> float:
 
     Source: the evaluation of Kaggle's "Walmart Recruiting: Store Sales Forecasting".
     """
-    weight = 1 + (HOLIDAY_WEIGHT - 1) * holiday
+    weight = weights(holiday)
     return float((weight * np.abs(y - prediction)).sum() / weight.sum())
+
+
+def weights(holiday: Array, weight: float = HOLIDAY_WEIGHT) -> Array:
+    """Return how often errors count, float64[n]: `weight` where `holiday` is 1, once where 0."""
+    return 1 + (weight - 1) * holiday
 
 
 def coverage(y: Array, lower: Array, upper: Array) -> float:
@@ -67,13 +72,18 @@ def wql(y: Array, quantiles: Mapping[float, Array]) -> float:
     `quantiles`: quantile -> float64[n]. Twice the mean pinball loss over sales; NaN without any.
     Source: Gasthaus et al., Probabilistic Forecasting with Spline Quantile Function RNNs, 2019.
     """
-    asked = np.array([*quantiles])
-    said = np.array([*quantiles.values()])
-    known = ~np.isnan(said).any(axis=0)
+    loss = pinball(y, quantiles)
+    known = ~np.isnan(loss)
     sold = float(np.abs(y[known]).sum())
-    off = y[known] - said[:, known]
-    loss = np.maximum(asked[:, None] * off, (asked[:, None] - 1) * off)
-    return 2 * float(loss.mean(axis=0).sum()) / sold if sold > 0 else float("nan")
+    return 2 * float(loss[known].sum()) / sold if sold > 0 else float("nan")
+
+
+def pinball(y: Array, quantiles: Mapping[float, Array]) -> Array:
+    """Return the mean pinball loss of quantiles, float64 as `y`; NaN where one is not given."""
+    loss = np.zeros_like(y)
+    for tau, said in quantiles.items():
+        loss += np.maximum(tau * (y - said), (tau - 1) * (y - said))
+    return loss / len(quantiles)
 
 
 @dataclass(frozen=True, eq=False)

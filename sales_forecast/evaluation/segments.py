@@ -19,6 +19,7 @@ from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.traits import Index, is_name
 from sales_forecast.evaluation.metrics import Scores
 from sales_forecast.evaluation.scoring import known_weeks, scores
+from sales_forecast.evaluation.sizes import SIZES, thirds
 from sales_forecast.models.names import BASELINE_MODEL
 
 FEW = 12
@@ -27,7 +28,6 @@ _WORST = 10
 _LEADERS = 3
 _AGES = ("none", "1 to 12", "13 to 51", "52 to 103", "104 and more")
 _AGES_FROM = (1, 13, 52, 104)
-SIZES = ("smallest third", "middle third", "largest third")
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,8 @@ def _ways(panel: Panel, table: pd.DataFrame) -> Iterator[_Way]:
     ordinary = (table["holiday"].to_numpy() <= 0).astype(np.int64)
     yield _Way(unit, ordinary, (f"holiday {unit}s", f"other {unit}s"))
     _, series = np.unique(rows, return_inverse=True)
-    yield _Way("mean sales", _thirds(series, table["y"].to_numpy())[series], SIZES)
+    y = table["y"].to_numpy()
+    yield _Way("mean sales", thirds(np.bincount(series, y) / np.bincount(series))[series], SIZES)
     yield _Way("weeks known", np.digitize(known_weeks(panel, table), _AGES_FROM), _AGES)
     for name, values in panel.traits.items():
         if is_name(panel, values):
@@ -156,14 +157,3 @@ def _steps(panel: Panel, table: pd.DataFrame) -> _Way:
         last = min(first + width - 1, horizon)
         labels.append(str(first) if first == last else f"{first}-{last}")
     return _Way(f"{panel.frequency.unit}s ahead", (step - 1) // width, labels)
-
-
-def _thirds(rows: Index, y: Array) -> Index:
-    """Return intp[n_series]: which of `SIZES` each series has, by its mean sales.
-
-    `rows`: intp[n], the number of the series that sold `y`, float64[n]; each number occurs.
-    """
-    mean = np.bincount(rows, y) / np.bincount(rows)
-    rank = np.argsort(np.argsort(mean, kind="stable"))
-    thirds: Index = rank * len(SIZES) // len(rank)
-    return thirds

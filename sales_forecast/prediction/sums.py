@@ -43,6 +43,19 @@ def quantiles(
     `of`: as measured of sums over the same keys; `keys`: place -> value of those that are alike in
     the sum; `steps`, `sales`: of each period; `asked`: as `spread.around` has them.
     """
-    width = np.repeat(of.widths_of([sum_name(tuple(keys.values()))]), len(steps))
-    step = np.array(steps, dtype=np.int64)
+    return quantiles_of(of, [tuple(keys.values())] * len(steps), steps, sales, asked)
+
+
+def quantiles_of(
+    of: Spread,
+    values: Sequence[Sequence[str]],
+    steps: Sequence[int],
+    sales: Array,
+    asked: Sequence[float],
+) -> Array:
+    """Return float64[n, n_asked] of n sums of one level, one period each; see `quantiles`.
+
+    `values`: those of the keys that are alike in each sum.
+    """
+    width, step = of.widths_of([*map(sum_name, values)]), np.array(steps, dtype=np.int64)
     return around(sales, of.factors(asked, width, step, np.ones(len(steps))))

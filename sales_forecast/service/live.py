@@ -13,7 +13,7 @@ import ctypes
 import gc
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
@@ -23,15 +23,20 @@ from sales_forecast.bundles.fallback import load_for
 from sales_forecast.bundles.location import ModelLocation, locate
 from sales_forecast.data.database import Database
 from sales_forecast.data.panel import Panel
+from sales_forecast.data.score_tables import ALL
 from sales_forecast.data.stored_forecasts import StoredForecasts
 from sales_forecast.data.stored_predictions import StoredPredictions
+from sales_forecast.data.stored_scores import StoredScores
 from sales_forecast.errors import NoForecasts, NotReady, SalesForecastError
+from sales_forecast.evaluation.error_sums import Measures
+from sales_forecast.evaluation.realised import realised
 from sales_forecast.service.api_keys import ApiKeys
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.settings import Settings
 
 _SECONDS_TO_STOP = 10.0
 _NOWHERE = "sqlite://"  # which holds no answers
+_WEEKS_OF_SCORES = 13
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +51,8 @@ class Live:
 
     `model` says where the bundle is, `database` holds the history, `build` makes a verified
     predictor of both; all three are asked every `refresh_seconds`, `build` only after a change.
-    `forecasts` and `predictions` are only read when somebody asks for them. `keys` are looked at
-    first, each time.
+    `forecasts` and `predictions` are only read when somebody asks for them, `scores` after each
+    look. `keys` are looked at first, each time.
 
     Attributes:
         keys: who may ask; None where everybody may.
@@ -64,6 +69,7 @@ class Live:
         forecasts: StoredForecasts | None = None,
         predictions: StoredPredictions | None = None,
         keys: ApiKeys | None = None,
+        scores: StoredScores | None = None,
     ) -> None:
         self.keys = keys
         self.predictions = predictions or StoredPredictions(_NOWHERE)
@@ -72,6 +78,8 @@ class Live:
         self._refresh_seconds = refresh_seconds
         self._build = build
         self._forecasts = forecasts
+        self._scores = scores
+        self._realised: Mapping[int, Measures] = {}
         self._predictor: Predictor | None = None
         self._tried: object = None
         self._verdict: str | None = None
@@ -94,6 +102,7 @@ class Live:
             forecasts=StoredForecasts(settings.database_url),
             predictions=StoredPredictions(settings.database_url),
             keys=ApiKeys.from_settings(settings),
+            scores=StoredScores(settings.database_url),
         )
 
     def __enter__(self) -> Self:
@@ -113,8 +122,9 @@ class Live:
             self._thread.join(_SECONDS_TO_STOP)
         self._database.close()
         self.predictions.close()
-        if self._forecasts is not None:
-            self._forecasts.close()
+        for stored in (self._forecasts, self._scores):
+            if stored is not None:
+                stored.close()
 
     @property
     def predictor(self) -> Predictor:
@@ -142,6 +152,14 @@ class Live:
         if self.keys is not None and self.keys.problem is not None:
             said.append("The file of API keys cannot be used as it is now; the log says why.")
         return " ".join(said) or None
+
+    @property
+    def realised(self) -> Mapping[int, Measures]:
+        """Periods ahead -> how good forecasts of single series were over the newest 13 weeks.
+
+        As of the last look; empty while nothing is judged.
+        """
+        return self._realised
 
     def describe(self) -> dict[str, object]:
         """Return what the model is, where it came from, and why a newer one is not served.
@@ -179,6 +197,20 @@ class Live:
             logger.warning("%s Served meanwhile: %s.", problem, kept)
         self._problem = problem
 
+    def read_scores(self) -> None:
+        """Read once how good forecasts were. Raises nothing: what was read before stays."""
+        if self._scores is None or self._predictor is None:
+            return
+        periods = self._predictor.spec.frequency.periods(_WEEKS_OF_SCORES)
+        try:
+            found = realised(self._scores, periods, level="series", slice_=ALL)
+        except SalesForecastError:
+            return  # the look before it has said why, or the next one will
+        except Exception:  # as in `refresh`
+            logger.exception("Reading how good forecasts were failed.")
+            return
+        self._realised = {key.step: measures for key, measures in found.items()}
+
     def _look(self) -> str | None:
         """Serve what is new. Returns why it is refused; raises what may soon be over."""
         if self.keys is not None:
@@ -206,6 +238,7 @@ class Live:
         while True:
             self.refresh()
             self._looked.set()
+            self.read_scores()
             if self._stop.wait(self._refresh_seconds):
                 return
 

@@ -7,10 +7,12 @@ are bounded: what a caller makes up is counted as `other`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import math
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from http import HTTPMethod, HTTPStatus
+from itertools import product
 from pathlib import Path
 from typing import get_args
 
@@ -21,6 +23,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from sales_forecast.data.ledger import Result
 from sales_forecast.errors import NotReady
+from sales_forecast.evaluation.error_sums import Measures
 from sales_forecast.service.live import Live
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
@@ -30,6 +33,20 @@ _METHODS = frozenset(HTTPMethod)
 _SECONDS = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 )  # fmt: skip
+
+
+_STEPS = (1, 4, 8, 13)
+"""So many periods ahead, of what was judged."""
+_REALISED: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "realised_wape_ratio": ("Absolute errors over sales of the last 13 weeks.", {"": "wape"}),
+    "realised_bias_ratio": ("What was expected too much, of sales; see wape.", {"": "bias"}),
+    "coverage_ratio": (
+        "Sales that were inside their interval; see wape.",
+        {"80": "coverage_80", "95": "coverage_95"},
+    ),
+    "skill_ratio": ("Errors less than those of the growth baseline; see wape.", {"": "skill"}),
+}
+"""Name -> what it is, and the field of `Measures` of each label `level`."""
 
 
 class Metrics:
@@ -142,3 +159,18 @@ class _Now:
             "Since the end of the last known week.",
             float((now.date() - predictor.origin).days),
         )
+        yield from _realised(self._live.realised)
+
+
+def _realised(of_step: Mapping[int, Measures]) -> Iterator[Metric]:
+    """Give how good forecasts were, by how far ahead; a number that does not exist is left out."""
+    told = [step for step in _STEPS if step in of_step] or [*of_step][:1]
+    for name, (meaning, fields) in _REALISED.items():
+        labels = ["lag", "level"] if "" not in fields else ["lag"]
+        family = GaugeMetricFamily(f"sales_forecast_{name}", meaning, labels=labels)
+        for step, (level, field) in product(told, fields.items()):
+            value = getattr(of_step[step], field)
+            if not math.isnan(value):
+                family.add_metric([str(step), level][: len(labels)], value)
+        if family.samples:
+            yield family

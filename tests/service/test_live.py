@@ -8,10 +8,13 @@ import threading
 
 import pytest
 
+from sales_forecast.data.stored_scores import StoredScores
 from sales_forecast.errors import DatabaseError, NotReady, RegistryError
+from sales_forecast.operations.judging import judge
 from sales_forecast.service.live import Live
 from sales_forecast.settings import load_settings
 from tests.fakes import FakeDatabase, build_fake, live_fake
+from tests.judged import BASELINE, BEST, begin, load, two_stores
 
 
 @pytest.fixture(autouse=True)
@@ -219,3 +222,32 @@ def test_a_real_bundle_over_a_real_database_is_served_as_the_settings_say(deploy
 
         assert live.predictor.version == version
         assert live.predictor.warnings == ("the growth baseline",)
+
+
+def test_how_good_forecasts_were_is_read_after_each_look(tmp_path):
+    url = f"sqlite:///{tmp_path}/sales.db"
+    begin(url, BEST, BASELINE)
+    live = live_fake(tmp_path / "bundle", scores=StoredScores(url))
+    live.refresh()
+    live.read_scores()
+    assert live.realised == {}
+
+    judge(url, load(url, two_stores()))
+    live.read_scores()
+
+    assert {1: 20 / 300, 2: 9 / 120} == {step: of.wape for step, of in live.realised.items()}
+
+
+def test_scores_that_cannot_be_read_stay_as_they_were(tmp_path):
+    url = f"sqlite:///{tmp_path}/sales.db"
+    begin(url, BEST, BASELINE)
+    judge(url, load(url, two_stores()))
+    live = live_fake(tmp_path / "bundle", scores=StoredScores(url))
+    with live:
+        live.wait(10)
+    assert {1, 2} == {*live.realised}
+
+    (tmp_path / "sales.db").write_text("no database")
+    live.read_scores()
+
+    assert {1, 2} == {*live.realised}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from sales_forecast.errors import DatabaseError
+from sales_forecast.evaluation.error_sums import Measures
 from sales_forecast.service import app as application
 from sales_forecast.service.api_keys import ApiKeys
 from sales_forecast.service.app import create_app
@@ -130,6 +132,36 @@ def test_a_database_that_keeps_silent_does_not_silence_the_metrics(live, app, mo
     threading.Timer(0.5, over.set).start()  # asyncio waits for its threads in the end
 
     assert scrape(app)["ready"] == 0
+
+
+def test_how_good_forecasts_were_is_told_by_how_far_ahead(live: LiveStub, app):
+    one = Measures(90, 0.05, -0.02, 1000.0, 0.25, 0.79, 0.96, 0.04)
+    far = replace(one, wape=0.07, skill=float("nan"), coverage_95=float("nan"))
+    live.realised = {1: one, 2: far, 8: far}
+
+    numbers = scrape(app)
+
+    expected = {
+        "realised_wape_ratio 1": 0.05,
+        "realised_wape_ratio 8": 0.07,
+        "realised_bias_ratio 1": -0.02,
+        "realised_bias_ratio 8": -0.02,
+        "coverage_ratio 1 80": 0.79,
+        "coverage_ratio 1 95": 0.96,
+        "coverage_ratio 8 80": 0.79,
+        "skill_ratio 1": 0.25,
+    }
+    assert expected == {name: value for name, value in numbers.items() if "_ratio" in name}
+
+
+def test_where_no_usual_step_was_judged_the_nearest_is_told(live: LiveStub, app):
+    live.realised = {3: Measures(9, 0.05, 0.0, 1.0, 0.2, 0.8, 0.9, 0.0)}
+
+    assert scrape(app)["realised_wape_ratio 3"] == 0.05
+
+
+def test_while_nothing_is_judged_nothing_is_told_of_it(live: LiveStub, app):
+    assert not [name for name in scrape(app) if "_ratio" in name]
 
 
 def test_two_applications_in_one_process_count_for_themselves(live: LiveStub):

@@ -19,20 +19,33 @@ branch_labels = None
 depends_on = None
 
 _OPTIONS: Mapping[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
+_COUNTS = ("n", "n_intervals_80", "inside_80", "n_intervals_95", "inside_95")
 _SUMS = (
     "sold",
+    "abs_sold",
     "forecast",
     "abs_error",
+    "weight",
     "weighted_abs_error",
-    "weighted_sold",
+    "compared_abs_error",
     "baseline_abs_error",
     "pinball",
+    "pinball_sold",
 )
+_NEWEST = """SELECT s.* FROM scores_realised s WHERE NOT EXISTS (
+    SELECT 1 FROM scores_realised t
+    WHERE t.level = 'series' AND t.slice = 'all' AND t.slice_value = 'all'
+    AND t.role = s.role AND t.target = s.target AND t.step = s.step
+    AND (t.issue_id > s.issue_id OR (t.issue_id = s.issue_id AND t.revision > s.revision))
+)"""
+"""Of each target and step the newest issue, by the sales that are stored now."""
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Make the tables, and a view of the scores that count."""
     _tables().create_all(op.get_bind())
+    made = "VIEW IF NOT EXISTS" if op.get_bind().dialect.name == "sqlite" else "OR REPLACE VIEW"
+    op.get_bind().exec_driver_sql(f"CREATE {made} scores_newest AS {_NEWEST}")
 
 
 def downgrade() -> None:
@@ -41,25 +54,30 @@ def downgrade() -> None:
 
 def _tables() -> sa.MetaData:
     text = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+    # Labels may differ in case alone.
+    binary = mysql.VARCHAR(64, charset="utf8mb4", collation="utf8mb4_bin")
+    label = sa.String(64).with_variant(binary, "mysql", "mariadb")
     metadata = sa.MetaData()
     sa.Table(
         "scores_realised",
         metadata,
-        sa.Column("target", sa.Date, primary_key=True, comment="the day that ends the period"),
-        sa.Column("lag", sa.Integer, primary_key=True, autoincrement=False),
+        # In the order of what is asked: one level and slice of a span of periods.
         sa.Column("level", sa.String(16), primary_key=True, comment="series, store or chain"),
-        sa.Column("slice", sa.String(32), primary_key=True, comment="all, holiday, size, ..."),
-        sa.Column("slice_value", sa.String(64), primary_key=True),
+        sa.Column("slice", sa.String(16), primary_key=True, comment="all, holiday, size, ..."),
+        sa.Column("slice_value", label, primary_key=True),
         sa.Column("role", sa.String(16), primary_key=True, comment="best or baseline"),
-        sa.Column("model_version", sa.String(64), primary_key=True),
-        sa.Column("facts", sa.String(64), primary_key=True, comment="hash of the sales judged by"),
-        sa.Column("judged_at", sa.DateTime(timezone=True), nullable=False, comment="UTC"),
+        sa.Column("target", sa.Date, primary_key=True, comment="the day that ends the period"),
+        sa.Column("step", sa.Integer, primary_key=True, autoincrement=False, comment="periods"),
+        sa.Column("issue_id", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("revision", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("origin", sa.Date, nullable=False, comment="the last period that was known"),
         sa.Column("model", sa.String(64), nullable=False),
-        sa.Column("n", sa.Integer, nullable=False, comment="forecasts judged"),
-        *(sa.Column(name, sa.Double, comment="a sum over them") for name in _SUMS),
-        *(sa.Column(f"inside_{level}", sa.Integer, nullable=False) for level in (80, 95)),
-        *(sa.Column(f"n_intervals_{level}", sa.Integer, nullable=False) for level in (80, 95)),
-        sa.Index("scores_realised_newest", "target", "judged_at"),
+        sa.Column("model_version", sa.String(64), nullable=False),
+        sa.Column("facts", sa.String(64), nullable=False, comment="hash of the sales judged by"),
+        sa.Column("judged_at", sa.DateTime(timezone=True), nullable=False, comment="UTC"),
+        *(sa.Column(name, sa.Integer, nullable=False) for name in _COUNTS),
+        *(sa.Column(name, sa.Double, nullable=False, comment="a sum") for name in _SUMS),
+        sqlite_with_rowid=False,
         **_OPTIONS,
     )
     sa.Table(
