@@ -24,13 +24,14 @@ ROOT = Path(__file__).parents[2]
 class Deployment:
     """A database, a bundle folder and the environment that names them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str | None = None) -> None:
+        url = url or f"sqlite:///{folder}/sales.db"
         self.link = folder / "champion"
         self.printed: list[str] = []
-        self.database = Database(f"sqlite:///{folder}/sales.db")
+        self.database = Database(url)
         self.environment = {
             **os.environ,
-            "DATABASE_URL": f"sqlite:///{folder}/sales.db",
+            "DATABASE_URL": url,
             "MODEL_URI": str(self.link),
             "VAR_DIR": str(folder),
             "REFRESH_SECONDS": "0.1",

@@ -1,0 +1,203 @@
+"""No answer is lost and none doubled, whatever is killed and whatever is away: real processes.
+
+With `ANSWERS_UNDER_FIRE=10000` at that size and with the database away for a minute.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from sales_forecast.data.ledger_store import LedgerStore
+from sales_forecast.data.ledger_tables import PREDICTION_KEYS, PREDICTIONS, ledger_url
+from tests.service.conftest import EXAMPLES
+from tests.service.deployment import Deployment
+
+SIZE = "ANSWERS_UNDER_FIRE"
+ANSWERS = int(os.environ.get(SIZE, "400"))
+SECONDS_AWAY = 60.0 if SIZE in os.environ else 0.5
+CONNECTIONS = 8
+PATIENCE_SECONDS = 120
+
+
+class Callers:
+    """Ask without a pause, and remember which answers arrived."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self._arrived = threading.Condition()
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    @contextmanager
+    def asking(self, port: int) -> Iterator[None]:
+        self._stop.clear()
+        self._threads = [
+            threading.Thread(target=self._ask, args=[port, *of])
+            for of in list(EXAMPLES.items()) * (CONNECTIONS // 2)
+        ]
+        for thread in self._threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            for thread in self._threads:
+                thread.join()
+
+    def wait(self, number: int) -> None:
+        """Wait until so many more answers arrived."""
+        with self._arrived:
+            wanted = len(self.ids) + number
+            assert self._arrived.wait_for(lambda: len(self.ids) >= wanted, PATIENCE_SECONDS)
+
+    def _ask(self, port: int, path: str, body: object) -> None:
+        while not self._stop.is_set():
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            with closing(connection), suppress(OSError, http.client.HTTPException):
+                while not self._stop.is_set():
+                    connection.request("POST", path, json.dumps(body))
+                    answer = connection.getresponse()
+                    answer.read()
+                    if answer.status == http.HTTPStatus.OK:
+                        with self._arrived:
+                            self.ids.append(str(answer.headers["X-Prediction-ID"]))
+                            self._arrived.notify_all()
+
+
+class Way:
+    """The way to a database server, which can be cut: a port of its own, or a lock on the file."""
+
+    def __init__(self, url: str) -> None:
+        self._to = sa.make_url(url)
+        self._open = True
+        self._pairs: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """The URL of the database at the end of the way."""
+        port = self._listener.getsockname()[1]
+        return self._to.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
+
+    @contextmanager
+    def cut(self) -> Iterator[None]:
+        self._open = False
+        for end in self._pairs:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        yield
+        self._open = True
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                here, _ = self._listener.accept()
+                if not self._open:
+                    here.close()
+                    continue
+                there = socket.create_connection((self._to.host, self._to.port))
+                self._pairs += [here, there]
+                for ends in ((here, there), (there, here)):
+                    threading.Thread(target=_pass_on, args=ends, daemon=True).start()
+
+
+def _pass_on(from_: socket.socket, to: socket.socket) -> None:
+    with suppress(OSError):
+        while content := from_.recv(1 << 16):
+            to.sendall(content)
+    for end in (from_, to):
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+
+
+class File:
+    """A file of SQLite, away while somebody else holds it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @contextmanager
+    def cut(self) -> Iterator[None]:
+        store = LedgerStore(str(ledger_url(self.url)))
+        with closing(store), store.connection() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def workers_of(process: subprocess.Popen[str]) -> Sequence[int]:
+    """The processes that answer, without the one that only tracks what Python shares."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if not children.exists():
+        pytest.skip("this system does not say which process is whose child")
+    pids = map(int, children.read_text().split())
+    return [pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def kill_all(process: subprocess.Popen[str]) -> None:
+    """Leave none of them the time for anything."""
+    for pid in (process.pid, *workers_of(process)):
+        os.kill(pid, signal.SIGKILL)
+
+
+def stored(url: str) -> tuple[Sequence[str], Sequence[tuple[Any, ...]]]:
+    with closing(LedgerStore(str(ledger_url(url)))) as store, store.connection() as connection:
+        ids = connection.scalars(sa.select(PREDICTIONS.c.id)).all()
+        return ids, [tuple(of) for of in connection.execute(sa.select(PREDICTION_KEYS)).all()]
+
+
+def test_no_answer_is_lost_or_doubled(url: str, tmp_path: Path) -> None:
+    way = File(url) if url.startswith("sqlite") else Way(url)
+    deployment, callers = Deployment(tmp_path, url), Callers()
+    deployment.load()
+    deployment.publish("first")
+    part = ANSWERS // 4
+    with closing(deployment.database), closing(way):
+        with (
+            deployment.served(WORKERS="2", DATABASE_URL=way.url) as (process, line),
+            callers.asking(int(line.split(" ")[3].rsplit(":", 1)[1])),
+        ):
+            callers.wait(part)
+            os.kill(workers_of(process)[0], signal.SIGKILL)
+            callers.wait(part)
+            with way.cut():
+                back = time.monotonic() + SECONDS_AWAY
+                callers.wait(part)
+                while time.monotonic() < back:
+                    callers.wait(1)
+            callers.wait(part)
+            kill_all(process)
+        assert len(callers.ids) >= ANSWERS
+        with deployment.served(DATABASE_URL=way.url) as (process, _):
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+
+    ids, keys = stored(url)
+
+    assert not set(callers.ids) - set(ids), "lost"
+    assert len(callers.ids) == len(set(callers.ids))
+    # Those that were written, and whose callers were cut off.
+    assert len(ids) <= len(callers.ids) + 2 * CONNECTIONS
+    assert {of for _, of in keys} == set(ids)
+    assert len(keys) == len(ids), "each is about one store"
+    assert not [*(tmp_path / "ledger").iterdir()]
