@@ -16,6 +16,10 @@ from sales_forecast.bundles.bundle import set_alias, write_bundle
 from sales_forecast.data.database import SAMPLE, Database
 from sales_forecast.data.rows import SalesRows
 from sales_forecast.data.sample import sample_rows
+from sales_forecast.evaluation.backtest import backtest
+from sales_forecast.evaluation.protocols import RollingOrigin
+from sales_forecast.evaluation.scoring import with_quantiles
+from sales_forecast.models.naive import BASELINES
 from sales_forecast.training.challenger import baseline_challenger
 
 ROOT = Path(__file__).parents[2]
@@ -45,9 +49,14 @@ class Deployment:
         part = SalesRows(rows.store[kept], rows.week[kept], rows.sales[kept], conditions)
         self.database.write(part, SAMPLE)
 
-    def publish(self, note: str) -> str:
+    def publish(self, note: str, windows: int = 0) -> str:
+        """Make a champion; its intervals are measured in so many windows of two weeks."""
         panel = self.database.read_panel()
-        challenger = baseline_challenger(panel, "sample", {}, note)
+        tables = {}
+        if windows:
+            table = backtest(panel, BASELINES, RollingOrigin(2, windows, 1))
+            tables = {"many_steps": with_quantiles(table, panel)}
+        challenger = baseline_challenger(panel, "sample", tables, note)
         set_alias(self.link, write_bundle(self.link.parent, challenger.sealed))
         return challenger.version
 
