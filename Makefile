@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 # of the time then, and the tests start hundreds of processes.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run setup load train test check format bench notebook lock clean
+.PHONY: run setup load train test coverage check format bench notebook lock clean
 
 run: load ## load sales, train if anything changed, serve on http://127.0.0.1:8000
 	$(BIN)/python train.py --if-changed || test -e $${VAR_DIR:-var}/champion/manifest.json
@@ -39,8 +39,13 @@ train: load ## backtest, fit, log, gate, publish
 
 # One process a core, one thread a process: more threads than cores make small fits ten times slower.
 # In the order of the folders, so that the long files, which are those of AWS, do not come last.
+TESTED := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto \
+	--dist=loadfile --no-loadscope-reorder
 test: check ## every check and test, the same that CI runs
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder --cov --cov-report=term
+	$(TESTED)
+
+coverage: setup ## the tests once more, and which statements and branches they reach; every night
+	$(TESTED) --cov --cov-report=term
 
 check: setup ## lint, format, rooms and types
 	$(BIN)/ruff check .
