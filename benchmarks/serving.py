@@ -89,13 +89,13 @@ class Workspace:
 
     @contextmanager
     def serve(
-        self, command: list[str], path: str, tracking_uri: str | None = None
+        self, command: list[str], path: str, tracking_uri: str | None = None, **settings: str
     ) -> Iterator[Server]:
         """Run a server on a free port until the end of the context; ready when `path` gives 200."""
         with socket.create_server((HOST, 0)) as listener:
             port = listener.getsockname()[1]
         spec = read_manifest(self.folder / "champion").spec
-        environment = self.environment(tracking_uri)
+        environment = self.environment(tracking_uri) | settings
         begin = time.perf_counter()
         with (
             (self.folder / "server.log").open("wb") as log,  # the access log is part of the work

@@ -182,10 +182,12 @@ def test_more_than_may_wait_is_lost_and_counted_until_there_is_room(
     with opened(at, tmp_path, most_bytes=10 * size) as (ledger, counts), caplog.at_level(30):
         for _ in range(25):
             ledger.append(line())
+        ledger.tell()
         assert counts == {"written": 10, "lost": 15}
         ledger.move()
         ledger.move()  # finds out that there is room
         ledger.append(line())
+        ledger.tell()
 
     assert counts == {"written": 11, "lost": 15, "moved": 10}
     lost, again = caplog.messages

@@ -6,19 +6,18 @@ Source: RFC 9562, sections 5.7 and 6.2 (method 3: parts of a millisecond beside 
 
 from __future__ import annotations
 
-import os
+import random
 import time
 from datetime import datetime
 
-_VERSION = 7 << 76
-_VARIANT = 0b10 << 62
-_RANDOM = (1 << 62) - 1
+_RANDOM_BITS = 62
 _MILLISECOND = 1_000_000  # in nanoseconds
+_CHANCE = random.Random()  # noqa: S311 - begun by the system, an own one in each process; no secret
 
 
-def new_id() -> str:
-    """Return the id of what happens now."""
-    return _id(time.time_ns(), int.from_bytes(os.urandom(8)) & _RANDOM)
+def new_id(nanoseconds: int | None = None) -> str:
+    """Return the id of what happens now, or at so many nanoseconds since 1970."""
+    return _id(nanoseconds or time.time_ns(), _CHANCE.getrandbits(_RANDOM_BITS))
 
 
 def first_id(moment: datetime) -> str:
@@ -26,8 +25,10 @@ def first_id(moment: datetime) -> str:
     return _id(int(moment.timestamp() * 1000) * _MILLISECOND, 0)
 
 
-def _id(nanoseconds: int, random: int) -> str:
+def _id(nanoseconds: int, chance: int) -> str:
     milliseconds, rest = divmod(nanoseconds, _MILLISECOND)
     parts = (rest << 12) // _MILLISECOND
-    digits = f"{milliseconds << 80 | _VERSION | parts << 64 | _VARIANT | random:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    return (
+        f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}-{0x7000 | parts:04x}"
+        f"-{0x8000 | chance >> 48:04x}-{chance & 0xFFFFFFFFFFFF:012x}"
+    )

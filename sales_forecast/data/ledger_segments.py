@@ -69,13 +69,14 @@ class Segments:
         with self._lock:
             if self._own is None:
                 self._own = self._new()
-            if len(line) > self._room:
+            if self._torn:  # what a full disk cut off must not swallow the beginning of the next
+                line = b"\n" + line
+            size = len(line)
+            if self._written + size > self._room:
                 raise OSError(errno.EDQUOT, f"{self._most_bytes:,} bytes wait in it")
-            # What a full disk cut off must not swallow the beginning of the next line.
-            written = os.write(self._own.file, b"\n" + line if self._torn else line)
+            written = os.write(self._own.file, line)
             self._written += written
-            self._room -= written
-            self._torn = written < len(line)
+            self._torn = written < size
         if self._torn:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -90,6 +91,7 @@ class Segments:
             new = self._new()
             with self._lock:
                 self._waiting.append(self._own)
+                self._room -= self._written
                 self._own, self._written, self._torn = new, 0, False
         self._waiting += self._orphans()
         self._waiting.sort(key=lambda segment: segment.path.name)
@@ -107,9 +109,12 @@ class Segments:
             own.release() if self._written else own.done()
 
     def _measure(self) -> None:
-        """Find out how much room the files of all processes leave."""
+        """Find out how much room the files of all processes leave to the own one."""
+        own = None if self._own is None else self._own.path
         waiting = 0
         for path in self._paths():
+            if path == own:
+                continue
             try:
                 waiting += path.stat().st_size
             except FileNotFoundError:  # another process is done with it

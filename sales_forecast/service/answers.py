@@ -95,6 +95,10 @@ class Answers:
             name: quantile_factors(of, panel, self._expected[name].chance, _QUANTILES)
             for name, of in self._spreads.items()
         }
+        self._means = {
+            name: np.round(of.mean * self._expected[name].chance * self._expected[name].if_sold, 2)
+            for name, of in self._spreads.items()
+        }
         self._closed = next(iter(self._expected.values())).chance == 0
         self._certain = not (panel.y == 0).any() and panel.open is None
         self._past_of_all: dict[int, Mapping[str, Expected]] = {}
@@ -114,9 +118,8 @@ class Answers:
         return [_or_none(low, high) for low, high in both.tolist()]
 
     def means_ahead(self, model: str, row: int, steps: int) -> list[float]:
-        """Return what a series sells on average in the steps 1..steps."""
-        if_sold, chance = (table[row, :steps] for table in self._expected[model])
-        means: list[float] = (self._spreads[model].mean * chance * if_sold).tolist()
+        """Return what a series sells on average in the steps 1..steps, to cents."""
+        means: list[float] = self._means[model][row, :steps].tolist()
         return means
 
     def measured(self, model: str, row: int) -> int | None:

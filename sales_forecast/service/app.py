@@ -86,9 +86,7 @@ def create_app(
     add_stored_forecasts(app, live)
     add_predictions(app, live)
     document(app, live, secured=live.keys is not None)
-    metrics = _add_metrics(app, live, counts)
-    if ledger is not None:
-        ledger.count = metrics.count_rows
+    metrics = _add_metrics(app, live, counts, ledger)
     reports: list[Report] = [metrics]
     if write_log is not None:
         reports.append(AccessLog(write_log))
@@ -96,15 +94,19 @@ def create_app(
     return Observe(short if live.keys is None else RequireApiKey(short, live.keys), reports)
 
 
-def _add_metrics(app: FastAPI, live: Live, counts: Path | None) -> Metrics:
+def _add_metrics(app: FastAPI, live: Live, counts: Path | None, ledger: Ledger | None) -> Metrics:
     @app.get("/metrics", response_class=PlainTextResponse, tags=["operation"])
     async def metrics() -> Response:
         """Give what Prometheus collects."""
+        if ledger is not None:
+            ledger.tell()
         return Response(counted.text(ready=await _is_ready(live)), media_type=CONTENT_TYPE)
 
     routes = [route for route in app.routes if isinstance(route, Route)]
     answering = [route.path for route in routes if isinstance(route, JsonRoute)]
     counted = Metrics(live, [route.path for route in routes], answering, counts)
+    if ledger is not None:
+        ledger.count = counted.count_rows
     return counted
 
 

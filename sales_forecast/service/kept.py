@@ -6,10 +6,11 @@ know the database, nor fail an answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from functools import lru_cache
 from itertools import chain, combinations
+from time import gmtime, strftime, time_ns
 from typing import Any, NamedTuple
 
 from pydantic_core import to_json
@@ -20,31 +21,29 @@ from sales_forecast.data.ledger_tables import key_hash
 from sales_forecast.service.covariates import NOT_USED, SUPPLIED, Told
 from sales_forecast.service.forms import Named
 from sales_forecast.service.json_route import Question
-from sales_forecast.service.predictor import Answer, Predictor
+from sales_forecast.service.predictor import Answer, Predictor, Provenance
 from sales_forecast.service.queries import ForecastQuery
 
 HEADER = "X-Prediction-ID"
 _ENDS: Mapping[str, tuple[str, str]] = {"80": ("0.1", "0.9"), "95": ("0.025", "0.975")}
-_MOST_SERIES = 100_000
+_MOST_SERIES, _MOST_CALLERS, _MOST_MODELS = 100_000, 1_000, 8
+_Said = tuple[Mapping[str, object], Sequence[str], Sequence[Mapping[str, Any]], None, Sequence[int]]
+"""The cells of a row from `covariates` on, and the numbers by which it is found."""
 
 
 class SeriesForecast(NamedTuple):
-    """What is answered of one series: its keys, a mapping for each period, and warnings."""
+    """What is answered of one series: a mapping for each period, and warnings."""
 
-    series: Mapping[str, int | str]
+    names: Named
     items: Sequence[Mapping[str, Any]]
     warnings: Sequence[str]
-
-    def beside_others(self) -> dict[str, object]:
-        """Return it as one of several."""
-        return {**self.series, "forecast": self.items, "warnings": self.warnings}
 
 
 class Kept:
     """The answers of one service."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self._append_line = ledger.append
+        self._append = ledger.append
 
     def predicted(
         self, question: Question, predictor: Predictor, series: Named, told: Told, answer: Answer
@@ -59,15 +58,12 @@ class Kept:
             "mean": answer.mean,
             "quantiles": {"0.025": lowest, "0.1": low, "0.9": high, "0.975": highest},
         }
-        of = [
-            {
-                "series": dict(zip(predictor.forms.fields, series, strict=True)),
-                "forecast": [forecast],
-            }
-        ]
+        fields = predictor.forms.fields
+        of = ({"series": dict(zip(fields, series, strict=True)), "forecast": (forecast,)},)
         covariates = _covariates(predictor, told, answer)
-        said = _Said(predictor.predicting, covariates, answer.warnings, of)
-        return self._keep(question, predictor, said)
+        hashes = _hashes(fields, series)
+        said: _Said = (covariates, answer.warnings, of, None, hashes)
+        return self._keep(question, predictor, predictor.predicting, said)
 
     def forecast(
         self,
@@ -78,48 +74,58 @@ class Kept:
     ) -> str:
         """Keep an answer of `/forecast_sales`, of one series or more."""
         of = [_one_of(predictor, wish, one) for one in forecasts]
-        warnings = dict.fromkeys(chain.from_iterable(one.warnings for one in forecasts))
+        fields = predictor.forms.fields
+        warnings: Iterable[str] = forecasts[0].warnings
+        hashes: Iterable[int] = _hashes(fields, forecasts[0].names)
         if len(forecasts) > 1:
             for kept, one in zip(of, forecasts, strict=True):
                 kept["warnings"] = one.warnings
+            warnings = dict.fromkeys(chain.from_iterable(one.warnings for one in forecasts))
+            named = (one.names for one in forecasts)
+            hashes = dict.fromkeys(chain.from_iterable(_hashes(fields, one) for one in named))
+        said: _Said = ({}, tuple(warnings), of, None, tuple(hashes))
         model = predictor.forecasting[wish.model or predictor.usual]
-        return self._keep(question, predictor, _Said(model, {}, tuple(warnings), of))
+        return self._keep(question, predictor, model, said)
 
-    def _keep(self, question: Question, predictor: Predictor, said: _Said) -> str:
-        prediction_id = new_id()
-        series = [_hashes(tuple(one["series"].items())) for one in said.answer]
-        row = (
-            prediction_id,
-            datetime.now(UTC).replace(tzinfo=None).isoformat(" ", "microseconds"),
-            question.request_id,
-            question.path,
-            question.caller,
-            said.model,
-            predictor.version,
-            *predictor.provenance,
-            predictor.origin,
-            said.covariates,
-            said.warnings,
-            said.answer,
-            None,
-            series[0] if len(series) == 1 else tuple(dict.fromkeys(chain.from_iterable(series))),
+    def _keep(self, question: Question, predictor: Predictor, model: str, said: _Said) -> str:
+        now = time_ns()
+        prediction_id = new_id(now)
+        seconds, nanoseconds = divmod(now, 1_000_000_000)
+        begin = f'["{prediction_id}","{_second(seconds)}.{nanoseconds // 1000:06d}","'
+        self._append(
+            b'%b%b",%b%b%b\n'
+            % (
+                begin.encode(),
+                question.request_id,
+                _who(question.path, question.caller),
+                _which(model, predictor.version, predictor.origin, predictor.provenance),
+                # Without the bracket that opens it: these are the last cells of the row.
+                to_json(said, inf_nan_mode="null")[1:],
+            )
         )
-        self._append_line(to_json(row, inf_nan_mode="null") + b"\n")
         return prediction_id
 
 
-class _Said(NamedTuple):
-    model: str
-    covariates: Mapping[str, object]
-    warnings: Sequence[str]
-    answer: Sequence[Mapping[str, Any]]
+@lru_cache(1)
+def _second(seconds: int) -> str:
+    return strftime("%Y-%m-%d %H:%M:%S", gmtime(seconds))
+
+
+@lru_cache(_MOST_CALLERS)
+def _who(path: str, caller: str | None) -> bytes:
+    return to_json((path, caller))[1:-1] + b","
+
+
+@lru_cache(_MOST_MODELS)
+def _which(model: str, version: str, origin: date, provenance: Provenance) -> bytes:
+    return to_json((model, version, *provenance, origin))[1:-1] + b","
 
 
 def _one_of(predictor: Predictor, wish: ForecastQuery, of: SeriesForecast) -> dict[str, Any]:
-    means = predictor.means(tuple(of.series.values()), len(of.items), wish.model)
+    means = predictor.means(of.names, len(of.items), wish.model)
     low, high = _ENDS[wish.level]
     return {
-        "series": of.series,
+        "series": dict(zip(predictor.forms.fields, of.names, strict=True)),
         "forecast": [
             {
                 "step": step,
@@ -134,8 +140,9 @@ def _one_of(predictor: Predictor, wish: ForecastQuery, of: SeriesForecast) -> di
 
 
 @lru_cache(_MOST_SERIES)
-def _hashes(keys: tuple[tuple[str, int | str], ...]) -> tuple[int, ...]:
+def _hashes(fields: Sequence[str], names: Named) -> tuple[int, ...]:
     """Return the numbers by which a series is found: one for every choice of its keys."""
+    keys = list(zip(fields, names, strict=True))
     choices = (chosen for n in range(1, len(keys) + 1) for chosen in combinations(keys, n))
     return tuple(key_hash(dict(chosen)) for chosen in choices)
 

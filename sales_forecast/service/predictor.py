@@ -211,7 +211,7 @@ class Predictor:
         """Return what is sold on average in the periods of `forecast`, to cents."""
         row = self.series.row(series, by_column=False)
         model = self.forecasting[choice or self.usual]
-        return [round(mean, 2) for mean in self._answers.means_ahead(model, row, steps)]
+        return self._answers.means_ahead(model, row, steps)
 
     def distribution(
         self, series: Named, steps: int, choice: ForecastChoice | None, asked: Sequence[float]

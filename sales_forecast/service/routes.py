@@ -69,7 +69,7 @@ def add_routes(app: FastAPI, live: Live, kept: Kept | None) -> None:
         headers = _headers(predictor, wish.model, said)
         if kept is not None:
             headers[PREDICTION_ID] = kept.forecast(question, predictor, wish, forecasts)
-        answer = [of.beside_others() for of in forecasts] if many else forecasts[0].items
+        answer = _beside(forms, forecasts) if many else forecasts[0].items
         return _json(answer, headers)
 
     async def order_quantity(question: Question) -> Response:
@@ -170,8 +170,16 @@ def _forecast(
         for item, of in zip(items, beside, strict=True):
             item["mean"] = of.mean
             item["quantiles"] = dict(zip(map(str, wish.quantiles), of.quantiles, strict=True))
-    named = dict(zip(predictor.forms.fields, series, strict=True))
-    return SeriesForecast(named, items, predictor.warnings_for(series, steps, wish.model))
+    return SeriesForecast(series, items, predictor.warnings_for(series, steps, wish.model))
+
+
+def _beside(forms: Forms, forecasts: Sequence[SeriesForecast]) -> list[dict[str, object]]:
+    """Return the answer about several series."""
+    named = [dict(zip(forms.fields, of.names, strict=True)) for of in forecasts]
+    return [
+        {**keys, "forecast": of.items, "warnings": of.warnings}
+        for keys, of in zip(named, forecasts, strict=True)
+    ]
 
 
 def _headers(
