@@ -12,7 +12,7 @@ from calendar import day_name
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, cached_property
 from operator import attrgetter
 from typing import Annotated, Any
 
@@ -73,7 +73,7 @@ class Forms:
     covariates_of: Callable[[Any], tuple[float | None, ...]]
     covariates: tuple[Covariate, ...]
 
-    @property
+    @cached_property
     def fields(self) -> tuple[str, ...]:
         """The names of the keys in a request for forecasts."""
         return tuple(key.field for key in self.spec.keys)
