@@ -27,7 +27,7 @@ from sales_forecast.service.access import caller_of, is_local
 from sales_forecast.service.days import parse_day
 from sales_forecast.service.json_route import read_query
 from sales_forecast.service.live import Live
-from sales_forecast.service.queries import NoQuery, Whole, key_of, optional
+from sales_forecast.service.queries import WHOLE, NoQuery, key_of, optional
 
 PREDICTIONS, PREDICTION = "/predictions", "/predictions/{id}"
 MOST_ITEMS = 1000
@@ -68,7 +68,7 @@ _Text = WithJsonSchema({"type": "string"})
 _Moment = Annotated[datetime, BeforeValidator(_moment), _Text]
 _Cursor = Annotated[str, BeforeValidator(_id), _Text]
 _LIMIT: Any = (
-    Annotated[Whole, Field(ge=1, le=MOST_ITEMS)],
+    Annotated[int, Field(ge=1, le=MOST_ITEMS), WHOLE],
     Field(_USUAL_ITEMS, description="How many at most; long answers make shorter pages."),
 )
 

@@ -45,9 +45,9 @@ def _whole(value: object) -> object:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
-"""A whole number that stands in a query."""
-_Number = Annotated[Whole, Field(ge=-(2**31), lt=2**31)]
+WHOLE = BeforeValidator(_whole)
+"""For a whole number that stands in a query; stands after its bounds, or OpenAPI lacks these."""
+_Number = Annotated[int, Field(ge=-(2**31), lt=2**31), WHOLE]
 _Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 

@@ -159,6 +159,19 @@ def test_what_makes_no_sense_is_refused_by_its_name(
     assert len(response.content) < 1_000
 
 
+def test_the_documentation_shows_every_parameter_and_its_bounds(opened: LiveStub) -> None:
+    paths = ask(opened, "/openapi.json").json()["paths"]
+    taken = {of["name"]: of["schema"] for of in paths["/predictions"]["get"]["parameters"]}
+    number = {"type": "integer", "minimum": -(2**31), "exclusiveMaximum": 2**31}
+    assert {
+        "store_id": number,
+        "since": {"type": "string"},
+        "limit": {"type": "integer", "minimum": 1, "maximum": MOST_ITEMS, "default": 100},
+        "cursor": {"type": "string"},
+    } == taken
+    assert {"200", "403", "404", "422", "503"} == {*paths["/predictions/{id}"]["get"]["responses"]}
+
+
 def test_a_parameter_that_is_given_twice_is_refused(opened: LiveStub) -> None:
     response = ask(opened, "/predictions?limit=1&limit=2")
     assert 422 == response.status_code
