@@ -1,5 +1,6 @@
 """Watch the champion: what its errors say, and what is to be done.
 
+python monitor.py replay        run all rules over the history, as if it were live
 python monitor.py decide        nothing, recalibrate intervals, or retrain; and why
 """
 
@@ -9,11 +10,14 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict
 
 from sales_forecast.commands import progress
 from sales_forecast.commands.ending import ended
 from sales_forecast.commands.monitor_arguments import parse_monitor
+from sales_forecast.data.database import Database
+from sales_forecast.data.files.layouts import read_panel
 from sales_forecast.errors import STOPPED, SalesForecastError
 from sales_forecast.settings import load_settings
 
@@ -45,8 +49,25 @@ def decide(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def replay(arguments: argparse.Namespace) -> int:
+    """Run all rules over a history, and say what would have rung."""
+    if arguments.csv:
+        panel = read_panel(arguments.csv, arguments.layout, arguments.dates).with_zeros()
+    else:
+        with closing(Database(load_settings().database_url)) as database:
+            panel = database.read_panel()
+    with progress.shown() as show:
+        show("importing the training libraries")
+        from sales_forecast.operations.monitoring.replay import replay as replayed
+
+        found = replayed(panel, arguments.model, show)
+    print(json.dumps(found.summary(), indent=1) if arguments.json else found.text())
+    return 0
+
+
 _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "decide": decide,
+    "replay": replay,
 }
 
 

@@ -8,20 +8,24 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import monitor
 from sales_forecast.bundles.bundle import write_bundle
 from sales_forecast.data.alarms import Alarm, AlarmTable
 from sales_forecast.data.database import Database
-from sales_forecast.data.panel import Panel
+from sales_forecast.data.forecasts import ForecastTable
+from sales_forecast.data.panel import Array, Panel
+from sales_forecast.data.week_ahead import read_week_ahead
 from sales_forecast.evaluation.backtest import backtest
 from sales_forecast.evaluation.protocols import RollingOrigin
 from sales_forecast.evaluation.scoring import with_quantiles
 from sales_forecast.models.naive import BASELINES
 from sales_forecast.operations.monitoring import champion
+from sales_forecast.operations.monitoring.rules import CHAIN, WARM_UP
 from sales_forecast.training.challenger import baseline_challenger
-from tests.two_keys import panel
+from tests.two_keys import issue, panel
 
 NOW = datetime(2012, 11, 5, 6, 0, 0, 5, tzinfo=UTC)
 ALARM = Alarm(date(2012, 6, 29), "series", "14", 3.75, 3.5, "Store 14 sells less.")
@@ -43,7 +47,7 @@ def test_an_alarm_is_kept_once_and_as_it_was_raised(url: str) -> None:
 
 def bundle(folder: Path, sales: Panel) -> Path:
     """The growth baseline, judged by itself."""
-    table = with_quantiles(backtest(sales, BASELINES, RollingOrigin(1, 10, 1)), sales)
+    table = with_quantiles(backtest(sales, BASELINES, RollingOrigin(1, 40, 1)), sales)
     challenger = baseline_challenger(sales, "panel", {"one_step": table}, "")
     return write_bundle(folder, challenger.sealed)
 
@@ -60,6 +64,52 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def issue_at(url: str, sales: Panel, origin: int, expected: Array) -> None:
+    """Issue what is expected of the periods after the first `origin` ones."""
+    past = sales.until(sales.periods[origin - 1])
+    with closing(ForecastTable(url)) as table:
+        assert table.write(past, [issue(expected, version=f"v{origin}")], NOW).forecasts
+
+
+def test_of_each_week_the_newest_forecast_of_the_week_before_is_read(url: str) -> None:
+    sales = panel(20)
+    with closing(Database(url)) as database:
+        database.write(sales, "panel")
+    for origin, level in ((15, 100.0), (16, 200.0)):
+        issue_at(url, sales, origin, np.full((9, 3), level))
+    said = read_week_ahead(url, sales, sales.periods)
+    assert [100, 200] == said.median[8, 15:17].tolist()
+    assert [90, 180] == pytest.approx(said.low[8, 15:17])
+    assert [110, 220] == pytest.approx(said.high[8, 15:17])
+    known = ~np.isnan(said.median)
+    assert known[:, 15:17].all()
+    assert 18 == known.sum()
+
+
+def test_errors_of_issued_forecasts_raise_alarms_that_are_kept_once(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, sales, until = f"sqlite:///{place}/sales.db", panel(N_WEEKS), N_WEEKS - 6
+    monkeypatch.setenv("MODEL_URI", str(bundle(place, sales.until(sales.periods[until - 1]))))
+    for origin in range(until, N_WEEKS):
+        low = 0.7 if origin >= until + 1 else 1.0
+        issue_at(url, sales, origin, low * sales.y[:, origin : origin + 1])
+    said = []
+    for _ in range(2):
+        assert 0 == monitor.main(["decide", "--json"])
+        said.append(json.loads(capsys.readouterr().out))
+    assert said[0] == said[1]
+    first = said[0]["evidence"]["alarms"][0]
+    week = str(sales.periods[until + 1])
+    assert ("chain", week) == (first["rule"], first["week"])
+    assert first["statistic"] > first["limit"] >= CHAIN.limit
+    assert 46 - WARM_UP == said[0]["evidence"]["judged_weeks"]
+    reasons = " ".join(said[0]["reasons"])
+    assert f"above the forecasts in the week to {week}" in reasons
+    assert "The two weeks after it say the same." in reasons
+    assert "at most one in 7 days" in reasons
+
+
 def test_a_fresh_champion_needs_nothing(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -69,6 +119,7 @@ def test_a_fresh_champion_needs_nothing(
     assert ["action", "reasons", "evidence", "expected_wape_gain"] == [*said]
     assert ("nothing", None) == (said["action"], said["expected_wape_gain"])
     assert 0 == said["evidence"]["new_weeks"]
+    assert any("No week was forecast before it began yet" in reason for reason in said["reasons"])
 
 
 def test_a_champion_that_was_trained_today_is_not_trained_again(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
+
+from sales_forecast.commands.arguments import add_layout, check_layout
 
 
 def parse_monitor(argv: Sequence[str] | None, description: str) -> argparse.Namespace:
@@ -11,6 +14,17 @@ def parse_monitor(argv: Sequence[str] | None, description: str) -> argparse.Name
     parser = argparse.ArgumentParser(description=description)
     commands = parser.add_subparsers(title="commands", dest="command", required=True)
     judge = commands.add_parser("decide", help="say whether to train, and why")
-    for command in (judge,):
+    again = commands.add_parser("replay", help="run all rules over the history, as if it were live")
+    again.add_argument("--csv", type=Path, help="a sales file (default: the database)")
+    add_layout(again)
+    again.add_argument(
+        "--model",
+        metavar="NAME",
+        help="whose errors are judged (default: arima; of many series, or days, pooled)",
+    )
+    for command in (judge, again):
         command.add_argument("--json", action="store_true", help="print JSON")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if arguments.command == "replay":
+        check_layout(parser, arguments)
+    return arguments

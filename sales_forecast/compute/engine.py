@@ -72,9 +72,11 @@ class Local:
     Attributes:
         worthwhile: from how many items on. To start processes, and import statsmodels in each,
             takes as long as 200 estimates.
+        chunk: items of one task.
     """
 
     worthwhile: int = 256
+    chunk: int = _CHUNK
 
     def map(self, function: Callable[[S], T], items: Sequence[S]) -> list[T]:
         """See `Engine.map`."""
@@ -83,7 +85,10 @@ class Local:
         try:
             # Large arguments would be handed over in read-only files; ours are small.
             return in_chunks(
-                joblib.Parallel(n_jobs=-1, backend="loky", max_nbytes=None), function, items
+                joblib.Parallel(n_jobs=-1, backend="loky", max_nbytes=None),
+                function,
+                items,
+                self.chunk,
             )
         except TerminatedWorkerError as error:
             raise EngineError(
@@ -104,14 +109,18 @@ def each(function: Callable[[S], T], items: Sequence[S]) -> list[T]:
         return [function(item) for item in items]
 
 
-def in_chunks(parallel: joblib.Parallel, function: Callable[[S], T], items: Sequence[S]) -> list[T]:
+def in_chunks(
+    parallel: joblib.Parallel, function: Callable[[S], T], items: Sequence[S], chunk: int = _CHUNK
+) -> list[T]:
     """Apply a function to each item, wherever `parallel` does such things."""
-    starts = range(0, len(items), _CHUNK)
+    starts = range(0, len(items), chunk)
     work = joblib.delayed(each)
-    done = parallel(work(function, items[start : start + _CHUNK]) for start in starts)
+    done = parallel(work(function, items[start : start + chunk]) for start in starts)
     return list(chain.from_iterable(done))
 
 
+LONG_TASKS = Local(worthwhile=2, chunk=1)
+"""This machine, for items that take seconds each."""
 _CURRENT: ContextVar[Engine] = ContextVar("engine", default=Local())  # noqa: B039 - it is frozen
 
 

@@ -1,0 +1,230 @@
+"""Errors of the champion by whole weeks: what the rules judge.
+
+Takes sales and what was expected of them one week ahead, gives the signal of every rule. numpy
+only; must not know where forecasts come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from sales_forecast.data.calendar import (
+    DAYS_PER_WEEK,
+    LARGE_EVENTS,
+    SUNDAY,
+    event_days,
+    week_ending,
+)
+from sales_forecast.data.frequency import DAILY
+from sales_forecast.data.panel import Array, Days, Panel
+from sales_forecast.data.traits import Index
+from sales_forecast.operations.monitoring import rules
+from sales_forecast.operations.monitoring.rules import Flags, Rule, Sums
+
+EVENT_SCALE, LARGE_EVENT_SCALE = 1.25, 1.5
+"""So much larger errors of weeks of events are expected to be."""
+MOST_SERIES = 100
+"""Of more series, or of those with two keys, a single one is no alarm: chance rings too often."""
+_MOST_GROUPS = 8
+_FEWEST_SERIES = 6
+"""Of fewer series a third is hardly more than one of them."""
+_LARGEST_ERROR = 2.0
+"""Sales seven times as large as expected, or a seventh, are an accident; so is a sudden 0."""
+_THIRDS = ("smallest third", "middle third", "largest third")
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """What was expected of each period of a panel, one week ahead; NaN where nothing was.
+
+    Attributes:
+        median: float64[n_series, n_periods].
+        low: float64[n_series, n_periods], the lower end of the interval of 80%.
+        high: its upper end.
+    """
+
+    median: Array
+    low: Array
+    high: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Signal:
+    """What one rule adds up: float64[n, n_weeks], the errors of each of its subjects."""
+
+    rule: Rule
+    subjects: tuple[str, ...]
+    values: Array
+
+    def standardised(self, errors: Errors) -> Array:
+        """Return float64[n, n_weeks]: in standard deviations of the weeks before."""
+        if self.rule is rules.COVERAGE:
+            return rules.shortfall(self.values, errors.scale, len(errors.series))
+        pooled = self.rule is rules.SERIES
+        return rules.standardised(self.values, errors.scale, pooled=pooled)
+
+    def sums(self, z: Array) -> Sums:
+        """Add up what `standardised` gives, or weeks that are drawn of it, float64[..., n_weeks].
+
+        The limit of the chain is its own past's.
+        """
+        limit = rules.limits_of(z, self.rule) if self.rule is rules.CHAIN else None
+        return rules.added_up(z, self.rule, limit)
+
+
+@dataclass(frozen=True, eq=False)
+class Errors:
+    """Sales and expectations of whole weeks.
+
+    Attributes:
+        weeks: datetime64[D][n_weeks], the day that ends each.
+        sold: float64[n_series, n_weeks], NaN where unknown; only periods with a forecast count.
+        expected: as `sold`.
+        inside: as `sold`, the share of periods that the interval of 80% held.
+        groups: name -> rows of its series.
+        by_key: whether the groups are those of a second key.
+    """
+
+    weeks: Days
+    series: tuple[str, ...]
+    sold: Array
+    expected: Array
+    inside: Array
+    groups: Mapping[str, Index]
+    by_key: bool
+
+    @cached_property
+    def logs(self) -> Array:
+        """float64[n_series, n_weeks]: log of sales over what was expected."""
+        known = (self.sold > 0) & (self.expected > 0)
+        ratio = np.divide(self.sold, self.expected, out=np.ones_like(self.sold), where=known)
+        clipped = np.clip(np.log(ratio), -_LARGEST_ERROR, _LARGEST_ERROR)
+        return np.where(known, clipped, np.nan)
+
+    @cached_property
+    def scale(self) -> Array:
+        """float64[n_weeks]: how much larger errors are expected to be for the events of a week."""
+        any_event = event_days(self.weeks).sum(axis=1) > 0
+        large = event_days(self.weeks, LARGE_EVENTS).sum(axis=1) > 0
+        return np.where(large, LARGE_EVENT_SCALE, np.where(any_event, EVENT_SCALE, 1.0))
+
+    @property
+    def alarms_by_series(self) -> bool:
+        """Whether a lone series is an alarm, and not only an explanation."""
+        return not self.by_key and 1 < len(self.series) <= MOST_SERIES
+
+    def signals(self) -> tuple[Signal, ...]:
+        """Return the signals of the rules that may ring."""
+        found = [Signal(rules.CHAIN, ("chain",), mean_over(self.logs)[None, :])]
+        if self.groups:
+            found.append(Signal(rules.GROUP, tuple(self.groups), self._of_groups()))
+        if self.alarms_by_series:
+            found.append(self.of_series())
+        found.append(Signal(rules.COVERAGE, ("intervals",), mean_over(self.inside)[None, :]))
+        return tuple(found)
+
+    def of_series(self) -> Signal:
+        """Return each series against the middle of all."""
+        return Signal(rules.SERIES, self.series, self.logs - middle_of(self.logs))
+
+    def _of_groups(self) -> Array:
+        rows = [*self.groups.values()]
+        if self.by_key:
+            sums = np.stack([_log_of_sums(self.sold[row], self.expected[row]) for row in rows])
+            return sums - middle_of(sums)
+        others = [np.setdiff1d(np.arange(len(self.series)), row) for row in rows]
+        return np.stack([
+            middle_of(self.logs[row]) - middle_of(self.logs[rest])
+            for row, rest in zip(rows, others, strict=True)
+        ])  # fmt: skip
+
+
+def mean_over(values: Array) -> Array:
+    """Return float64[n_weeks]: the mean over series that are known; NaN where none is."""
+    known = ~np.isnan(values)
+    n = known.sum(axis=0)
+    total = np.where(known, values, 0.0).sum(axis=0)
+    return np.divide(total, n, out=np.full(len(n), np.nan), where=n > 0)
+
+
+def middle_of(values: Array) -> Array:
+    """Return float64[n_weeks]: the median over series that are known; NaN where none is."""
+    found = np.full(values.shape[1], np.nan)
+    some = ~np.isnan(values).all(axis=0)
+    found[some] = np.nanmedian(values[:, some], axis=0)
+    return found
+
+
+def _log_of_sums(sold: Array, expected: Array) -> Array:
+    known = ~np.isnan(sold) & ~np.isnan(expected)
+    above, below = (np.where(known, values, 0.0).sum(axis=0) for values in (sold, expected))
+    sound = (above > 0) & (below > 0)
+    ratio = np.divide(above, below, out=np.ones_like(above), where=sound)
+    return np.where(sound, np.log(ratio), np.nan)
+
+
+def week_ends(panel: Panel) -> Days:
+    """Return datetime64[D][n_periods]: the day that ends the week of each, of days a Sunday."""
+    if panel.frequency != DAILY:
+        return panel.periods
+    ends = [week_ending(day, SUNDAY) for day in panel.periods.tolist()]
+    return np.array(ends, dtype="datetime64[D]")
+
+
+def errors_of(panel: Panel, expected: Expected) -> Errors:
+    """Return the errors of all whole weeks of which something was expected.
+
+    Weeks of daily sales are those from Monday to Sunday.
+    """
+    ends = week_ends(panel)
+    known = ~np.isnan(panel.y) & ~np.isnan(expected.median)
+    weeks, place, count = np.unique(ends, return_inverse=True, return_counts=True)
+    asked = np.bincount(place, known.any(axis=0), minlength=len(weeks))
+    whole = (count * panel.frequency.days == DAYS_PER_WEEK) & (asked == count)
+
+    belongs = (place[:, None] == np.flatnonzero(whole)).astype(np.float64)
+
+    def sums(values: Array, of: Flags) -> Array:
+        counted = of.astype(np.float64) @ belongs
+        return np.where(counted > 0, np.where(of, values, 0.0) @ belongs, np.nan)
+
+    promised = known & ~np.isnan(expected.low)
+    held = promised & (panel.y >= expected.low) & (panel.y <= expected.high)
+    sold = sums(panel.y, known)
+    groups, by_key = _groups(panel, sold)
+    return Errors(
+        weeks=weeks[whole],
+        series=panel.series,
+        sold=sold,
+        expected=sums(expected.median, known),
+        inside=sums(held.astype(np.float64), promised)
+        / sums(promised.astype(np.float64), promised),
+        groups=groups,
+        by_key=by_key,
+    )
+
+
+def _groups(panel: Panel, sold: Array) -> tuple[Mapping[str, Index], bool]:
+    """Return the rows of each group: ranges of the last of two keys, else thirds by size.
+
+    The size is that of the weeks before any is judged.
+    """
+    if len(panel.keys) > 1:
+        name, values = [*panel.keys.items()][-1]
+        parts = np.array_split(np.unique(values), min(_MOST_GROUPS, len(np.unique(values))))
+        return {
+            f"{name} {part[0]}" if len(part) == 1 else f"{name} {part[0]} to {part[-1]}": (
+                np.flatnonzero(np.isin(values, part))
+            )
+            for part in parts
+        }, True
+    if panel.n_series < _FEWEST_SERIES:
+        return {}, False
+    size = np.nan_to_num(mean_over(sold[:, : rules.WARM_UP].T))
+    rank = np.argsort(np.argsort(size, kind="stable"))
+    third = rank * len(_THIRDS) // len(rank)
+    return {name: np.flatnonzero(third == of) for of, name in enumerate(_THIRDS)}, False

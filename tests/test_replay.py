@@ -1,0 +1,139 @@
+"""A replay: all rules over a history as if it were live, and over planted shifts."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import monitor
+from sales_forecast.compute.engine import Local
+from sales_forecast.data.files.layouts import read_panel
+from sales_forecast.data.panel import Panel
+from sales_forecast.errors import NotEnoughData, SettingsError
+from sales_forecast.evaluation.backtest import backtest
+from sales_forecast.evaluation.protocols import RollingOrigin
+from sales_forecast.models.naive import GROWTH
+from sales_forecast.operations.monitoring import planting
+from sales_forecast.operations.monitoring import walk as walks
+from sales_forecast.operations.monitoring.errors import errors_of
+from sales_forecast.operations.monitoring.replay import Replay, replay
+from sales_forecast.operations.monitoring.walk import Walk, walk
+from tests.builders import sales_file, sample_panel
+
+HEAVY = pytest.mark.skipif(
+    not os.environ.get("REPLAY"), reason="minutes: set REPLAY=1 to replay the real stores"
+)
+
+
+def silent(_: str) -> None:
+    """Progress that nobody watches."""
+
+
+@pytest.fixture(autouse=True)
+def _in_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walks, "LONG_TASKS", Local())
+
+
+@cache
+def walked() -> Walk:
+    return walk(sample_panel(6), GROWTH, silent)
+
+
+def test_the_walk_is_the_backtest_of_every_week_after_the_first_fit() -> None:
+    panel = sample_panel(6)
+    whole = backtest(panel, [GROWTH], RollingOrigin(1, 143 - 56, 1))
+    assert 56 == walked().first
+    assert np.isnan(walked().raw[:, :56]).all()
+    assert whole[GROWTH.name].to_numpy() == pytest.approx(
+        walked().raw[:, 56:].T.ravel(), nan_ok=True
+    )
+
+
+def test_a_refit_is_every_four_weeks_from_the_first_on() -> None:
+    assert [56, 56, 60] == [walked().refit_before(period) for period in (56, 59, 60)]
+
+
+@cache
+def small() -> Replay:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planting, "STARTS", 3)
+        return replay(sample_panel(6), GROWTH.name, silent)
+
+
+def test_a_replay_says_what_rang_how_often_and_how_soon() -> None:
+    said = small().summary()
+    assert GROWTH.name == said["model"]
+    assert 61 == said["judged_weeks"]
+    assert said["alarms_per_year"] == pytest.approx(len(small().alarms) * 52 / 61, abs=1e-3)
+    assert {"chain_5", "chain_10", "group_20", "series_20", "coverage_loss"} == {*small().to_find}
+    assert "61 weeks show no more than" in small().text()
+    for alarm in small().alarms:
+        assert str(alarm.week) in alarm.message
+
+
+def test_larger_shifts_are_found_sooner() -> None:
+    found = small().to_find
+    assert found["chain_5"].within_8 <= found["chain_10"].within_8
+    assert found["chain_10"].within_4 > 0
+
+
+def test_later_weeks_change_nothing_that_a_replay_says_of_earlier_ones() -> None:
+    panel = sample_panel(6)
+    y = panel.y.copy()
+    y[:, 120:] *= 3
+    other = walk(replace(panel, y=y), GROWTH, silent)
+    now, then = (errors_of(of.panel, of.expected) for of in (walked(), other))
+    for one, two in zip(now.signals(), then.signals(), strict=True):
+        sums = one.sums(one.standardised(now)), two.sums(two.standardised(then))
+        assert sums[0].statistic[:, :64].tolist() == sums[1].statistic[:, :64].tolist()
+
+
+def test_a_model_is_named_by_the_catalogue() -> None:
+    with pytest.raises(SettingsError, match="--model: unknown crystal"):
+        replay(sample_panel(2), "crystal", silent)
+
+
+def test_too_few_weeks_are_told_with_both_numbers() -> None:
+    with pytest.raises(NotEnoughData, match=r"56 weeks of sales .* 26 more .* there are 80"):
+        replay(sample_panel(2, 80), GROWTH.name, silent)
+
+
+def test_the_door_replays_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planting, "STARTS", 1)
+    file = sales_file(tmp_path, sample_panel(2))
+    words = ["replay", "--csv", str(file), "--model", GROWTH.name, "--json"]
+    assert 0 == monitor.main(words)
+    said = json.loads(capsys.readouterr().out)
+    assert {"alarms", "alarms_per_year", "weeks_to_find"} <= said.keys()
+
+
+def test_a_layout_without_a_file_is_wrong_usage() -> None:
+    with pytest.raises(SystemExit, match="2"):
+        monitor.main(["replay", "--layout", "departments"])
+
+
+@HEAVY
+def test_on_the_real_stores_the_rules_ring_once_a_year_and_find_shifts(
+    real: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    found = replay(_stores(real), None, silent)
+    assert found.a_year <= 1
+    assert sum(found.resampled.values()) <= 1
+    soon = {name: of.median_weeks or 99 for name, of in found.to_find.items()}
+    assert soon["chain_10"] <= 2
+    assert soon["chain_5"] <= 4
+    assert soon["group_20"] <= 4
+
+
+def _stores(real: Callable[[str], Path]) -> Panel:
+    return read_panel(real("Walmart_Sales.csv"), "stores", None)

@@ -1,0 +1,209 @@
+"""The rules that watch a champion's errors, by values worked out by hand and by planted shifts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sales_forecast.data.frequency import DAILY
+from sales_forecast.data.panel import Panel
+from sales_forecast.operations.monitoring import rules
+from sales_forecast.operations.monitoring.errors import Errors, Expected, errors_of
+from sales_forecast.operations.monitoring.rules import CHAIN, COVERAGE, GROUP, SERIES, WARM_UP
+from sales_forecast.operations.monitoring.watch import Raised, alarms, judged_weeks
+from tests.builders import panel_of, weeks
+
+N_SERIES, N_WEEKS = 12, 87
+FIRST = "2011-03-04"
+
+
+def errors(seed: int = 0, n_series: int = N_SERIES, n_weeks: int = N_WEEKS) -> Errors:
+    """Errors of the size of real ones: the chain errs by 1.5%, a series by 3% beside it."""
+    random = np.random.default_rng(seed)
+    chain = 0.015 * random.standard_normal(n_weeks)
+    logs = chain + 0.03 * random.standard_normal((n_series, n_weeks))
+    panel = panel_of(1000 * np.exp(logs), FIRST)
+    expected = np.full_like(logs, 1000.0)
+    reach = 1.2816 * np.hypot(0.015, 0.03)
+    ends = expected * np.exp(-reach), expected * np.exp(reach)
+    return errors_of(panel, Expected(expected, *ends))
+
+
+def shifted(of: Errors, rows: slice, factor: float, start: int = 60) -> Errors:
+    sold = of.sold.copy()
+    sold[rows, start:] *= factor
+    return replace(of, sold=sold)
+
+
+def rung(of: Errors, rule: str) -> list[Raised]:
+    return [raised for raised in alarms(of) if raised.alarm.rule == rule]
+
+
+def test_errors_are_measured_in_deviations_of_the_weeks_before() -> None:
+    past = np.tile([-0.01, 0.01], WARM_UP // 2)
+    x = np.append(past, [0.05, 0.0])[None, :]
+    z = rules.standardised(x, np.ones(WARM_UP + 2))
+    assert np.isnan(z[0, :WARM_UP]).all()
+    # The median is 0; 1.4826 times the median deviation of 0.01 is more than 0.8 times the sd.
+    assert 0.05 / 0.014826 == pytest.approx(z[0, WARM_UP])
+
+
+def test_a_centre_is_drawn_half_way_to_no_error_after_as_many_weeks_as_the_prior_has() -> None:
+    past = 0.02 + np.tile([-0.01, 0.01], WARM_UP // 2)
+    z = rules.standardised(np.append(past, 0.05)[None, :], np.ones(WARM_UP + 1))
+    assert (0.05 - 0.01) / 0.014826 == pytest.approx(z[0, -1])
+
+
+def test_an_error_in_a_week_of_events_counts_less() -> None:
+    past = np.tile([-0.01, 0.01], WARM_UP // 2)
+    scale = np.append(np.ones(WARM_UP), 1.5)
+    z = rules.standardised(np.append(past, 0.05)[None, :], scale)
+    assert 0.05 / 0.014826 / 1.5 == pytest.approx(z[0, -1])
+
+
+def test_series_lend_each_other_their_scale() -> None:
+    quiet = np.append(np.tile([-0.01, 0.01], WARM_UP // 2), 0.05)
+    z = rules.standardised(np.stack([quiet, 3 * quiet]), np.ones(WARM_UP + 1), pooled=True)
+    usual = 0.02 * 1.4826  # the median of 0.01 and 0.03
+    width = np.sqrt((26 * 0.014826**2 + 13 * usual**2) / 39)
+    assert 0.05 / width == pytest.approx(z[0, -1])
+
+
+def test_a_sum_forgives_its_slack_rings_above_its_limit_and_begins_anew() -> None:
+    z = np.array([[2.0, 2.0, 2.0, 0.0, -9.0, -9.0, -9.0]])
+    found = rules.added_up(z, replace(GROUP, slack=1.0, limit=2.5, cap=3.0))
+    assert [1, 2, 3, 0, 0, 0, 0] == found.above[0].tolist()
+    assert [0, 0, 0, 0, 2, 4, 2] == found.below[0].tolist()
+    # Week 6 passes the limit, too: within eight weeks it is the same incident.
+    assert [2] == np.flatnonzero(found.rings[0]).tolist()
+    assert [1, 2, 3, 0, 2, 4, 2] == found.statistic[0].tolist()
+
+
+def test_a_subject_rings_again_after_eight_weeks() -> None:
+    z = np.tile([[4.0] + 8 * [0.0]], 2)
+    found = rules.added_up(z, replace(CHAIN, limit=2.25))
+    assert [0, 9] == np.flatnonzero(found.rings[0]).tolist()
+
+
+def test_unknown_weeks_change_nothing() -> None:
+    z = np.array([[2.0, np.nan, 2.0]])
+    assert [1, 1, 2] == rules.added_up(z, CHAIN).above[0].tolist()
+
+
+@pytest.mark.parametrize(("n", "rings"), [(2, 0), (3, 1)])
+def test_three_extreme_weeks_of_a_series_ring_and_two_do_not(n: int, rings: int) -> None:
+    z = np.array([[*n * [20.0], 0.0, 0.0]])
+    assert rings == rules.added_up(z, SERIES).rings.sum()
+
+
+def test_intervals_that_hold_too_much_are_no_alarm() -> None:
+    share = np.append(np.tile([0.75, 0.85], 20), np.ones(20))
+    z = rules.shortfall(share[None, :], np.ones(60), 45)
+    assert not rules.added_up(z, COVERAGE).rings.any()
+
+
+def test_coverage_is_counted_in_deviations_that_know_weeks() -> None:
+    share = np.append(np.full(WARM_UP, 0.8), 0.5)
+    z = rules.shortfall(share[None, :], np.ones(WARM_UP + 1), 45)
+    prior = 5 * 0.8 * 0.2 / 45
+    assert 0.3 / np.sqrt(13 * prior / (13 + 26)) == pytest.approx(z[0, -1])
+
+
+def test_the_limit_of_the_chain_is_what_its_past_passes_once_in_five_years() -> None:
+    random = np.random.default_rng(3)
+    quiet = rules.limits_of(0.5 * random.standard_normal(200), CHAIN)
+    assert (quiet == CHAIN.limit).all()
+    noisy = rules.limits_of(1.5 * random.standard_normal(200), CHAIN)
+    assert (noisy[:WARM_UP] == CHAIN.limit).all()
+    assert noisy[-1] > 4
+
+
+def test_nothing_rings_of_errors_without_bias_more_than_once_a_year() -> None:
+    seeds = range(12)
+    found = [len(alarms(errors(seed))) for seed in seeds]
+    years = len(seeds) * (N_WEEKS - WARM_UP) / 52
+    assert 0 < sum(found) <= years
+
+
+def test_a_shift_of_all_sales_rings_for_the_chain_within_two_weeks() -> None:
+    for factor, up in ((1.1, True), (0.9, False)):
+        first = rung(shifted(errors(3), slice(None), factor), "chain")[0]
+        assert first.up is up
+        assert first.confirmed
+        assert first.alarm.week <= (weeks(FIRST, N_WEEKS)[61]).item()
+        assert ("above" if up else "below") in first.alarm.message
+
+
+def test_a_shift_of_one_series_rings_for_that_series() -> None:
+    found = [of for of in alarms(shifted(errors(3), slice(4, 5), 0.75)) if of.alarm.rule != "chain"]
+    assert {("series", "5")} == {(of.alarm.rule, of.alarm.subject) for of in found}
+    assert not any(of.up for of in found)
+
+
+def test_a_shift_that_passed_is_not_confirmed() -> None:
+    sold = errors(3).sold.copy()
+    sold[:, 60] *= 1.15
+    first = rung(replace(errors(3), sold=sold), "chain")[0]
+    assert first.confirmed is False
+    last = replace(errors(3), sold=sold)
+    early = replace(
+        last,
+        weeks=last.weeks[:62],
+        **{name: getattr(last, name)[:, :62] for name in ("sold", "expected", "inside")},
+    )
+    assert rung(early, "chain")[0].confirmed is None
+
+
+def test_wider_errors_ring_for_the_intervals() -> None:
+    wide = errors(3)
+    logs = np.log(wide.sold / 1000)
+    inside = wide.inside.copy()
+    inside[:, 60:] = np.abs(2 * logs[:, 60:]) < 1.2816 * np.hypot(0.015, 0.03)
+    found = rung(replace(wide, inside=inside), "coverage")
+    assert found
+    assert weeks(FIRST, N_WEEKS)[60].item() <= found[0].alarm.week
+
+
+def test_later_weeks_change_no_earlier_alarm() -> None:
+    whole = shifted(errors(5), slice(0, 4), 0.7, start=40)
+    stop = 70
+    other = shifted(whole, slice(None), 3.0, start=stop)
+
+    def until(of: Errors) -> list[tuple[object, ...]]:
+        found = [raised.alarm for raised in alarms(of)]
+        return [vars(alarm).items() for alarm in found if alarm.week < of.weeks[stop].item()]
+
+    assert until(whole)
+    assert [*map(dict, until(whole))] == [*map(dict, until(other))]
+
+
+def test_series_of_two_keys_ring_by_ranges_of_the_second_and_never_alone() -> None:
+    base = panel_of(np.ones((20, 60)))
+    departments = np.tile(np.arange(1, 11), 2)
+    panel = replace(base, keys={"Store": np.repeat([1, 2], 10), "Dept": departments})
+    ones = np.ones((20, 60))
+    found = errors_of(panel, Expected(ones, ones, ones))
+    assert ["Dept 1 to 2", "Dept 3 to 4", "Dept 5"] == [*found.groups][:3]
+    assert [0, 1, 10, 11] == found.groups["Dept 1 to 2"].tolist()
+    assert ["chain", "group", "coverage"] == [of.rule.name for of in found.signals()]
+
+
+def test_days_are_judged_by_whole_weeks_from_monday_on() -> None:
+    days = np.datetime64("2026-01-01") + np.arange(20)  # a Thursday
+    y = np.ones((1, 20))
+    y[0, 7] = np.nan  # a closed day
+    panel = Panel(y=y, periods=days, series=("1",), frequency=DAILY)
+    two = np.full((1, 20), 2.0)
+    found = errors_of(panel, Expected(two, 0 * two, two))
+    assert ["2026-01-18"] == found.weeks.astype(str).tolist()
+    assert ([[7.0]], [[14.0]], [[1.0]]) == tuple(
+        values.tolist() for values in (found.sold, found.expected, found.inside)
+    )
+
+
+def test_judging_begins_when_half_a_year_is_measured() -> None:
+    assert 61 == judged_weeks(errors())
+    assert 0 == judged_weeks(errors(n_weeks=20))
+    assert () == alarms(errors(n_weeks=20))
