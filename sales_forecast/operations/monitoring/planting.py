@@ -25,7 +25,7 @@ WEEKS: Final = 8
 SOON: Final = 4
 LOST: Final = 99
 """Weeks of a shift that was not found."""
-STARTS, STARTS_OF_MANY = 6, 3
+STARTS, STARTS_OF_MANY = 8, 3
 """At so many weeks shifts begin; of panels with many series, where each costs minutes, fewer."""
 MANY_SERIES: Final = 1_000
 _WIDER = np.sqrt(3.0)
