@@ -15,6 +15,7 @@ import pytest
 import monitor
 from sales_forecast.compute.engine import Local
 from sales_forecast.data.files.layouts import read_panel
+from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Panel
 from sales_forecast.errors import NotEnoughData, SettingsError
 from sales_forecast.evaluation.backtest import backtest
@@ -53,6 +54,22 @@ def test_the_walk_is_the_backtest_of_every_week_after_the_first_fit() -> None:
     assert np.isnan(walked().raw[:, :56]).all()
     assert whole[GROWTH.name].to_numpy() == pytest.approx(
         walked().raw[:, 56:].T.ravel(), nan_ok=True
+    )
+
+
+def test_days_are_walked_through_in_weeks_from_monday_to_sunday() -> None:
+    first = np.datetime64("2024-01-03")  # a Wednesday
+    n = 7 * 84 + 4
+    y = 100 + 10 * np.random.default_rng(0).random((2, n))
+    panel = Panel(y=y, periods=first + np.arange(n), series=("1", "2"), frequency=DAILY)
+    found = walk(panel, GROWTH, silent)
+    errors = errors_of(found.panel, found.expected)
+    assert [6] == np.unique([day.weekday() for day in errors.weeks.tolist()]).tolist()
+    assert len(errors.weeks) == (found.end - found.first) // 7
+    assert not np.isnan(errors.sold).any()
+    asked = backtest(panel.until(errors.weeks[0]), [GROWTH], RollingOrigin(7, 1, 1))
+    assert asked[GROWTH.name].to_numpy().reshape(2, 7).sum(axis=1) == pytest.approx(
+        errors.expected[:, 0]
     )
 
 
