@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -13,7 +15,9 @@ from sales_forecast.bundles.manifest import AnsweredBy
 from sales_forecast.evaluation.judged import Tables
 from sales_forecast.training.gate import Check, Verdict, choose
 from sales_forecast.training.gate import judge as judge_with
-from tests.builders import table_of
+from sales_forecast.training.slices import groups_of
+from tests import two_keys
+from tests.builders import sample_panel, table_of
 
 SOLD = [100.0, 100.0, 100.0, 100.0]
 MODELS = AnsweredBy(predict_sales="rf_xgb_mean", forecast_sales="arima", best="arima")
@@ -244,6 +248,102 @@ def test_judging_changes_no_table():
 
 def test_a_check_against_an_error_of_zero_can_be_said():
     assert "x: 1 is not below 0" == str(Check("x", 1.0, 0.0))
+
+
+# Parts of the rows
+
+
+def many(errors: Mapping[str, Sequence[float]], holidays: Sequence[int] = ()) -> Tables:
+    """Series that sell 100 to 100 n in ten weeks; store -> the error of each week, in percent."""
+    parts = []
+    for number, (store, off) in enumerate(errors.items(), 1):
+        sold = np.full(len(off), 100.0 * number)
+        predicted = sold * (1 + np.array(off) / 100)
+        models = {"seasonal_naive_growth": 2 * sold, "rf_xgb_mean": predicted, "arima": predicted}
+        holiday = np.isin(np.arange(len(off)), holidays)
+        parts.append(table_of(sold, models, holiday=holiday, store=store))
+    table = pd.concat(parts, ignore_index=True)
+    return {"one_step": table, "many_steps": table}
+
+
+STORES = ("1-a", "1-b", "2-a")
+GROUPS = {"1-a": "Dept a", "1-b": "Dept b", "2-a": "Dept a"}
+
+
+def parts_of(challenger: Tables, champion: Tables) -> Verdict:
+    verdict = judge_with(challenger, MODELS, champion, MODELS, GROUPS)
+    return Verdict(tuple(check for check in verdict.checks if " weeks)" in check.what))
+
+
+def test_of_each_kind_of_part_the_worst_is_a_check_of_its_own():
+    challenger = many({"1-a": [4] * 10, "1-b": [4] * 10, "2-a": [4] * 8 + [5, 5]}, [8, 9])
+    champion = many(dict.fromkeys(STORES, [5.0] * 10), [8, 9])
+    ours = "one_step WMAE of rf_xgb_mean against the champion's rf_xgb_mean on"
+    assert [
+        f"{ours} holiday weeks (2 weeks): 9 is below 10 (-14.3%)",
+        f"{ours} the largest third of the series (10 weeks): 14 is below 16 (-13.2%)",
+        f"{ours} Dept a (10 weeks): 9 is below 10 (-15.9%)",
+    ] == said(parts_of(challenger, champion).checks[:3])
+    assert parts_of(challenger, champion).passed
+
+
+@pytest.mark.parametrize(
+    ("errors", "where"),
+    [
+        # Of 5% everywhere, 1% is better by far; holidays are two weeks of ten.
+        (dict.fromkeys(STORES, [1.0] * 8 + [5.3] * 2), "holiday weeks"),
+        ({"1-a": [6.0] * 10, "1-b": [1.0] * 10, "2-a": [1.0] * 10}, "the smallest third"),
+        ({"1-a": [1.0] * 10, "1-b": [6.0] * 10, "2-a": [1.0] * 10}, "Dept b"),
+    ],
+)
+def test_a_challenger_better_overall_and_much_worse_in_a_part_stays_challenger(errors, where):
+    champion = many(dict.fromkeys(STORES, [5.0] * 10), [8, 9])
+    challenger = many(errors, [8, 9])
+    verdict = judge_with(challenger, MODELS, champion, MODELS, GROUPS)
+    worse = [check.what for check in verdict.shortfalls]
+    assert not verdict.passed
+    assert all(" weeks)" in what for what in worse)
+    assert any(f"on {where}" in what for what in worse)
+
+
+@pytest.mark.parametrize(("error", "passed"), [(5.2, True), (5.3, False)])
+def test_in_a_part_a_twentieth_worse_is_as_good(error, passed):
+    off = {"1-a": [error] * 10, "1-b": [1.0] * 10, "2-a": [1.0] * 10}
+    champion = many(dict.fromkeys(STORES, [5.0] * 10))
+    assert passed == judge_with(many(off), MODELS, champion, MODELS, GROUPS).passed
+
+
+def test_parts_of_few_weeks_are_not_judged():
+    off = dict.fromkeys(STORES, [5.0] * 7)
+    assert () == parts_of(many(off, [6]), many(off, [6])).checks
+    assert "holiday weeks (2 weeks)" in str(parts_of(many(off, [5, 6]), many(off, [5, 6])).checks)
+
+
+def test_a_part_that_sells_nothing_is_not_judged():
+    sold = many(dict.fromkeys(STORES, [5.0] * 10))
+    nothing = {
+        protocol: table.assign(y=0.0, rf_xgb_mean=0.0, arima=0.0)
+        for protocol, table in sold.items()
+    }
+    assert () == parts_of(nothing, nothing).checks
+
+
+def test_groups_are_the_second_key_the_pool_or_none():
+    two = two_keys.panel(3)
+    assert {"1-a": "Dept a", "1-A": "Dept A", "1-b": "Dept b"} == {
+        name: group for name, group in groups_of(two).items() if name.startswith("1-")
+    }
+    assert {} == groups_of(sample_panel(3, 3))
+    articles = replace(
+        two,
+        keys={"Shop": two.keys["Store"]},
+        pooled_by="kind",
+        traits={"kind": np.array([str(number) for number in range(2, 11)])},
+    )
+    found = groups_of(articles)
+    assert ("kind 2 to 3", "kind 10") == (found[two.series[0]], found[two.series[-1]])
+    assert found[two.series[0]] == found[two.series[1]] != found[two.series[2]]
+    assert 8 == len({*found.values()})
 
 
 # Another panel than weekly stores: the best model of each protocol answers

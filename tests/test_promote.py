@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +20,8 @@ from threadpoolctl import threadpool_limits
 from sales_forecast.bundles.bundle import MANIFEST, ORIGIN, Bundle, read_bundle, seal
 from sales_forecast.bundles.conformance import verify
 from sales_forecast.bundles.downloads import VERSION_TAG
-from sales_forecast.data.database import SAMPLE
+from sales_forecast.data.database import SAMPLE, Database
+from sales_forecast.data.deployments import Cause, Deployment, Deployments
 from sales_forecast.data.panel import Panel
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.models.naive import GROWTH_ANSWERS
@@ -71,6 +74,11 @@ class Place:
         local, remote = self.served(alias), self.registered(alias)
         return local and local.version, remote and remote.version
 
+    def deployments(self) -> Sequence[Deployment]:
+        """Who was champion, the first one first."""
+        with closing(Deployments(self.settings.database_url)) as deployments:
+            return deployments.all()
+
 
 def place(folder: Path) -> Place:
     return Place(Settings(var_dir=folder, mlflow_tracking_uri=f"sqlite:///{folder}/mlflow.db"))
@@ -83,21 +91,20 @@ def _environment_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tracking database without a run: to copy one is faster than to make its 50 tables."""
+def empty_databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Databases without a run and without sales: to copy them is faster than to make 60 tables."""
     folder = tmp_path_factory.mktemp("empty")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", "")
         TrackingServer(f"sqlite:///{folder}/mlflow.db", folder)
-    return folder / "mlflow.db"
+    with closing(Database(f"sqlite:///{folder}/sales.db")) as database:
+        database.migrate()
+    return folder
 
 
 @pytest.fixture
-def here(tmp_path: Path, empty_database: Path) -> Place:
-    folder = tmp_path / "var"
-    folder.mkdir()
-    shutil.copy(empty_database, folder)
-    return place(folder)
+def here(tmp_path: Path, empty_databases: Path) -> Place:
+    return place(shutil.copytree(empty_databases, tmp_path / "var"))
 
 
 Give = Callable[[Challenger], None]
@@ -162,13 +169,51 @@ def test_the_first_training_that_passes_is_the_champion(here: Place) -> None:
     assert here.folder / "bundles" / version == (here.folder / "champion").resolve()
 
 
+def test_who_is_champion_is_written_down_with_the_reason_and_the_verdict(
+    here: Place, give: Give
+) -> None:
+    first, better = good().version, with_errors(0.5)
+    here.train()
+    here.train()
+    give(better)
+    asked = Cause("monitor.py run", "sales fell")
+    train_and_promote(trained.panel(), "x", here.settings, trained.silent, asked)
+    before, now = here.deployments()
+
+    assert (first, better.version) == (before.model_version, now.model_version)
+    assert (now.since, None) == (before.until, now.until)
+    assert before.cause.by.startswith("train.py, ")
+    assert "a training was asked for; all 4 checks of the gate were passed" == before.cause.reason
+    assert now.cause.by.startswith("monitor.py run, ")
+    assert now.cause.reason.startswith("sales fell; all 10 checks of the gate were passed")
+    verdict = json.loads(now.cause.verdict)
+    assert verdict["passed"]
+    assert {"what", "value", "limit", "passed"} == set(verdict["checks"][5])
+
+    give(good())
+    here.train()
+    assert 2 == len(here.deployments())
+
+
+def test_a_champion_that_was_made_elsewhere_is_written_down_as_found(here: Place) -> None:
+    here.train(trained.first_weeks(40))
+    Path(here.folder / "sales.db").unlink()
+    with closing(Database(here.settings.database_url)) as database:
+        database.migrate()
+    here.train(trained.first_weeks(41))
+    found, made = here.deployments()
+    assert found.cause.reason.startswith("found as champion: made so elsewhere, ")
+    assert made.cause.reason.startswith("a training was asked for; ")
+    assert made.cause.reason.endswith(GROWTH_ANSWERS)
+
+
 @pytest.mark.usefixtures("give")
 def test_the_same_training_again_keeps_its_place(here: Place) -> None:
     first, second = here.train(), here.train()
 
     assert first.sentence == second.sentence
     assert 4 == len(first.verdict.checks)
-    assert 6 == len(second.verdict.checks)
+    assert 6 + 2 * 2 == len(second.verdict.checks)
     assert second.verdict.passed
     assert 1 == len(list((here.folder / "bundles").iterdir()))
 
@@ -187,8 +232,8 @@ def test_a_challenger_worse_than_the_champion_stays_challenger(here: Place, give
         "one_step WMAE of rf_xgb_mean against the champion's rf_xgb_mean on 39 equal weeks: "
     )
     # Twice the error, against a limit of 1% more than the champion's.
-    assert outcome.sentence.endswith("(+98.0%).")
-    assert 2 == len(outcome.verdict.shortfalls)
+    assert "(+98.0%); " in outcome.sentence
+    assert 2 + 2 * 2 == len(outcome.verdict.shortfalls)
     assert version != better.version
     assert (better.version, better.version) == here.versions("champion")
     assert (version, version) == here.versions("challenger")
@@ -418,6 +463,7 @@ def test_a_training_killed_at_any_moment_leaves_the_last_good_state_and_the_next
     give(replace(new, models={}))
     assert "champion" == here.train().alias
     assert (new.version, new.version) == here.versions("champion")
+    assert [old, new.version] == [of.model_version for of in here.deployments()]
 
 
 def _odd_stores(y: np.ndarray) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from sales_forecast.bundles.bundle import (
     set_alias,
     write_bundle,
 )
+from sales_forecast.data.database import Database
 from sales_forecast.errors import NothingToPublish, RegistryError
 from sales_forecast.models.naive import GROWTH_ANSWERS
 from sales_forecast.settings import Settings
@@ -76,7 +78,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
 
 
 def settings(folder: Path, tracking_uri: str) -> Settings:
-    return Settings(var_dir=folder, mlflow_tracking_uri=tracking_uri)
+    folder.mkdir(exist_ok=True)
+    there = Settings(var_dir=folder, mlflow_tracking_uri=tracking_uri)
+    with closing(Database(there.database_url)) as database:
+        database.migrate()
+    return there
 
 
 def give(monkeypatch: pytest.MonkeyPatch, made: Challenger) -> None:

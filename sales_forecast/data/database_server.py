@@ -158,6 +158,11 @@ def _make(folder: Path) -> None:
         ) from None
 
 
+def now() -> datetime:
+    """Return this moment, to the second: MySQL keeps no more."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
 def in_utc(moment: datetime) -> datetime:
     """Return a stored moment with its time zone, which only PostgreSQL gives back."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

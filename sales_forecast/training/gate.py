@@ -6,6 +6,8 @@ on, and which model forecasts best. Pure functions: they decide, and do not act.
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,9 +20,12 @@ from sales_forecast.evaluation.protocols import MANY_STEPS_NAME, ONE_STEP_NAME
 from sales_forecast.evaluation.scoring import models_in
 from sales_forecast.models.naive import BASELINES
 from sales_forecast.models.names import BASELINE_MODEL, MEAN_MODEL
+from sales_forecast.training.slices import slices
 
 # Two fits to nearly the same weeks differ by less than this; it says nothing about worse.
 CHAMPION_TOLERANCE = 0.01
+# A part of the rows is judged on fewer of them.
+SLICE_TOLERANCE = 0.05
 _ROW_KEY = ["unique_id", "cutoff", "ds", "y"]
 
 
@@ -37,9 +42,14 @@ class Check:
         """Whether the error is below the limit; a NaN is not."""
         return self.value < self.limit
 
+    @property
+    def excess(self) -> float:
+        """By which share of the limit the error is above it; below it, less than none."""
+        return self.value / self.limit - 1 if self.limit > 0 else math.inf
+
     def __str__(self) -> str:
         verb = "is below" if self.passed else "is not below"
-        gap = f" ({100 * (self.value / self.limit - 1):+.1f}%)" if self.limit > 0 else ""
+        gap = f" ({100 * self.excess:+.1f}%)" if self.limit > 0 else ""
         return f"{self.what}: {self.value:,.0f} {verb} {self.limit:,.0f}{gap}"
 
 
@@ -58,6 +68,23 @@ class Verdict:
     def shortfalls(self) -> tuple[Check, ...]:
         """The checks that did not pass."""
         return tuple(check for check in self.checks if not check.passed)
+
+    def as_json(self) -> str:
+        """Return everything as JSON; a number that is none is null."""
+        checks = [
+            {
+                "what": check.what,
+                "value": _or_null(check.value),
+                "limit": _or_null(check.limit),
+                "passed": check.passed,
+            }
+            for check in self.checks
+        ]
+        return json.dumps({"passed": self.passed, "checks": checks}, allow_nan=False)
+
+
+def _or_null(number: float) -> float | None:
+    return float(number) if math.isfinite(number) else None
 
 
 def _errors(table: pd.DataFrame, model: str) -> dict[str, float]:
@@ -82,9 +109,13 @@ def _against_baseline(tables: Tables, serving: AnsweredBy) -> list[Check]:
 
 
 def _against_champion(
-    tables: Tables, serving: AnsweredBy, champion: Tables, champion_serving: AnsweredBy
+    tables: Tables,
+    serving: AnsweredBy,
+    champion: Tables,
+    champion_serving: AnsweredBy,
+    groups: Mapping[str, str],
 ) -> list[Check]:
-    checks = []
+    checks: list[Check] = []
     theirs_by = answering(champion_serving)
     for protocol, model in answering(serving).items():
         served = theirs_by[protocol]
@@ -98,7 +129,26 @@ def _against_champion(
         weeks = common["ds"].nunique()
         what = f"{protocol} WMAE of {model} against the champion's {served} on {weeks} equal weeks"
         checks.append(Check(what, value, limit * (1 + CHAMPION_TOLERANCE)))
+        against = f"{protocol} WMAE of {model} against the champion's {served}"
+        checks += _in_parts(common, model, groups, against)
     return checks
+
+
+def _in_parts(
+    common: pd.DataFrame, model: str, groups: Mapping[str, str], against: str
+) -> list[Check]:
+    """Return a check of each kind of part: of the part in which the model is the worst."""
+    worst: dict[str, Check] = {}
+    for part in slices(common, groups):
+        rows = common[part.rows]
+        value, limit = (_errors(rows, name)["WMAE"] for name in (model, "champion"))
+        if value == limit == 0:
+            continue  # of a part that sells nothing
+        what = f"{against} on {part.name} ({rows['ds'].nunique()} weeks)"
+        check = Check(what, value, limit * (1 + SLICE_TOLERANCE))
+        if part.kind not in worst or check.excess > worst[part.kind].excess:
+            worst[part.kind] = check
+    return [*worst.values()]
 
 
 def answering(serving: AnsweredBy) -> Mapping[str, str]:
@@ -111,19 +161,22 @@ def judge(
     serving: AnsweredBy,
     champion: Tables | None = None,
     champion_serving: AnsweredBy | None = None,
+    groups: Mapping[str, str] | None = None,
 ) -> Verdict:
     """Judge a challenger's tables by the models that would answer, and those of the champion.
 
     The champion is compared on the (series, cutoff, week, sales) rows that both predicted
-    before the week was known; its later fit would have seen those weeks. Tables without the models
-    (too few weeks) give a verdict without checks, which does not pass.
+    before the week was known; its later fit would have seen those weeks. It is compared, too, where
+    the challenger is the worst: on holidays, on a third by size, on one of the `groups` (series ->
+    group; see `slices.groups_of`). Tables without the models (too few weeks) give a verdict
+    without checks, which does not pass.
     """
     for protocol, model in answering(serving).items():
         if protocol not in tables or model not in tables[protocol].columns:
             return Verdict(())
     checks = _against_baseline(tables, serving)
     if champion is not None and champion_serving is not None:
-        checks += _against_champion(tables, serving, champion, champion_serving)
+        checks += _against_champion(tables, serving, champion, champion_serving, groups or {})
     return Verdict(tuple(checks))
 
 

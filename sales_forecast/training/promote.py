@@ -2,14 +2,15 @@
 
 Takes a panel and settings, gives the outcome. The order makes it safe to be killed at any
 moment: a bundle is written whole before anything names it, recorded in MLflow before an
-alias names it, and the folder that the service reads is switched last, in one step.
+alias names it, and the folder that the service reads is switched last, in one step. Who became
+champion, and why, is written into the database.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import closing
+from dataclasses import dataclass, replace
 
 from sales_forecast.bundles.bundle import (
     CHALLENGER,
@@ -22,9 +23,16 @@ from sales_forecast.bundles.bundle import (
 )
 from sales_forecast.bundles.keeping import leave, prune
 from sales_forecast.bundles.manifest import Manifest
-from sales_forecast.data.database import SAMPLE
+from sales_forecast.data.database import SAMPLE, Database
+from sales_forecast.data.deployments import Cause, Deployments, who
 from sales_forecast.data.panel import Panel
-from sales_forecast.errors import BundleRefused, NotEnoughData, NothingToPublish, RegistryError
+from sales_forecast.errors import (
+    BundleRefused,
+    DatabaseError,
+    NotEnoughData,
+    NothingToPublish,
+    RegistryError,
+)
 from sales_forecast.evaluation.backtest import Progress
 from sales_forecast.evaluation.judged import Tables
 from sales_forecast.evaluation.report import forecast_plot, score_table
@@ -38,6 +46,7 @@ from sales_forecast.training.challenger import (
     model_challenger,
 )
 from sales_forecast.training.gate import Verdict, answering, judge
+from sales_forecast.training.slices import groups_of
 from sales_forecast.training.tracking.client import BUNDLE_MODEL, TrackingServer
 from sales_forecast.training.tracking.log import log
 from sales_forecast.training.training import evaluate
@@ -45,6 +54,8 @@ from sales_forecast.training.training import evaluate
 _UNBEATEN = "No model has beaten the growth baseline on this data yet."
 _PENDING = "pending"
 """The link to a bundle that MLflow may not know yet."""
+_ASKED = Cause("train.py", "a training was asked for")
+_FOUND = Cause("unknown", "found as champion: made so elsewhere, or before this was written down")
 _TOO_SHORT = "There are too few weeks for windows that could judge the models"
 
 
@@ -58,15 +69,16 @@ class Outcome:
     sentence: str
 
 
-def train_and_promote(panel: Panel, source: str, settings: Settings, progress: Progress) -> Outcome:
-    """Train on a panel and publish what deserves it.
+def train_and_promote(
+    panel: Panel, source: str, settings: Settings, progress: Progress, asked: Cause = _ASKED
+) -> Outcome:
+    """Train on a panel and publish what deserves it. The tables must be up to date.
 
-    Raises RegistryError, and NotEnoughData where trained models are served that data too
-    short for models cannot challenge.
+    `asked`: who wanted it and why. Raises RegistryError, DatabaseError, and NotEnoughData where
+    trained models are served that data too short for models cannot challenge.
     """
-    server = TrackingServer(settings.mlflow_tracking_uri, settings.var_dir)
-    champion = _champion(server, source)
-    promote = _Promotion(server, settings.var_dir, progress)
+    promote = _Promotion(settings, asked, progress)
+    champion = promote.champion(source)
     tables = evaluate(panel, progress)
     try:
         challenger = model_challenger(panel, source, tables, progress)
@@ -76,42 +88,53 @@ def train_and_promote(panel: Panel, source: str, settings: Settings, progress: P
         note = f"{error.message} {GROWTH_ANSWERS}"
         baseline = baseline_challenger(panel, source, tables, note)
         return _promote_baseline(promote, baseline, Verdict(()))
-    verdict = _judge(challenger, champion)
+    verdict = _judge(challenger, champion, groups_of(panel))
     if champion is None and not verdict.passed:
         note = f"{_UNBEATEN if verdict.checks else f'{_TOO_SHORT}.'} {GROWTH_ANSWERS}"
         baseline = baseline_challenger(panel, source, tables, note)
         outcome = _promote_baseline(promote, baseline, verdict)
-        promote(challenger, CHALLENGER)
+        promote(challenger, CHALLENGER, verdict)
         return outcome
     return _promote_judged(promote, challenger, verdict)
 
 
-def promote_kept(settings: Settings, progress: Progress) -> Outcome:
+def promote_kept(settings: Settings, progress: Progress, asked: Cause = _ASKED) -> Outcome:
     """Publish the bundle that a training made and could not record, judged anew.
 
     It goes to MLflow without the models in their own flavours: they ended with the training.
-    Raises NothingToPublish, RegistryError, BundleRefused.
+    `asked`: as of the training. Raises NothingToPublish, RegistryError, DatabaseError,
+    BundleRefused.
     """
     link = settings.var_dir / _PENDING
     if not link.is_dir():
         raise NothingToPublish(f"Nothing waits to be published: there is no {link}.")
     challenger = kept_challenger(link.resolve())
     manifest = challenger.manifest
-    server = TrackingServer(settings.mlflow_tracking_uri, settings.var_dir)
-    champion = _champion(server, challenger.origin.source)
-    promote = _Promotion(server, settings.var_dir, progress)
+    groups = _stored_groups(settings.database_url)
+    promote = _Promotion(settings, asked, progress)
+    champion = promote.champion(challenger.origin.source)
     if manifest.kind == "models":
-        return _promote_judged(promote, challenger, _judge(challenger, champion))
+        return _promote_judged(promote, challenger, _judge(challenger, champion, groups))
     if champion is None or champion.manifest.kind == "baseline":
         return _promote_baseline(promote, challenger, Verdict(()))
     return _promote_judged(promote, challenger, Verdict(()))
 
 
-def _judge(challenger: Challenger, champion: _Champion | None) -> Verdict:
+def _stored_groups(url: str) -> Mapping[str, str]:
+    """Bring the tables up to date; return the groups of what they hold."""
+    with closing(Database(url)) as database:
+        database.migrate()
+        return groups_of(database.read_panel()) if database.version() else {}
+
+
+def _judge(
+    challenger: Challenger, champion: _Champion | None, groups: Mapping[str, str]
+) -> Verdict:
     serving = challenger.manifest.answered_by
     if champion is None:
         return judge(challenger.tables, serving)
-    return judge(challenger.tables, serving, champion.tables, champion.manifest.answered_by)
+    theirs = champion.manifest.answered_by
+    return judge(challenger.tables, serving, champion.tables, theirs, groups)
 
 
 def _shortfall(verdict: Verdict) -> str:
@@ -121,16 +144,16 @@ def _shortfall(verdict: Verdict) -> str:
 def _promote_judged(promote: _Promotion, challenger: Challenger, verdict: Verdict) -> Outcome:
     version = challenger.version
     if verdict.passed:
-        promote(challenger, CHAMPION)
+        promote(challenger, CHAMPION, verdict)
         return _outcome(challenger, verdict, CHAMPION, f"{version} is the new champion.")
-    promote(challenger, CHALLENGER)
+    promote(challenger, CHALLENGER, verdict)
     sentence = f"{version} stays challenger and the champion is kept: {_shortfall(verdict)}."
     return _outcome(challenger, verdict, CHALLENGER, sentence)
 
 
 def _promote_baseline(promote: _Promotion, baseline: Challenger, verdict: Verdict) -> Outcome:
     """Publish the growth baseline as the first champion: always something honest to serve."""
-    promote(baseline, CHAMPION)
+    promote(baseline, CHAMPION, verdict)
     version = baseline.version
     found = "".join(f" {check}." for check in verdict.shortfalls)
     sentence = f"{baseline.manifest.note} Published as champion {version}.{found}"
@@ -148,48 +171,72 @@ class _Champion:
     manifest: Manifest
 
 
-def _champion(server: TrackingServer, source: str) -> _Champion | None:
-    """Return what the present champion is judged by; one trained on the sample is none.
-
-    Nor is one that this code cannot read.
-    """
-    try:
-        folder = server.fetch(BUNDLE_MODEL, CHAMPION)
-        if folder is None:
-            return None
-        read_files(folder)
-        manifest, origin = read_manifest(folder), read_origin(folder)
-    except BundleRefused:
-        return None  # nobody can serve it either: it was changed, or written by older code
-    if origin.source == SAMPLE and source != SAMPLE:
-        return None
-    return _Champion(stored_tables.read(folder), manifest)
+def _passed(challenger: Challenger, verdict: Verdict) -> str:
+    if challenger.manifest.kind == "baseline":
+        return challenger.manifest.note
+    return f"all {len(verdict.checks)} checks of the gate were passed"
 
 
-@dataclass(frozen=True)
 class _Promotion:
-    server: TrackingServer
-    var_dir: Path
-    progress: Progress
+    """What is champion, and what becomes it: in MLflow, in the local folder, in the database."""
 
-    def __call__(self, challenger: Challenger, alias: str) -> None:
-        """Make a bundle known under an alias, in MLflow and then in the local folder."""
-        folder = write_bundle(self.var_dir / "bundles", challenger.sealed)
-        pending = self.var_dir / _PENDING
-        set_alias(pending, folder)
-        self.progress(f"recording {challenger.version} in MLflow")
+    def __init__(self, settings: Settings, asked: Cause, progress: Progress) -> None:
+        self._server = TrackingServer(settings.mlflow_tracking_uri, settings.var_dir)
+        self._settings = settings
+        self._asked = asked
+        self._progress = progress
+
+    def champion(self, source: str) -> _Champion | None:
+        """Return what the present champion is judged by; one trained on the sample is none.
+
+        Nor is one that this code cannot read.
+        """
         try:
-            version = log(self.server, challenger, self._report(challenger))
-            self.server.set_alias(alias, version)
+            folder = self._server.fetch(BUNDLE_MODEL, CHAMPION)
+            if folder is None:
+                return None
+            read_files(folder)
+            manifest, origin = read_manifest(folder), read_origin(folder)
+        except BundleRefused:
+            return None  # nobody can serve it either: it was changed, or written by older code
+        self._deployed(folder.name, _FOUND)
+        if origin.source == SAMPLE and source != SAMPLE:
+            return None
+        return _Champion(stored_tables.read(folder), manifest)
+
+    def __call__(self, challenger: Challenger, alias: str, verdict: Verdict) -> None:
+        """Make a bundle known under an alias, in MLflow and then in the local folder."""
+        var_dir, version = self._settings.var_dir, challenger.version
+        folder = write_bundle(var_dir / "bundles", challenger.sealed)
+        pending = var_dir / _PENDING
+        set_alias(pending, folder)
+        self._progress(f"recording {version} in MLflow")
+        try:
+            registered = log(self._server, challenger, self._report(challenger))
+            self._server.set_alias(alias, registered)
         except RegistryError as error:
             raise RegistryError(
                 f"{error.message} What was trained is kept in {folder}: `python train.py publish` "
                 "records it without training again."
             ) from error
-        leave(self.var_dir / alias)
-        set_alias(self.var_dir / alias, folder)
+        leave(var_dir / alias)
+        set_alias(var_dir / alias, folder)
+        if alias == CHAMPION:
+            reason = f"{self._asked.reason}; {_passed(challenger, verdict)}"
+            self._deployed(version, Cause(self._asked.by, reason, verdict.as_json()))
         pending.unlink()
-        prune(self.var_dir / "bundles")
+        prune(var_dir / "bundles")
+
+    def _deployed(self, version: str, cause: Cause) -> None:
+        try:
+            with closing(Deployments(self._settings.database_url)) as deployments:
+                deployments.record(version, replace(cause, by=who(cause.by)))
+        except DatabaseError as error:
+            raise DatabaseError(
+                f"{error.message} {version} is champion, but that could not be written down: the "
+                "next training does it.",
+                error.fields,
+            ) from error
 
     def _report(self, challenger: Challenger) -> dict[str, bytes]:
         files = {}

@@ -1,0 +1,87 @@
+"""Parts of a backtest table in which no challenger may be much worse than the champion.
+
+Takes rows that both predicted, gives the parts as masks: holidays, thirds by size, groups of
+departments. Must not know who is judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from sales_forecast.data.panel import Panel
+from sales_forecast.evaluation.sizes import SIZES, thirds
+
+_MOST_GROUPS = 8
+_LEAST_WEEKS, _LEAST_HOLIDAYS = 8, 2
+"""So many weeks a part must have: on fewer, one odd week decides. A year has four holidays."""
+
+
+class Slice(NamedTuple):
+    """One part: `kind` names what it is a part of, `rows` are bool[n]."""
+
+    kind: str
+    name: str
+    rows: npt.NDArray[np.bool_]
+
+
+def slices(table: pd.DataFrame, groups: Mapping[str, str]) -> Iterator[Slice]:
+    """Yield the parts that have weeks enough; `groups`: series -> group, none for no groups."""
+    weeks = table["ds"].to_numpy()
+    holiday = table["holiday"].to_numpy() > 0
+    if len(np.unique(weeks[holiday])) >= _LEAST_HOLIDAYS:
+        yield Slice("holiday", "holiday weeks", holiday)
+    for part in (*_sizes(table), *_groups(table, groups)):
+        if len(np.unique(weeks[part.rows])) >= _LEAST_WEEKS:
+            yield part
+
+
+def groups_of(panel: Panel) -> Mapping[str, str]:
+    """Return series -> group: of the second key, or of the pool. Nothing where there is neither.
+
+    More than eight labels are taken together, neighbours by number or text: `Dept 1 to 11`.
+    """
+    keys = [*panel.keys.items()]
+    pool = panel.pooled_by
+    if len(keys) > 1:
+        name, values = keys[1]
+    elif pool is not None:
+        name, values = pool, panel.traits[pool]
+    else:
+        return {}
+    labels, place = np.unique(_numbers(values), return_inverse=True)
+    n_groups = min(len(labels), _MOST_GROUPS)
+    of_label = np.arange(len(labels)) * n_groups // max(len(labels), 1)
+    ends = [labels[of_label == group][[0, -1]].tolist() for group in range(n_groups)]
+    names = [
+        f"{name} {first}" if first == last else f"{name} {first} to {last}" for first, last in ends
+    ]
+    return {
+        series: names[group]
+        for series, group in zip(panel.series, of_label[place.ravel()].tolist(), strict=True)
+    }
+
+
+def _numbers(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return labels as numbers if all of them are whole ones."""
+    texts = values.astype(str)
+    return texts.astype(np.int64) if np.char.isdecimal(texts).all() else texts
+
+
+def _sizes(table: pd.DataFrame) -> Iterator[Slice]:
+    series, rows = np.unique(table["unique_id"].to_numpy().astype(str), return_inverse=True)
+    if len(series) < len(SIZES):
+        return
+    place = thirds(np.bincount(rows, table["y"].to_numpy()) / np.bincount(rows))[rows]
+    for number, name in enumerate(SIZES):
+        yield Slice("size", f"the {name} of the series", place == number)
+
+
+def _groups(table: pd.DataFrame, groups: Mapping[str, str]) -> Iterator[Slice]:
+    found = table["unique_id"].map(groups)
+    for name in sorted({*found.dropna()}):
+        yield Slice("group", name, (found == name).to_numpy())
