@@ -2,6 +2,7 @@
 
 python monitor.py replay        run all rules over the history, as if it were live
 python monitor.py decide        nothing, recalibrate intervals, or retrain; and why
+python monitor.py rollback      make the champion before, or the VERSION named, champion again
 """
 
 from __future__ import annotations
@@ -65,9 +66,21 @@ def replay(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def rollback(arguments: argparse.Namespace) -> int:
+    """Make a model champion that was it before, and say so."""
+    with progress.shown() as show:
+        show("importing MLflow")
+        from sales_forecast.operations.rollback import roll_back
+
+        done = roll_back(load_settings(), arguments.version, arguments.reason, show)
+    print(json.dumps(asdict(done), indent=1) if arguments.json else done.sentence)
+    return 0
+
+
 _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "decide": decide,
     "replay": replay,
+    "rollback": rollback,
 }
 
 

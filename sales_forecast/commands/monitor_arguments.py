@@ -22,7 +22,10 @@ def parse_monitor(argv: Sequence[str] | None, description: str) -> argparse.Name
         metavar="NAME",
         help="whose errors are judged (default: arima; of many series, or days, pooled)",
     )
-    for command in (judge, again):
+    back = commands.add_parser("rollback", help="make the champion before champion again")
+    back.add_argument("version", nargs="?", metavar="VERSION", help="default: the one before")
+    back.add_argument("--reason", default="", help="for whoever asks later")
+    for command in (judge, again, back):
         command.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args(argv)
     if arguments.command == "replay":

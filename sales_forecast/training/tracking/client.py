@@ -12,11 +12,12 @@ import logging
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.request import getproxies
 
 import mlflow
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -81,12 +82,27 @@ class TrackingServer:
                 if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                     return None
                 raise
-            cache = self._var_dir / "registry" / name
-            # With the run, because another registry has a version of the same number.
-            place = cache / f"{found.version}-{found.run_id}"
-            if not place.exists():
-                self._download(name, found.version, place)
-            return sealed_as(place, found.tags.get(VERSION_TAG))
+            return self._fetched(name, found)
+
+    def registered(self) -> Mapping[str, ModelVersion]:
+        """Return version of a bundle -> the newest that the registry has of it, oldest first."""
+        with quietly():
+            found = self._client.search_model_versions(f"name='{BUNDLE_MODEL}'")
+        by_age = sorted(found, key=lambda of: int(of.version))
+        return {of.tags[VERSION_TAG]: of for of in by_age if VERSION_TAG in of.tags}
+
+    def fetch_version(self, found: ModelVersion) -> Path:
+        """Return a local folder with the bundle of one of `registered`."""
+        with quietly():
+            return self._fetched(BUNDLE_MODEL, found)
+
+    def _fetched(self, name: str, found: ModelVersion) -> Path:
+        cache = self._var_dir / "registry" / name
+        # With the run, because another registry has a version of the same number.
+        place = cache / f"{found.version}-{found.run_id}"
+        if not place.exists():
+            self._download(name, found.version, place)
+        return sealed_as(place, found.tags.get(VERSION_TAG))
 
     def _download(self, name: str, version: str, place: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
