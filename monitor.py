@@ -2,6 +2,7 @@
 
 python monitor.py replay        run all rules over the history, as if it were live
 python monitor.py decide        nothing, recalibrate intervals, or retrain; and why
+python monitor.py run           the weekly job: what is not done yet of it
 python monitor.py rollback      make the champion before, or the VERSION named, champion again
 """
 
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
+from datetime import UTC, datetime
 
 from sales_forecast.commands import progress
 from sales_forecast.commands.ending import ended
@@ -64,6 +66,25 @@ def replay(arguments: argparse.Namespace) -> int:
         found = replayed(panel, arguments.model, show)
     print(json.dumps(found.summary(), indent=1) if arguments.json else found.text())
     return 0
+    return 0
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what is not done yet of the weekly job, and say what became of each step."""
+    with progress.shown() as show:
+        show("importing")
+        from sales_forecast.operations.monday import run_monday
+
+        report = run_monday(load_settings(), datetime.now(UTC).date(), show)
+    if arguments.json:
+        steps = [asdict(result) for result in report.results]
+        said = {"week": str(report.week), "succeeded": report.succeeded, "steps": steps}
+        print(json.dumps(said, indent=1))
+    else:
+        print(f"The week of Monday {report.week}:")
+        for result in report.results:
+            print(f"- {result.step}, {result.status}: {result.told}")
+    return 0 if report.succeeded else 1
 
 
 def rollback(arguments: argparse.Namespace) -> int:
@@ -80,6 +101,7 @@ def rollback(arguments: argparse.Namespace) -> int:
 _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "decide": decide,
     "replay": replay,
+    "run": run,
     "rollback": rollback,
 }
 

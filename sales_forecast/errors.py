@@ -7,6 +7,7 @@ SalesForecastError
 ├── DatabaseError          the database does not answer, or not as it should
 ├── RegistryError          MLflow does not answer, or not as it should
 ├── EngineError            the processes or the cluster that should work do not
+├── NoticeError            somebody who is to be told could not be
 ├── NothingToPublish       no training left anything that MLflow does not know
 ├── BundleRefused          a model bundle that is damaged, or answers otherwise than trained
 │   └── OlderBundle        one that an earlier release wrote
@@ -162,6 +163,12 @@ class EngineError(SalesForecastError):
     """The processes or the cluster that should do the work cannot be reached, or failed."""
 
     code = "engine_unavailable"
+
+
+class NoticeError(SalesForecastError):
+    """Somebody who is to be told what the weekly job did could not be."""
+
+    code = "notice_failed"
 
 
 class NothingToPublish(SalesForecastError):

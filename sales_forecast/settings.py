@@ -60,6 +60,20 @@ class Settings(BaseSettings):
     """How often the service looks for new weeks and a new champion."""
     forecast_horizon: Annotated[int, Field(ge=1, le=3660)] | None = None
     """How many periods ahead `train.py forecast` looks; unset: 52 weeks, or 90 days."""
+    notify_webhook_url: SecretStr | None = None
+    """Where `monitor.py run` posts what it did, in the form of Slack; its address is a secret."""
+    notify_sns_topic_arn: (
+        Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]+:.+$")] | None
+    ) = None
+    """A topic of SNS that is told the same."""
+
+    @field_validator("notify_webhook_url")
+    @classmethod
+    def _is_web_address(cls, url: SecretStr | None) -> SecretStr | None:
+        """Refuse what is no address of the web, without repeating it."""
+        if url is not None and not url.get_secret_value().startswith(("https://", "http://")):
+            raise ValueError("it begins with https:// or http://.")
+        return url
 
     @field_validator("api_key")
     @classmethod

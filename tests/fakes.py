@@ -291,6 +291,7 @@ class LiveStub:
         self.problem = problem
         self.failure: Exception | None = None
         self.realised: dict[int, Measures] = {}
+        self.succeeded: dict[str, datetime] = {}
 
     def __enter__(self) -> Self:
         return self

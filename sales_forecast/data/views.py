@@ -120,6 +120,16 @@ def _newest(connection: sa.Connection, spec: PanelSpec) -> str:
     )
 
 
+def of_issue(connection: sa.Connection, spec: PanelSpec) -> str:
+    """Return a query of all forecasts of one issue, `:issue`, in the columns of the view."""
+    return (
+        f"SELECT {_shown(connection, _of_newest(connection, spec))}"  # noqa: S608 - quoted
+        " FROM forecast_issues i JOIN forecasts f ON f.issue_id = i.id"
+        " JOIN dim_series s ON s.id = f.series_id"
+        " WHERE i.id = :issue ORDER BY f.series_id, f.step"
+    )
+
+
 def _weekly_sales(connection: sa.Connection, spec: PanelSpec) -> str:
     columns = {
         _key(connection, spec, "k1"): "store",

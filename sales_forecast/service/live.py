@@ -14,6 +14,8 @@ import gc
 import logging
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
@@ -22,6 +24,7 @@ from typing import Self
 from sales_forecast.bundles.fallback import load_for
 from sales_forecast.bundles.location import ModelLocation, locate
 from sales_forecast.data.database import Database
+from sales_forecast.data.monitor_steps import MonitorSteps
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.score_tables import ALL
 from sales_forecast.data.stored_forecasts import StoredForecasts
@@ -51,8 +54,8 @@ class Live:
 
     `model` says where the bundle is, `database` holds the history, `build` makes a verified
     predictor of both; all three are asked every `refresh_seconds`, `build` only after a change.
-    `forecasts` and `predictions` are only read when somebody asks for them, `scores` after each
-    look. `keys` are looked at first, each time.
+    `forecasts` and `predictions` are only read when somebody asks for them, `scores` and `steps` of
+    the weekly job after each look. `keys` are looked at first, each time.
 
     Attributes:
         keys: who may ask; None where everybody may.
@@ -68,6 +71,7 @@ class Live:
         *,
         forecasts: StoredForecasts | None = None,
         predictions: StoredPredictions | None = None,
+        steps: MonitorSteps | None = None,
         keys: ApiKeys | None = None,
         scores: StoredScores | None = None,
     ) -> None:
@@ -80,6 +84,8 @@ class Live:
         self._forecasts = forecasts
         self._scores = scores
         self._realised: Mapping[int, Measures] = {}
+        self._steps = steps
+        self._succeeded: Mapping[str, datetime] = {}
         self._predictor: Predictor | None = None
         self._tried: object = None
         self._verdict: str | None = None
@@ -101,6 +107,7 @@ class Live:
             settings.refresh_seconds,
             forecasts=StoredForecasts(settings.database_url),
             predictions=StoredPredictions(settings.database_url),
+            steps=MonitorSteps(settings.database_url),
             keys=ApiKeys.from_settings(settings),
             scores=StoredScores(settings.database_url),
         )
@@ -122,7 +129,7 @@ class Live:
             self._thread.join(_SECONDS_TO_STOP)
         self._database.close()
         self.predictions.close()
-        for stored in (self._forecasts, self._scores):
+        for stored in (self._forecasts, self._scores, self._steps):
             if stored is not None:
                 stored.close()
 
@@ -139,6 +146,11 @@ class Live:
         if self._forecasts is None:
             raise NoForecasts("This service reads no stored forecasts.")
         return self._forecasts
+
+    @property
+    def succeeded(self) -> Mapping[str, datetime]:
+        """Step of the weekly job -> when it last came to its end, as of the last look."""
+        return self._succeeded
 
     @property
     def problem(self) -> str | None:
@@ -211,6 +223,13 @@ class Live:
             return
         self._realised = {key.step: measures for key, measures in found.items()}
 
+    def read_steps(self) -> None:
+        """Read once what the weekly job did. Raises nothing: what was read before stays."""
+        if self._steps is None:
+            return
+        with suppress(SalesForecastError):  # the look before has said why, or the next one will
+            self._succeeded = self._steps.newest()
+
     def _look(self) -> str | None:
         """Serve what is new. Returns why it is refused; raises what may soon be over."""
         if self.keys is not None:
@@ -239,6 +258,7 @@ class Live:
             self.refresh()
             self._looked.set()
             self.read_scores()
+            self.read_steps()
             if self._stop.wait(self._refresh_seconds):
                 return
 

@@ -143,6 +143,8 @@ class _Now:
     def collect(self) -> Iterator[Metric]:
         """Give one number each; the ages only where there is a model."""
         yield GaugeMetricFamily("sales_forecast_ready", "1 if /ready says so.", float(self._ready))
+        if self._live.succeeded:
+            yield _last_success(self._live.succeeded)
         try:
             predictor = self._live.predictor
         except NotReady:
@@ -174,3 +176,14 @@ def _realised(of_step: Mapping[int, Measures]) -> Iterator[Metric]:
                 family.add_metric([str(step), level][: len(labels)], value)
         if family.samples:
             yield family
+
+
+def _last_success(of_job: Mapping[str, datetime]) -> Metric:
+    family = GaugeMetricFamily(
+        "sales_forecast_last_success_timestamp_seconds",
+        "When a step of the weekly job last came to its end; `monitor`: all of them.",
+        labels=["job"],
+    )
+    for job, at in of_job.items():
+        family.add_metric([job], at.timestamp())
+    return family

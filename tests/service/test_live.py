@@ -5,15 +5,19 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+from contextlib import closing
+from datetime import date
 
 import pytest
 
+from sales_forecast.data.database import Database
+from sales_forecast.data.monitor_steps import MonitorSteps
 from sales_forecast.data.stored_scores import StoredScores
 from sales_forecast.errors import DatabaseError, NotReady, RegistryError
 from sales_forecast.operations.judging import judge
 from sales_forecast.service.live import Live
 from sales_forecast.settings import load_settings
-from tests.fakes import FakeDatabase, build_fake, live_fake
+from tests.fakes import FakeDatabase, FakeModel, build_fake, live_fake
 from tests.judged import BASELINE, BEST, begin, load, two_stores
 
 
@@ -251,3 +255,22 @@ def test_scores_that_cannot_be_read_stay_as_they_were(tmp_path):
     live.read_scores()
 
     assert {1, 2} == {*live.realised}
+
+
+def test_what_the_weekly_job_did_is_read_after_each_look_and_kept_while_the_database_is_away(
+    tmp_path,
+):
+    url = f"sqlite:///{tmp_path}/sales.db"
+    with closing(Database(url)) as database:
+        database.migrate()
+    with closing(MonitorSteps(url)) as steps:
+        live = Live(FakeModel(tmp_path), FakeDatabase(), 60, steps=steps)
+        live.read_steps()
+        assert {} == live.succeeded
+        steps.record(date(2026, 11, 23), "forecast", "1", {})
+        live.read_steps()
+        found = live.succeeded
+        assert {"forecast"} == {*found}
+        (tmp_path / "sales.db").write_bytes(b"no database")
+        live.read_steps()
+        assert found == live.succeeded

@@ -111,6 +111,17 @@ def test_the_ages_of_model_and_data_are_told():
     assert numbers["ready"] == 1
 
 
+def test_the_last_success_of_each_step_of_the_weekly_job_is_told(live: LiveStub, app):
+    assert "last_success_timestamp_seconds monitor" not in scrape(app)
+    six, seven = (datetime(2026, 11, 23, hour, tzinfo=UTC) for hour in (6, 7))
+    live.succeeded = {"forecast": six, "monitor": seven}
+
+    numbers = scrape(app)
+
+    assert numbers["last_success_timestamp_seconds forecast"] == 1795413600
+    assert numbers["last_success_timestamp_seconds monitor"] == 1795413600 + 3600
+
+
 def test_without_a_model_it_is_not_ready_and_nothing_has_an_age():
     numbers = scrape(create_app(LiveStub()))
 

@@ -1,0 +1,69 @@
+"""The newest forecasts as lines of a CSV file, with the key names of the files that were loaded.
+
+Takes a database, gives all that the best model said last of every series, in the columns of the
+view `forecasts_newest`. Must not write files.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from sales_forecast.data import star, views
+from sales_forecast.data.database_server import Server, in_utc, read_at_one_moment
+from sales_forecast.data.forecast_tables import FORECAST_ISSUES
+from sales_forecast.data.spec import PanelSpec
+from sales_forecast.errors import NoForecasts
+
+_ROWS_AT_ONCE = 5_000
+_TYPES: Mapping[str, sa.types.TypeEngine[Any]] = {
+    "target": sa.Date(),
+    "origin": sa.Date(),
+    "issued_at": sa.DateTime(timezone=True),
+}
+
+
+@contextmanager
+def newest_forecasts(url: str) -> Iterator[Iterator[str]]:
+    """Give the file in pieces, header first. The tables must be up to date.
+
+    Raises NoForecasts where nothing was forecast yet, DatabaseError.
+    """
+    server = Server(url)
+    try:
+        with server.connection() as connection:
+            read_at_one_moment(connection)
+            of = FORECAST_ISSUES.c
+            newest = sa.select(of.id).where(of.role == "best").order_by(of.origin.desc())
+            issue = connection.scalar(newest.order_by(of.id.desc()).limit(1))
+            spec = connection.scalar(sa.select(star.PANEL_SPEC.c.spec))
+            if issue is None or spec is None:
+                raise NoForecasts("Nothing was forecast yet. Run `python train.py forecast`.")
+            query = views.of_issue(connection, PanelSpec.model_validate_json(spec))
+            # A colon in the name of a key would be taken for a parameter.
+            text = sa.text(query.replace(":", r"\:").replace(r"\:issue", ":issue"))
+            streamed = connection.execution_options(yield_per=_ROWS_AT_ONCE)
+            yield _lines(streamed.execute(text.columns(**_TYPES), {"issue": issue}))
+    finally:
+        server.close()
+
+
+def _lines(found: sa.CursorResult[tuple[object, ...]]) -> Iterator[str]:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(found.keys())
+    for rows in found.partitions():
+        writer.writerows([_plain(value) for value in row] for row in rows)
+        yield out.getvalue()
+        out.seek(0)
+        out.truncate()
+
+
+def _plain(value: object) -> object:
+    return in_utc(value).isoformat() if isinstance(value, datetime) else value

@@ -1,0 +1,33 @@
+"""The newest forecasts as a CSV file, for whoever takes files.
+
+Takes a database and a place, gives a sentence. A reader finds the old file or the new one, whole.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sales_forecast.data.forecast_export import newest_forecasts
+from sales_forecast.errors import SettingsError
+
+
+def export(url: str, file: Path) -> str:
+    """Write the forecasts of the newest origin; say so.
+
+    Raises NoForecasts, DatabaseError, and SettingsError where the file cannot be written.
+    """
+    aside = file.with_name(f".{file.name}.writing")
+    rows = -1  # the header is none
+    with newest_forecasts(url) as pieces:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with aside.open("w", encoding="utf-8", newline="") as out:
+                for piece in pieces:
+                    out.write(piece)
+                    rows += piece.count("\n")
+            aside.replace(file)
+        except OSError as error:
+            raise SettingsError(f"{file} cannot be written: {error.strerror}.") from error
+        finally:
+            aside.unlink(missing_ok=True)
+    return f"Wrote {max(rows, 0):,} forecasts into {file}."
