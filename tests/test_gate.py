@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -253,79 +253,88 @@ def test_a_check_against_an_error_of_zero_can_be_said():
 # Parts of the rows
 
 
-def many(errors: Mapping[str, Sequence[float]], holidays: Sequence[int] = ()) -> Tables:
-    """Series that sell 100 to 100 n in ten weeks; store -> the error of each week, in percent."""
+Errors = Callable[[int, int], float]
+"""Number of a series and of a week -> the error in percent."""
+N_SERIES, N_SOLD_WEEKS = 15, 10
+HOLIDAYS = (8, 9)
+GROUPS = {str(number): f"Dept {'abc'[number % 3]}" for number in range(N_SERIES)}
+
+
+def many(
+    errors: Errors, *, n_series: int = N_SERIES, n_weeks: int = N_SOLD_WEEKS, scale: float = 100.0
+) -> Tables:
+    """Series that sell once, twice, three times ... the scale each week, two weeks of holidays."""
     parts = []
-    for number, (store, off) in enumerate(errors.items(), 1):
-        sold = np.full(len(off), 100.0 * number)
-        predicted = sold * (1 + np.array(off) / 100)
+    for series in range(n_series):
+        sold = np.full(n_weeks, scale * (series + 1))
+        off = np.array([errors(series, week) for week in range(n_weeks)])
+        predicted = sold * (1 + off / 100)
         models = {"seasonal_naive_growth": 2 * sold, "rf_xgb_mean": predicted, "arima": predicted}
-        holiday = np.isin(np.arange(len(off)), holidays)
-        parts.append(table_of(sold, models, holiday=holiday, store=store))
+        holiday = np.isin(np.arange(n_weeks), HOLIDAYS)
+        parts.append(table_of(sold, models, holiday=holiday, store=str(series)))
     table = pd.concat(parts, ignore_index=True)
     return {"one_step": table, "many_steps": table}
 
 
-STORES = ("1-a", "1-b", "2-a")
-GROUPS = {"1-a": "Dept a", "1-b": "Dept b", "2-a": "Dept a"}
+def five(_: int, __: int) -> float:
+    return 5.0
 
 
-def parts_of(challenger: Tables, champion: Tables) -> Verdict:
+def parts_of(challenger: Tables, champion: Tables) -> list[Check]:
     verdict = judge_with(challenger, MODELS, champion, MODELS, GROUPS)
-    return Verdict(tuple(check for check in verdict.checks if " weeks)" in check.what))
+    return [check for check in verdict.checks if " weeks)" in check.what]
 
 
 def test_of_each_kind_of_part_the_worst_is_a_check_of_its_own():
-    challenger = many({"1-a": [4] * 10, "1-b": [4] * 10, "2-a": [4] * 8 + [5, 5]}, [8, 9])
-    champion = many(dict.fromkeys(STORES, [5.0] * 10), [8, 9])
+    last = N_SERIES - 1
+    challenger = many(lambda series, week: 5.0 if series == last and week in HOLIDAYS else 4.0)
     ours = "one_step WMAE of rf_xgb_mean against the champion's rf_xgb_mean on"
+    checks = parts_of(challenger, many(five))
+    assert 3 * 2 == len(checks)
     assert [
-        f"{ours} holiday weeks (2 weeks): 9 is below 10 (-14.3%)",
-        f"{ours} the largest third of the series (10 weeks): 14 is below 16 (-13.2%)",
-        f"{ours} Dept a (10 weeks): 9 is below 10 (-15.9%)",
-    ] == said(parts_of(challenger, champion).checks[:3])
-    assert parts_of(challenger, champion).passed
+        # Series sell 800 on average, the last one 1500: 1% of it is 1 of the mean of 15.
+        f"{ours} holiday weeks (2 weeks): 33 is below 42 (-21.4%)",
+        f"{ours} the largest third of the series (10 weeks): 54 is below 68 (-21.4%)",
+        f"{ours} Dept c (10 weeks): 38 is below 47 (-20.3%)",
+    ] == said(checks[:3])
 
 
 @pytest.mark.parametrize(
     ("errors", "where"),
     [
         # Of 5% everywhere, 1% is better by far; holidays are two weeks of ten.
-        (dict.fromkeys(STORES, [1.0] * 8 + [5.3] * 2), "holiday weeks"),
-        ({"1-a": [6.0] * 10, "1-b": [1.0] * 10, "2-a": [1.0] * 10}, "the smallest third"),
-        ({"1-a": [1.0] * 10, "1-b": [6.0] * 10, "2-a": [1.0] * 10}, "Dept b"),
+        (lambda _, week: 5.3 if week in HOLIDAYS else 1.0, "holiday weeks"),
+        (lambda series, _: 6.0 if series < 5 else 1.0, "the smallest third of the series"),
+        (lambda series, _: 6.0 if series % 3 == 1 else 1.0, "Dept b"),
     ],
 )
-def test_a_challenger_better_overall_and_much_worse_in_a_part_stays_challenger(errors, where):
-    champion = many(dict.fromkeys(STORES, [5.0] * 10), [8, 9])
-    challenger = many(errors, [8, 9])
-    verdict = judge_with(challenger, MODELS, champion, MODELS, GROUPS)
-    worse = [check.what for check in verdict.shortfalls]
+def test_a_challenger_better_overall_and_much_worse_in_a_part_stays_challenger(
+    errors: Errors, where: str
+):
+    verdict = judge_with(many(errors), MODELS, many(five), MODELS, GROUPS)
     assert not verdict.passed
-    assert all(" weeks)" in what for what in worse)
-    assert any(f"on {where}" in what for what in worse)
+    assert 2 == len(verdict.shortfalls)
+    assert all(f"on {where} (" in check.what for check in verdict.shortfalls)
 
 
 @pytest.mark.parametrize(("error", "passed"), [(5.2, True), (5.3, False)])
-def test_in_a_part_a_twentieth_worse_is_as_good(error, passed):
-    off = {"1-a": [error] * 10, "1-b": [1.0] * 10, "2-a": [1.0] * 10}
-    champion = many(dict.fromkeys(STORES, [5.0] * 10))
-    assert passed == judge_with(many(off), MODELS, champion, MODELS, GROUPS).passed
+def test_in_a_part_a_twentieth_worse_is_as_good(error: float, passed: bool):
+    challenger = many(lambda series, _: error if series < 5 else 1.0)
+    assert passed == judge_with(challenger, MODELS, many(five), MODELS, GROUPS).passed
 
 
-def test_parts_of_few_weeks_are_not_judged():
-    off = dict.fromkeys(STORES, [5.0] * 7)
-    assert () == parts_of(many(off, [6]), many(off, [6])).checks
-    assert "holiday weeks (2 weeks)" in str(parts_of(many(off, [5, 6]), many(off, [5, 6])).checks)
+def test_parts_of_few_weeks_or_rows_are_not_judged():
+    few = many(five, n_weeks=7)
+    assert [] == parts_of(few, few)
+    holidays_of_few = many(five, n_series=14)
+    assert not any("holiday" in str(check) for check in parts_of(holidays_of_few, holidays_of_few))
+    some = many(five, n_series=8)
+    assert not any("third" in str(check) for check in parts_of(some, some))
 
 
 def test_a_part_that_sells_nothing_is_not_judged():
-    sold = many(dict.fromkeys(STORES, [5.0] * 10))
-    nothing = {
-        protocol: table.assign(y=0.0, rf_xgb_mean=0.0, arima=0.0)
-        for protocol, table in sold.items()
-    }
-    assert () == parts_of(nothing, nothing).checks
+    nothing = many(five, scale=0.0)
+    assert [] == parts_of(nothing, nothing)
 
 
 def test_groups_are_the_second_key_the_pool_or_none():

@@ -185,7 +185,7 @@ def test_who_is_champion_is_written_down_with_the_reason_and_the_verdict(
     assert before.cause.by.startswith("train.py, ")
     assert "a training was asked for; all 4 checks of the gate were passed" == before.cause.reason
     assert now.cause.by.startswith("monitor.py run, ")
-    assert now.cause.reason.startswith("sales fell; all 10 checks of the gate were passed")
+    assert now.cause.reason.startswith("sales fell; all 6 checks of the gate were passed")
     verdict = json.loads(now.cause.verdict)
     assert verdict["passed"]
     assert {"what", "value", "limit", "passed"} == set(verdict["checks"][5])
@@ -213,7 +213,7 @@ def test_the_same_training_again_keeps_its_place(here: Place) -> None:
 
     assert first.sentence == second.sentence
     assert 4 == len(first.verdict.checks)
-    assert 6 + 2 * 2 == len(second.verdict.checks)
+    assert 6 == len(second.verdict.checks)
     assert second.verdict.passed
     assert 1 == len(list((here.folder / "bundles").iterdir()))
 
@@ -232,8 +232,8 @@ def test_a_challenger_worse_than_the_champion_stays_challenger(here: Place, give
         "one_step WMAE of rf_xgb_mean against the champion's rf_xgb_mean on 39 equal weeks: "
     )
     # Twice the error, against a limit of 1% more than the champion's.
-    assert "(+98.0%); " in outcome.sentence
-    assert 2 + 2 * 2 == len(outcome.verdict.shortfalls)
+    assert outcome.sentence.endswith("(+98.0%).")
+    assert 2 == len(outcome.verdict.shortfalls)
     assert version != better.version
     assert (better.version, better.version) == here.versions("champion")
     assert (version, version) == here.versions("challenger")

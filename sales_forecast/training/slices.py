@@ -19,6 +19,9 @@ from sales_forecast.evaluation.sizes import SIZES, thirds
 _MOST_GROUPS = 8
 _LEAST_WEEKS, _LEAST_HOLIDAYS = 8, 2
 """So many weeks a part must have: on fewer, one odd week decides. A year has four holidays."""
+_LEAST_ROWS = 30
+_LEAST_SERIES = 3
+"""So many a third must have, else it is a store and no third."""
 
 
 class Slice(NamedTuple):
@@ -30,13 +33,12 @@ class Slice(NamedTuple):
 
 
 def slices(table: pd.DataFrame, groups: Mapping[str, str]) -> Iterator[Slice]:
-    """Yield the parts that have weeks enough; `groups`: series -> group, none for no groups."""
+    """Yield the parts that have weeks and rows enough; `groups`: series -> group, if any."""
     weeks = table["ds"].to_numpy()
-    holiday = table["holiday"].to_numpy() > 0
-    if len(np.unique(weeks[holiday])) >= _LEAST_HOLIDAYS:
-        yield Slice("holiday", "holiday weeks", holiday)
-    for part in (*_sizes(table), *_groups(table, groups)):
-        if len(np.unique(weeks[part.rows])) >= _LEAST_WEEKS:
+    holidays = Slice("holiday", "holiday weeks", table["holiday"].to_numpy() > 0)
+    for part in (holidays, *_sizes(table), *_groups(table, groups)):
+        least = _LEAST_HOLIDAYS if part is holidays else _LEAST_WEEKS
+        if part.rows.sum() >= _LEAST_ROWS and len(np.unique(weeks[part.rows])) >= least:
             yield part
 
 
@@ -74,7 +76,7 @@ def _numbers(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _sizes(table: pd.DataFrame) -> Iterator[Slice]:
     series, rows = np.unique(table["unique_id"].to_numpy().astype(str), return_inverse=True)
-    if len(series) < len(SIZES):
+    if len(series) < _LEAST_SERIES * len(SIZES):
         return
     place = thirds(np.bincount(rows, table["y"].to_numpy()) / np.bincount(rows))[rows]
     for number, name in enumerate(SIZES):
