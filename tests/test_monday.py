@@ -36,7 +36,7 @@ from tests.two_keys import panel
 
 MONDAY = date(2026, 11, 23)
 N_WEEKS = 110
-STEPS = ("decide", "train", "forecast", "retention", "export", "notify")
+STEPS = ("judge", "decide", "train", "forecast", "retention", "export", "notify")
 
 
 def silent(_: str) -> None:
@@ -104,6 +104,7 @@ def test_all_is_done_once_on_every_database(url: str, tmp_path: Path) -> None:
     assert "nothing to train" == told["train"]
     assert told["forecast"].startswith("Wrote 54 forecasts of 9 series, 3 weeks after ")
     assert f"Wrote 27 forecasts into {tmp_path}/exports/forecasts.csv." == told["export"]
+    assert "nothing became known" == told["judge"]
     assert told["notify"].startswith("nobody: ")
     assert "Deleted 0 answers older than 400 days." == told["retention"]
     assert [(54,)] == asked(settings, "SELECT COUNT(*) FROM forecasts")
@@ -127,14 +128,14 @@ def test_new_sales_and_another_champion_are_forecast_anew_in_the_same_week(
 ) -> None:
     run(settings)
     load(settings.database_url, panel(N_WEEKS + 1))
-    assert {**dict.fromkeys(STEPS, "done"), "retention": "was done"} == statuses(run(settings))
+    report = run(settings)
+    assert {**dict.fromkeys(STEPS, "done"), "retention": "was done"} == statuses(report)
+    assert report.results[0].told.startswith("Judged 1 week of forecasts: WAPE ")
     other = settings.model_copy(
         update={"model_uri": str(bundle(tmp_path / "bundles", panel(N_WEEKS), "another"))}
     )
-    assert {
-        "decide": "was done", "train": "was done", "forecast": "done", "retention": "was done",
-        "export": "done", "notify": "done",
-    } == statuses(run(other))  # fmt: skip
+    again = dict.fromkeys(("judge", "decide", "train", "retention"), "was done")
+    assert dict.fromkeys(STEPS, "done") | again == statuses(run(other))
     newest = "SELECT COUNT(DISTINCT model_version), COUNT(DISTINCT origin) FROM forecast_issues"
     assert [(2, 2)] == asked(settings, newest)
 
@@ -195,6 +196,7 @@ NEXT = "Run `python monitor.py run` again once that is mended."
 @pytest.mark.parametrize(
     ("function", "step", "others"),
     [
+        ("judge", "judge", {}),
         ("decision", "decide", {"train": "not run"}),
         ("write_forecasts", "forecast", {"export": "not run"}),
         ("export", "export", {}),
@@ -251,8 +253,8 @@ def test_a_receiver_that_is_down_does_not_cost_the_forecasts(
     assert 1 == monitor.main(["run"])
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("The week of Monday ")
-    assert said[3].startswith("- forecast, done: Wrote 54 forecasts")
-    assert said[6] == (
+    assert said[4].startswith("- forecast, done: Wrote 54 forecasts")
+    assert said[7] == (
         "- notify, failed: Not everybody could be told: the webhook: it cannot be reached "
         f"(Connection refused). {NEXT}"
     )
@@ -260,7 +262,7 @@ def test_a_receiver_that_is_down_does_not_cost_the_forecasts(
     assert 0 == monitor.main(["run", "--json"])
     said = json.loads(capsys.readouterr().out)
     assert said["succeeded"]
-    assert ["was done"] * 5 + ["done"] == [step["status"] for step in said["steps"]]
+    assert ["was done"] * 6 + ["done"] == [step["status"] for step in said["steps"]]
 
 
 def test_a_second_job_is_refused_while_the_first_works(url: str, tmp_path: Path) -> None:
@@ -319,7 +321,8 @@ def test_a_training_that_mlflow_did_not_take_is_published_by_the_next_run(due: S
     assert "done" == statuses(failed)["forecast"]
     assert before == champion(due)
     report = run(due)
-    again = {**dict.fromkeys(STEPS, "done"), "decide": "was done", "retention": "was done"}
+    again = dict.fromkeys(("judge", "decide", "retention"), "was done")
+    again = dict.fromkeys(STEPS, "done") | again
     assert again == statuses(report)
     assert before != champion(due)
-    assert report.results[1].told.endswith(f"Published as champion {champion(due)}.")
+    assert report.results[2].told.endswith(f"Published as champion {champion(due)}.")

@@ -33,13 +33,14 @@ def one_job(url: str) -> Iterator[None]:
                     yield
                 return
             connection.detach()  # the lock belongs to the session
-            connection.execution_options(isolation_level="AUTOCOMMIT")
             ask = (
                 f"SELECT pg_try_advisory_lock({_POSTGRES_LOCK})"
                 if name == "postgresql"
                 else f"SELECT GET_LOCK({_MYSQL_NAME}, 0)"
             )
-            _check(bool(connection.scalar(sa.text(ask))))
+            free = connection.scalar(sa.text(ask))
+            connection.commit()  # no transaction stays open for as long as the job takes
+            _check(free)
             yield
     finally:
         server.close()

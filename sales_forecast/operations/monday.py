@@ -1,4 +1,4 @@
-"""The weekly job: decide, train if that was decided, forecast, forget, export, tell.
+"""The weekly job: judge, decide, train if that was decided, forecast, forget, export, tell.
 
 Takes settings and a day, gives what became of each step. Each is done once in a week for the same
 sales and champion, so the job may be killed at any moment and run as often as one likes. Must not
@@ -27,6 +27,7 @@ from sales_forecast.data.panel import Panel
 from sales_forecast.errors import NoticeError
 from sales_forecast.operations.batch import write_forecasts
 from sales_forecast.operations.export import export
+from sales_forecast.operations.judging import judge
 from sales_forecast.operations.monitoring.champion import decision
 from sales_forecast.operations.notices import tell
 from sales_forecast.operations.steps import Outcome, Result, Results, Step, run
@@ -101,6 +102,7 @@ class _Job:
     def steps(self) -> Sequence[Step]:
         again = "Run `python monitor.py run` again once that is mended."
         return (
+            Step("judge", self._sales, self._judge, remedy=again),
             Step("decide", self._sales, self._decide, remedy=again),
             Step("train", self._sales, self._train, ("decide",), remedy=again),
             Step("forecast", self._champion, self._forecast, remedy=again),
@@ -118,6 +120,10 @@ class _Job:
 
     def _champion(self, results: Results) -> str:
         return f"{self._sales(results)} {locate(self._settings).find(Event()).name}"
+
+    def _judge(self, _: Results) -> Outcome:
+        judged = judge(self._settings.database_url, self._panel)
+        return {"told": judged.sentence() if judged else "nothing became known"}
 
     def _decide(self, _: Results) -> Outcome:
         decided = decision(self._settings, self._progress)
