@@ -66,7 +66,6 @@ def replay(arguments: argparse.Namespace) -> int:
         found = replayed(panel, arguments.model, show)
     print(json.dumps(found.summary(), indent=1) if arguments.json else found.text())
     return 0
-    return 0
 
 
 def run(arguments: argparse.Namespace) -> int:

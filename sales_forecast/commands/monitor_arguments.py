@@ -25,7 +25,6 @@ def parse_monitor(argv: Sequence[str] | None, description: str) -> argparse.Name
     back = commands.add_parser("rollback", help="make the champion before champion again")
     back.add_argument("version", nargs="?", metavar="VERSION", help="default: the one before")
     back.add_argument("--reason", default="", help="for whoever asks later")
-
     weekly = commands.add_parser("run", help="the weekly job: decide, train, forecast, tell")
     for command in (judge, again, back, weekly):
         command.add_argument("--json", action="store_true", help="print JSON")
