@@ -35,7 +35,7 @@ _SECONDS_TO_STOP = 8.0
 _SLICE = 128 << 10
 """Bytes that are moved at once: a database reads them within milliseconds."""
 _IDLE = 9.0
-"""After a slice the thread rests so many times as long as that took: answers come first."""
+"""Where answers came meanwhile, the thread rests so many times as long as a slice took."""
 
 logger = logging.getLogger(__name__)
 
@@ -154,9 +154,10 @@ class Ledger:
         for lines in _slices(whole):
             if time.monotonic() > self._deadline:
                 raise OSError(0, "not all were moved in time; the next start does it", "ledger")
-            begin = time.monotonic()
+            begin, written = time.monotonic(), self._written
             self.count("moved", self._add(connection, lines))
-            self._stop.wait(_IDLE * (time.monotonic() - begin))
+            if self._written != written:
+                self._stop.wait(_IDLE * (time.monotonic() - begin))
         segment.done()
 
     def _add(self, connection: sa.Connection, lines: list[bytes]) -> int:

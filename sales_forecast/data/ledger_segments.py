@@ -140,7 +140,7 @@ class Segments:
             if path in ours:
                 continue
             try:
-                file = os.open(path, os.O_RDONLY)
+                file = os.open(path, os.O_RDWR)  # NFS locks nothing that is only read
             except FileNotFoundError:
                 continue
             if _lock(file) and path.exists():

@@ -188,7 +188,12 @@ def test_no_answer_is_lost_or_doubled(url: str, tmp_path: Path) -> None:
             callers.wait(part)
             kill_all(process)
         assert len(callers.ids) >= ANSWERS
-        with deployment.served(DATABASE_URL=way.url) as (process, _):
+        with deployment.served(DATABASE_URL=way.url) as (process, line):
+            empty = time.monotonic() + PATIENCE_SECONDS
+            while [*(tmp_path / "ledger").iterdir()] and time.monotonic() < empty:
+                time.sleep(0.05)
+            with callers.asking(int(line.split(" ")[3].rsplit(":", 1)[1])):
+                callers.wait(CONNECTIONS)
             process.send_signal(signal.SIGTERM)
             assert process.wait(30) == 0
 
