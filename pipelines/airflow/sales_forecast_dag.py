@@ -22,21 +22,17 @@ HOME = os.environ.get("SALES_FORECAST_HOME", "/opt/sales-forecast")
     default_args={"retries": 2, "retry_delay": timedelta(minutes=10)},
 )
 def sales_forecast() -> None:
-    """Load what was sold, train if that changed anything, forecast every series."""
+    """Load what was sold and judge the forecasts of it; then the weekly job."""
 
     @task.bash(cwd=HOME)
     def load() -> str:
         return ".venv/bin/python database_loader.py"
 
     @task.bash(cwd=HOME)
-    def train() -> str:
-        return ".venv/bin/python train.py --if-changed"
+    def run() -> str:
+        return ".venv/bin/python monitor.py run"
 
-    @task.bash(cwd=HOME)
-    def forecast() -> str:
-        return ".venv/bin/python train.py forecast"
-
-    load() >> train() >> forecast()
+    load() >> run()
 
 
 sales_forecast()
