@@ -2,6 +2,7 @@
 
 python monitor.py replay        run all rules over the history, as if it were live
 python monitor.py decide        nothing, recalibrate intervals, or retrain; and why
+python monitor.py report        how the champion does, and how fresh all is
 python monitor.py run           the weekly job: what is not done yet of it
 python monitor.py rollback      make the champion before, or the VERSION named, champion again
 """
@@ -16,7 +17,7 @@ from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from sales_forecast.commands import progress
+from sales_forecast.commands import outputs, progress
 from sales_forecast.commands.ending import ended
 from sales_forecast.commands.monitor_arguments import parse_monitor
 from sales_forecast.data.database import Database
@@ -68,6 +69,25 @@ def replay(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def report(arguments: argparse.Namespace) -> int:
+    """Say how the champion does; exit with 1 if that was asked and last Monday was missed."""
+    outputs.check(arguments.html)
+    with progress.shown() as show:
+        show("importing")
+        from sales_forecast.operations import report as reports
+        from sales_forecast.operations import report_page
+
+        show("reading what is known")
+        found = reports.summary(load_settings(), datetime.now(UTC))
+    if arguments.html:
+        outputs.write(arguments.html, report_page.page(found))
+    if arguments.json:
+        print(json.dumps(reports.as_json(found), indent=1))
+    else:
+        print(report_page.text(found))
+    return 1 if arguments.fail_if_missed and found.missed else 0
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Do what is not done yet of the weekly job, and say what became of each step."""
     with progress.shown() as show:
@@ -100,6 +120,7 @@ def rollback(arguments: argparse.Namespace) -> int:
 _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "decide": decide,
     "replay": replay,
+    "report": report,
     "run": run,
     "rollback": rollback,
 }

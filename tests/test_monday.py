@@ -22,6 +22,7 @@ from sales_forecast.bundles.bundle import CHAMPION, seal, set_alias, write_bundl
 from sales_forecast.data.deployments import Deployments
 from sales_forecast.data.monitor_steps import MonitorSteps
 from sales_forecast.data.one_job import one_job
+from sales_forecast.data.panel import Panel
 from sales_forecast.errors import DatabaseError
 from sales_forecast.operations import monday
 from sales_forecast.operations.monday import Report, monday_of, run_monday
@@ -49,17 +50,17 @@ def _environment_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
 
 
-def place(folder: Path, url: str, **named: object) -> Settings:
+def place(folder: Path, url: str, sales: Panel | None = None) -> Settings:
     """Nine departments and the growth baseline, trained on what is stored."""
-    load(url, panel(N_WEEKS))
-    model = bundle(folder / "bundles", panel(N_WEEKS))
+    known = sales or panel(N_WEEKS)
+    load(url, known)
+    model = bundle(folder / "bundles", known)
     return Settings(
         var_dir=folder,
         database_url=url,
         mlflow_tracking_uri=f"sqlite:///{folder}/mlflow.db",
         model_uri=str(model),
         forecast_horizon=3,
-        **named,
     )
 
 

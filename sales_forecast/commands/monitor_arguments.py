@@ -26,7 +26,15 @@ def parse_monitor(argv: Sequence[str] | None, description: str) -> argparse.Name
     back.add_argument("version", nargs="?", metavar="VERSION", help="default: the one before")
     back.add_argument("--reason", default="", help="for whoever asks later")
     weekly = commands.add_parser("run", help="the weekly job: decide, train, forecast, tell")
-    for command in (judge, again, back, weekly):
+
+    told = commands.add_parser("report", help="how the champion does, and how fresh all is")
+    told.add_argument("--html", type=Path, metavar="FILE", help="also as a page")
+    told.add_argument(
+        "--fail-if-missed",
+        action="store_true",
+        help="exit with 1 if the job of the last Monday has not succeeded",
+    )
+    for command in (judge, again, back, weekly, told):
         command.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args(argv)
     if arguments.command == "replay":

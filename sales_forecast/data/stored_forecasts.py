@@ -53,6 +53,14 @@ class StoredIssue:
     periods: Sequence[StoredPeriod]
 
 
+class NewestIssue(NamedTuple):
+    """What the best model said last: of which origin, when in UTC, and which version it was of."""
+
+    origin: date
+    issued_at: datetime
+    model_version: str
+
+
 class _Known(NamedTuple):
     id: int
     origin: date
@@ -77,6 +85,20 @@ class StoredForecasts:
     def close(self) -> None:
         """Close the idle connections."""
         self._server.close()
+
+    def newest(self) -> NewestIssue | None:
+        """Return what was forecast last; None before the first. Raises DatabaseError, NotReady."""
+        of = FORECAST_ISSUES.c
+        query = (
+            sa.select(of.origin, of.issued_at, of.model_version)
+            .where(of.role == "best")
+            .order_by(of.origin.desc(), of.id.desc())
+        )
+        with self._server.connection() as connection:
+            if schema.form(connection, self._server.shown) is not Form.STAR:
+                return None
+            found = connection.execute(query.limit(1)).one_or_none()
+        return found and NewestIssue(found[0], in_utc(found[1]), found[2])
 
     def find(
         self,

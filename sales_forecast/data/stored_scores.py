@@ -86,6 +86,30 @@ class StoredScores:
                 if row[4]
             }
 
+    def by_period(self, periods: int, step: int) -> Mapping[date, Mapping[str, float]]:
+        """Return the newest periods that were judged, oldest first -> sums over single series.
+
+        Of what the best model said `step` periods ahead; as in `sums`.
+        """
+        of = SCORES_NEWEST.c
+        of_all = (of.level == "series", of.slice == ALL, of.slice_value == ALL)
+        with self._server.connection() as connection:
+            read_at_one_moment(connection)
+            if schema.form(connection, self._server.shown) is not Form.STAR:
+                return {}
+            query = (
+                sa.select(of.target, *(sa.func.sum(of[name]) for name in SUMS))
+                .where(of.role == "best", of.step == step, of.n > 0, *of_all)
+                .group_by(of.target)
+                .order_by(of.target.desc())
+                .limit(periods)
+            )
+            found = [
+                (target, {name: float(sum_) for name, sum_ in zip(SUMS, sums, strict=True)})
+                for target, *sums in connection.execute(query)
+            ]
+        return dict(reversed(found))
+
     def changes(self, origins: int) -> Mapping[int, float]:
         """Return step -> how much forecasts moved from one origin to the next, a fraction.
 
