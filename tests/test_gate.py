@@ -154,6 +154,13 @@ def test_a_better_challenger_takes_the_place_of_the_champion():
     ] == said(verdict.checks[4:])
 
 
+def test_what_a_challenger_gains_is_said_in_wape_one_step_ahead():
+    assert judge(all_off_by(4), champion=all_off_by(5)).wape_gain == pytest.approx(0.2)
+    assert judge(all_off_by(6), champion=all_off_by(5)).wape_gain == pytest.approx(-0.2)
+    assert judge(all_off_by(4)).wape_gain is None
+    assert judge(all_off_by(4), champion=all_off_by(0)).wape_gain is None
+
+
 def test_a_challenger_worse_than_the_champion_fails_though_it_beats_the_baseline():
     verdict = judge(all_off_by(7), champion=all_off_by(5))
     assert not verdict.passed

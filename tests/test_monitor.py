@@ -15,6 +15,7 @@ import monitor
 from sales_forecast.bundles.bundle import write_bundle
 from sales_forecast.data.alarms import Alarm, AlarmTable
 from sales_forecast.data.database import Database
+from sales_forecast.data.deployments import Cause, Deployments
 from sales_forecast.data.forecasts import ForecastTable
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.week_ahead import read_week_ahead
@@ -25,6 +26,7 @@ from sales_forecast.models.naive import BASELINES
 from sales_forecast.operations.monitoring import champion
 from sales_forecast.operations.monitoring.rules import CHAIN, WARM_UP
 from sales_forecast.training.challenger import baseline_challenger
+from sales_forecast.training.gate import Verdict
 from tests.two_keys import issue, panel
 
 NOW = datetime(2012, 11, 5, 6, 0, 0, 5, tzinfo=UTC)
@@ -120,6 +122,19 @@ def test_a_fresh_champion_needs_nothing(
     assert ("nothing", None) == (said["action"], said["expected_wape_gain"])
     assert 0 == said["evidence"]["new_weeks"]
     assert any("No week was forecast before it began yet" in reason for reason in said["reasons"])
+
+
+def test_what_trainings_gained_is_read_from_their_verdicts(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MODEL_URI", str(bundle(place, panel(N_WEEKS))))
+    with closing(Deployments(f"sqlite:///{place}/sales.db")) as deployments:
+        deployments.record("first", Cause("train.py", "it is the first"))
+        for version, gain in (("second", 0.04), ("third", -0.01)):
+            verdict = Verdict((), gain).as_json()
+            deployments.record(version, Cause("train.py", "it passed the gate", verdict))
+    assert 0 == monitor.main(["decide", "--json"])
+    assert [0.04, -0.01] == json.loads(capsys.readouterr().out)["evidence"]["gains"]
 
 
 def test_a_champion_that_was_trained_today_is_not_trained_again(

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -55,9 +56,15 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All checks of one challenger."""
+    """All checks of one challenger.
+
+    Attributes:
+        wape_gain: by what share its WAPE is below the champion's, one step ahead on equal weeks;
+            None where the two cannot be compared.
+    """
 
     checks: tuple[Check, ...]
+    wape_gain: float | None = None
 
     @property
     def passed(self) -> bool:
@@ -80,7 +87,8 @@ class Verdict:
             }
             for check in self.checks
         ]
-        return json.dumps({"passed": self.passed, "checks": checks}, allow_nan=False)
+        told = {"passed": self.passed, "wape_gain": self.wape_gain, "checks": checks}
+        return json.dumps(told, allow_nan=False)
 
 
 def _or_null(number: float) -> float | None:
@@ -108,14 +116,18 @@ def _against_baseline(tables: Tables, serving: AnsweredBy) -> list[Check]:
     return checks
 
 
-def _against_champion(
-    tables: Tables,
-    serving: AnsweredBy,
-    champion: Tables,
-    champion_serving: AnsweredBy,
-    groups: Mapping[str, str],
-) -> list[Check]:
-    checks: list[Check] = []
+class _Compared(NamedTuple):
+    """What both predicted in a protocol: the champion's is the column `champion`."""
+
+    protocol: str
+    model: str
+    served: str
+    rows: pd.DataFrame
+
+
+def _with_champion(
+    tables: Tables, serving: AnsweredBy, champion: Tables, champion_serving: AnsweredBy
+) -> Iterator[_Compared]:
     theirs_by = answering(champion_serving)
     for protocol, model in answering(serving).items():
         served = theirs_by[protocol]
@@ -123,15 +135,25 @@ def _against_champion(
             continue
         theirs = champion[protocol].set_index(_ROW_KEY)[served].rename("champion")
         common = tables[protocol].join(theirs, on=_ROW_KEY, how="inner")
-        if common.empty:
-            continue
-        value, limit = (_errors(common, name)["WMAE"] for name in (model, "champion"))
-        weeks = common["ds"].nunique()
-        what = f"{protocol} WMAE of {model} against the champion's {served} on {weeks} equal weeks"
-        checks.append(Check(what, value, limit * (1 + CHAMPION_TOLERANCE)))
-        against = f"{protocol} WMAE of {model} against the champion's {served}"
-        checks += _in_parts(common, model, groups, against)
-    return checks
+        if not common.empty:
+            yield _Compared(protocol, model, served, common)
+
+
+def _against_champion(compared: _Compared, groups: Mapping[str, str]) -> Iterator[Check]:
+    protocol, model, served, rows = compared
+    value, limit = (_errors(rows, name)["WMAE"] for name in (model, "champion"))
+    against = f"{protocol} WMAE of {model} against the champion's {served}"
+    what = f"{against} on {rows['ds'].nunique()} equal weeks"
+    yield Check(what, value, limit * (1 + CHAMPION_TOLERANCE))
+    yield from _in_parts(rows, model, groups, against)
+
+
+def _wape_gain(compared: _Compared) -> float | None:
+    y = compared.rows["y"].to_numpy()
+    ours, theirs = (
+        metrics.wape(y, compared.rows[name].to_numpy()) for name in (compared.model, "champion")
+    )
+    return _or_null(1 - ours / theirs) if theirs > 0 else None
 
 
 def _in_parts(
@@ -174,10 +196,13 @@ def judge(
     for protocol, model in answering(serving).items():
         if protocol not in tables or model not in tables[protocol].columns:
             return Verdict(())
-    checks = _against_baseline(tables, serving)
+    checks, wape_gain = _against_baseline(tables, serving), None
     if champion is not None and champion_serving is not None:
-        checks += _against_champion(tables, serving, champion, champion_serving, groups or {})
-    return Verdict(tuple(checks))
+        for compared in _with_champion(tables, serving, champion, champion_serving):
+            checks += _against_champion(compared, groups or {})
+            if compared.protocol == ONE_STEP_NAME:
+                wape_gain = _wape_gain(compared)
+    return Verdict(tuple(checks), wape_gain)
 
 
 def choose(tables: Tables, *, stores: bool) -> AnsweredBy:

@@ -7,6 +7,7 @@ that it finds; starts nothing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime
@@ -20,6 +21,7 @@ from sales_forecast.bundles.location import locate
 from sales_forecast.bundles.manifest import Manifest
 from sales_forecast.data.alarms import Alarm, AlarmTable
 from sales_forecast.data.database import Database
+from sales_forecast.data.deployments import Deployments
 from sales_forecast.data.frequency import WEEKLY
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.week_ahead import read_week_ahead
@@ -67,6 +69,7 @@ def decision(settings: Settings, progress: Callable[[str], None]) -> Decision:
             alarms=kept,
             confirmed=said(True),  # noqa: FBT003
             refuted=said(False),  # noqa: FBT003
+            gains=_gains(settings.database_url),
             judged_weeks=judged_weeks(errors),
             notes=(*_missing(errors, n_issued), *inputs(panel, trained_until)),
         )
@@ -106,6 +109,14 @@ def _kept(url: str, version: str, raised: Sequence[Raised]) -> tuple[Alarm, ...]
     with closing(AlarmTable(url)) as table:
         table.add([of.alarm for of in raised], version, datetime.now(UTC))
         return table.raised(version)
+
+
+def _gains(url: str) -> tuple[float, ...]:
+    """Return by what share each champion's WAPE was below that of the one before, oldest first."""
+    with closing(Deployments(url)) as deployments:
+        verdicts = [json.loads(of.cause.verdict) for of in deployments.all()]
+    gains = [of.get("wape_gain") for of in verdicts]
+    return tuple(gain for gain in gains if gain is not None)
 
 
 def _missing(errors: Errors, n_issued: int) -> Iterator[str]:
