@@ -25,7 +25,7 @@ from sales_forecast.data.one_job import one_job
 from sales_forecast.data.panel import Panel
 from sales_forecast.errors import DatabaseError
 from sales_forecast.operations import monday
-from sales_forecast.operations.monday import Report, monday_of, run_monday
+from sales_forecast.operations.monday import STEPS, Report, monday_of, run_monday
 from sales_forecast.settings import Settings
 from sales_forecast.training.challenger import baseline_challenger
 from tests import trained
@@ -37,7 +37,6 @@ from tests.two_keys import panel
 
 MONDAY = date(2026, 11, 23)
 N_WEEKS = 110
-STEPS = ("judge", "decide", "train", "forecast", "retention", "export", "notify")
 
 
 def silent(_: str) -> None:

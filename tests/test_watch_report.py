@@ -162,7 +162,7 @@ def test_the_command_prints_writes_and_fails_if_monday_was_missed(
     assert 1 == monitor.main(["report", "--html", str(file), "--fail-if-missed"])
     said = capsys.readouterr().out
     assert said.startswith("MISSED: the weekly job of Monday ")
-    assert re.search(r"^1\t27\t\d", said, re.MULTILINE)
+    assert re.search(r"^ +1 +27 +\d", said, re.MULTILINE)
     assert file.read_text().startswith("<!doctype html>")
     today = datetime.now(UTC).date()
     run_monday(watched.model_copy(update={"var_dir": tmp_path}), today, silent)
@@ -179,3 +179,6 @@ def test_lines_have_gaps_dots_and_a_scale() -> None:
     assert "a &lt;b&gt;" in drawn
     assert "<p>x: nothing is known yet.</p>" == lines("x", ["1"], {"x": [math.nan]}, str)
     assert "nan" not in lines("x", ["1"], {"x": [0.0]}, str)
+    scale = lines("x", ["1", "2"], {"x": [0.031, 0.114], "y": [0.05, 0.05]}, "{:.1%}".format)
+    assert ["2.5%", "5.0%", "7.5%", "10.0%", "12.5%"] == re.findall(r">([\d.]+%)<", scale)
+    assert 2 == scale.count("stroke-dasharray")  # the line and its name

@@ -11,30 +11,27 @@ from html import escape
 
 Points = Sequence[float]
 
-_WIDTH, _HEIGHT = 720, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 30, 26
+_WIDTH, _HEIGHT = 720, 240
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 40, 50, 26
 _TICKS = 4
+_STEPS = (1, 2, 2.5, 5, 10)
 _LABELS = 6
-_LOOKS = (
-    'stroke="#1f5fa8" stroke-width="2"',
-    'stroke="#b3541e" stroke-width="1.5"',
-    'stroke="#555" stroke-width="1.5" stroke-dasharray="5 4"',
-)
+_LOOKS = ('stroke="#1f5fa8" stroke-width="2"', 'stroke="#b3541e" stroke-width="1.5"')
+_DASHED = 'stroke="#555" stroke-width="1.5" stroke-dasharray="5 4"'
 
 
 def lines(
     title: str, labels: Sequence[str], of: Mapping[str, Points], shown: Callable[[float], str]
 ) -> str:
-    """Draw up to three lines over the same places; the third is dashed.
+    """Draw up to three lines over the same places; the last of several is dashed.
 
     A NaN leaves a gap, and a single point is a dot. `shown` writes a number at the axis.
     """
     known = [value for values in of.values() for value in values if math.isfinite(value)]
     if not known:
         return f"<p>{escape(title)}: nothing is known yet.</p>"
-    low, high = min(known), max(known)
-    room = (high - low) * 0.1 or abs(high) * 0.1 or 1.0
-    low, high = (0.0 if 0 <= low < room * 4 else low - room), high + room
+    ticks = _ticks(min(known), max(known))
+    low, high = ticks[0], ticks[-1]
     across, down = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
 
     def x(place: int) -> float:
@@ -43,14 +40,15 @@ def lines(
     def y(value: float) -> float:
         return _TOP + down * (high - value) / (high - low)
 
-    parts = [_axis(low + (high - low) * tick / _TICKS, y, shown) for tick in range(_TICKS + 1)]
+    parts = [_axis(tick, y, shown) for tick in ticks]
     every = max(math.ceil(len(labels) / _LABELS), 1)
     parts += [
         f'<text x="{x(place):.1f}" y="{_HEIGHT - 8}" text-anchor="middle">{escape(label)}</text>'
         for place, label in enumerate(labels)
         if place % every == 0
     ]
-    for (name, values), look, number in zip(of.items(), _LOOKS, range(len(_LOOKS)), strict=False):
+    looks = _LOOKS[:1] if len(of) == 1 else (*_LOOKS[: len(of) - 1], _DASHED)
+    for number, ((name, values), look) in enumerate(zip(of.items(), looks, strict=True)):
         spots = [(x(place), y(v)) if math.isfinite(v) else None for place, v in enumerate(values)]
         parts.append(_line(spots, look))
         parts.append(_legend(name, look, number))
@@ -58,6 +56,15 @@ def lines(
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">'
         f'<text class="title" x="0" y="14">{escape(title)}</text>{"".join(parts)}</svg>'
     )
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return round numbers that enclose two others."""
+    rough = (high - low) / _TICKS or abs(high) / _TICKS or 1.0
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * size for size in _STEPS if power * size >= rough * (1 - 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [step * number for number in range(first, max(last, first + 1) + 1)]
 
 
 def _axis(value: float, y: Callable[[float], float], shown: Callable[[float], str]) -> str:
@@ -84,8 +91,8 @@ def _line(spots: Sequence[tuple[float, float] | None], look: str) -> str:
 
 
 def _legend(name: str, look: str, number: int) -> str:
-    left = _WIDTH - 165 * (number + 1)
+    left = _LEFT + 165 * number
     return (
-        f'<line x1="{left}" x2="{left + 22}" y1="10" y2="10" {look}/>'
-        f'<text x="{left + 28}" y="14">{escape(name)}</text>'
+        f'<line x1="{left}" x2="{left + 22}" y1="31" y2="31" {look}/>'
+        f'<text x="{left + 28}" y="35">{escape(name)}</text>'
     )

@@ -35,6 +35,7 @@ from sales_forecast.settings import Settings
 
 RUN = "monitor"
 """The name under which the success of the whole job is remembered."""
+STEPS = ("judge", "decide", "train", "forecast", "retention", "export", "notify")
 COMMAND = "monitor.py run"
 
 

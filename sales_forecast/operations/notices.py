@@ -58,21 +58,25 @@ def tell(settings: Settings, text: str) -> Told:
 
 def _within(seconds: float, send: Callable[[], None]) -> None:
     """Do something that nothing else may wait for any longer. Raises NoticeError."""
-    problems: list[NoticeError] = []
+    outcome: list[NoticeError | None] = []
 
     def work() -> None:
         try:
             send()
         except NoticeError as error:
-            problems.append(error)
+            outcome.append(error)
+        else:
+            outcome.append(None)
 
     sending = Thread(target=work, daemon=True)
     sending.start()
     sending.join(seconds)
-    if sending.is_alive():
+    if sending.is_alive() and not outcome:
         raise NoticeError(f"no answer within {seconds:.0f} s")
-    if problems:
-        raise problems[0]
+    if not outcome:
+        raise NoticeError("an error that nobody foresaw; its trace is above")
+    if outcome[0] is not None:
+        raise outcome[0]
 
 
 class _NoRedirect(HTTPRedirectHandler):
@@ -84,8 +88,8 @@ class _NoRedirect(HTTPRedirectHandler):
 
 def _post(url: str, text: str) -> None:
     body = json.dumps({"text": html.escape(text, quote=False)}).encode()
-    request = Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - http only
     try:
+        request = Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - http only
         with build_opener(_NoRedirect).open(request, timeout=_SECONDS) as answer:
             status = int(answer.status)
     except HTTPError as error:

@@ -25,7 +25,7 @@ from sales_forecast.data.stored_forecasts import NewestIssue, StoredForecasts
 from sales_forecast.data.stored_scores import StoredScores
 from sales_forecast.evaluation.error_sums import Measures, measures
 from sales_forecast.evaluation.realised import realised
-from sales_forecast.operations.monday import RUN, monday_of
+from sales_forecast.operations.monday import RUN, STEPS, monday_of
 from sales_forecast.settings import Settings
 from sales_forecast.training.promise import Promise, promised
 
@@ -97,6 +97,7 @@ def summary(settings: Settings, now: datetime) -> Summary:
         closing(MonitorSteps(url)) as steps,
     ):
         of_step, by_period = _scores(url, panel)
+        done = steps.done(week)
         return Summary(
             now=now,
             unit=panel.frequency.unit,
@@ -109,7 +110,7 @@ def summary(settings: Settings, now: datetime) -> Summary:
             alarms=alarms.raised(model.version),
             deployments=deployments.all(),
             week=week,
-            steps=steps.done(week),
+            steps={name: of for name in (*STEPS, RUN) if (of := done.get(name))},
         )
 
 

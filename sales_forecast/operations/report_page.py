@@ -21,6 +21,7 @@ body{font:16px/1.5 system-ui,sans-serif;max-width:48rem;margin:2rem auto;padding
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}
 table{border-collapse:collapse;width:100%;font-size:.9rem}
 th,td{text-align:left;padding:.3rem .6rem .3rem 0;border-bottom:1px solid #ddd;vertical-align:top}
+td:first-child{white-space:nowrap}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 svg{width:100%;height:auto;font:12px system-ui,sans-serif;fill:#444;margin:.5rem 0}
 svg .title{font-weight:600;fill:#222}
@@ -31,9 +32,14 @@ svg .title{font-weight:600;fill:#222}
 def text(of: Summary) -> str:
     """Return the report as lines: what was found, then the scores."""
     parts = [*_facts(of), ""]
-    parts += ["\t".join(row) for row in _score_rows(of)] or ["No forecast was judged yet."]
+    parts += _aligned(_score_rows(of)) or ["No forecast was judged yet."]
     parts += [f"alarm of {alarm.week}: {alarm.message}" for alarm in of.alarms]
     return "\n".join(parts)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.rjust, row, widths)) for row in rows]
 
 
 def page(of: Summary) -> str:
@@ -123,7 +129,6 @@ def _pictures(of: Summary) -> str:
     }
     covered = {
         "came true": [one.coverage_80 for one in found],
-        "": [],
         "promised": [promise.coverage_80 if promise else math.nan] * len(found),
     }
     return lines(f"WAPE, {ahead}", labels, errors, _percent) + lines(
@@ -149,7 +154,7 @@ def _alarm_rows(of: Summary) -> list[Sequence[str]]:
 def _step_rows(of: Summary) -> list[Sequence[str]]:
     rows = [
         (f"{done.at:%Y-%m-%d %H:%M}", step, str(done.outcome.get("told", "all steps")))
-        for step, done in sorted(of.steps.items(), key=lambda item: item[1].at)
+        for step, done in of.steps.items()
     ]
     return [("ended (UTC)", "step", "what it says"), *rows] if rows else []
 
