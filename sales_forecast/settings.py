@@ -66,6 +66,8 @@ class Settings(BaseSettings):
         Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]+:.+$")] | None
     ) = None
     """A topic of SNS that is told the same."""
+    cloudwatch_namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./#-]{1,255}$")] | None = None
+    """Where in CloudWatch that job says how good forecasts turned out to be."""
 
     @field_validator("notify_webhook_url")
     @classmethod

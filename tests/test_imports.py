@@ -63,9 +63,9 @@ ALLOWED = {
     "httpx": ("client.py",),
     "rich": ("sales_forecast/commands/progress.py", "aws_cloud_infra/commands/progress.py"),
     "boto3": ("aws_cloud_infra/", "sales_forecast/data/files/s3.py",
-              "sales_forecast/operations/notices.py"),
+              "sales_forecast/operations/aws_calls.py"),
     "botocore": ("aws_cloud_infra/", "sales_forecast/data/files/s3.py",
-                 "sales_forecast/operations/notices.py"),
+                 "sales_forecast/operations/aws_calls.py"),
     "pymysql": ("aws_cloud_infra/mlflow_host/start.py",),
     "pickle": (),
 }  # fmt: skip

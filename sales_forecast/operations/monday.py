@@ -24,8 +24,11 @@ from sales_forecast.data.ledger_retention import prune
 from sales_forecast.data.monitor_steps import Done, MonitorSteps
 from sales_forecast.data.one_job import one_job
 from sales_forecast.data.panel import Panel
+from sales_forecast.data.stored_scores import StoredScores
 from sales_forecast.errors import NoticeError
+from sales_forecast.evaluation.realised import newest, some_lags
 from sales_forecast.operations.batch import write_forecasts
+from sales_forecast.operations.cloudwatch import metrics, publish
 from sales_forecast.operations.export import export
 from sales_forecast.operations.judging import judge
 from sales_forecast.operations.monitoring.champion import decision
@@ -109,6 +112,11 @@ class _Job:
             Step("forecast", self._champion, self._forecast, remedy=again),
             Step("retention", lambda _: "once a week", self._prune, remedy=again),
             Step("export", self._champion, self._export, ("forecast",), remedy=again),
+            *(
+                [Step("metrics", self._measured, self._publish, remedy=again)]
+                if self._settings.cloudwatch_namespace
+                else ()
+            ),
             Step("notify", _all_told, self._notify, remedy=again),
         )
 
@@ -166,6 +174,16 @@ class _Job:
         file = self._settings.var_dir / "exports" / "forecasts.csv"
         return {"told": export(self._settings.database_url, file), "file": str(file)}
 
+    def _measured(self, results: Results) -> str:
+        return f"{self._sales(results)} {_failed(results)}"
+
+    def _publish(self, results: Results) -> Outcome:
+        namespace = str(self._settings.cloudwatch_namespace)
+        with closing(StoredScores(self._settings.database_url)) as scores:
+            told = metrics(some_lags(newest(scores, self._panel.frequency)), _failed(results))
+        publish(namespace, told)
+        return {"told": f"{len(told)} metrics to the namespace {namespace}"}
+
     def _notify(self, results: Results) -> Outcome:
         sent = tell(self._settings, _text(results))
         if sent.failed:
@@ -182,6 +200,10 @@ def _text(results: Results) -> str:
         for result in by_need
     ]
     return "\n".join(["Sales forecasts, the weekly job:", *lines])
+
+
+def _failed(results: Results) -> int:
+    return sum(not result.succeeded for result in results.values())
 
 
 def _all_told(results: Results) -> str:

@@ -18,10 +18,10 @@ from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from sales_forecast.errors import NoticeError
+from sales_forecast.operations.aws_calls import SECONDS as _SECONDS
+from sales_forecast.operations.aws_calls import calling
 from sales_forecast.settings import Settings
 
-_SECONDS = 5.0
-"""For each of the things that take time: to be connected, to be answered."""
 _SECONDS_IN_ALL = 15.0
 _LONGEST = 3_000
 """Characters: more than that nobody reads, and Slack cuts."""
@@ -104,17 +104,5 @@ def _post(url: str, text: str) -> None:
 
 
 def _publish(topic: str, text: str) -> None:
-    try:
-        import boto3
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError, ClientError
-    except ImportError:
-        raise NoticeError("a topic of SNS needs `pip install boto3`") from None
-    config = Config(connect_timeout=_SECONDS, read_timeout=_SECONDS, retries={"max_attempts": 0})
-    try:
-        sns = boto3.client("sns", region_name=topic.split(":")[3], config=config)
+    with calling("sns", topic.split(":")[3]) as sns:
         sns.publish(TopicArn=topic, Subject=_SUBJECT, Message=text)
-    except ClientError as error:
-        raise NoticeError(f"AWS refuses it ({error.response['Error']['Code']})") from error
-    except BotoCoreError as error:
-        raise NoticeError(f"it cannot be reached ({type(error).__name__})") from error

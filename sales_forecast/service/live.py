@@ -26,20 +26,18 @@ from sales_forecast.bundles.location import ModelLocation, locate
 from sales_forecast.data.database import Database
 from sales_forecast.data.monitor_steps import MonitorSteps
 from sales_forecast.data.panel import Panel
-from sales_forecast.data.score_tables import ALL
 from sales_forecast.data.stored_forecasts import StoredForecasts
 from sales_forecast.data.stored_predictions import StoredPredictions
 from sales_forecast.data.stored_scores import StoredScores
 from sales_forecast.errors import NoForecasts, NotReady, SalesForecastError
 from sales_forecast.evaluation.error_sums import Measures
-from sales_forecast.evaluation.realised import realised
+from sales_forecast.evaluation.realised import newest
 from sales_forecast.service.api_keys import ApiKeys
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.settings import Settings
 
 _SECONDS_TO_STOP = 10.0
 _NOWHERE = "sqlite://"  # which holds no answers
-_WEEKS_OF_SCORES = 13
 
 logger = logging.getLogger(__name__)
 
@@ -213,15 +211,13 @@ class Live:
         """Read once how good forecasts were. Raises nothing: what was read before stays."""
         if self._scores is None or self._predictor is None:
             return
-        periods = self._predictor.spec.frequency.periods(_WEEKS_OF_SCORES)
         try:
-            found = realised(self._scores, periods, level="series", slice_=ALL)
+            self._realised = newest(self._scores, self._predictor.spec.frequency)
         except SalesForecastError:
             return  # the look before it has said why, or the next one will
         except Exception:  # as in `refresh`
             logger.exception("Reading how good forecasts were failed.")
             return
-        self._realised = {key.step: measures for key, measures in found.items()}
 
     def read_steps(self) -> None:
         """Read once what the weekly job did. Raises nothing: what was read before stays."""

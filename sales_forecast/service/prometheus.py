@@ -24,6 +24,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from sales_forecast.data.ledger import Result
 from sales_forecast.errors import NotReady
 from sales_forecast.evaluation.error_sums import Measures
+from sales_forecast.evaluation.realised import some_lags
 from sales_forecast.service.live import Live
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
@@ -35,8 +36,6 @@ _SECONDS = (
 )  # fmt: skip
 
 
-_STEPS = (1, 4, 8, 13)
-"""So many periods ahead, of what was judged."""
 _REALISED: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "realised_wape_ratio": ("Absolute errors over sales of the last 13 weeks.", {"": "wape"}),
     "realised_bias_ratio": ("What was expected too much, of sales; see wape.", {"": "bias"}),
@@ -166,12 +165,12 @@ class _Now:
 
 def _realised(of_step: Mapping[int, Measures]) -> Iterator[Metric]:
     """Give how good forecasts were, by how far ahead; a number that does not exist is left out."""
-    told = [step for step in _STEPS if step in of_step] or [*of_step][:1]
+    told = some_lags(of_step)
     for name, (meaning, fields) in _REALISED.items():
         labels = ["lag", "level"] if "" not in fields else ["lag"]
         family = GaugeMetricFamily(f"sales_forecast_{name}", meaning, labels=labels)
         for step, (level, field) in product(told, fields.items()):
-            value = getattr(of_step[step], field)
+            value = getattr(told[step], field)
             if not math.isnan(value):
                 family.add_metric([str(step), level][: len(labels)], value)
         if family.samples:
