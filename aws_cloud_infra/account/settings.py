@@ -80,9 +80,12 @@ class InfraSettings(BaseSettings):
     target_requests_per_minute: Annotated[int, Field(ge=60, le=1_000_000)] = 60_000
     job_cpu: int = 2048
     job_memory: int = 4096
-    train_schedule: str = "cron(0 6 ? * MON *)"
-    batch_schedule: str = "cron(0 8 ? * MON *)"
+    weekly_schedule: str = "cron(0 6 ? * MON *)"
+    check_schedule: str = "cron(0 6 ? * TUE *)"
+    """When somebody is told if the weekly job has not succeeded since Monday."""
     schedules_enabled: bool = False
+    prediction_ledger: bool = True
+    prediction_retention_days: Annotated[int, Field(ge=1, le=36500)] = 400
     log_days: int = 30
 
     instance_type: str = "t3.small"
@@ -150,7 +153,7 @@ class InfraSettings(BaseSettings):
             form(name, r"subnet-[0-9a-f]{8,17}", "subnet-0123456789abcdef0")
         return names
 
-    @field_validator("train_schedule", "batch_schedule")
+    @field_validator("weekly_schedule", "check_schedule")
     @classmethod
     def _cron(cls, text: str) -> str:
         return cron.checked(text)

@@ -1,4 +1,4 @@
-"""What `infra.py` does with stacks that stand: load, train, forecast, logs, open, release.
+"""What `infra.py` does with stacks that stand: load, train, forecast, monitor, logs, open, release.
 
 Takes a command line and both stacks, gives an exit code. Must not plan or change a stack but by
 `apply`.
@@ -27,8 +27,10 @@ from aws_cloud_infra.resources.machines.instance import Instance
 from aws_cloud_infra.resources.watching.log_group import LogGroup
 from aws_cloud_infra.stacks.shared import MLFLOW_PORT
 
-VERBS = ("load", "train", "forecast", "logs", "open", "release")
-_STREAMS = {"service": "", "train": "-train/", "batch": "-batch/"}
+VERBS = ("load", "train", "forecast", "monitor", "logs", "open", "release")
+_WEEKLY = "weekly"
+"""The job as which everything is started by hand."""
+_STREAMS = {"service": "", _WEEKLY: "-weekly/", "check": "-check/"}
 _One = TypeVar("_One", bound=Resource)
 
 
@@ -44,6 +46,9 @@ def parser() -> argparse.ArgumentParser:
     loading.add_argument("--sum-to-stores", action="store_true", help="as of database_loader.py")
     verbs.add_parser("train", help="train once, now, and print what the training says")
     verbs.add_parser("forecast", help="issue forecasts once, now")
+    watching = verbs.add_parser("monitor", help="let a job do what monitor.py does")
+    watching.add_argument("what", help="as of monitor.py: run, report, decide, rollback, ...")
+    watching.add_argument("more", nargs=argparse.REMAINDER, help="what else that takes")
     telling = verbs.add_parser("logs", help="print what was logged lately")
     telling.add_argument("of", choices=(*_STREAMS, "mlflow"), nargs="?", default="service")
     telling.add_argument("--minutes", type=int, default=60, help="how long ago (default: 60)")
@@ -91,16 +96,20 @@ class Operations:
         options += ["--sum-to-stores"] if asked.sum_to_stores else []
         bucket = _one(self._mlflow, Bucket)
         sales = Sales(asked.file, asked.layout, options)
-        with _going_on("train"):
-            load(self._job("train"), self._logs, bucket, sales)
+        with _going_on():
+            load(self._job, self._logs, bucket, sales)
 
     def train(self) -> None:
         """Train."""
-        self._run("train")
+        self._run("train.py")
 
     def forecast(self) -> None:
         """Issue forecasts."""
-        self._run("batch")
+        self._run("train.py", "forecast")
+
+    def monitor(self) -> None:
+        """Do what `monitor.py` does with these words."""
+        self._run("monitor.py", self._arguments.what, *self._arguments.more)
 
     def logs(self) -> None:
         """Show what was said."""
@@ -120,12 +129,13 @@ class Operations:
         accepted = names(asked.accept)
         return release(self._aws, self._apply, asked.url, accepted, asked.reports)
 
-    def _run(self, name: str) -> None:
-        with _going_on(name):
-            job.run(self._job(name), self._logs)
+    def _run(self, *words: str) -> None:
+        with _going_on():
+            job.run(self._job, self._logs, ["python", *words])
 
-    def _job(self, name: str) -> Schedule:
-        return _one(self._serving, Schedule, f"{self._aws.prefix}-{name}")
+    @property
+    def _job(self) -> Schedule:
+        return _one(self._serving, Schedule, f"{self._aws.prefix}-{_WEEKLY}")
 
     @property
     def _logs(self) -> LogGroup:
@@ -133,12 +143,12 @@ class Operations:
 
 
 @contextmanager
-def _going_on(name: str) -> Iterator[None]:
+def _going_on() -> Iterator[None]:
     """Say at Ctrl-C that a job does not hear it."""
     try:
         yield
     except KeyboardInterrupt:
-        print(f"The job, if it was started, goes on: `infra.py logs {name}`.", file=sys.stderr)
+        print(f"The job, if it was started, goes on: `infra.py logs {_WEEKLY}`.", file=sys.stderr)
         raise
 
 

@@ -22,6 +22,7 @@ STATES = {
     Action.KEEP: "as it should be",
     Action.REFUSE: "refused",
     Action.LEAVE: "differs",
+    Action.DELETE: "retired",
 }
 _WIDEST = 120
 

@@ -25,7 +25,7 @@ from aws_cloud_infra.engine.apply import apply
 from aws_cloud_infra.engine.changes import Action, Change, Report
 from aws_cloud_infra.engine.destroy import destroy, plan_destroy
 from aws_cloud_infra.engine.lease import Lease, LeaseHeld
-from aws_cloud_infra.engine.plan import plan, refuse_what_is_refused
+from aws_cloud_infra.engine.plan import plan_stack, refuse_what_is_refused
 from aws_cloud_infra.engine.stack import Stack
 from sales_forecast.errors import SettingsError
 
@@ -60,7 +60,7 @@ class Verbs:
 
     def plan(self) -> int:
         """Show what would change. Raises what `apply` would be refused for."""
-        changes = plan(self._mine.resources)
+        changes = plan_stack(self._mine)
         if self._arguments.json:
             _print_json({**self._about, "changes": [as_json(change) for change in changes]})
         else:
@@ -70,7 +70,7 @@ class Verbs:
 
     def apply(self) -> int:
         """Show the plan, ask, carry it out, and show the outputs."""
-        changes = plan(self._mine.resources)
+        changes = plan_stack(self._mine)
         self._show(changes)
         refuse_what_is_refused(changes)
         agreed = self._heeded(changes)
@@ -78,7 +78,7 @@ class Verbs:
             print("Nothing was changed.", file=sys.stderr)
             return 1
         if _busy(changes):
-            lives = self._carry_out(changes, lambda: plan(self._mine.resources), apply)
+            lives = self._carry_out(changes, lambda: plan_stack(self._mine), apply)
         else:
             lives = apply(changes, Report())
         with waiting("Waiting until it answers...") as say:
@@ -92,7 +92,7 @@ class Verbs:
 
     def status(self) -> int:
         """Show what there is, how it does, and the outputs."""
-        changes = plan(self._mine.resources)
+        changes = plan_stack(self._mine)
         lives = {change.resource: change.live for change in changes if change.live}
         outputs = self._mine.outputs(lives)
         if self._arguments.json:
@@ -205,8 +205,8 @@ class Verbs:
         left = [str(change.resource) for change in changes if change.action is Action.LEAVE]
         if left:
             print(
-                f"Left as it is: {', '.join(left)}. What gives rights or holds data only a person "
-                "may change: run this with your own login.",
+                f"Left as it is: {', '.join(left)}. What gives rights, holds data or is retired "
+                "only a person may change: run this with your own login.",
                 file=out,
             )
 

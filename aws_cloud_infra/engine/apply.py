@@ -1,4 +1,4 @@
-"""A plan carried out: the one verb that creates and changes.
+"""A plan carried out: the one verb that creates and changes, and deletes what was retired.
 
 Takes changes, gives what there is then.
 """
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from aws_cloud_infra.account.errors import AwsRefused
 from aws_cloud_infra.account.patience import A_FEW, PAUSES, patience
 from aws_cloud_infra.engine.changes import Action, Change, Report, differences
+from aws_cloud_infra.engine.destroy import destroy
 from aws_cloud_infra.engine.lost_answers import going_on, seen
 from aws_cloud_infra.engine.plan import refuse_what_is_refused
 from aws_cloud_infra.engine.resource import Ids, Live, Resource, Settings
@@ -24,7 +25,7 @@ def apply(changes: Sequence[Change], report: Report) -> dict[Resource, Live]:
     what is under way is finished and the first refusal raised; applying again goes on from there.
     """
     refuse_what_is_refused(changes)
-    by_resource = {change.resource: change for change in changes}
+    by_resource = {item.resource: item for item in changes if item.action is not Action.DELETE}
     ids = Ids()
     lives: dict[Resource, Live] = {}
     young: set[Resource] = set()
@@ -53,6 +54,7 @@ def apply(changes: Sequence[Change], report: Report) -> dict[Resource, Live]:
             report.done(change, time.monotonic() - started)
 
     run({item: set(item.needs) & by_resource.keys() for item in by_resource}, carry_out)
+    destroy(changes, report)
     return lives
 
 

@@ -22,7 +22,8 @@ def plan_destroy(stack: Stack, other: Stack, *, include_data: bool) -> list[Chan
     Shared things stay as long as the other stack is there, or data that was spared needs them;
     data stays unless it is included; what is not ours is not touched.
     """
-    found = find_all(tuple(dict.fromkeys((*stack.resources, *other.own))))
+    every = (*stack.resources, *stack.retired)
+    found = find_all(tuple(dict.fromkeys((*every, *other.own))))
     reasons: dict[Resource, str] = {}
     for resource in other.own:
         if found[resource] and resource.protected:
@@ -32,7 +33,7 @@ def plan_destroy(stack: Stack, other: Stack, *, include_data: bool) -> list[Chan
     ):
         for resource in stack.shared:
             reasons[resource] = f"the {other.name} stack uses it"
-    for resource in stack.resources:
+    for resource in every:
         live = found[resource]
         if live and not resource.is_ours(live):
             reasons[resource] = "it is not ours"
@@ -43,7 +44,7 @@ def plan_destroy(stack: Stack, other: Stack, *, include_data: bool) -> list[Chan
     return [
         Change(resource, Action.KEEP if resource in reasons else Action.DELETE, live,
                reason=reasons.get(resource, ""))
-        for resource in reversed(stack.resources)
+        for resource in reversed(every)
         if (live := found[resource]) and not resource.only_found
     ]  # fmt: skip
 

@@ -8,7 +8,12 @@ from aws_cloud_infra.account.errors import CannotChange, ForAPerson, NotOurs
 from aws_cloud_infra.engine.changes import Action, Change, differences
 from aws_cloud_infra.engine.resource import Ids, Live, Resource, Settings
 from aws_cloud_infra.engine.side_by_side import find_all
-from aws_cloud_infra.engine.stack import in_order
+from aws_cloud_infra.engine.stack import Stack, in_order
+
+
+def plan_stack(stack: Stack) -> list[Change]:
+    """Return what is to be done with a stack, what it has retired last. Reads only."""
+    return [*plan(stack.resources), *_plan_retired(stack.retired)]
 
 
 def plan(resources: Sequence[Resource]) -> list[Change]:
@@ -23,6 +28,15 @@ def plan(resources: Sequence[Resource]) -> list[Change]:
         if live and not (change.action is Action.UPDATE and resource.renewed):
             ids.know(resource, live)
     return changes
+
+
+def _plan_retired(resources: Sequence[Resource]) -> list[Change]:
+    found = find_all(resources)
+    return [
+        Change(resource, Action.LEAVE if resource.aws.is_pipeline else Action.DELETE, live)
+        for resource in resources
+        if (live := found[resource]) and resource.is_ours(live)
+    ]
 
 
 def _compare(resource: Resource, live: Live | None, desired: Settings) -> Change:

@@ -17,6 +17,8 @@ class Stack:
     shared: tuple[Resource, ...]
     own: tuple[Resource, ...]
     outputs: Callable[[Mapping[Resource, Live]], dict[str, str]] = lambda _: {}
+    retired: tuple[Resource, ...] = ()
+    """What earlier releases made and this one does not: `apply` and `destroy` delete it."""
     rights: tuple[Mapping[str, Any], ...] = ()
     """Statements for who works with it, beside those for who makes it."""
     answers: Callable[[Mapping[Resource, Live], Callable[[str], None]], None] = lambda *_: None

@@ -26,10 +26,10 @@ class NotDone(InfraError):
     code = "job_failed"
 
 
-def run(schedule: Schedule, logs: LogGroup, command: Sequence[str] = ()) -> None:
-    """Start the job of a schedule now, print what it logs, and return when it is over.
+def run(schedule: Schedule, logs: LogGroup, command: Sequence[str]) -> None:
+    """Start a command as the job of a schedule is, print what it logs, return when it is over.
 
-    `command`: instead of the job's own. Ctrl-C leaves it running. Raises NotDone.
+    Ctrl-C leaves it running. Raises NotDone.
     """
     arn = _started(schedule, command)
     stream = f"{schedule.task.name}/{CONTAINER}/{arn.rsplit('/', 1)[-1]}"
@@ -67,7 +67,7 @@ def _started(schedule: Schedule, command: Sequence[str]) -> str:
                     "assignPublicIp": how["public_address"],
                 }
             },
-            overrides={"containerOverrides": [override] if command else []},
+            overrides={"containerOverrides": [override]},
             startedBy="infra.py",
         )
     except ClientError as error:

@@ -1,13 +1,15 @@
-"""The jobs: training and batch forecasts, started by the clock.
+"""The jobs: the weekly one, and the check that it ran, started by the clock.
 
 Takes what the service runs on, gives a task and a schedule for each. The schedules are disabled
-until the setting `schedules_enabled` says otherwise.
+until the setting `schedules_enabled` says otherwise. A job that is started by hand runs as the
+weekly one does, by another command.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.account.documents import allow, trust
@@ -21,10 +23,18 @@ from aws_cloud_infra.resources.containers.task_definition import TaskDefinition
 from aws_cloud_infra.resources.identity.role import Role
 from aws_cloud_infra.resources.watching.log_group import LogGroup
 from aws_cloud_infra.resources.watching.queue import Queue
-from aws_cloud_infra.stacks.shared import MODEL, Shared
+from aws_cloud_infra.resources.watching.topic import Topic
+from aws_cloud_infra.stacks.shared import MODEL, Shared, namespace
 from aws_cloud_infra.stacks.watch import job_watch
 
-COMMANDS = {"train": ("python", "train.py"), "batch": ("python", "train.py", "forecast")}
+COMMANDS = {
+    "weekly": ("python", "monitor.py", "run"),
+    "check": ("python", "monitor.py", "report", "--fail-if-missed"),
+}
+_HOURS_A_RUN = {"weekly": 1.0, "check": 0.05}
+"""A guess; the weekly sales of 45 stores take less."""
+_RETIRED = ("train", "batch")
+"""Jobs of 0.6, which the weekly one does."""
 
 
 @dataclass(frozen=True)
@@ -48,24 +58,32 @@ class Runtime:
         )  # fmt: skip
 
 
-def jobs(aws: Aws, shared: Shared, runtime: Runtime) -> tuple[Resource, ...]:
+class Jobs(NamedTuple):
+    """What runs by the clock, and what did in an earlier release."""
+
+    made: tuple[Resource, ...]
+    retired: tuple[Resource, ...]
+
+
+def jobs(aws: Aws, shared: Shared, runtime: Runtime) -> Jobs:
     """Return the jobs, their schedules with the role that may only start them, and their watch."""
     settings, network = aws.settings, shared.network
     image = Image(aws, f"{aws.prefix} train", runtime.repository, "train-")
+    more = {"weekly": _of_the_week(aws, shared.topic)}
     tasks = {
         job: TaskDefinition(
             aws, f"{aws.prefix}-{job}", image, runtime.execution_role, runtime.job_role,
-            runtime.logs, secrets=runtime.secrets, environment=MODEL,
-            command=command, cpu=settings.job_cpu, memory=settings.job_memory,
+            runtime.logs, secrets=runtime.secrets, environment={**MODEL, **more.get(job, {})},
+            command=COMMANDS.get(job, ()), cpu=settings.job_cpu, memory=settings.job_memory,
         )
-        for job, command in COMMANDS.items()
+        for job in (*COMMANDS, *_RETIRED)
     }  # fmt: skip
     starts = allow(
         "ecs:RunTask",
         # A schedule names the family; AWS may ask for the revision that it stands for.
         [
-            aws.arn("ecs", f"task-definition/{task.name}{revision}")
-            for task in tasks.values()
+            aws.arn("ecs", f"task-definition/{tasks[job].name}{revision}")
+            for job in COMMANDS
             for revision in ("", ":*")
         ],
         Condition={"ArnEquals": {"ecs:cluster": runtime.cluster.arn}},
@@ -83,15 +101,31 @@ def jobs(aws: Aws, shared: Shared, runtime: Runtime) -> tuple[Resource, ...]:
         (starts, hands_over, leaves_behind),
     )  # fmt: skip
     group = ScheduleGroup(aws, aws.prefix)
-    expressions = {"train": settings.train_schedule, "batch": settings.batch_schedule}
-    schedules = (
-        Schedule(
+    expressions = {"weekly": settings.weekly_schedule, "check": settings.check_schedule}
+    schedules = {
+        job: Schedule(
             aws, task.name, group, role, runtime.cluster, task, network.public,
-            network.service_group, expressions[job], not_started,
-            enabled=settings.schedules_enabled,
+            network.service_group, expressions.get(job, ""), not_started,
+            enabled=settings.schedules_enabled, hours_a_run=_HOURS_A_RUN.get(job, 0),
         )
         for job, task in tasks.items()
+    }  # fmt: skip
+    names = [tasks[job].name for job in COMMANDS]
+    return Jobs(
+        (
+            image, *(tasks[job] for job in COMMANDS), role, group, not_started,
+            *(schedules[job] for job in COMMANDS),
+            *job_watch(aws, shared.topic, runtime.cluster, names, not_started),
+        ),
+        tuple(each[job] for job in _RETIRED for each in (schedules, tasks)),
     )  # fmt: skip
-    names = [task.name for task in tasks.values()]
-    watch = job_watch(aws, shared.topic, runtime.cluster, names, not_started)
-    return (image, *tasks.values(), role, group, not_started, *schedules, *watch)
+
+
+def _of_the_week(aws: Aws, topic: Topic) -> dict[str, str]:
+    """Return what tells the weekly job whom it tells of itself, and how long answers are kept."""
+    return {
+        "AWS_DEFAULT_REGION": aws.region,  # the one that boto3 reads
+        "CLOUDWATCH_NAMESPACE": namespace(aws),
+        "NOTIFY_SNS_TOPIC_ARN": topic.arn,
+        "PREDICTION_RETENTION_DAYS": str(aws.settings.prediction_retention_days),
+    }

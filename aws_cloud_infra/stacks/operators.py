@@ -1,7 +1,7 @@
 """What people may do with stacks that stand, beside what the verbs of both scripts need.
 
-Takes the account at hand, gives statements of a policy: for `load`, `train`, `forecast`, `logs`,
-`open`.
+Takes the account at hand, gives statements of a policy: for `load`, `train`, `forecast`, `monitor`,
+`logs`, `open`.
 """
 
 from __future__ import annotations

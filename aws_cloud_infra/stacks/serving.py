@@ -34,8 +34,15 @@ from aws_cloud_infra.resources.watching.widgets import service_widgets
 from aws_cloud_infra.stacks.jobs import Runtime, jobs
 from aws_cloud_infra.stacks.operators import may_operate
 from aws_cloud_infra.stacks.pipeline import may_release, pipeline
-from aws_cloud_infra.stacks.shared import LOADS, MODEL, SERVICE_PORT, Shared, bucket_name
-from aws_cloud_infra.stacks.watch import service_alarms
+from aws_cloud_infra.stacks.shared import (
+    LOADS,
+    MODEL,
+    SERVICE_PORT,
+    Shared,
+    bucket_name,
+    namespace,
+)
+from aws_cloud_infra.stacks.watch import forecast_alarms, service_alarms
 
 _ENVIRONMENT = {
     "HOST": "0.0.0.0",  # noqa: S104 - inside of a task; the security group is the door
@@ -56,7 +63,9 @@ def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
     image = Image(aws, f"{aws.prefix} serve", runtime.repository, "serve-")
     task = TaskDefinition(
         aws, aws.prefix, image, runtime.execution_role, runtime.task_role, runtime.logs,
-        secrets={**runtime.secrets, "API_KEY": api_key}, environment=_ENVIRONMENT, command=(),
+        secrets={**runtime.secrets, "API_KEY": api_key},
+        environment={**_ENVIRONMENT, "PREDICTION_LEDGER": str(settings.prediction_ledger).lower()},
+        command=(),
         cpu=settings.task_cpu, memory=settings.task_memory, port=SERVICE_PORT, health_check=_ALIVE,
     )  # fmt: skip
     requests = LogBucket(aws, f"{aws.prefix}-access-logs-{aws.account}", settings.log_days)
@@ -74,8 +83,9 @@ def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
     scalable = ScalableTarget(
         aws, aws.prefix, runtime.cluster, service, image, settings.min_tasks, settings.max_tasks
     )
-    every = (*watched.of_releases, *watched.others)
+    every = (*watched.of_releases, *watched.others, *forecast_alarms(aws, shared.topic))
     widgets = service_widgets(balancer, targets, runtime.cluster, service, every)
+    by_the_clock = jobs(aws, shared, runtime)
     own: tuple[Resource, ...] = (
         api_key, *runtime.resources, image, task, requests, balancer, targets, *name, *listeners,
         service, scalable,
@@ -84,7 +94,7 @@ def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
             aws, f"{aws.prefix}-requests", scalable, "requests",
             settings.target_requests_per_minute, balancer, targets,
         ),
-        *jobs(aws, shared, runtime), *every, Dashboard(aws, aws.prefix, widgets),
+        *by_the_clock.made, *every, Dashboard(aws, aws.prefix, widgets),
     )  # fmt: skip
     own += pipeline(aws, runtime.repository, api_key, own, (*shared.resources, *beside))
 
@@ -100,7 +110,7 @@ def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
         }
 
     rights = (*may_operate(aws), *may_release(runtime.repository, api_key))
-    return Stack("serving", shared.resources, own, outputs, rights)
+    return Stack("serving", shared.resources, own, outputs, by_the_clock.retired, rights)
 
 
 def _doors(
@@ -139,8 +149,9 @@ def _runtime(aws: Aws, shared: Shared, api_key: Secret) -> Runtime:
             aws, f"{aws.prefix}-task", "What the service may do on AWS: nothing", ours, ()
         ),
         job_role=Role(
-            aws, f"{aws.prefix}-job", "What a job may do on AWS: read the sales it is to load",
-            ours, _load_sales(aws),
+            aws, f"{aws.prefix}-job",
+            "What a job may do on AWS: read the sales it is to load, and tell of itself",
+            ours, (*_load_sales(aws), *_tell(aws, shared)),
         ),
         execution_role=Role(
             aws, f"{aws.prefix}-execution", "Lets ECS start tasks: image, logs, secrets",
@@ -158,6 +169,14 @@ def _load_sales(aws: Aws) -> tuple[Document, ...]:
     return (
         allow("s3:GetObject", f"{bucket}/{LOADS}/*"),
         allow("s3:ListBucket", bucket, Condition={"StringLike": {"s3:prefix": f"{LOADS}/*"}}),
+    )
+
+
+def _tell(aws: Aws, shared: Shared) -> tuple[Document, ...]:
+    ours = {"StringEquals": {"cloudwatch:namespace": namespace(aws)}}
+    return (
+        allow("sns:Publish", shared.topic.arn),
+        allow("cloudwatch:PutMetricData", "*", Condition=ours),  # AWS knows no narrower one
     )
 
 

@@ -34,6 +34,11 @@ LOADS = "loads"
 """Where in the bucket sales lie that a job is to load."""
 
 
+def namespace(aws: Aws) -> str:
+    """Return where in CloudWatch the metrics of the weekly job are."""
+    return aws.prefix
+
+
 @dataclass(frozen=True)
 class Network:
     """Where things live and who may talk to whom."""

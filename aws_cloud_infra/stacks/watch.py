@@ -18,8 +18,9 @@ from aws_cloud_infra.resources.watching.alarm import Alarm, Formula, Metric
 from aws_cloud_infra.resources.watching.event_rule import EventRule
 from aws_cloud_infra.resources.watching.queue import Queue
 from aws_cloud_infra.resources.watching.topic import Topic
+from aws_cloud_infra.stacks.shared import namespace
 
-_MINUTE, _HOUR = 60, 3600
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _GB = 1024**3
 _FREE_SHARE = 0.05
 _BURSTS = "db.t"
@@ -83,6 +84,34 @@ def service_alarms(aws: Aws, topic: Topic, balancer: Resource, targets: Resource
     )  # fmt: skip
 
 
+def forecast_alarms(aws: Aws, topic: Topic) -> tuple[Alarm, ...]:
+    """Return the alarms on how good forecasts turned out to be, which the weekly job says.
+
+    What it says stands until it says something else.
+    """
+
+    def alarm(name: str, purpose: str, watched: Metric | Formula, threshold: float,
+              comparison: str) -> Alarm:  # fmt: skip
+        return Alarm(
+            aws, f"{aws.prefix}-{name}", topic, purpose, watched, threshold, comparison,
+            periods=1, period_seconds=_DAY, missing="ignore",
+        )  # fmt: skip
+
+    def told(name: str, **dimensions: str) -> Metric:
+        return Metric(namespace(aws), name, "Average", dimensions)
+
+    return (
+        alarm("worse-than-baseline", "Over the newest 13 weeks the growth baseline was better: "
+              "look at the report.", told("Skill"), 0, "LessThanThreshold"),
+        alarm("coverage-off", "The intervals hold 15 points more or less than they promise: ask "
+              "what is to be done.",
+              Formula("MAX([ABS(narrow - 0.8), ABS(wide - 0.95)])",
+                      {"narrow": told("Coverage", Level="80"),
+                       "wide": told("Coverage", Level="95")}),
+              0.15, "GreaterThanThreshold"),
+    )  # fmt: skip
+
+
 def job_watch(
     aws: Aws, topic: Topic, cluster: Cluster, jobs: Sequence[str], not_started: Queue
 ) -> tuple[Resource, ...]:
@@ -104,7 +133,7 @@ def job_watch(
     return (
         EventRule(
             aws, f"{aws.prefix}-job-failed", topic,
-            "A training or a batch failed, broke off or did not start.", ended_badly,
+            "A job failed, broke off or did not start, or the weekly one was missed.", ended_badly,
             {"group": "$.detail.group", "why": "$.detail.stoppedReason",
              "code": "$.detail.containers[0].exitCode", "task": "$.detail.taskArn"},
             "A job of " + aws.prefix + " did not end well: <group>, exit code <code>. <why> "

@@ -194,6 +194,15 @@ PATHS: dict[str, tuple[Step, ...]] = {
         Step("ecr:SetRepositoryPolicy", f"arn:aws:ecr:{HERE}:repository/{P}"),
     ),
     "all images at once": (Step("ecr:DeleteRepository", f"arn:aws:ecr:{HERE}:repository/{P}"),),
+    "false news to whoever is told of alarms": (
+        Step("sns:Publish", f"arn:aws:sns:{HERE}:{P}-alarms"),
+    ),
+    "metrics that keep an alarm silent": (
+        Step("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": P}),
+    ),
+    "the weekly job deleted": (
+        Step("scheduler:DeleteSchedule", f"arn:aws:scheduler:{HERE}:schedule/{P}/{P}-weekly"),
+    ),
     "the service deleted": (Step("ecs:DeleteService", f"{ECS}service/{P}/{P}"),),
     "a secret deleted": (Step("secretsmanager:DeleteSecret", f"{SECRETS}{P}-api-key-abcdef"),),
 }  # fmt: skip

@@ -146,9 +146,9 @@ def test_jobs_cost_as_often_as_they_run() -> None:
                 if line.resource.startswith("schedule ")}  # fmt: skip
 
     assert {} == schedules()
-    once = schedules(schedules_enabled=True, train_schedule="cron(0 6 1 * ? *)")
-    daily = schedules(schedules_enabled=True, train_schedule="cron(0 6 * * ? *)")
+    once = schedules(schedules_enabled=True, weekly_schedule="cron(0 6 1 * ? *)")
+    daily = schedules(schedules_enabled=True, weekly_schedule="cron(0 6 * * ? *)")
     hour = 2 * TABLE["units"]["fargate cpu hour"] + 4 * TABLE["units"]["fargate GB hour"]
-    assert pytest.approx(hour + TABLE["units"]["public address hour"], rel=0.01) == once["train"]
-    assert pytest.approx(365.25 / 12 * once["train"], rel=0.01) == daily["train"]
-    assert once["batch"] == daily["batch"] > once["train"]
+    assert pytest.approx(hour + TABLE["units"]["public address hour"], rel=0.01) == once["weekly"]
+    assert pytest.approx(365.25 / 12 * once["weekly"], rel=0.01) == daily["weekly"]
+    assert 0 < once["check"] == daily["check"] < once["weekly"]

@@ -135,7 +135,13 @@ def test_the_jobs_are_started_by_their_own_commands(run: Run, fargate: Fargate) 
     assert 1 == code
     assert "database_loader.py" in out, "there are no sales yet, and the training says what to do"
     assert 1 == run("forecast")[0]
-    assert [["python", "train.py"], ["python", "train.py", "forecast"]] == fargate.commands
+    code, out, _ = run("monitor", "guess", "--json")
+    assert 1 == code
+    assert "invalid choice: 'guess'" in out
+    assert [
+        ["python", "train.py"], ["python", "train.py", "forecast"],
+        ["python", "monitor.py", "guess", "--json"],
+    ] == fargate.commands  # fmt: skip
 
 
 def test_a_job_that_does_not_start_is_told_with_the_reason_of_aws(
@@ -148,7 +154,7 @@ def test_a_job_that_does_not_start_is_told_with_the_reason_of_aws(
 
 def test_what_a_job_said_can_be_read_afterwards(run: Run) -> None:
     run("train")
-    code, out, _ = run("logs", "train")
+    code, out, _ = run("logs", "weekly")
     assert 0 == code
     assert re.search(r"^\d\d:\d\d:\d\d .*database_loader\.py", out, re.MULTILINE)
     assert (0, "Nothing in the last 5 minutes.\n", "") == run("logs", "mlflow", "--minutes", "5")

@@ -34,7 +34,7 @@ KINDS = (FAILED, LOST, NOT_YET, SLOW_DOWN)
 CHANGED = {
     "min_tasks": 2, "max_tasks": 6, "log_days": 60, "target_cpu_percent": 50,
     "alarm_email": "others@example.com", "database_backup_days": 14, "instance_type": "t3.medium",
-    "instance_disk_gb": 30, "train_schedule": "cron(0 5 ? * TUE *)", "task_memory": 1024,
+    "instance_disk_gb": 30, "weekly_schedule": "cron(0 5 ? * TUE *)", "task_memory": 1024,
 }  # fmt: skip
 
 

@@ -166,8 +166,8 @@ def test_the_first_run_deploys_the_image_of_its_commit_by_digest(site: Site) -> 
         assert images[tag] == images[f"candidate-{tag}"]
     assert site.deployed().startswith("sha256:")
     ecs = site.session.client("ecs")
-    train = ecs.describe_task_definition(taskDefinition=f"{NAME}-train")["taskDefinition"]
-    assert images[f"train-{commit(1)}"] in train["containerDefinitions"][0]["image"]
+    weekly = ecs.describe_task_definition(taskDefinition=f"{NAME}-weekly")["taskDefinition"]
+    assert images[f"train-{commit(1)}"] in weekly["containerDefinitions"][0]["image"]
     scaling = site.session.client("application-autoscaling")
     (target,) = scaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
     assert 3 == target["MaxCapacity"], "INFRA_MAX_TASKS of the variables"

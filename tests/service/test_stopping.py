@@ -15,6 +15,7 @@ from aws_cloud_infra.resources.containers.task_definition import STOP_SECONDS
 from aws_cloud_infra.resources.front.load_balancer import LoadBalancer
 from aws_cloud_infra.resources.front.target_group import TargetGroup
 from aws_cloud_infra.stacks import both
+from sales_forecast.data import ledger
 from sales_forecast.service import server as served
 from sales_forecast.service.server import _config, _Server
 from tests.aws.things import AWS
@@ -158,3 +159,5 @@ def test_whoever_waits_for_a_stopping_service_waits_long_enough():
 
     assert answers < draining, "the load balancer would cut off what is still answered"
     assert stops < STOP_SECONDS, "ECS would kill what still answers"
+    moves = served._SECONDS_FOR_WAITING_CONNECTIONS + answers + ledger._SECONDS_TO_STOP + 1
+    assert moves < STOP_SECONDS, "ECS would kill what moves the last rows of the ledger"

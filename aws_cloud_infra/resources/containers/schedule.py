@@ -15,8 +15,6 @@ from aws_cloud_infra.resources.identity.role import Role
 
 _TRIES = 2
 _SECONDS_TO_TRY = 3600
-_HOURS_A_RUN = 1.0
-"""A guess; the weekly sales of 45 stores take less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +31,8 @@ class Schedule(Resource):
     dead_letters: Resource
     """The queue for what could not be started; the role must be allowed to write there."""
     enabled: bool
+    hours_a_run: float
+    """A guess, for what it costs."""
 
     kind = "schedule"
     permissions = (
@@ -52,7 +52,7 @@ class Schedule(Resource):
     def prices(self) -> tuple[tuple[str, float], ...]:
         """The tasks that it starts; none while it is disabled."""
         runs = cron.runs_a_month(self.expression) if self.enabled else 0
-        return billed(self.task, runs * _HOURS_A_RUN)
+        return billed(self.task, runs * self.hours_a_run)
 
     def desired(self, ids: Ids) -> Settings:
         """When, what, as whom and where; a hand may not add an end, an input or a shell."""

@@ -59,7 +59,7 @@ def schedules(aws: Aws) -> Sequence[Resource]:
     group = ScheduleGroup(aws, aws.prefix)
     schedule = Schedule(
         aws, f"{aws.prefix}-train", group, role, cluster, task, (subnet, other_subnet), door,
-        "cron(0 6 ? * MON *)", queue, enabled=False,
+        "cron(0 6 ? * MON *)", queue, enabled=False, hours_a_run=1,
     )  # fmt: skip
     return [*needed, group, schedule]
 

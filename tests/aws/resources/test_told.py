@@ -131,10 +131,10 @@ def test_how_many_jobs_could_not_be_started_is_said(account: Account) -> None:
 
 
 def stopped(**changed: Any) -> dict[str, Any]:
-    """Return what ECS tells of a task of the batch that ended well, but for this."""
+    """Return what ECS tells of a weekly job that ended well, but for this."""
     detail = {
         "clusterArn": f"arn:aws:ecs:eu-central-1:{AWS.account}:cluster/{AWS.prefix}",
-        "group": f"family:{AWS.prefix}-batch", "lastStatus": "STOPPED",
+        "group": f"family:{AWS.prefix}-weekly", "lastStatus": "STOPPED",
         "stopCode": "EssentialContainerExited",
         "containers": [{"name": "app", "exitCode": 0}],
     }  # fmt: skip
