@@ -140,7 +140,8 @@ def test_what_trainings_gained_is_read_from_their_verdicts(
 def test_a_champion_that_was_trained_today_is_not_trained_again(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("MODEL_URI", str(bundle(place, panel(N_WEEKS - 9))))
+    sales = panel(N_WEEKS)
+    monkeypatch.setenv("MODEL_URI", str(bundle(place, sales.until(sales.periods[-10]))))
     assert 0 == monitor.main(["decide"])
     said = capsys.readouterr().out.splitlines()
     assert "nothing:" == said[0]
@@ -148,14 +149,20 @@ def test_a_champion_that_was_trained_today_is_not_trained_again(
     assert any("at most one in 7 days" in line for line in said)
 
 
-def test_without_a_champion_it_says_so_in_one_line(
+def test_without_a_champion_of_these_sales_a_training_is_asked_for(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("MODEL_URI", str(place / "nowhere"))
-    assert 1 == monitor.main(["decide"])
-    out, err = capsys.readouterr()
-    assert "" == out
-    assert "There is no model bundle at" in err.splitlines()[-1]
+    others = panel(N_WEEKS)
+    elsewhere = bundle(place, replace(others, y=others.y * 2))
+    for uri, reason in (
+        (place / "nowhere", "There is no model bundle at"),
+        (elsewhere, "was trained on other sales"),
+    ):
+        monkeypatch.setenv("MODEL_URI", str(uri))
+        assert 0 == monitor.main(["decide"])
+        said = capsys.readouterr().out.splitlines()
+        assert "retrain:" == said[0]
+        assert reason in said[1]
 
 
 def test_wrong_words_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,8 @@ from threading import Event
 
 import numpy as np
 
-from sales_forecast.bundles.bundle import CHALLENGER, read_manifest, read_origin
+from sales_forecast.bundles.bundle import CHALLENGER, read_origin
+from sales_forecast.bundles.fallback import load_for
 from sales_forecast.bundles.location import locate
 from sales_forecast.bundles.manifest import Manifest
 from sales_forecast.data.alarms import Alarm, AlarmTable
@@ -39,15 +40,21 @@ from sales_forecast.training import tables
 def decision(settings: Settings, progress: Callable[[str], None]) -> Decision:
     """Decide what is to be done about the champion of MODEL_URI today; keep new alarms.
 
-    Raises BundleRefused where there is none, RegistryError, NotReady, DatabaseError.
+    Without a champion of these sales, a training. Raises RegistryError, NotReady, DatabaseError.
     """
     progress("reading the sales")
     with closing(Database(settings.database_url)) as database:
         database.migrate()
         panel = database.read_panel()
     progress("reading the champion")
-    folder = locate(settings).find(Event())
-    manifest = read_manifest(folder)
+    try:
+        folder = locate(settings).find(Event())
+        answering = load_for(panel, folder)
+    except BundleRefused as error:
+        return _without_champion(panel, error.message)
+    if answering.version != folder.name:
+        return _without_champion(panel, answering.manifest.note)
+    manifest = answering.manifest
     trained_until = manifest.training.last_week
     progress("reading what was forecast")
     errors, n_issued = _errors(settings.database_url, panel, folder, manifest)
@@ -71,9 +78,14 @@ def decision(settings: Settings, progress: Callable[[str], None]) -> Decision:
             refuted=said(False),  # noqa: FBT003
             gains=_gains(settings.database_url),
             judged_weeks=judged_weeks(errors),
-            notes=(*_missing(errors, n_issued), *inputs(panel, trained_until)),
+            # They explain alarms: by themselves they differ in most weeks.
+            notes=(*_missing(errors, n_issued), *(inputs(panel, trained_until) if kept else ())),
         )
     )
+
+
+def _without_champion(panel: Panel, reason: str) -> Decision:
+    return Decision("retrain", (reason,), {"newest_week": str(panel.last)})
 
 
 def _errors(url: str, panel: Panel, folder: Path, manifest: Manifest) -> tuple[Errors, int]:
