@@ -237,7 +237,8 @@ def test_a_correction_is_a_row_that_names_the_one_it_puts_right(
     first, second = stored(ledger_at)
     assert (first["id"], first["corrects"], first["caller"]) == (name, None, ODD)
     assert (second["id"], second["corrects"]) == (corrected, name)
-    assert (second["caller"], second["warnings"]) == ("ana", ["The unit was wrong."])
+    assert second["caller"] == ODD, "who is shown what was wrong is shown what is right"
+    assert second["warnings"] == ["The unit was wrong.", "Corrected by ana."]
     assert second["answer"] == right
     same = ("model", "model_version", "fingerprint", "origin", "covariates", "endpoint")
     assert [first[of] for of in same] == [second[of] for of in same]

@@ -68,8 +68,8 @@ class LedgerStore:
     ) -> str | None:
         """Write an answer that puts another one right. Returns its id; None if there is no other.
 
-        `answer`: what it should have been, in the form of `PREDICTIONS`; `reason` is kept as its
-        warning, `by` as its caller.
+        `answer`: what it should have been, in the form of `PREDICTIONS`. `reason` and `by` whom it
+        was corrected are kept as its warnings; its caller is that of the other, who is shown it.
         """
         with self.connection() as connection:
             of = sa.select(PREDICTIONS).where(PREDICTIONS.c.id == prediction_id)
@@ -84,8 +84,7 @@ class LedgerStore:
                 "id": new_id(),
                 "answered_at": datetime.now(UTC).replace(tzinfo=None).isoformat(" "),
                 "origin": str(found["origin"]),
-                "caller": by,
-                "warnings": [reason],
+                "warnings": [reason, f"Corrected by {by}."],
                 "answer": list(answer),
                 "corrects": prediction_id,
             }
