@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from math import lcm
 from statistics import median
 
 import sqlalchemy as sa
@@ -54,16 +55,19 @@ def fill(connection: sa.Connection, rows: int, begin: datetime) -> None:
     while count < AT_ONCE:
         connection.exec_driver_sql(f"INSERT INTO numbers SELECT n + {count} FROM numbers")
         count *= 2
-    connection.exec_driver_sql("CREATE TABLE stores_of (store BIGINT PRIMARY KEY, hash BIGINT)")
-    for store in range(STORES):
-        values = f"({store}, {key_hash({'store_id': store + 1})})"
-        connection.exec_driver_sql(f"INSERT INTO stores_of VALUES {values}")
+    connection.exec_driver_sql("CREATE TABLE hashes_of (rest BIGINT, hash BIGINT)")
+    alike = lcm(STORES, CALLERS)
+    for rest in range(alike):
+        of_store = {"store_id": rest % STORES + 1}
+        for caller in (None, f"caller-{rest % CALLERS}"):
+            values = f"({rest}, {key_hash(of_store, caller)})"
+            connection.exec_driver_sql(f"INSERT INTO hashes_of VALUES {values}")
     connection.commit()
     for start in range(0, rows, AT_ONCE):
         some = f"SELECT n + {start} AS n FROM numbers WHERE n < {min(AT_ONCE, rows - start)}"
         rows_of = f"SELECT {cells} FROM ({some}) AS given"
-        keys_of = f"SELECT hash, {prediction_id} FROM ({some}) AS given JOIN stores_of"
-        keys_of += f" ON store = MOD(n, {STORES})"
+        keys_of = f"SELECT hash, {prediction_id} FROM ({some}) AS given JOIN hashes_of"
+        keys_of += f" ON rest = MOD(n, {alike})"
         connection.exec_driver_sql(f"INSERT INTO {PREDICTIONS.name} {rows_of}")
         connection.exec_driver_sql(f"INSERT INTO {PREDICTION_KEYS.name} {keys_of}")
         connection.commit()
@@ -107,8 +111,9 @@ def main() -> None:
         "a store without any": lambda: PageWish(LIMIT, {"store_id": STORES + 1}),
         "one caller": lambda: PageWish(LIMIT, caller=f"caller-{chance.randrange(CALLERS)}"),
         "one caller's, one store": lambda: PageWish(
-            LIMIT, store(), before=anywhere(), caller=f"caller-{chance.randrange(CALLERS)}"
+            LIMIT, {"store_id": 1}, before=anywhere(), caller="caller-0"
         ),
+        "a store it never asked for": lambda: PageWish(LIMIT, {"store_id": 1}, caller="caller-1"),
     }
     print(f"{chosen.rows:,} answers, the newest {newest}; pages of {LIMIT}, milliseconds")
     with closing(StoredPredictions(chosen.database_url)) as stored:

@@ -57,9 +57,10 @@ def keep(database_url: str, rows: Sequence[Mapping[str, Any]]) -> None:
         with closing(Database(database_url)) as database:
             database.write(sample_panel(2, 14), "a.csv")
     keys = [
-        {"key_hash": key_hash(one["series"]), "prediction_id": of["id"]}
+        {"key_hash": key_hash(one["series"], caller), "prediction_id": of["id"]}
         for of in rows
         for one in of["answer"]
+        for caller in {None, of["caller"]}
     ]
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     if url.startswith("sqlite"):

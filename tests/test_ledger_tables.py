@@ -74,6 +74,12 @@ def test_other_keys_have_another_number_of_64_bits(one, other) -> None:
     assert -(2**63) <= key_hash(one) < 2**63
 
 
+def test_a_caller_has_numbers_of_its_own() -> None:
+    found = [key_hash(keys, caller) for keys in KEYS for caller in (None, "", "ana", "ben")]
+
+    assert len(set(found)) == 4 * len(KEYS)
+
+
 def test_the_order_of_keys_changes_nothing() -> None:
     assert key_hash({"store_id": 1, "dept_id": 3}) == key_hash({"dept_id": 3, "store_id": 1})
 

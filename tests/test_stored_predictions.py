@@ -20,6 +20,7 @@ ROWS = [
     row(number, stores=(1, 2) if number % 5 == 0 else (1 + number % 3,), caller=caller)
     for number, caller in enumerate([None, "ana", "ben", "ana"] * 6)
 ]
+ROWS.append(row(len(ROWS), stores=(7,), caller="dora"))
 EVERYTHING = PageWish(limit=1000)
 
 
@@ -55,9 +56,9 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> StoredPredictions:
 
 @given(
     limit=st.integers(1, 30),
-    keys=st.sampled_from([{}, {"store_id": 1}, {"store_id": 2}, {"store_id": 9}]),
+    keys=st.sampled_from([{}, {"store_id": 1}, {"store_id": 7}, {"store_id": 9}]),
     since=st.none() | st.integers(-1, 25).map(lambda late: BEGIN + timedelta(seconds=late)),
-    caller=st.sampled_from([None, "ana", "ben", "carl"]),
+    caller=st.sampled_from([None, "ana", "ben", "carl", "dora"]),
 )
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_pages_of_any_size_hold_every_answer_once_the_newest_first(
@@ -76,7 +77,11 @@ def test_a_ledger_reads_the_same_on_every_database(url: str) -> None:
     with closing(StoredPredictions(url)) as pages:
         for wish in (
             PageWish(limit=7),
-            PageWish(limit=2, keys={"store_id": 1}, caller="ana"),
+            *(
+                PageWish(limit=2, keys={"store_id": store}, caller=caller)
+                for store in (1, 7)
+                for caller in ("ana", "ben", "dora", None)
+            ),
             PageWish(limit=3, since=BEGIN + timedelta(seconds=11)),
         ):
             assert expected(wish) == numbers(pages, wish)

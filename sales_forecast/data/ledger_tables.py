@@ -8,8 +8,9 @@ Ids are UUIDv7: their order is that of time, and `ledger_ids.first_id(moment)` i
 begins. A filter by keys, such as `store_id=1` or `store_id=1&dept_id=3`, is one range of
 `prediction_keys`: `WHERE key_hash = key_hash({"store_id": 1}) AND prediction_id < ...
 ORDER BY prediction_id DESC LIMIT n`, joined with `predictions`. One caller's are found by the index
-(caller, id). On SQLite these tables lie in a file of their own: `ledger_url` names it; while
-nothing was answered yet, it is not there.
+(caller, id), those about such series by `key_hash({"store_id": 1}, caller)`: whoever never asked
+about them is not looked for among the answers to all others. On SQLite these tables lie in a file
+of their own: `ledger_url` names it; while nothing was answered yet, it is not there.
 """
 
 from __future__ import annotations
@@ -68,7 +69,10 @@ PREDICTION_KEYS = sa.Table(
     sa.Column("prediction_id", ID, primary_key=True),
     sqlite_with_rowid=False,
 )
-"""Which answers are about which series: a row for every choice of one or more of its keys."""
+"""Which answers are about which series: a row for every choice of one or more of its keys.
+
+Where a key was asked for, there is a second one of each, with its caller.
+"""
 PREDICTION_DELETIONS = sa.Table(
     "prediction_deletions",
     METADATA,
@@ -80,12 +84,16 @@ PREDICTION_DELETIONS = sa.Table(
 """What was deleted because of its age: so many rows, all of those there were before an id."""
 
 
-def key_hash(keys: Mapping[str, int | str]) -> int:
+def key_hash(keys: Mapping[str, int | str], caller: str | None = None) -> int:
     """Return the number by which answers about series with these keys are found, 64 bits signed.
 
     `keys`: field -> value, such as `{"store_id": 1}`; one or more of the keys of a panel.
+    `caller`: whose alone; None: anyone's.
     """
-    text = json.dumps(sorted(keys.items()), ensure_ascii=False, separators=(",", ":"))
+    named: object = sorted(keys.items())
+    if caller is not None:
+        named = [named, caller]
+    text = json.dumps(named, ensure_ascii=False, separators=(",", ":"))
     digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, signed=True)
 

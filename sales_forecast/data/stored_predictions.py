@@ -77,7 +77,7 @@ class StoredPredictions:
         with self._connection() as connection:
             if connection is None:
                 return Page([], None)
-            found = [(of, size) for of, size in connection.execute(_sizes(connection, wish))]
+            found = [(of, size) for of, size in connection.execute(_sizes(wish))]
             ids = list(_fitting(found[: wish.limit]))
             query = sa.select(PREDICTIONS).where(_ROW.id.in_(ids)).order_by(_ROW.id.desc())
             rows = [_row(of) for of in connection.execute(query).mappings()]
@@ -109,16 +109,17 @@ class StoredPredictions:
             yield connection if there else None
 
 
-def _sizes(connection: sa.Connection, wish: PageWish) -> sa.Select[Any]:
+def _sizes(wish: PageWish) -> sa.Select[Any]:
     """Return what selects ids and the bytes of each answer, one more than is asked for."""
     size = sa.func.length(sa.cast(_ROW.answer, sa.Text))
     of = _KEY.prediction_id if wish.keys else _ROW.id
-    if wish.caller is not None and connection.dialect.name == "sqlite":
-        of = _ROW.id  # it begins with the index of callers: by another column it would sort them
-    query = sa.select(of, size).order_by(of.desc()).limit(wish.limit + 1).where(*_of(wish.caller))
+    query = sa.select(of, size).order_by(of.desc()).limit(wish.limit + 1)
     if wish.keys:
         both = PREDICTION_KEYS.join(PREDICTIONS, _ROW.id == _KEY.prediction_id)
-        query = query.select_from(both).where(_KEY.key_hash == key_hash(wish.keys))
+        number = key_hash(wish.keys, wish.caller)
+        query = query.select_from(both).where(_KEY.key_hash == number)
+    else:
+        query = query.where(*_of(wish.caller))
     if wish.since is not None:
         query = query.where(of >= first_id(max(wish.since, _EPOCH)))
     if wish.before is not None:

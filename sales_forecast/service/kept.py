@@ -55,7 +55,7 @@ class Kept:
             (answer.prediction, answer.mean),
             (("0.025", lowest), ("0.1", low), ("0.9", high), ("0.975", highest)),
         )
-        named, hashes = _named(predictor.forms.fields, series)
+        named, hashes = _named(predictor.forms.fields, series, question.caller)
         said = to_json((_covariates(predictor, told, answer), answer.warnings))
         of = f'{{"series":{named},"forecast":[{forecast}]}}'
         return self._keep(question, predictor, predictor.predicting, (said, of, hashes))
@@ -69,7 +69,7 @@ class Kept:
     ) -> str:
         """Keep an answer of `/forecast_sales`, of one series or more."""
         model = predictor.forecasting[wish.model or predictor.usual]
-        named = [_named(predictor.forms.fields, of.names) for of in forecasts]
+        named = [_named(predictor.forms.fields, of.names, question.caller) for of in forecasts]
         if len(forecasts) == 1:
             (one,), ((keys, hashes),) = forecasts, named
             of = f'{{"series":{keys},"forecast":[{_periods(predictor, wish, one)}]}}'
@@ -147,14 +147,15 @@ def _target(step: int, target: date) -> str:
 
 
 @lru_cache(_MOST_SERIES)
-def _named(fields: Sequence[str], names: Named) -> tuple[str, str]:
+def _named(fields: Sequence[str], names: Named, caller: str | None) -> tuple[str, str]:
     """Return the keys of a series as JSON, and the numbers by which it is found.
 
-    There is one for every choice of its keys.
+    There is one for every choice of its keys, and one more of the caller's own.
     """
     keys = list(zip(fields, names, strict=True))
-    choices = (chosen for n in range(1, len(keys) + 1) for chosen in combinations(keys, n))
-    hashes = ",".join(str(key_hash(dict(chosen))) for chosen in choices)
+    choices = [dict(of) for n in range(1, len(keys) + 1) for of in combinations(keys, n)]
+    callers = dict.fromkeys((None, caller))
+    hashes = ",".join(str(key_hash(of, whose)) for whose in callers for of in choices)
     return to_json(dict(keys)).decode(), hashes
 
 

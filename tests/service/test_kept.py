@@ -15,6 +15,8 @@ import sqlalchemy as sa
 from sales_forecast.data.ledger import Ledger
 from sales_forecast.data.ledger_store import LedgerStore
 from sales_forecast.data.ledger_tables import PREDICTION_KEYS, PREDICTIONS, key_hash
+from sales_forecast.data.stored_predictions import StoredPredictions
+from sales_forecast.service.api_keys import ApiKeys, new_entry
 from sales_forecast.service.app import create_app
 from tests.fakes import FakePredictor, LiveStub
 from tests.service.conftest import EXAMPLES, FORECAST, PREDICT, Ask, ask_app
@@ -138,6 +140,35 @@ def test_several_series_are_one_row_that_each_of_them_finds(
     name = answer.headers[HEADER]
     found = [tuple(of.values()) for of in stored(tmp_path, PREDICTION_KEYS)]
     assert set(found) == {(key_hash({"store_id": n}), name) for n in (1, 2)}
+
+
+def test_a_caller_finds_its_own_answers_about_a_series_and_no_others(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    names = ("ana", "ben")
+    entries = [new_entry(name, "viewer") for name in names]
+    (tmp_path / "keys.toml").write_text("".join(lines for _, lines in entries))
+    live = LiveStub(FakePredictor(), keys=ApiKeys("of the admin", tmp_path / "keys.toml"))
+    live.predictions = StoredPredictions(f"sqlite:///{tmp_path}/sales.db")
+    app = create_app(live, ledger=ledger)
+    headers = {name: {"X-API-Key": key} for name, (key, _) in zip(names, entries, strict=True)}
+    given = {
+        name: [
+            ask_app(app, "POST", path, body, headers=headers[name]).headers[HEADER]
+            for path, body in EXAMPLES.items()
+        ]
+        for name in names
+    }
+    ledger.move()
+
+    def shown(name: str, store: int) -> list[str]:
+        response = ask_app(app, "GET", f"/predictions?store_id={store}", headers=headers[name])
+        return [of["id"] for of in response.json()["items"]]
+
+    assert {name: shown(name, 1) for name in names} == {
+        name: of[::-1] for name, of in given.items()
+    }
+    assert [shown(name, 2) for name in names] == [[], []]
 
 
 def test_what_is_refused_is_no_answer(ask: Ask, ledger: Ledger, tmp_path: Path) -> None:
