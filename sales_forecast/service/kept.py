@@ -1,7 +1,8 @@
 """What is kept of an answer: one row of the ledger, which says who asked, what answered and what.
 
-Takes an answer and the question it was given to, gives its id; the row is on disk by then. Must not
-know the database, nor fail an answer.
+Takes an answer and the question it was given to, gives its id; the row is on disk by then. What
+many rows have in common is JSON already, and numbers are put into it: an encoder takes several
+times as long. Must not know the database, nor fail an answer.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from sales_forecast.data.ledger_tables import key_hash
 from sales_forecast.service.covariates import NOT_USED, SUPPLIED, Told
 from sales_forecast.service.forms import Named
 from sales_forecast.service.json_route import Question
-from sales_forecast.service.predictor import Answer, Predictor, Provenance
+from sales_forecast.service.predictor import Answer, Predictor
 from sales_forecast.service.queries import ForecastQuery
 
 HEADER = "X-Prediction-ID"
 _ENDS: Mapping[str, tuple[str, str]] = {"80": ("0.1", "0.9"), "95": ("0.025", "0.975")}
-_MOST_SERIES, _MOST_TARGETS, _MOST_CALLERS, _MOST_MODELS = 100_000, 10_000, 1_000, 8
+_BOTH_ENDS = ("0.025", "0.1", "0.9", "0.975")
+_MOST_SERIES, _MOST_PERIODS, _MOST_CALLERS = 100_000, 10_000, 1_000
+_MOST_FORECASTS, _MOST_SOURCES = 128, 100
 
 
 class SeriesForecast(NamedTuple):
@@ -42,23 +45,27 @@ class Kept:
 
     def __init__(self, ledger: Ledger) -> None:
         self._append = ledger.append
+        self._alike: _Alike | None = None
 
     def predicted(
         self, question: Question, predictor: Predictor, series: Named, told: Told, answer: Answer
     ) -> str:
         """Keep an answer of `/predict_sales`. `told`: as `Forms.covariates_of` gives it."""
+        alike = self._alike_of(predictor)
         low, high = answer.interval_80 or (None, None)
         lowest, highest = answer.interval_95 or (None, None)
-        forecast = _period(
-            answer.step,
-            answer.period,
-            (answer.prediction, answer.mean),
-            (("0.025", lowest), ("0.1", low), ("0.9", high), ("0.975", highest)),
-        )
-        named, hashes = _named(predictor.forms.fields, series, question.caller)
-        said = to_json((_covariates(predictor, told, answer), answer.warnings))
-        of = f'{{"series":{named},"forecast":[{forecast}]}}'
-        return self._keep(question, predictor, predictor.predicting, (said, of, hashes))
+        expected = answer.prediction, answer.mean, lowest, low, high, highest
+        forecast = _filled(_period(answer.step, answer.period, _BOTH_ENDS), expected)
+        if used := answer.covariates:
+            sources = tuple([of.source for of in used.values()])
+            form = _covariates(tuple(used), sources)
+            covariates = _filled(form, [of.value for of in used.values()])
+        else:
+            covariates = _filled(alike.covariates, told)
+        keys, hashes = _named(alike.fields, series, question.caller)
+        of = f'{{"series":{keys},"forecast":[{forecast}]}}'
+        model = alike.models[predictor.predicting]
+        return self._keep(question, model, f"{covariates},{_texts(answer.warnings)}", of, hashes)
 
     def forecast(
         self,
@@ -68,82 +75,103 @@ class Kept:
         forecasts: Sequence[SeriesForecast],
     ) -> str:
         """Keep an answer of `/forecast_sales`, of one series or more."""
-        model = predictor.forecasting[wish.model or predictor.usual]
-        named = [_named(predictor.forms.fields, of.names, question.caller) for of in forecasts]
+        alike = self._alike_of(predictor)
+        model = alike.models[predictor.forecasting[wish.model or predictor.usual]]
+        named = [_named(alike.fields, of.names, question.caller) for of in forecasts]
         if len(forecasts) == 1:
             (one,), ((keys, hashes),) = forecasts, named
             of = f'{{"series":{keys},"forecast":[{_periods(predictor, wish, one)}]}}'
-            return self._keep(question, predictor, model, (to_json(({}, one.warnings)), of, hashes))
+            return self._keep(question, model, f"{{}},{_texts(one.warnings)}", of, hashes)
         of = ",".join(
             f'{{"series":{keys},"forecast":[{_periods(predictor, wish, one)}],'
-            f'"warnings":{to_json(one.warnings).decode()}}}'
+            f'"warnings":{_texts(one.warnings)}}}'
             for one, (keys, _) in zip(forecasts, named, strict=True)
         )
         warnings = dict.fromkeys(chain.from_iterable(one.warnings for one in forecasts))
         hashes = ",".join(dict.fromkeys(",".join(of for _, of in named).split(",")))
-        said = to_json(({}, tuple(warnings)))
-        return self._keep(question, predictor, model, (said, of, hashes))
+        return self._keep(question, model, f"{{}},{_texts(tuple(warnings))}", of, hashes)
 
-    def _keep(
-        self, question: Question, predictor: Predictor, model: str, said: tuple[bytes, str, str]
-    ) -> str:
-        """Write a row. `said`: covariates and warnings, answers by series, and key hashes."""
+    def _alike_of(self, predictor: Predictor) -> _Alike:
+        if self._alike is None or self._alike.predictor is not predictor:
+            self._alike = _Alike(predictor)
+        return self._alike
+
+    def _keep(self, question: Question, model: str, said: str, of: str, hashes: str) -> str:
+        """Write a row.
+
+        `said`: covariates and warnings, `of`: answers by series, `hashes`: what finds them.
+        """
         now = time_ns()
         prediction_id = new_id(now)
         seconds, nanoseconds = divmod(now, 1_000_000_000)
-        begin = f'["{prediction_id}","{_second(seconds)}.{nanoseconds // 1000:06d}","'
-        who = _who(question.path, question.caller)
-        which = _which(model, predictor.version, predictor.origin, predictor.provenance)
-        beside, of, hashes = said
-        self._append(
-            b'%b%b",%b%b%b,%b\n'
-            % (
-                begin.encode(),
-                question.request_id,
-                who,
-                which,
-                beside[1:-1],
-                f"[{of}],null,[{hashes}]]".encode(),
-            )
+        line = (
+            f'["{prediction_id}","{_second(seconds)}.{nanoseconds // 1000:06d}",'
+            f'"{question.request_id.decode()}",{_who(question.path, question.caller)},{model},'
+            f"{said},[{of}],null,[{hashes}]]\n"
         )
+        self._append(line.encode())
         return prediction_id
+
+
+class _Alike:
+    """What the rows of one predictor have in common.
+
+    Attributes:
+        predictor: whose they are.
+        fields: the names of the keys of its series.
+        models: by model that answers, all columns from it to the origin.
+        covariates: what is told where nothing else is used.
+    """
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+        self.fields = predictor.forms.fields
+        self.models = {
+            model: _listed((model, predictor.version, *predictor.provenance, predictor.origin))
+            for model in (predictor.predicting, *predictor.forecasting.values())
+        }
+        columns = tuple(of.column for of in predictor.forms.covariates)
+        source = SUPPLIED if predictor.uses_covariates else NOT_USED
+        self.covariates = _covariates(columns, (source,) * len(columns))
 
 
 def _periods(predictor: Predictor, wish: ForecastQuery, of: SeriesForecast) -> str:
     means = predictor.means(of.names, len(of.items), wish.model)
-    low, high = _ENDS[wish.level]
-    return ",".join(
-        [
-            _period(
-                step,
-                item["Date"],
-                (item["Sales"], mean),
-                ((low, item["lower"]), (high, item["upper"]), *item.get("quantiles", {}).items()),
-            )
-            for step, (item, mean) in enumerate(zip(of.items, means, strict=True), 1)
-        ]
-    )
+    ends = _ENDS[wish.level]
+    others = [tau for tau in map(str, wish.quantiles or ()) if tau not in ends]
+    numbers: list[float | None] = []
+    for item, mean in zip(of.items, means, strict=True):
+        numbers += item["Sales"], mean, item["lower"], item["upper"]
+        numbers += [item["quantiles"][tau] for tau in others]
+    targets = tuple([item["Date"] for item in of.items])
+    return _filled(_forecast(targets, (*ends, *others)), numbers)
 
 
-def _period(
-    step: int,
-    target: date,
-    expected: tuple[float, float],
-    quantiles: Iterable[tuple[str, float | None]],
-) -> str:
-    """Return one period as JSON, of which there are many: an encoder takes twice as long.
-
-    `expected`: median and mean.
-    """
-    median, mean = expected
-    known = dict(quantiles)
-    of = ",".join([f'"{tau}":{"null" if of is None else repr(of)}' for tau, of in known.items()])
-    return f'{_target(step, target)}"median":{median!r},"mean":{mean!r},"quantiles":{{{of}}}}}'
+def _filled(form: str, numbers: Sequence[float | None]) -> str:
+    # The encoder writes numbers several times as fast as Python does.
+    return form % tuple(to_json(numbers).decode()[1:-1].split(",")) if numbers else form
 
 
-@lru_cache(_MOST_TARGETS)
-def _target(step: int, target: date) -> str:
-    return f'{{"step":{step},"target":"{target}",'
+@lru_cache(_MOST_FORECASTS)
+def _forecast(targets: Sequence[date], quantiles: Sequence[str]) -> str:
+    """Return the form of the first periods, one after the other."""
+    return ",".join(_period(step, target, quantiles) for step, target in enumerate(targets, 1))
+
+
+@lru_cache(_MOST_PERIODS)
+def _period(step: int, target: date, quantiles: Sequence[str]) -> str:
+    """Return the form of one period, to be filled with median, mean and quantiles."""
+    of = ",".join(f'"{tau}":%s' for tau in quantiles)
+    return f'{{"step":{step},"target":"{target}","median":%s,"mean":%s,"quantiles":{{{of}}}}}'
+
+
+@lru_cache(_MOST_SOURCES)
+def _covariates(columns: Sequence[str], sources: Sequence[str]) -> str:
+    """Return the form of covariates, to be filled with their values."""
+    said = ((_json(of).replace("%", "%%") for of in texts) for texts in (columns, sources))
+    pairs = zip(*said, strict=True)
+    of = ",".join(f'{column}:{{"value":%s,"source":{source}}}' for column, source in pairs)
+    return f"{{{of}}}"
 
 
 @lru_cache(_MOST_SERIES)
@@ -156,7 +184,7 @@ def _named(fields: Sequence[str], names: Named, caller: str | None) -> tuple[str
     choices = [dict(of) for n in range(1, len(keys) + 1) for of in combinations(keys, n)]
     callers = dict.fromkeys((None, caller))
     hashes = ",".join(str(key_hash(of, whose)) for whose in callers for of in choices)
-    return to_json(dict(keys)).decode(), hashes
+    return _json(dict(keys)), hashes
 
 
 @lru_cache(1)
@@ -165,23 +193,17 @@ def _second(seconds: int) -> str:
 
 
 @lru_cache(_MOST_CALLERS)
-def _who(path: str, caller: str | None) -> bytes:
-    return to_json((path, caller))[1:-1] + b","
+def _who(path: str, caller: str | None) -> str:
+    return _listed((path, caller))
 
 
-@lru_cache(_MOST_MODELS)
-def _which(model: str, version: str, origin: date, provenance: Provenance) -> bytes:
-    return to_json((model, version, *provenance, origin))[1:-1] + b","
+def _texts(warnings: Sequence[str]) -> str:
+    return _json(warnings) if warnings else "[]"
 
 
-def _covariates(predictor: Predictor, told: Told, answer: Answer) -> Mapping[str, object]:
-    if answer.covariates:
-        return {
-            name: {"value": used.value, "source": used.source}
-            for name, used in answer.covariates.items()
-        }
-    source = SUPPLIED if predictor.uses_covariates else NOT_USED
-    columns = [of.column for of in predictor.forms.covariates]
-    return {
-        name: {"value": value, "source": source} for name, value in zip(columns, told, strict=True)
-    }
+def _listed(cells: Iterable[object]) -> str:
+    return _json(tuple(cells))[1:-1]
+
+
+def _json(content: object) -> str:
+    return to_json(content).decode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from sales_forecast.data.ledger_tables import PREDICTION_KEYS, PREDICTIONS, key_
 from sales_forecast.data.stored_predictions import StoredPredictions
 from sales_forecast.service.api_keys import ApiKeys, new_entry
 from sales_forecast.service.app import create_app
+from sales_forecast.service.covariates import UsedCovariate
+from sales_forecast.service.json_route import Question
+from sales_forecast.service.kept import Kept
 from tests.fakes import FakePredictor, LiveStub
 from tests.service.conftest import EXAMPLES, FORECAST, PREDICT, Ask, ask_app
 from tests.service.test_prometheus import scrape
@@ -169,6 +173,25 @@ def test_a_caller_finds_its_own_answers_about_a_series_and_no_others(
         name: of[::-1] for name, of in given.items()
     }
     assert [shown(name, 2) for name in names] == [[], []]
+
+
+def test_names_that_are_no_plain_text_are_kept_as_they_are(ledger: Ledger, tmp_path: Path) -> None:
+    """Signs that mean something to JSON, to a form that is filled, or to neither."""
+    odd = 'None %s %% "ü" \\ {0}'
+    used = {odd: UsedCovariate(None, odd), "100%": UsedCovariate(1e-9, "supplied")}
+    answer = FakePredictor().predict((1,), date(2012, 11, 2), (None, 0.0))
+    answer = answer._replace(covariates=used, warnings=(odd,), interval_95=None)
+    question = Question(b"", [], "/predict_sales", b"mine", odd)
+
+    Kept(ledger).predicted(question, FakePredictor(), (odd,), (), answer)
+    ledger.move()
+
+    (row,) = rows(tmp_path).values()
+    (of,) = row["answer"]
+    assert row["covariates"] == {name: asdict(of) for name, of in used.items()}
+    assert (row["caller"], row["warnings"]) == (odd, [odd])
+    assert of["series"] == {"store_id": odd}
+    assert of["forecast"][0]["quantiles"] == {"0.025": None, "0.1": 950, "0.9": 1050, "0.975": None}
 
 
 def test_what_is_refused_is_no_answer(ask: Ask, ledger: Ledger, tmp_path: Path) -> None:
