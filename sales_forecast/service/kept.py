@@ -29,7 +29,7 @@ HEADER = "X-Prediction-ID"
 _ENDS: Mapping[str, tuple[str, str]] = {"80": ("0.1", "0.9"), "95": ("0.025", "0.975")}
 _BOTH_ENDS = ("0.025", "0.1", "0.9", "0.975")
 _MOST_SERIES, _MOST_PERIODS, _MOST_CALLERS = 100_000, 10_000, 1_000
-_MOST_FORECASTS, _MOST_SOURCES = 128, 100
+_MOST_ANSWERS, _MOST_FORECASTS, _MOST_SOURCES = 1_000, 128, 100
 
 
 class SeriesForecast(NamedTuple):
@@ -80,10 +80,10 @@ class Kept:
         named = [_named(alike.fields, of.names, question.caller) for of in forecasts]
         if len(forecasts) == 1:
             (one,), ((keys, hashes),) = forecasts, named
-            of = f'{{"series":{keys},"forecast":[{_periods(predictor, wish, one)}]}}'
+            of = f'{{"series":{keys},"forecast":[{alike.periods(wish, one)}]}}'
             return self._keep(question, model, f"{{}},{_texts(one.warnings)}", of, hashes)
         of = ",".join(
-            f'{{"series":{keys},"forecast":[{_periods(predictor, wish, one)}],'
+            f'{{"series":{keys},"forecast":[{alike.periods(wish, one)}],'
             f'"warnings":{_texts(one.warnings)}}}'
             for one, (keys, _) in zip(forecasts, named, strict=True)
         )
@@ -133,18 +133,30 @@ class _Alike:
         columns = tuple(of.column for of in predictor.forms.covariates)
         source = SUPPLIED if predictor.uses_covariates else NOT_USED
         self.covariates = _covariates(columns, (source,) * len(columns))
+        self._periods: dict[tuple[object, ...], str] = {}
 
+    def periods(self, wish: ForecastQuery, of: SeriesForecast) -> str:
+        """Return the periods of one forecast; it is the same as long as the predictor is."""
+        if wish.quantiles is not None:  # of which there are any number
+            return self._filled(wish, of)
+        asked = of.names, len(of.items), wish.model, wish.level
+        found = self._periods.get(asked)
+        if found is None:
+            if len(self._periods) >= _MOST_ANSWERS:
+                self._periods.clear()
+            found = self._periods[asked] = self._filled(wish, of)
+        return found
 
-def _periods(predictor: Predictor, wish: ForecastQuery, of: SeriesForecast) -> str:
-    means = predictor.means(of.names, len(of.items), wish.model)
-    ends = _ENDS[wish.level]
-    others = [tau for tau in map(str, wish.quantiles or ()) if tau not in ends]
-    numbers: list[float | None] = []
-    for item, mean in zip(of.items, means, strict=True):
-        numbers += item["Sales"], mean, item["lower"], item["upper"]
-        numbers += [item["quantiles"][tau] for tau in others]
-    targets = tuple([item["Date"] for item in of.items])
-    return _filled(_forecast(targets, (*ends, *others)), numbers)
+    def _filled(self, wish: ForecastQuery, of: SeriesForecast) -> str:
+        means = self.predictor.means(of.names, len(of.items), wish.model)
+        low, high = _ENDS[wish.level]
+        quantiles: dict[str, float | None] = {}
+        numbers: list[float | None] = []
+        for item, mean in zip(of.items, means, strict=True):
+            quantiles = {low: item["lower"], high: item["upper"], **item.get("quantiles", {})}
+            numbers += item["Sales"], mean, *quantiles.values()
+        targets = tuple([item["Date"] for item in of.items])
+        return _filled(_forecast(targets, tuple(quantiles)), numbers)
 
 
 def _filled(form: str, numbers: Sequence[float | None]) -> str:

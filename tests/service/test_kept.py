@@ -129,6 +129,31 @@ def test_a_forecast_is_kept_with_the_quantiles_that_were_asked_for(
     assert (first["target"], first["mean"]) == ("2012-11-02", first["median"] + 7)
 
 
+def test_a_row_holds_what_was_answered_whatever_was_asked_before(
+    live: LiveStub, app: Any, ledger: Ledger, tmp_path: Path
+) -> None:
+    later = FakePredictor(origin=date(2012, 11, 2))
+    given = {}
+    for live._predictor in (FakePredictor(), later, FakePredictor()):
+        for query in ("", "?model=best", "?level=95", "?quantiles=0.4", "?quantiles=0.4,0.1"):
+            for store, steps in ((1, 2), (2, 2), (1, 3), (1, 2)):
+                body = {"store_id": store, "steps": steps}
+                answer = ask_app(app, "POST", f"/forecast_sales{query}", body)
+                given[answer.headers[HEADER]] = store, answer.json()
+    ledger.move()
+
+    for name, row in rows(tmp_path).items():
+        store, expected = given.pop(name)
+        (of,) = row["answer"]
+        assert of["series"] == {"store_id": store}
+        for kept, item in zip(of["forecast"], expected, strict=True):
+            ends = ("0.025", "0.975") if "0.025" in kept["quantiles"] else ("0.1", "0.9")
+            both = dict(zip(ends, (item["lower"], item["upper"]), strict=True))
+            assert (kept["target"], kept["median"]) == (item["Date"], item["Sales"])
+            assert kept["quantiles"] == both | item.get("quantiles", {})
+    assert not given
+
+
 def test_several_series_are_one_row_that_each_of_them_finds(
     ask: Ask, ledger: Ledger, tmp_path: Path
 ) -> None:
