@@ -20,7 +20,6 @@ from sales_forecast.data.rows import STORES
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.data.stored_forecasts import StoredIssue, StoredPeriod
 from sales_forecast.data.stored_predictions import StoredPredictions
-from sales_forecast.data.stored_scores import StoredScores
 from sales_forecast.errors import (
     BundleRefused,
     InvalidRequest,
@@ -28,11 +27,11 @@ from sales_forecast.errors import (
     NotReady,
     UnknownStore,
 )
-from sales_forecast.evaluation.error_sums import Measures
 from sales_forecast.service.api_keys import ApiKeys
 from sales_forecast.service.forms import Forms, Named, forms_of
 from sales_forecast.service.live import Live
 from sales_forecast.service.predictor import Answer, Distribution, PeriodForecast, Provenance
+from sales_forecast.service.watched import Watched
 
 KNOWN_STORES = range(1, 46)
 ORIGIN = date(2012, 10, 26)
@@ -239,14 +238,14 @@ def live_fake(
     *,
     refresh_seconds: float = 0.01,
     keys: ApiKeys | None = None,
-    scores: StoredScores | None = None,
+    watched: Watched | None = None,
 ) -> Live:
     """Return a real `Live` over fakes, with one bundle published unless `version` is None."""
     model = FakeModel(folder)
     if version is not None:
         model.publish(version)
     database = database or FakeDatabase()
-    return Live(model, database, refresh_seconds, build, keys=keys, scores=scores)
+    return Live(model, database, refresh_seconds, build, keys=keys, watched=watched)
 
 
 class FakeForecasts:
@@ -290,8 +289,7 @@ class LiveStub:
         self.predictions = StoredPredictions("sqlite://")
         self.problem = problem
         self.failure: Exception | None = None
-        self.realised: dict[int, Measures] = {}
-        self.succeeded: dict[str, datetime] = {}
+        self.watched = Watched("sqlite://")
 
     def __enter__(self) -> Self:
         return self

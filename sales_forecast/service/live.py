@@ -13,9 +13,7 @@ import ctypes
 import gc
 import logging
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from datetime import datetime
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
@@ -24,16 +22,13 @@ from typing import Self
 from sales_forecast.bundles.fallback import load_for
 from sales_forecast.bundles.location import ModelLocation, locate
 from sales_forecast.data.database import Database
-from sales_forecast.data.monitor_steps import MonitorSteps
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.stored_forecasts import StoredForecasts
 from sales_forecast.data.stored_predictions import StoredPredictions
-from sales_forecast.data.stored_scores import StoredScores
 from sales_forecast.errors import NoForecasts, NotReady, SalesForecastError
-from sales_forecast.evaluation.error_sums import Measures
-from sales_forecast.evaluation.realised import newest
 from sales_forecast.service.api_keys import ApiKeys
 from sales_forecast.service.predictor import Predictor
+from sales_forecast.service.watched import Watched
 from sales_forecast.settings import Settings
 
 _SECONDS_TO_STOP = 10.0
@@ -52,12 +47,13 @@ class Live:
 
     `model` says where the bundle is, `database` holds the history, `build` makes a verified
     predictor of both; all three are asked every `refresh_seconds`, `build` only after a change.
-    `forecasts` and `predictions` are only read when somebody asks for them, `scores` and `steps` of
-    the weekly job after each look. `keys` are looked at first, each time.
+    `forecasts` and `predictions` are only read when somebody asks for them, what is `watched` after
+    each look. `keys` are looked at first, each time.
 
     Attributes:
         keys: who may ask; None where everybody may.
         predictions: what was answered.
+        watched: what the weekly job found out.
     """
 
     def __init__(
@@ -69,21 +65,17 @@ class Live:
         *,
         forecasts: StoredForecasts | None = None,
         predictions: StoredPredictions | None = None,
-        steps: MonitorSteps | None = None,
+        watched: Watched | None = None,
         keys: ApiKeys | None = None,
-        scores: StoredScores | None = None,
     ) -> None:
         self.keys = keys
         self.predictions = predictions or StoredPredictions(_NOWHERE)
+        self.watched = watched or Watched(_NOWHERE)
         self._model = model
         self._database = database
         self._refresh_seconds = refresh_seconds
         self._build = build
         self._forecasts = forecasts
-        self._scores = scores
-        self._realised: Mapping[int, Measures] = {}
-        self._steps = steps
-        self._succeeded: Mapping[str, datetime] = {}
         self._predictor: Predictor | None = None
         self._tried: object = None
         self._verdict: str | None = None
@@ -105,9 +97,8 @@ class Live:
             settings.refresh_seconds,
             forecasts=StoredForecasts(settings.database_url),
             predictions=StoredPredictions(settings.database_url),
-            steps=MonitorSteps(settings.database_url),
+            watched=Watched(settings.database_url),
             keys=ApiKeys.from_settings(settings),
-            scores=StoredScores(settings.database_url),
         )
 
     def __enter__(self) -> Self:
@@ -127,9 +118,9 @@ class Live:
             self._thread.join(_SECONDS_TO_STOP)
         self._database.close()
         self.predictions.close()
-        for stored in (self._forecasts, self._scores, self._steps):
-            if stored is not None:
-                stored.close()
+        self.watched.close()
+        if self._forecasts is not None:
+            self._forecasts.close()
 
     @property
     def predictor(self) -> Predictor:
@@ -146,11 +137,6 @@ class Live:
         return self._forecasts
 
     @property
-    def succeeded(self) -> Mapping[str, datetime]:
-        """Step of the weekly job -> when it last came to its end, as of the last look."""
-        return self._succeeded
-
-    @property
     def problem(self) -> str | None:
         """Why the newest bundle or the newest weeks are not served, if they are not."""
         return self._problem
@@ -162,14 +148,6 @@ class Live:
         if self.keys is not None and self.keys.problem is not None:
             said.append("The file of API keys cannot be used as it is now; the log says why.")
         return " ".join(said) or None
-
-    @property
-    def realised(self) -> Mapping[int, Measures]:
-        """Periods ahead -> how good forecasts of single series were over the newest 13 weeks.
-
-        As of the last look; empty while nothing is judged.
-        """
-        return self._realised
 
     def describe(self) -> dict[str, object]:
         """Return what the model is, where it came from, and why a newer one is not served.
@@ -207,25 +185,6 @@ class Live:
             logger.warning("%s Served meanwhile: %s.", problem, kept)
         self._problem = problem
 
-    def read_scores(self) -> None:
-        """Read once how good forecasts were. Raises nothing: what was read before stays."""
-        if self._scores is None or self._predictor is None:
-            return
-        try:
-            self._realised = newest(self._scores, self._predictor.spec.frequency)
-        except SalesForecastError:
-            return  # the look before it has said why, or the next one will
-        except Exception:  # as in `refresh`
-            logger.exception("Reading how good forecasts were failed.")
-            return
-
-    def read_steps(self) -> None:
-        """Read once what the weekly job did. Raises nothing: what was read before stays."""
-        if self._steps is None:
-            return
-        with suppress(SalesForecastError):  # the look before has said why, or the next one will
-            self._succeeded = self._steps.newest()
-
     def _look(self) -> str | None:
         """Serve what is new. Returns why it is refused; raises what may soon be over."""
         if self.keys is not None:
@@ -253,8 +212,8 @@ class Live:
         while True:
             self.refresh()
             self._looked.set()
-            self.read_scores()
-            self.read_steps()
+            served = self._predictor
+            self.watched.read(None if served is None else served.spec.frequency)
             if self._stop.wait(self._refresh_seconds):
                 return
 

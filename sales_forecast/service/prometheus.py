@@ -142,8 +142,8 @@ class _Now:
     def collect(self) -> Iterator[Metric]:
         """Give one number each; the ages only where there is a model."""
         yield GaugeMetricFamily("sales_forecast_ready", "1 if /ready says so.", float(self._ready))
-        if self._live.succeeded:
-            yield _last_success(self._live.succeeded)
+        if self._live.watched.succeeded:
+            yield _last_success(self._live.watched.succeeded)
         try:
             predictor = self._live.predictor
         except NotReady:
@@ -160,7 +160,7 @@ class _Now:
             "Since the end of the last known week.",
             float((now.date() - predictor.origin).days),
         )
-        yield from _realised(self._live.realised)
+        yield from _realised(self._live.watched.realised)
 
 
 def _realised(of_step: Mapping[int, Measures]) -> Iterator[Metric]:

@@ -10,14 +10,14 @@ from datetime import date
 
 import pytest
 
-from sales_forecast.data.database import Database
+from sales_forecast.data.frequency import WEEKLY
 from sales_forecast.data.monitor_steps import MonitorSteps
-from sales_forecast.data.stored_scores import StoredScores
 from sales_forecast.errors import DatabaseError, NotReady, RegistryError
 from sales_forecast.operations.judging import judge
 from sales_forecast.service.live import Live
+from sales_forecast.service.watched import Watched
 from sales_forecast.settings import load_settings
-from tests.fakes import FakeDatabase, FakeModel, build_fake, live_fake
+from tests.fakes import FakeDatabase, build_fake, live_fake
 from tests.judged import BASELINE, BEST, begin, load, two_stores
 
 
@@ -228,49 +228,35 @@ def test_a_real_bundle_over_a_real_database_is_served_as_the_settings_say(deploy
         assert live.predictor.warnings == ("the growth baseline",)
 
 
-def test_how_good_forecasts_were_is_read_after_each_look(tmp_path):
+def test_how_good_forecasts_were_is_read_once_something_is_served(tmp_path):
     url = f"sqlite:///{tmp_path}/sales.db"
     begin(url, BEST, BASELINE)
-    live = live_fake(tmp_path / "bundle", scores=StoredScores(url))
-    live.refresh()
-    live.read_scores()
-    assert live.realised == {}
-
+    watched = Watched(url)
+    watched.read(WEEKLY)
+    assert {} == watched.realised
     judge(url, load(url, two_stores()))
-    live.read_scores()
+    watched.read(None)
+    assert {} == watched.realised
+    watched.read(WEEKLY)
+    assert {1: 20 / 300, 2: 9 / 120} == {step: of.wape for step, of in watched.realised.items()}
+    watched.close()
 
-    assert {1: 20 / 300, 2: 9 / 120} == {step: of.wape for step, of in live.realised.items()}
 
-
-def test_scores_that_cannot_be_read_stay_as_they_were(tmp_path):
+def test_what_the_weekly_job_found_is_read_after_a_look_and_kept_while_it_cannot_be_read(tmp_path):
     url = f"sqlite:///{tmp_path}/sales.db"
     begin(url, BEST, BASELINE)
     judge(url, load(url, two_stores()))
-    live = live_fake(tmp_path / "bundle", scores=StoredScores(url))
-    with live:
-        live.wait(10)
-    assert {1, 2} == {*live.realised}
-
-    (tmp_path / "sales.db").write_text("no database")
-    live.read_scores()
-
-    assert {1, 2} == {*live.realised}
-
-
-def test_what_the_weekly_job_did_is_read_after_each_look_and_kept_while_the_database_is_away(
-    tmp_path,
-):
-    url = f"sqlite:///{tmp_path}/sales.db"
-    with closing(Database(url)) as database:
-        database.migrate()
     with closing(MonitorSteps(url)) as steps:
-        live = Live(FakeModel(tmp_path), FakeDatabase(), 60, steps=steps)
-        live.read_steps()
-        assert {} == live.succeeded
         steps.record(date(2026, 11, 23), "forecast", "1", {})
-        live.read_steps()
-        found = live.succeeded
-        assert {"forecast"} == {*found}
-        (tmp_path / "sales.db").write_bytes(b"no database")
-        live.read_steps()
-        assert found == live.succeeded
+    watched = Watched(url)
+    with live_fake(tmp_path / "bundle", watched=watched) as live:
+        live.wait(10)
+    assert {1, 2} == {*watched.realised}
+    assert {"forecast"} == {*watched.succeeded}
+
+    (tmp_path / "sales.db").write_bytes(b"no database")
+    watched.read(WEEKLY)
+
+    assert {1, 2} == {*watched.realised}
+    assert {"forecast"} == {*watched.succeeded}
+    watched.close()

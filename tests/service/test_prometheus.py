@@ -114,7 +114,7 @@ def test_the_ages_of_model_and_data_are_told():
 def test_the_last_success_of_each_step_of_the_weekly_job_is_told(live: LiveStub, app):
     assert "last_success_timestamp_seconds monitor" not in scrape(app)
     six, seven = (datetime(2026, 11, 23, hour, tzinfo=UTC) for hour in (6, 7))
-    live.succeeded = {"forecast": six, "monitor": seven}
+    live.watched.succeeded = {"forecast": six, "monitor": seven}
 
     numbers = scrape(app)
 
@@ -148,7 +148,7 @@ def test_a_database_that_keeps_silent_does_not_silence_the_metrics(live, app, mo
 def test_how_good_forecasts_were_is_told_by_how_far_ahead(live: LiveStub, app):
     one = Measures(90, 0.05, -0.02, 1000.0, 0.25, 0.79, 0.96, 0.04)
     far = replace(one, wape=0.07, skill=float("nan"), coverage_95=float("nan"))
-    live.realised = {1: one, 2: far, 8: far}
+    live.watched.realised = {1: one, 2: far, 8: far}
 
     numbers = scrape(app)
 
@@ -166,7 +166,7 @@ def test_how_good_forecasts_were_is_told_by_how_far_ahead(live: LiveStub, app):
 
 
 def test_where_no_usual_step_was_judged_the_nearest_is_told(live: LiveStub, app):
-    live.realised = {3: Measures(9, 0.05, 0.0, 1.0, 0.2, 0.8, 0.9, 0.0)}
+    live.watched.realised = {3: Measures(9, 0.05, 0.0, 1.0, 0.2, 0.8, 0.9, 0.0)}
 
     assert scrape(app)["realised_wape_ratio 3"] == 0.05
 
