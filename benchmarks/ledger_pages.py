@@ -113,7 +113,7 @@ def main() -> None:
         "one caller's, one store": lambda: PageWish(
             LIMIT, {"store_id": 1}, before=anywhere(), caller="caller-0"
         ),
-        "a store it never asked for": lambda: PageWish(LIMIT, {"store_id": 1}, caller="caller-1"),
+        "store it never asked for": lambda: PageWish(LIMIT, {"store_id": 1}, caller="caller-1"),
     }
     print(f"{chosen.rows:,} answers, the newest {newest}; pages of {LIMIT}, milliseconds")
     with closing(StoredPredictions(chosen.database_url)) as stored:
