@@ -17,9 +17,9 @@ import sqlalchemy as sa
 
 from sales_forecast.data import star, views
 from sales_forecast.data.database_server import Server, in_utc, read_at_one_moment
-from sales_forecast.data.forecast_tables import FORECAST_ISSUES
+from sales_forecast.data.forecast_tables import FORECAST_ISSUES, newest_first
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.errors import NoForecasts
+from sales_forecast.data.stored_forecasts import none_yet
 
 _ROWS_AT_ONCE = 5_000
 _TYPES: Mapping[str, sa.types.TypeEngine[Any]] = {
@@ -39,12 +39,10 @@ def newest_forecasts(url: str) -> Iterator[Iterator[str]]:
     try:
         with server.connection() as connection:
             read_at_one_moment(connection)
-            of = FORECAST_ISSUES.c
-            newest = sa.select(of.id).where(of.role == "best").order_by(of.origin.desc())
-            issue = connection.scalar(newest.order_by(of.id.desc()).limit(1))
+            issue = connection.scalar(newest_first(FORECAST_ISSUES.c.id).limit(1))
             spec = connection.scalar(sa.select(star.PANEL_SPEC.c.spec))
             if issue is None or spec is None:
-                raise NoForecasts("Nothing was forecast yet. Run `python train.py forecast`.")
+                raise none_yet()
             query = views.of_issue(connection, PanelSpec.model_validate_json(spec))
             # A colon in the name of a key would be taken for a parameter.
             text = sa.text(query.replace(":", r"\:").replace(r"\:issue", ":issue"))

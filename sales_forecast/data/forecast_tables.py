@@ -1,11 +1,13 @@
 """The tables of what was forecast, as the newest revision of the migrations makes them.
 
-Gives the columns that are read and written. Must not read or write rows.
+Gives the columns that are read and written, and the order of what was issued. Must not read or
+write rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -43,6 +45,14 @@ FORECASTS = sa.Table(
     sa.Column("step", sa.Integer),
     *(sa.Column(name, sa.Double) for name in _VALUES),
 )
+
+
+def newest_first(*columns: sa.Column[Any]) -> sa.Select[Any]:
+    """Return a query of columns of `forecast_issues`: what best models issued, the newest first."""
+    of = FORECAST_ISSUES.c
+    return sa.select(*columns).where(of.role == "best").order_by(of.origin.desc(), of.id.desc())
+
+
 STAGED = sa.Table(
     "staged_forecasts",
     _METADATA,

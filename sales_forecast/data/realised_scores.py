@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from sales_forecast.data import dimensions, schema
-from sales_forecast.data.database_server import Server, lock_writers
+from sales_forecast.data.database_server import Server, lock_writers, now
 from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS, QUANTILES
 from sales_forecast.data.forecasts import is_kept
 from sales_forecast.data.panel import Array, Panel
@@ -105,7 +105,7 @@ class RealisedScores:
             ids = dimensions.ids_of(connection, panel)
             if ids is None:
                 raise NotReady("the stored series changed meanwhile")
-            now = datetime.now(UTC).replace(microsecond=0)  # MySQL keeps no more
+            judged_at = now()
             found: list[Score] = []
             for block in _blocks(pending, panel.n_series):
                 said = _said(connection, panel, ids, block, target)
@@ -116,7 +116,7 @@ class RealisedScores:
                         **_columns(of),
                         "revision": judged.get((target, of.issue.id), (0, ""))[0] + 1,
                         "facts": facts,
-                        "judged_at": now,
+                        "judged_at": judged_at,
                     }
                     for of in scores
                 ]

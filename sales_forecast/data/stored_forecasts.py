@@ -15,7 +15,12 @@ import sqlalchemy as sa
 
 from sales_forecast.data import schema, star
 from sales_forecast.data.database_server import Server, in_utc, read_at_one_moment
-from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS, QUANTILES
+from sales_forecast.data.forecast_tables import (
+    FORECAST_ISSUES,
+    FORECASTS,
+    QUANTILES,
+    newest_first,
+)
 from sales_forecast.data.schema import Form
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.errors import InvalidRequest, NoForecasts
@@ -89,16 +94,15 @@ class StoredForecasts:
     def newest(self) -> NewestIssue | None:
         """Return what was forecast last; None before the first. Raises DatabaseError, NotReady."""
         of = FORECAST_ISSUES.c
-        query = (
-            sa.select(of.origin, of.issued_at, of.model_version)
-            .where(of.role == "best")
-            .order_by(of.origin.desc(), of.id.desc())
-        )
+        query = newest_first(of.origin, of.issued_at, of.model_version)
         with self._server.connection() as connection:
             if schema.form(connection, self._server.shown) is not Form.STAR:
                 return None
             found = connection.execute(query.limit(1)).one_or_none()
-        return found and NewestIssue(found[0], in_utc(found[1]), found[2])
+        if found is None:
+            return None
+        origin, issued_at, version = found
+        return NewestIssue(origin, in_utc(issued_at), version)
 
     def find(
         self,
@@ -121,7 +125,7 @@ class StoredForecasts:
         with self._server.connection() as connection:
             read_at_one_moment(connection)
             if schema.form(connection, self._server.shown) is not Form.STAR:
-                raise _none_yet()
+                raise none_yet()
             days = spec.frequency.days
             issues = _issues(connection, as_of)
             for issue in issues:
@@ -145,17 +149,13 @@ class StoredForecasts:
 def _issues(connection: sa.Connection, as_of: date | None) -> Sequence[_Known]:
     """Return all issues of best models up to the end of a day, the newest first."""
     of = FORECAST_ISSUES.c
-    query = (
-        sa.select(of.id, of.origin, of.horizon, of.issued_at)
-        .where(of.role == "best")
-        .order_by(of.origin.desc(), of.id.desc())
-    )
+    query = newest_first(of.id, of.origin, of.horizon, of.issued_at)
     found = [
         _Known(number, origin, horizon, in_utc(issued_at))
         for number, origin, horizon, issued_at in connection.execute(query)
     ]
     if not found:
-        raise _none_yet()
+        raise none_yet()
     if as_of is None:
         return found
     known = [issue for issue in found if issue.issued_at.date() <= as_of]
@@ -168,7 +168,8 @@ def _issues(connection: sa.Connection, as_of: date | None) -> Sequence[_Known]:
     return known
 
 
-def _none_yet() -> NoForecasts:
+def none_yet() -> NoForecasts:
+    """Return what is raised before the first forecasts."""
     return NoForecasts(f"Nothing was forecast yet. Run `{COMMAND}`.", {"command": COMMAND})
 
 
