@@ -82,6 +82,11 @@ class Measures:
     coverage_95: float
     wql: float
 
+    @property
+    def baseline_wape(self) -> float:
+        """The WAPE of the growth baseline, as far as it said something of the same forecasts."""
+        return self.wape / (1 - self.skill) if self.skill < 1 else float("nan")
+
 
 def measures(sums: Mapping[str, float]) -> Measures:
     """Return what sums of the columns `score_tables.SUMS` say."""

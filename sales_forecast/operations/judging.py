@@ -43,9 +43,7 @@ class Judged:
         """Say it in a line."""
         units = self.unit if self.periods == 1 else f"{self.unit}s"
         ahead = f"one {self.unit}" if self.step == 1 else f"{self.step} {self.unit}s"
-        wape, skill = self.measures.wape, self.measures.skill
-        # Both are of the same forecasts unless the baseline said nothing of some.
-        baseline = wape / (1 - skill) if skill < 1 else float("nan")
+        wape, baseline = self.measures.wape, self.measures.baseline_wape
         told = [f"WAPE {wape:.1%} {ahead} ahead"] if np.isfinite(wape) else []
         told += [f"baseline {baseline:.1%}"] if np.isfinite(baseline) else []
         end = f": {', '.join(told)}." if told else "."

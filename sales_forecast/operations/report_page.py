@@ -124,7 +124,7 @@ def _pictures(of: Summary) -> str:
     ahead = f"{nearest} {of.unit}{'' if nearest == 1 else 's'} ahead"
     errors = {
         "came true": [one.wape for one in found],
-        "growth baseline": [_baseline(one) for one in found],
+        "growth baseline": [one.baseline_wape for one in found],
         "promised": [wape] * len(found),
     }
     covered = {
@@ -134,11 +134,6 @@ def _pictures(of: Summary) -> str:
     return lines(f"WAPE, {ahead}", labels, errors, _percent) + lines(
         f"Sales inside their interval of 80%, {ahead}", labels, covered, _whole
     )
-
-
-def _baseline(of: Measures) -> float:
-    """Return the WAPE of the growth baseline on the same forecasts."""
-    return of.wape / (1 - of.skill) if of.skill < 1 else math.nan
 
 
 def _whole(value: float) -> str:

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from sales_forecast.evaluation import metrics
 from sales_forecast.models.names import BASELINE_MODEL
 from sales_forecast.training import tables
 
@@ -49,15 +49,11 @@ def promised(folder: Path, model: str) -> Mapping[int, Promise]:
 
 def _of(rows: pd.DataFrame, model: str) -> Promise:
     y = rows["y"].to_numpy()
-    error = float(np.abs(y - rows[model].to_numpy()).sum())
-    baseline = float(np.abs(y - rows[BASELINE_MODEL].to_numpy()).sum())
-    sold = float(np.abs(y).sum())
-    lower, upper = (rows[f"{model}{end}"].to_numpy() for end in ("_lo_80", "_hi_80"))
-    measured = ~np.isnan(lower)
-    inside = (lower <= y) & (y <= upper)
+    wape, baseline = (metrics.wape(y, rows[of].to_numpy()) for of in (model, BASELINE_MODEL))
+    ends = (rows[f"{model}{end}"].to_numpy() for end in ("_lo_80", "_hi_80"))
     return Promise(
         n=len(rows),
-        wape=error / sold if sold > 0 else float("nan"),
-        skill=1 - error / baseline if baseline > 0 else float("nan"),
-        coverage_80=float(inside[measured].mean()) if measured.any() else float("nan"),
+        wape=wape,
+        skill=1 - wape / baseline if baseline > 0 else float("nan"),
+        coverage_80=metrics.coverage(y, *ends),
     )

@@ -54,7 +54,7 @@ class Walk:
     @property
     def end(self) -> int:
         """How many periods are walked through, those before the first fit among them."""
-        return self.panel.n_periods - (self.week - 1)
+        return _end(self.panel)
 
     def refit_before(self, period: int) -> int:
         """Return how many periods the fit saw that answers for a period."""
@@ -67,7 +67,7 @@ def walk(panel: Panel, forecaster: Forecaster, progress: Callable[[str], None]) 
     panel = _for_whole_weeks(panel)
     first = _first_fit(panel, forecaster)
     week = panel.frequency.a_week
-    end, month = panel.n_periods - (week - 1), REFIT_WEEKS * week
+    end, month = _end(panel), REFIT_WEEKS * week
     parts = [
         Part(panel, forecaster, start, min(start + month, end))
         for start in range(first, end, month)
@@ -80,6 +80,10 @@ def walk(panel: Panel, forecaster: Forecaster, progress: Callable[[str], None]) 
     ends = name, f"{name}_lo_80", f"{name}_hi_80"
     expected = Expected(*(dense(panel, measured, measured[end].to_numpy()) for end in ends))
     return Walk(panel, forecaster, first, raw(panel, table, name), expected)
+
+
+def _end(panel: Panel) -> int:
+    return panel.n_periods - (panel.frequency.a_week - 1)
 
 
 def _for_whole_weeks(panel: Panel) -> Panel:
@@ -145,7 +149,7 @@ def dense(panel: Panel, table: pd.DataFrame, values: Array) -> Array:
 def _first_fit(panel: Panel, forecaster: Forecaster) -> int:
     """Return how many periods the first fit sees: whole weeks, as few as the model can do with."""
     week = panel.frequency.a_week
-    end = panel.n_periods - (week - 1)
+    end = _end(panel)
     n_weeks = end // week
     for weeks in (_FIRST_FIT, MIN_WEEKS):
         if n_weeks - weeks <= WARM_UP:
