@@ -7,16 +7,16 @@ departments. Must not know who is judged.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from sales_forecast.data.panel import Panel
+from sales_forecast.evaluation.groups import ranges
 from sales_forecast.evaluation.sizes import SIZES, thirds
 
-_MOST_GROUPS = 8
 _LEAST_WEEKS, _LEAST_HOLIDAYS = 8, 2
 """So many weeks a part must have: on fewer, one odd week decides. A year has four holidays."""
 _LEAST_ROWS = 30
@@ -43,10 +43,7 @@ def slices(table: pd.DataFrame, groups: Mapping[str, str]) -> Iterator[Slice]:
 
 
 def groups_of(panel: Panel) -> Mapping[str, str]:
-    """Return series -> group: of the second key, or of the pool. Nothing where there is neither.
-
-    More than eight labels are taken together, neighbours by number or text: `Dept 1 to 11`.
-    """
+    """Return series -> group: of the second key, or of the pool. Nothing where there is neither."""
     keys = [*panel.keys.items()]
     pool = panel.pooled_by
     if len(keys) > 1:
@@ -55,23 +52,10 @@ def groups_of(panel: Panel) -> Mapping[str, str]:
         name, values = pool, panel.traits[pool]
     else:
         return {}
-    labels, place = np.unique(_numbers(values), return_inverse=True)
-    n_groups = min(len(labels), _MOST_GROUPS)
-    of_label = np.arange(len(labels)) * n_groups // max(len(labels), 1)
-    ends = [labels[of_label == group][[0, -1]].tolist() for group in range(n_groups)]
-    names = [
-        f"{name} {first}" if first == last else f"{name} {first} to {last}" for first, last in ends
-    ]
+    names, place = ranges(name, values)
     return {
-        series: names[group]
-        for series, group in zip(panel.series, of_label[place.ravel()].tolist(), strict=True)
+        series: names[group] for series, group in zip(panel.series, place.tolist(), strict=True)
     }
-
-
-def _numbers(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return labels as numbers if all of them are whole ones."""
-    texts = values.astype(str)
-    return texts.astype(np.int64) if np.char.isdecimal(texts).all() else texts
 
 
 def _sizes(table: pd.DataFrame) -> Iterator[Slice]:

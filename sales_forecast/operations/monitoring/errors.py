@@ -22,6 +22,8 @@ from sales_forecast.data.calendar import (
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Array, Days, Panel
 from sales_forecast.data.traits import Index
+from sales_forecast.evaluation.groups import ranges
+from sales_forecast.evaluation.sizes import SIZES, thirds
 from sales_forecast.operations.monitoring import rules
 from sales_forecast.operations.monitoring.rules import Flags, Rule, Sums
 
@@ -29,12 +31,10 @@ EVENT_SCALE, LARGE_EVENT_SCALE = 1.25, 1.5
 """So much larger errors of weeks of events are expected to be."""
 MOST_SERIES = 100
 """Of more series, or of those with two keys, a single one is no alarm: chance rings too often."""
-_MOST_GROUPS = 8
 _FEWEST_SERIES = 6
 """Of fewer series a third is hardly more than one of them."""
 _LARGEST_ERROR = 2.0
 """Sales seven times as large as expected, or a seventh, are an accident; so is a sudden 0."""
-_THIRDS = ("smallest third", "middle third", "largest third")
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,17 +214,10 @@ def _groups(panel: Panel, sold: Array) -> tuple[Mapping[str, Index], bool]:
     The size is that of the weeks before any is judged.
     """
     if len(panel.keys) > 1:
-        name, values = [*panel.keys.items()][-1]
-        parts = np.array_split(np.unique(values), min(_MOST_GROUPS, len(np.unique(values))))
-        return {
-            f"{name} {part[0]}" if len(part) == 1 else f"{name} {part[0]} to {part[-1]}": (
-                np.flatnonzero(np.isin(values, part))
-            )
-            for part in parts
-        }, True
+        names, place = ranges(*[*panel.keys.items()][-1])
+        return {name: np.flatnonzero(place == of) for of, name in enumerate(names)}, True
     if panel.n_series < _FEWEST_SERIES:
         return {}, False
     size = np.nan_to_num(mean_over(sold[:, : rules.WARM_UP].T))
-    rank = np.argsort(np.argsort(size, kind="stable"))
-    third = rank * len(_THIRDS) // len(rank)
-    return {name: np.flatnonzero(third == of) for of, name in enumerate(_THIRDS)}, False
+    third = thirds(size)
+    return {name: np.flatnonzero(third == of) for of, name in enumerate(SIZES)}, False
