@@ -18,25 +18,17 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from sales_forecast.commands import outputs, progress
-from sales_forecast.commands.ending import ended
+from sales_forecast.commands.ending import ended, heard
 from sales_forecast.commands.monitor_arguments import parse_monitor
 from sales_forecast.data.database import Database
 from sales_forecast.data.files.layouts import read_panel
-from sales_forecast.errors import STOPPED, SalesForecastError
 from sales_forecast.settings import load_settings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code: 0 done, 1 refused or failed, 2 wrong usage."""
     arguments = parse_monitor(argv, __doc__.splitlines()[0])
-    try:
-        return _COMMANDS[arguments.command](arguments)
-    except SalesForecastError as error:
-        print(error.message, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("monitor.py: stopped.", file=sys.stderr)
-        return STOPPED
+    return heard(lambda: _COMMANDS[arguments.command](arguments), "monitor.py")
 
 
 def decide(arguments: argparse.Namespace) -> int:

@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING
 from sales_forecast.bundles.bundle import CHALLENGER, CHAMPION, trained_on
 from sales_forecast.commands import outputs, progress
 from sales_forecast.commands.arguments import file_words, parse_train
-from sales_forecast.commands.ending import ended
+from sales_forecast.commands.ending import ended, heard
 from sales_forecast.compute.source import source_hash
 from sales_forecast.data.database import Database
 from sales_forecast.data.files.layouts import read_panel
 from sales_forecast.data.panel import Panel
-from sales_forecast.errors import STOPPED, NotEnoughData, NothingToPublish, SalesForecastError
+from sales_forecast.errors import NotEnoughData, NothingToPublish
 from sales_forecast.settings import load_settings
 
 if TYPE_CHECKING:
@@ -40,18 +40,12 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code: 0 done, 1 refused or failed, 2 wrong usage."""
     arguments = parse_train(argv, __doc__.splitlines()[0])
-    try:
+
+    def command() -> int:
         with _engine(arguments.scheduler):
             return _COMMANDS[arguments.command](arguments)
-    except NothingToPublish as error:
-        print(error.message)
-        return 0
-    except SalesForecastError as error:
-        print(error.message, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("train.py: stopped.", file=sys.stderr)
-        return STOPPED
+
+    return heard(command, "train.py")
 
 
 def _engine(scheduler: str | None) -> AbstractContextManager[None]:
@@ -87,11 +81,15 @@ def train(arguments: argparse.Namespace) -> int:
 def publish(_: argparse.Namespace) -> int:
     """Publish the bundle that an earlier training had to keep, and say so."""
     started = time.monotonic()
-    with progress.shown() as show:
-        show("importing MLflow")
-        from sales_forecast.training.promote import promote_kept
+    try:
+        with progress.shown() as show:
+            show("importing MLflow")
+            from sales_forecast.training.promote import promote_kept
 
-        outcome = promote_kept(load_settings(), show)
+            outcome = promote_kept(load_settings(), show)
+    except NothingToPublish as error:
+        print(error.message)
+        return 0
     return _tell(outcome, started)
 
 

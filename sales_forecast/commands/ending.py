@@ -1,4 +1,4 @@
-"""How a command ends when nobody reads what it prints (`| head -1`), or when that has no place.
+"""How a command ends that was refused or stopped, or that nobody reads (`| head -1`).
 
 Takes the command, gives its exit code. Must not know what is printed.
 """
@@ -10,8 +10,22 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from sales_forecast.errors import STOPPED, SalesForecastError
+
 UNREAD = 141
 """The exit code of a command whose reader left, as a shell gives it."""
+
+
+def heard(command: Callable[[], int], door: str) -> int:
+    """Run a command of a door; say in a line why it was refused, or that it was stopped."""
+    try:
+        return command()
+    except SalesForecastError as error:
+        sys.stderr.write(f"{error.message}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{door}: stopped.\n")
+        return STOPPED
 
 
 def ended(main: Callable[[], int]) -> int:
