@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from statsmodels.tsa import holtwinters
 
+from sales_forecast.compute import engine
 from sales_forecast.data.panel import Array, Panel
-from sales_forecast.models.arima import by_store
+from sales_forecast.models.arima import long_enough
 from sales_forecast.models.fitted.damped_trend import FittedEts
 from sales_forecast.models.pooled import fit_profile
 
@@ -45,7 +46,9 @@ class EtsForecaster:
         A store too short for an estimate gets none; the median then answers for it.
         """
         profile = fit_profile(panel)
-        return FittedEts(by_store(panel, profile, _parameters, "ETS"), profile)
+        values = long_enough(panel, profile, "ETS")
+        found = engine.current().map(_parameters, [*values.values()])
+        return FittedEts(dict(zip(values, found, strict=True)), profile)
 
 
 ETS = EtsForecaster()

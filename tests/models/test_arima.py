@@ -7,7 +7,7 @@ import pytest
 
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.features.features import History
-from sales_forecast.models.arima import ARIMA
+from sales_forecast.models.arima import ARIMA, deviance, thetas
 from sales_forecast.models.fitted.smoothing import FittedArima
 from sales_forecast.models.pooled import fit_profile
 from tests.builders import panel_of, sample_panel, with_sales
@@ -26,6 +26,20 @@ def test_a_store_is_forecast_as_statsmodels_would_forecast_what_the_calendar_lea
         )  # where the search ends
         expected = np.exp(calendar[row] + theirs.forecast(8))
         np.testing.assert_allclose(fitted.predict(panel, 8)[row], expected, rtol=1e-6)
+
+
+def test_parameters_are_the_likeliest_of_each_length_and_to_the_border():
+    noise = np.random.default_rng(5).normal(size=(4, 140))
+    moved = [noise[0][:60], np.diff(noise[1]), np.cumsum(noise[2])[:90], np.diff(np.diff(noise[3]))]
+    differences = np.full((5, 140), np.nan)
+    for row, of in zip(differences, moved, strict=False):
+        row[: len(of)] = of
+    differences[4, :60] = 0.0
+    found = thetas(differences)
+    theirs = statsmodels_fit(np.cumsum(np.r_[0.0, moved[0]])).params[0]
+    assert (pytest.approx(theirs, abs=1e-5), -1.0, -1.0, 0.0) == (*found[[0, 1, 3, 4]],)
+    everywhere = deviance(differences, np.tile(np.linspace(-1, 1, 401), (5, 1))).min(axis=1)
+    assert (deviance(differences, found[:, None])[:, 0] <= everywhere + 1e-9).all()
 
 
 def test_parameters_are_each_stores_own_and_invertible():
