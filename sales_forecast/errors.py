@@ -18,6 +18,8 @@ SalesForecastError
 │   └── UnknownStore       a store
 ├── NoForecasts (404)      nothing was forecast yet of what was asked for
 ├── UnknownPrediction (404) an answer that the ledger does not know
+├── UnknownOverride (404)  an override that is not there
+├── ChangedMeanwhile (409) cells that somebody else changed since they were seen
 ├── Forbidden (403)        a caller who may ask, but not for this
 ├── NotReady (503)         no verified bundle, or no history, yet
 └── InfraError             AWS refused, or we did: a branch in `aws_cloud_infra.account.errors`
@@ -234,6 +236,20 @@ class UnknownPrediction(SalesForecastError):
 
     code = "unknown_prediction"
     status = 404
+
+
+class UnknownOverride(SalesForecastError):
+    """No override has this id."""
+
+    code = "unknown_override"
+    status = 404
+
+
+class ChangedMeanwhile(SalesForecastError):
+    """Somebody else changed the same cells since they were seen. Nothing was overwritten."""
+
+    code = "changed_meanwhile"
+    status = 409
 
 
 class Forbidden(SalesForecastError):

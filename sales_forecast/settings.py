@@ -56,6 +56,10 @@ class Settings(BaseSettings):
     """Whether every answer is kept; see `data.ledger`."""
     prediction_retention_days: Annotated[int, Field(ge=1, le=36500)] = 400
     """How long."""
+    override_lock_periods: Annotated[int, Field(ge=0, le=366)] = 0
+    """How many weeks (or days) after the last known one no override may change any more."""
+    override_retention_days: Annotated[int, Field(ge=1, le=36500)] = 1100
+    """How long an override says who made it; afterwards a number stands for the person."""
     refresh_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
     """How often the service looks for new weeks and a new champion."""
     forecast_horizon: Annotated[int, Field(ge=1, le=3660)] | None = None

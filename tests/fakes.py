@@ -27,6 +27,7 @@ from sales_forecast.errors import (
     NotReady,
     UnknownStore,
 )
+from sales_forecast.planning.overrides import Planned
 from sales_forecast.service.api_keys import ApiKeys
 from sales_forecast.service.forms import Forms, Named, forms_of
 from sales_forecast.service.live import Live
@@ -271,7 +272,16 @@ class FakeForecasts:
         if as_of is not None and as_of < ORIGIN:
             raise NoForecasts(f"Nothing was forecast by the end of {as_of}.", {"as_of": as_of})
         issued_at = datetime(2012, 10, 27, tzinfo=UTC)
-        return StoredIssue(ORIGIN, issued_at, "pooled", "fake-1", "{}", NOTHING_SAID, periods)
+        return StoredIssue(1, ORIGIN, issued_at, "pooled", "fake-1", "{}", NOTHING_SAID, periods)
+
+
+class FakeOverrides:
+    """Nobody changed anything."""
+
+    def planned(
+        self, spec: PanelSpec, issue: int, scope: Mapping[str, str], as_of: date | None = None
+    ) -> Planned:
+        return Planned(f"{issue}-0", {})
 
 
 class LiveStub:
@@ -286,6 +296,7 @@ class LiveStub:
         self._predictor = predictor
         self.keys = keys
         self.forecasts = FakeForecasts()
+        self.overrides = FakeOverrides()
         self.predictions = StoredPredictions("sqlite://")
         self.problem = problem
         self.failure: Exception | None = None

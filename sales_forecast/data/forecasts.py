@@ -8,7 +8,7 @@ transaction, one writer at a time, readers never wait. Must not know models.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal
@@ -22,6 +22,7 @@ from sales_forecast.data.database_server import Server, lock_writers
 from sales_forecast.data.facts import Facts
 from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS, QUANTILES, STAGED
 from sales_forecast.data.panel import Array, Panel
+from sales_forecast.data.plan_rows import KnownIssue, PlanRows
 from sales_forecast.errors import NotReady
 
 Role = Literal["best", "baseline"]
@@ -91,11 +92,18 @@ class ForecastTable:
         with self._server.connection() as connection:
             return _is_issued(connection, panel, model_version, horizon)
 
-    def write(self, panel: Panel, issues: Sequence[Issue], issued_at: datetime) -> Written:
+    def write(
+        self,
+        panel: Panel,
+        issues: Sequence[Issue],
+        issued_at: datetime,
+        then: Callable[[PlanRows, KnownIssue], None] | None = None,
+    ) -> Written:
         """Add the issues of one run, all of one model version and horizon: all of them or nothing.
 
-        Old origins are thinned in the same transaction. Raises DatabaseError; NotReady where the
-        stored series are not those of the panel any more.
+        Old origins are thinned in the same transaction, and `then` is done in it with the newest
+        issue of the best model, so that no reader finds forecasts without their plan. Raises
+        DatabaseError; NotReady where the stored series are not those of the panel any more.
         """
         with self._server.connection() as connection:
             lock_writers(connection)
@@ -113,6 +121,9 @@ class ForecastTable:
             if connection.dialect.name == "sqlite":  # others drop it with the transaction
                 connection.execute(sa.schema.DropTable(STAGED))
             thinned = _thin(connection)
+            if then is not None and panel.spec is not None:
+                rows = PlanRows(connection, panel.spec)
+                then(rows, rows.newest_issue())
             connection.commit()
         return Written(written, thinned)
 

@@ -14,9 +14,9 @@ import sqlalchemy as sa
 
 from sales_forecast.errors import NotReady
 
-NEWEST = "v0_6_predictions"
+NEWEST = "v0_7_overrides"
 _OLDER: frozenset[str] = frozenset(
-    {"v0_6_star", "v0_6_forecasts", "v0_6_quantiles", "v0_6_operations"}
+    {"v0_6_star", "v0_6_forecasts", "v0_6_quantiles", "v0_6_operations", "v0_6_predictions"}
 )
 """Revisions before the newest one, from which this release migrates."""
 _MIGRATIONS = Path(__file__).with_name("migrations")

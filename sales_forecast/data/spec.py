@@ -21,15 +21,16 @@ PUBLIC_HOLIDAY = "public_holiday"
 
 RESERVED = frozenset(
     {
-        "as_of", "cost_of_one_too_few", "cost_of_one_too_many", "cursor", "date", "level", "limit",
-        "model", "quantiles", "series", "since", "step", "steps", "week",
+        "active", "as_of", "by", "cost_of_one_too_few", "cost_of_one_too_many", "cursor", "date",
+        "from", "level", "limit", "model", "quantiles", "reason", "series", "since", "step",
+        "steps", "to", "week",
     }
 )  # fmt: skip
 """What requests are told by: no key and no covariate may be called so, in whatever case."""
 ANSWERED = frozenset(
     {
-        "forecast", "issued_at", "lower", "median", "model_version", "origin", "sales", "upper",
-        "warnings",
+        "forecast", "issued_at", "lower", "median", "model_version", "origin", "planned", "sales",
+        "upper", "version", "warnings",
     }
 )  # fmt: skip
 """What answers say beside the keys: no key may be called so, either."""

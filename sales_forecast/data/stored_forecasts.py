@@ -49,6 +49,7 @@ class StoredPeriod:
 class StoredIssue:
     """One issue and what was asked of it; `sums` and `warnings` are JSON, `issued_at` in UTC."""
 
+    id: int
     origin: date
     issued_at: datetime
     model: str
@@ -130,9 +131,9 @@ class StoredForecasts:
             issues = _issues(connection, as_of)
             for issue in issues:
                 if target is None or issue.knows(target, days):
-                    periods = _periods(connection, spec, issue.id, keys, target)
-                    if periods:
-                        return _with(connection, issue.id, periods)
+                    found = read_issue(connection, spec, issue.id, keys, target)
+                    if found is not None:
+                        return found
         if target is None or any(issue.knows(target, days) for issue in issues):
             raise NoForecasts(
                 f"Nothing was forecast of these series yet. Run `{COMMAND}`.", {"command": COMMAND}
@@ -173,6 +174,26 @@ def none_yet() -> NoForecasts:
     return NoForecasts(f"Nothing was forecast yet. Run `{COMMAND}`.", {"command": COMMAND})
 
 
+def ids_with(
+    connection: sa.Connection, spec: PanelSpec, keys: Mapping[str, str]
+) -> sa.Select[tuple[int]]:
+    """Return a query of the `id` of all series with some keys; `keys` as `find` takes them."""
+    series = star.dim_series(spec)
+    return sa.select(series.c.id).where(*(_is(connection, series.c[k], keys[k]) for k in keys))
+
+
+def read_issue(
+    connection: sa.Connection,
+    spec: PanelSpec,
+    number: int,
+    keys: Mapping[str, str],
+    target: date | None = None,
+) -> StoredIssue | None:
+    """Return what one issue says of a sum, in one period or all; None if nothing."""
+    periods = _periods(connection, spec, number, keys, target)
+    return _with(connection, number, periods) if periods else None
+
+
 def _periods(
     connection: sa.Connection,
     spec: PanelSpec,
@@ -180,8 +201,7 @@ def _periods(
     keys: Mapping[str, str],
     target: date | None,
 ) -> list[StoredPeriod]:
-    row, series = FORECASTS.c, star.dim_series(spec)
-    ids = sa.select(series.c.id).where(*(_is(connection, series.c[k], keys[k]) for k in keys))
+    row, ids = FORECASTS.c, ids_with(connection, spec, keys)
     # Not a join: SQLite would read the whole issue and look each series up.
     chosen = [row.issue_id == number, row.series_id.in_(ids)]
     if target is not None:
@@ -220,4 +240,6 @@ def _with(connection: sa.Connection, number: int, periods: Sequence[StoredPeriod
     columns = (of.origin, of.issued_at, of.model, of.model_version, of.sums, of.warnings)
     found = connection.execute(sa.select(*columns).where(of.id == number)).one()
     origin, issued_at, model, model_version, sums, warnings = found
-    return StoredIssue(origin, in_utc(issued_at), model, model_version, sums, warnings, periods)
+    return StoredIssue(
+        number, origin, in_utc(issued_at), model, model_version, sums, warnings, periods
+    )

@@ -17,6 +17,11 @@ from sales_forecast.data.spec import PUBLIC_HOLIDAY, PanelSpec
 ANALYTICS, WEEKLY_SALES = "vw_sales_analytics", "weekly_sales"
 NEWEST = "forecasts_newest"
 _LONGEST = 63  # bytes; PostgreSQL cuts what is longer, MySQL refuses more than 64 characters
+_FORECASTS = (
+    "forecast_issues i JOIN forecasts f ON f.issue_id = i.id"
+    " JOIN dim_series s ON s.id = f.series_id LEFT JOIN planned_sales p"
+    " ON p.issue_id = f.issue_id AND p.series_id = f.series_id AND p.target = f.target"
+)
 _INTEGER = {"mysql": "SIGNED", "mariadb": "SIGNED"}
 
 
@@ -99,10 +104,11 @@ def _shown(connection: sa.Connection, columns: Mapping[str, str]) -> str:
 
 
 def _of_newest(connection: sa.Connection, spec: PanelSpec) -> dict[str, str]:
-    of_row = ("target", "step", "sales", *QUANTILES)
     return {
         **{_key(connection, spec, k): name for k, name in star.keys(spec).items()},
-        **{f"f.{name}": name for name in of_row},
+        **{f"f.{name}": name for name in ("target", "step", "sales")},
+        "COALESCE(p.planned, f.sales)": "planned",
+        **{f"f.{name}": name for name in QUANTILES},
         **{f"i.{name}": name for name in ("origin", "model", "model_version", "issued_at")},
     }
 
@@ -111,8 +117,7 @@ def _newest(connection: sa.Connection, spec: PanelSpec) -> str:
     """Return what the best model said last of each series and period."""
     return (
         f"SELECT {_shown(connection, _of_newest(connection, spec))}"  # noqa: S608 - quoted
-        " FROM forecast_issues i JOIN forecasts f ON f.issue_id = i.id"
-        " JOIN dim_series s ON s.id = f.series_id"
+        f" FROM {_FORECASTS}"
         " WHERE i.role = 'best' AND NOT EXISTS ("
         "SELECT 1 FROM forecast_issues j JOIN forecasts g ON g.issue_id = j.id"
         " WHERE j.role = 'best' AND j.origin >= i.origin AND (j.origin > i.origin OR j.id > i.id)"
@@ -124,8 +129,7 @@ def of_issue(connection: sa.Connection, spec: PanelSpec) -> str:
     """Return a query of all forecasts of one issue, `:issue`, in the columns of the view."""
     return (
         f"SELECT {_shown(connection, _of_newest(connection, spec))}"  # noqa: S608 - quoted
-        " FROM forecast_issues i JOIN forecasts f ON f.issue_id = i.id"
-        " JOIN dim_series s ON s.id = f.series_id"
+        f" FROM {_FORECASTS}"
         " WHERE i.id = :issue ORDER BY f.series_id, f.step"
     )
 

@@ -26,6 +26,7 @@ from sales_forecast.data.frequency import DAILY, SEASON_LENGTH, WEEKLY
 from sales_forecast.data.panel import Panel
 from sales_forecast.models.naive import GROWTH
 from sales_forecast.models.spread import SpreadByAge
+from sales_forecast.planning.plan import renew_all
 from sales_forecast.prediction.cautions import cautions
 from sales_forecast.prediction.forecast import forecast, mean, quantiles
 from sales_forecast.settings import Settings
@@ -56,7 +57,7 @@ def write_forecasts(settings: Settings, progress: Callable[[str], None]) -> str:
         progress("forecasting")
         issues = list(issues_of(bundle, panel, horizon))
         progress("writing")
-        written = table.write(panel, issues, datetime.now(UTC))
+        written = table.write(panel, issues, datetime.now(UTC), then=renew_all)
     if not written.forecasts:
         return _nothing_new(bundle, panel, horizon)
     best, baseline = issues

@@ -26,6 +26,7 @@ from sales_forecast.data.panel import Panel
 from sales_forecast.data.stored_forecasts import StoredForecasts
 from sales_forecast.data.stored_predictions import StoredPredictions
 from sales_forecast.errors import NoForecasts, NotReady, SalesForecastError
+from sales_forecast.planning.overrides import Overrides
 from sales_forecast.service.api_keys import ApiKeys
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.service.watched import Watched
@@ -47,8 +48,8 @@ class Live:
 
     `model` says where the bundle is, `database` holds the history, `build` makes a verified
     predictor of both; all three are asked every `refresh_seconds`, `build` only after a change.
-    `forecasts` and `predictions` are only read when somebody asks for them, what is `watched` after
-    each look. `keys` are looked at first, each time.
+    `forecasts`, `overrides` and `predictions` are only read when somebody asks for them, what is
+    `watched` after each look. `keys` are looked at first, each time.
 
     Attributes:
         keys: who may ask; None where everybody may.
@@ -66,11 +67,13 @@ class Live:
         forecasts: StoredForecasts | None = None,
         predictions: StoredPredictions | None = None,
         watched: Watched | None = None,
+        overrides: Overrides | None = None,
         keys: ApiKeys | None = None,
     ) -> None:
         self.keys = keys
         self.predictions = predictions or StoredPredictions(_NOWHERE)
         self.watched = watched or Watched(_NOWHERE)
+        self._overrides = overrides
         self._model = model
         self._database = database
         self._refresh_seconds = refresh_seconds
@@ -98,6 +101,7 @@ class Live:
             forecasts=StoredForecasts(settings.database_url),
             predictions=StoredPredictions(settings.database_url),
             watched=Watched(settings.database_url),
+            overrides=Overrides.from_settings(settings),
             keys=ApiKeys.from_settings(settings),
         )
 
@@ -119,8 +123,9 @@ class Live:
         self._database.close()
         self.predictions.close()
         self.watched.close()
-        if self._forecasts is not None:
-            self._forecasts.close()
+        for reader in (self._forecasts, self._overrides):
+            if reader is not None:
+                reader.close()
 
     @property
     def predictor(self) -> Predictor:
@@ -135,6 +140,13 @@ class Live:
         if self._forecasts is None:
             raise NoForecasts("This service reads no stored forecasts.")
         return self._forecasts
+
+    @property
+    def overrides(self) -> Overrides:
+        """What people changed. Raises NoForecasts where no database of forecasts was named."""
+        if self._overrides is None:
+            raise NoForecasts("This service reads no stored forecasts.")
+        return self._overrides
 
     @property
     def problem(self) -> str | None:

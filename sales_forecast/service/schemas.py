@@ -102,6 +102,7 @@ class OrderQuantity(BaseModel):
 
 class _Stored(BaseModel):
     sales: float = Field(description="The mean, rounded to cents; of a sum, the sum of these.")
+    planned: float = Field(description="What people made of `sales`; the same where nobody did.")
     median: float | None = Field(description="Null for a sum.")
     lower: float | None = Field(description="Null where too little was measured.")
     upper: float | None
@@ -111,6 +112,7 @@ class _Stored(BaseModel):
     model: str
     model_version: str
     issued_at: datetime
+    version: str = Field(description="Names what was seen, for whoever changes it; opaque.")
     warnings: list[str]
 
 

@@ -7,36 +7,33 @@ forecast anything.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from functools import cache
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from fastapi import FastAPI, Request, Response
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    TypeAdapter,
     WithJsonSchema,
     create_model,
 )
 from pydantic_core import PydanticCustomError, to_json
 from starlette.concurrency import run_in_threadpool
 
-from sales_forecast.bundles.manifest import SumsByLevel
 from sales_forecast.data import calendar
 from sales_forecast.data.forecast_tables import QUANTILES
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.data.stored_forecasts import StoredForecasts, StoredIssue
+from sales_forecast.data.stored_forecasts import StoredIssue
 from sales_forecast.errors import InvalidRequest
-from sales_forecast.models.spread import DECILES, Spread, min_residuals
+from sales_forecast.models.spread import DECILES, min_residuals
+from sales_forecast.planning.intervals import last_measured_step, quantiles_by_period
+from sales_forecast.planning.overrides import Planned
 from sales_forecast.prediction.cautions import of_intervals
-from sales_forecast.prediction.sums import level_name, quantiles
 from sales_forecast.service.days import Day
 from sales_forecast.service.json_route import read_query
 from sales_forecast.service.live import Live
@@ -44,7 +41,6 @@ from sales_forecast.service.predictor import Predictor
 from sales_forecast.service.queries import key_of, optional, quantiles_of
 
 STORED = "/forecast"
-_SUMS = TypeAdapter(SumsByLevel)
 _COLUMNS = {quantile: column for column, quantile in QUANTILES.items()}
 _SUM = "Left out: the sum over all of them."
 _LEVEL: Any = (
@@ -90,27 +86,32 @@ def add_stored_forecasts(app: FastAPI, live: Live) -> None:
 
     @app.get(STORED, include_in_schema=False)
     async def stored(request: Request) -> Response:
-        predictor, pairs = live.predictor, request.query_params.multi_items()
-        answer = await run_in_threadpool(_answer, predictor, live.forecasts, pairs)
+        answer = await run_in_threadpool(_answer, live, request.query_params.multi_items())
         return Response(to_json(answer), media_type="application/json")
 
 
-def _answer(
-    predictor: Predictor, forecasts: StoredForecasts, pairs: Sequence[tuple[str, str]]
-) -> object:
+def _answer(live: Live, pairs: Sequence[tuple[str, str]]) -> object:
+    predictor = live.predictor
     spec = predictor.spec
     query: Any = read_query(stored_query(spec), pairs)
     given = {place: getattr(query, f"key_{place}") for place in range(len(spec.keys))}
     keys = {place: value for place, value in given.items() if value is not None}
     predictor.series.check(keys)
-    target = None if query.period is None else _ending(predictor, query.period)
-    texts = {f"k{place + 1}": str(value) for place, value in keys.items()}
-    issue = forecasts.find(spec, texts, target, query.as_of)
-    periods = list(_periods(spec, keys, issue, query))
+    target = None if query.period is None else ending(predictor, query.period)
+    texts = texts_of(keys)
+    issue = live.forecasts.find(spec, texts, target, query.as_of)
+    planned = live.overrides.planned(spec, issue.id, texts, query.as_of)
+    periods = list(_periods(spec, keys, issue, planned, query))
     return periods if target is None else periods[0]
 
 
-def _ending(predictor: Predictor, day: date) -> date:
+def texts_of(keys: Mapping[int, int | str]) -> dict[str, str]:
+    """Return keys as the tables have them: column of `dim_series` -> text, by place -> value."""
+    return {f"k{place + 1}": str(value) for place, value in keys.items()}
+
+
+def ending(predictor: Predictor, day: date) -> date:
+    """Return the day that ends the period of a day. Raises InvalidRequest."""
     if predictor.spec.frequency == DAILY:
         return day
     try:
@@ -122,13 +123,17 @@ def _ending(predictor: Predictor, day: date) -> date:
 
 
 def _periods(
-    spec: PanelSpec, keys: Mapping[int, int | str], issue: StoredIssue, query: Any
+    spec: PanelSpec,
+    keys: Mapping[int, int | str],
+    issue: StoredIssue,
+    planned: Planned,
+    query: Any,
 ) -> Iterator[dict[str, object]]:
     one = len(keys) == len(spec.keys)
-    at = [of.quantiles for of in issue.periods] if one else list(_of_sum(issue, keys))
+    at = quantiles_by_period(issue, texts_of(keys), len(spec.keys))
     lower, upper = f"lower_{query.level}", f"upper_{query.level}"
     said = list(_warnings(issue, one=one))
-    measured = _measured(issue)
+    measured = last_measured_step(issue)
     if not one and any(of[lower] is None for of in at):
         least = min_residuals(int(query.level))
         said.append(
@@ -141,6 +146,7 @@ def _periods(
             **{spec.keys[place].field: value for place, value in keys.items()},
             spec.frequency.field: period.target,
             "sales": period.sales,
+            "planned": planned.of(period.target, period.sales),
             "median": of["q50"] if one else None,
             "lower": of[lower],
             "upper": of[upper],
@@ -150,22 +156,9 @@ def _periods(
             "model": issue.model,
             "model_version": issue.model_version,
             "issued_at": issue.issued_at,
+            "version": planned.version,
             "warnings": [*said, *of_intervals(period.step, promised, spec.frequency.unit)],
         }
-
-
-def _of_sum(
-    issue: StoredIssue, keys: Mapping[int, int | str]
-) -> Iterator[Mapping[str, float | None]]:
-    """Yield the quantiles of each period of a sum, as `forecast_tables.QUANTILES` names them."""
-    stored = _SUMS.validate_json(issue.sums)
-    name = level_name(tuple(keys))
-    measured = stored[name].spread() if name in stored else Spread.none()
-    steps = [period.step for period in issue.periods]
-    sales = np.array([period.sales for period in issue.periods])
-    texts = {place: str(value) for place, value in keys.items()}
-    for at in quantiles(measured, texts, steps, sales, [*QUANTILES.values()]):
-        yield dict(zip(QUANTILES, map(_cents, at), strict=True))
 
 
 def _quantiles(
@@ -174,18 +167,9 @@ def _quantiles(
     return {"quantiles": {str(tau): of[_COLUMNS[tau]] for tau in asked}} if asked else {}
 
 
-def _cents(value: float) -> float | None:
-    return None if math.isnan(value) else round(float(value), 2)
-
-
 def _warnings(issue: StoredIssue, *, one: bool) -> Iterator[str]:
     said = json.loads(issue.warnings)
     if said["note"]:
         yield said["note"]
     if one and (of_series := said["series"].get(str(issue.periods[0].series_id))):
         yield of_series
-
-
-def _measured(issue: StoredIssue) -> int | None:
-    """Return the last step of the backtest, which sums have where anything was measured of them."""
-    return max((of.steps for of in _SUMS.validate_json(issue.sums).values()), default=None)

@@ -111,6 +111,7 @@ def test_one_series_and_week_is_answered_as_it_was_issued(shared: Deployment, as
         "dept_id": "A",
         "week": week(shared, 2),
         "sales": round(best.mean[row, 1], 2),
+        "planned": round(best.mean[row, 1], 2),
         "median": at["q50"],
         "lower": lower,
         "upper": upper,
@@ -119,6 +120,7 @@ def test_one_series_and_week_is_answered_as_it_was_issued(shared: Deployment, as
         "model": GROWTH.name,
         "model_version": shared.bundle.version,
         "issued_at": "2026-03-01T12:00:00Z",
+        "version": "3-0",
         "warnings": [],
     }
     StoredWeek.model_validate(found)

@@ -1,0 +1,318 @@
+"""Overrides and what is planned, as rows: read at one moment, written one writer at a time.
+
+Takes a URL, gives `PlanRows` of one transaction. Must not know how a plan is made of forecasts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sqlalchemy as sa
+
+from sales_forecast.data import schema, star
+from sales_forecast.data.database_server import Server, in_utc, lock_writers, read_at_one_moment
+from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS, newest_first
+from sales_forecast.data.override_tables import (
+    OVERRIDE_EFFECTS,
+    OVERRIDES,
+    PLANNED_SALES,
+    Override,
+    Scope,
+    Seen,
+)
+from sales_forecast.data.panel import Labels
+from sales_forecast.data.schema import Form
+from sales_forecast.data.spec import PanelSpec
+from sales_forecast.data.stored_forecasts import StoredIssue, ids_with, none_yet, read_issue
+
+_MOST_SCOPES = 50
+"""Of so many levels series are looked up; with more of them all series are read."""
+_ROWS = 2_000
+"""Rows that are written or read at once."""
+Cents = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class KnownIssue:
+    """One issue of best models: `last` is the end of the last period that it forecasts."""
+
+    id: int
+    origin: date
+    last: date
+
+
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """What an issue expects of some series and periods.
+
+    Attributes:
+        series: int64[n_series], the `id` of `dim_series`.
+        keys: column of `dim_series` -> text[n_series].
+        targets: the periods, in order.
+        cents: int64[n_series, n_targets], 0 where nothing is expected.
+        known: bool[n_series, n_targets].
+    """
+
+    series: npt.NDArray[np.int64]
+    keys: Mapping[str, Labels]
+    targets: Sequence[date]
+    cents: Cents
+    known: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What an override makes of one period, in cents: sums over all series it is about."""
+
+    number: int
+    target: date
+    baseline: int
+    before: int
+    after: int
+
+
+class PlanTables:
+    """The way to overrides and plans of a database. Connects at need; safe to share."""
+
+    def __init__(self, url: str) -> None:
+        """Take a URL as in the setting DATABASE_URL. Raises SettingsError for another form."""
+        self._server = Server(url)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._server.close()
+
+    @contextmanager
+    def reading(self, spec: PanelSpec) -> Iterator[PlanRows]:
+        """Give rows of one moment. Raises DatabaseError, NoForecasts, NotReady."""
+        with self._server.connection() as connection:
+            read_at_one_moment(connection)
+            self._check(connection)
+            yield PlanRows(connection, spec)
+
+    @contextmanager
+    def writing(self, spec: PanelSpec) -> Iterator[PlanRows]:
+        """Let one writer in; what it wrote stays if the block ends well. Raises as `reading`."""
+        with self._server.connection() as connection:
+            lock_writers(connection)
+            self._check(connection)
+            yield PlanRows(connection, spec)
+            connection.commit()
+
+    def _check(self, connection: sa.Connection) -> None:
+        if schema.form(connection, self._server.shown) is not Form.STAR:
+            raise none_yet()
+
+
+class PlanRows:
+    """Rows of overrides and plans in one transaction, which whoever made the connection ends."""
+
+    def __init__(self, connection: sa.Connection, spec: PanelSpec) -> None:
+        self._connection = connection
+        self.spec = spec
+
+    def newest_issue(self) -> KnownIssue:
+        """Return what the best model issued last. Raises NoForecasts before the first."""
+        issues = self.issues(1)
+        if not issues:
+            raise none_yet()
+        return issues[0]
+
+    def issues(self, most: int | None = None) -> list[KnownIssue]:
+        """Return what best models issued, the newest origin first, and of one the newest issue."""
+        of, days = FORECAST_ISSUES.c, self.spec.frequency.days
+        query = newest_first(of.id, of.origin, of.horizon).limit(most)
+        return [
+            KnownIssue(number, origin, origin + timedelta(days=days * horizon))
+            for number, origin, horizon in self._connection.execute(query)
+        ]
+
+    def stored(self, issue: int, scope: Scope) -> StoredIssue | None:
+        """Return all that an issue says of a sum; None if nothing."""
+        return read_issue(self._connection, self.spec, issue, scope)
+
+    def last_number(self) -> int:
+        """Return the number of the newest override; 0 before the first."""
+        return self._connection.scalar(sa.select(sa.func.max(OVERRIDES.c.number))) or 0
+
+    def overrides(
+        self,
+        *,
+        last_from: date | None = None,
+        first_until: date | None = None,
+        after: int = 0,
+        before: int | None = None,
+        ids: Sequence[str] = (),
+        undoing: Sequence[str] = (),
+        most: int | None = None,
+        newest_first: bool = False,
+    ) -> list[Override]:
+        """Return overrides and undos by their number, the oldest first if not told otherwise.
+
+        Those whose last period is `last_from` or later, whose first is `first_until` or earlier,
+        whose number is above `after` and below `before`, that have one of `ids`, or that take one
+        of `undoing` back.
+        """
+        of = OVERRIDES.c
+        told: list[tuple[Any, Any]] = [
+            (last_from, lambda: of.last_target >= last_from),
+            (first_until, lambda: of.first_target <= first_until),
+            (after, lambda: of.number > after),
+            (before, lambda: of.number < before),
+            (ids, lambda: of.id.in_(ids)),
+            (undoing, lambda: of.undoes.in_(undoing)),
+        ]
+        query = (
+            sa.select(OVERRIDES)
+            .where(*(condition() for value, condition in told if value))
+            .order_by(of.number.desc() if newest_first else of.number)
+            .limit(most)
+        )
+        return [_override(row) for row in self._connection.execute(query).mappings()]
+
+    def add(self, row: Override) -> None:
+        """Add a row."""
+        values = {
+            "number": row.number,
+            "id": row.id,
+            "made_at": row.made_at,
+            "made_by": row.made_by,
+            "scope": json.dumps(dict(sorted(row.scope.items())), ensure_ascii=False),
+            "first_target": row.first,
+            "last_target": row.last,
+            "kind": row.kind,
+            "amount": row.amount,
+            "reason": row.reason,
+            "note": row.note,
+            "undoes": row.undoes,
+            "issue_id": row.issue_id,
+            "seen": json.dumps(
+                [[str(of.target), of.before, of.after, of.inside_80] for of in row.seen]
+            ),
+        }
+        self._connection.execute(sa.insert(OVERRIDES), values)
+
+    def baseline(self, issue: int, first: date, last: date, scopes: Iterable[Scope]) -> Baseline:
+        """Return what an issue expects of all series of some levels, from one period to another."""
+        row, series = FORECASTS.c, star.dim_series(self.spec)
+        columns = [*star.keys(self.spec)]
+        query = (
+            sa.select(row.series_id, row.target, row.sales, *(series.c[k] for k in columns))
+            .join(series, series.c.id == row.series_id)
+            .where(row.issue_id == issue, row.target.between(first, last))
+        )
+        wanted = {tuple(sorted(scope.items())) for scope in scopes}
+        if () not in wanted and len(wanted) <= _MOST_SCOPES:
+            some = sa.union(
+                *(ids_with(self._connection, self.spec, dict(scope)) for scope in sorted(wanted))
+            )
+            query = query.where(row.series_id.in_(some))
+        found = self._connection.execute(query).all()
+        ids, place = np.unique([of[0] for of in found], return_inverse=True)
+        targets = sorted({of[1] for of in found})
+        column = {target: number for number, target in enumerate(targets)}
+        at = place, np.array([column[of[1]] for of in found], dtype=np.intp)
+        cents = np.zeros((len(ids), len(targets)), dtype=np.int64)
+        cents[at] = np.rint(np.array([of[2] for of in found], dtype=np.float64) * 100)
+        known = np.zeros(cents.shape, dtype=np.bool_)
+        known[at] = True
+        keys: dict[str, Labels] = {}
+        for number, name in enumerate(columns, 3):
+            keys[name] = np.empty(len(ids), dtype=object)
+            keys[name][place] = [of[number] for of in found]
+        return Baseline(ids.astype(np.int64), keys, targets, cents, known)
+
+    def write_plan(
+        self,
+        issue: int,
+        first: date,
+        last: date,
+        cells: Iterable[tuple[int, date, int]],
+        effects: Iterable[Effect],
+    ) -> None:
+        """Put another plan of some periods in the place of the one there is.
+
+        `cells`: series, target and cents of each that an override is about.
+        """
+        for table in (PLANNED_SALES, OVERRIDE_EFFECTS):
+            of = table.c
+            self._connection.execute(
+                sa.delete(table).where(of.issue_id == issue, of.target.between(first, last))
+            )
+        planned = [
+            {"issue_id": issue, "series_id": series, "target": target, "planned": cents / 100}
+            for series, target, cents in cells
+        ]
+        made = [
+            {
+                "issue_id": issue,
+                "target": of.target,
+                "number": of.number,
+                "baseline_sales": of.baseline / 100,
+                "before_sales": of.before / 100,
+                "after_sales": of.after / 100,
+            }
+            for of in effects
+        ]
+        for table, rows in ((PLANNED_SALES, planned), (OVERRIDE_EFFECTS, made)):
+            for start in range(0, len(rows), _ROWS):
+                self._connection.execute(sa.insert(table), rows[start : start + _ROWS])
+
+    def effects(self, issue: int) -> list[Effect]:
+        """Return what overrides make of the forecasts of an issue, by period and in their order."""
+        of = OVERRIDE_EFFECTS.c
+        columns = (of.number, of.target, of.baseline_sales, of.before_sales, of.after_sales)
+        query = sa.select(*columns).where(of.issue_id == issue).order_by(of.target, of.number)
+        return [
+            Effect(number, target, *(round(sales * 100) for sales in sums))
+            for number, target, *sums in self._connection.execute(query)
+        ]
+
+    def differences(self, issue: int, scope: Scope) -> Mapping[date, int]:
+        """Return period -> by how many cents what is planned of a sum differs from the forecast."""
+        plan, row = PLANNED_SALES.c, FORECASTS.c
+        chosen = [plan.issue_id == issue]
+        if scope:
+            chosen.append(plan.series_id.in_(ids_with(self._connection, self.spec, scope)))
+        apart = sa.func.sum(sa.func.round(plan.planned * 100) - sa.func.round(row.sales * 100))
+        query = (
+            sa.select(plan.target, apart)
+            .select_from(PLANNED_SALES)
+            .join(
+                FORECASTS,
+                sa.and_(
+                    row.issue_id == plan.issue_id,
+                    row.series_id == plan.series_id,
+                    row.target == plan.target,
+                ),
+            )
+            .where(*chosen)
+            .group_by(plan.target)
+        )
+        return {target: round(cents) for target, cents in self._connection.execute(query)}
+
+
+def _override(row: sa.RowMapping) -> Override:
+    return Override(
+        number=row["number"],
+        id=row["id"],
+        made_at=in_utc(row["made_at"]),
+        made_by=row["made_by"],
+        scope=json.loads(row["scope"]),
+        first=row["first_target"],
+        last=row["last_target"],
+        kind=row["kind"],
+        amount=row["amount"],
+        reason=row["reason"],
+        note=row["note"],
+        undoes=row["undoes"],
+        issue_id=row["issue_id"],
+        seen=[Seen(date.fromisoformat(day), *rest) for day, *rest in json.loads(row["seen"])],
+    )
