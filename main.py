@@ -29,6 +29,7 @@ from sales_forecast.service.app import create_app
 from sales_forecast.service.live import Live
 from sales_forecast.service.server import serve
 from sales_forecast.settings import LAST_PORT, Settings, load_settings
+from sales_forecast.web.pages import Pages
 
 _WAITING_CONNECTIONS = 2048
 _STDOUT = 1
@@ -41,6 +42,7 @@ def create(started: Callable[[Live], object] = lambda _: None) -> ASGIApp:
     return create_app(
         live,
         ledger=Ledger.from_settings(settings),
+        pages=Pages(live, settings),
         # Not through a buffer, which would be emptied in the middle of a line.
         write_log=partial(os.write, _STDOUT) if settings.access_log else None,
         counts=settings.prometheus_multiproc_dir,

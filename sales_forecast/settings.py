@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = None
     api_keys_file: Path | None = None
     """Names, roles and hashes of further keys; see `service.api_keys`."""
+    session_secret: Annotated[SecretStr, Field(min_length=32)] | None = None
+    """What signs the sessions of the page; unset: a secret that is made once in VAR_DIR."""
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=LAST_PORT)] = 8000
     access_log: bool = True

@@ -53,7 +53,8 @@ ALLOWED = {
     "matplotlib": ("sales_forecast/evaluation/",),
     "sqlalchemy": ("sales_forecast/data/",),
     "fastapi": ("sales_forecast/service/", "main.py"),
-    "starlette": ("sales_forecast/service/", "main.py"),
+    "starlette": ("sales_forecast/service/", "sales_forecast/web/", "main.py"),
+    "jinja2": ("sales_forecast/web/",),
     "uvicorn": ("sales_forecast/service/server.py",),
     "prometheus_client": ("sales_forecast/service/prometheus.py",),
     "pydantic_settings": (

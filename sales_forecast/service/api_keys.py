@@ -116,6 +116,10 @@ class ApiKeys:
         """Return whose key it is. How long that takes tells of its hash, and of no known key."""
         return self._callers.get(_hash(key))
 
+    def known_as(self, name: str) -> Iterator[tuple[bytes, Caller]]:
+        """Yield the hash of each key of a caller that is in force."""
+        return ((of, caller) for of, caller in self._callers.items() if caller.name == name)
+
     def refresh(self) -> None:
         """Look once whether the file has changed. Raises nothing foreseen: see `problem`."""
         if self._file is None:

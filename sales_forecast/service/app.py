@@ -5,8 +5,8 @@ Takes a `Live`, gives an ASGI application. Reads no settings and opens nothing b
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, closing, nullcontext
 from pathlib import Path
 
 import anyio
@@ -22,6 +22,7 @@ from sales_forecast.errors import SalesForecastError
 from sales_forecast.service import problems
 from sales_forecast.service.access import RequireApiKey
 from sales_forecast.service.access_log import AccessLog
+from sales_forecast.service.beside import Beside, Pages
 from sales_forecast.service.docs_page import DOCUMENT, add_docs_page
 from sales_forecast.service.head import Head
 from sales_forecast.service.json_route import JsonRoute
@@ -45,6 +46,7 @@ def create_app(
     live: Live,
     *,
     ledger: Ledger | None = None,
+    pages: Pages | None = None,
     write_log: Callable[[bytes], object] | None = None,
     counts: Path | None = None,
     threads: int = 1,
@@ -53,7 +55,8 @@ def create_app(
     """Return the service. `live` is open as long as the application runs.
 
     With keys, everything but `/health`, `/ready` and `/docs` wants one in `X-API-Key`.
-    `ledger`, if there is one, keeps what is answered; it is open as long, too.
+    `ledger`, if there is one, keeps what is answered; it is open as long, too, and so are `pages`,
+    which guard themselves.
     `write_log` is given the lines of the access log. `counts` is the folder in which several
     workers count together. `threads` is how many checks that wait for the database run side by
     side. `started` is called once requests can be answered.
@@ -62,7 +65,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         current_default_thread_limiter().total_tokens = threads
-        with live, ledger or nullcontext():
+        with live, ledger or nullcontext(), closing(pages) if pages else nullcontext():
             await run_in_thread(live.wait, _SECONDS_FOR_A_FIRST_LOOK)
             started()
             yield
@@ -86,15 +89,25 @@ def create_app(
     add_stored_forecasts(app, live)
     add_predictions(app, live)
     document(app, live, secured=live.keys is not None)
-    metrics = _add_metrics(app, live, counts, ledger)
+    metrics = _add_metrics(app, live, counts, ledger, pages.paths if pages else ())
     reports: list[Report] = [metrics]
     if write_log is not None:
         reports.append(AccessLog(write_log))
-    short: ASGIApp = Shortcut(app)
-    return Observe(short if live.keys is None else RequireApiKey(short, live.keys), reports)
+    answered: ASGIApp = Shortcut(app)
+    if live.keys is not None:
+        answered = RequireApiKey(answered, live.keys)
+    if pages is not None:
+        answered = Beside(answered, pages)
+    return Observe(answered, reports)
 
 
-def _add_metrics(app: FastAPI, live: Live, counts: Path | None, ledger: Ledger | None) -> Metrics:
+def _add_metrics(
+    app: FastAPI,
+    live: Live,
+    counts: Path | None,
+    ledger: Ledger | None,
+    of_pages: Iterable[str],
+) -> Metrics:
     @app.get("/metrics", response_class=PlainTextResponse, tags=["operation"])
     async def metrics() -> Response:
         """Give what Prometheus collects."""
@@ -104,7 +117,8 @@ def _add_metrics(app: FastAPI, live: Live, counts: Path | None, ledger: Ledger |
 
     routes = [route for route in app.routes if isinstance(route, Route)]
     answering = [route.path for route in routes if isinstance(route, JsonRoute)]
-    counted = Metrics(live, [route.path for route in routes], answering, counts)
+    paths = [*(route.path for route in routes), *of_pages]
+    counted = Metrics(live, paths, answering, counts)
     if ledger is not None:
         ledger.count = counted.count_rows
     return counted

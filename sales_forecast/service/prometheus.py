@@ -64,6 +64,7 @@ class Metrics:
     ) -> None:
         self._live = live
         self._paths = frozenset(paths)
+        self._with_end = {path.rpartition("/")[0]: path for path in paths if path.endswith("}")}
         self._answering = frozenset(answering)
         self._shared = shared
         self._registry = own = CollectorRegistry()
@@ -109,11 +110,10 @@ class Metrics:
             self._predictions(path, self._live.predictor.version).inc()
 
     def _known(self, path: str) -> str:
-        """Return the path that exists, be it with an id at its end."""
+        """Return the path that exists, be it with an id or a name at its end."""
         if path in self._paths:
             return path
-        with_id = f"{path.rpartition('/')[0]}/{{id}}"
-        return with_id if with_id in self._paths else _OTHER
+        return self._with_end.get(path.rpartition("/")[0], _OTHER)
 
     def count_rows(self, result: Result, number: int) -> None:
         """Count rows of the ledger. See `data.ledger`."""

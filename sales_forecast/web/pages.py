@@ -1,0 +1,101 @@
+"""The pages as one application beside the API: its routes, its guards, its failures in words.
+
+Takes what is served and the settings, gives an ASGI application that answers `paths` and nothing
+else. What goes wrong is shown as a page with the same sentence that the API would say. Must not
+know what a single page shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from sales_forecast.errors import SalesForecastError
+from sales_forecast.service.live import Live
+from sales_forecast.settings import Settings
+from sales_forecast.web.assets import PREFIX, Assets
+from sales_forecast.web.overview import OverviewPage
+from sales_forecast.web.rendering import Templates
+from sales_forecast.web.sessions import Sessions, secret_of
+from sales_forecast.web.signing_in import SigningIn
+from sales_forecast.web.visitors import Door, MustSignIn
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+_LEAST_COMPRESSED = 1_000
+_FAILED = "The page failed to answer; the reason is in the log of the service."
+
+
+class Pages:
+    """The planner's page; see `service.beside.Pages`."""
+
+    def __init__(self, live: Live, settings: Settings) -> None:
+        """Prepare everything; nothing is read but the files of the page."""
+        assets = Assets()
+        self._templates = Templates(assets)
+        keys = live.keys
+        self._door = Door(None if keys is None else Sessions(keys, secret_of(settings)))
+        signing_in = SigningIn(self._door, self._templates)
+        overview = OverviewPage(live, self._door, self._templates)
+        routes: list[tuple[str, str, Endpoint]] = [
+            ("GET", "/", overview.answer),
+            ("GET", "/sign-in", signing_in.form),
+            ("POST", "/sign-in", signing_in.sign_in),
+            ("POST", "/sign-out", signing_in.sign_out),
+            ("GET", "/favicon.ico", assets.icon),
+            ("GET", PREFIX + "{name}", assets.answer),
+        ]
+        self.paths = frozenset(path for _, path, _ in routes)
+        self._app = Starlette(
+            routes=[Route(path, answer, methods=[method]) for method, path, answer in routes],
+            middleware=[Middleware(GZipMiddleware, minimum_size=_LEAST_COMPRESSED)],
+            exception_handlers={
+                MustSignIn: self._must_sign_in,
+                SalesForecastError: self._failed,
+                HTTPException: self._http,
+                Exception: self._unforeseen,
+            },
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await self._app(scope, receive, send)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+
+    def _problem(self, request: Request, status: int, title: str, message: str) -> Response:
+        try:
+            visitor = self._door.reader(request)
+        except MustSignIn:
+            visitor = None
+        return self._templates.page(
+            "problem.html", status, visitor=visitor, title=title, message=message
+        )
+
+    async def _must_sign_in(self, _: Request, error: Exception) -> Response:
+        assert isinstance(error, MustSignIn)  # noqa: S101 - registered for nothing else
+        return error.response()
+
+    async def _failed(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, SalesForecastError)  # noqa: S101
+        title = HTTPStatus(error.status).phrase
+        return self._problem(request, error.status, title, error.message)
+
+    async def _http(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101
+        title = HTTPStatus(error.status_code).phrase
+        return self._problem(
+            request, error.status_code, title, f"There is nothing at {request.url.path}."
+        )
+
+    async def _unforeseen(self, request: Request, _: Exception) -> Response:
+        return self._problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, "Failed", _FAILED)

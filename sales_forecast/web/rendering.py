@@ -1,0 +1,93 @@
+"""HTML out of templates: numbers and days as people read them, and headers that keep pages safe.
+
+Takes names of templates and values, gives responses. Must not know what is shown.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+from http import HTTPStatus
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from sales_forecast.web.assets import Assets
+
+SAFE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'",
+    "Cache-Control": "no-store",  # sales are nobody else's
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+NOTHING = "\N{EN DASH}"
+"""Stands where there is no number."""
+_SHORT = ((1e9, "bn"), (1e6, "m"), (1e3, "k"))
+
+
+class Templates:
+    """The templates of the page."""
+
+    def __init__(self, assets: Assets) -> None:
+        self._environment = Environment(
+            loader=PackageLoader(str(__package__)),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals["asset"] = assets.address
+        self._environment.filters.update(
+            money=money, cents=cents, share=share, signed=signed, short=short, day=day
+        )
+
+    def text(self, name: str, **values: Any) -> str:
+        """Return a template filled with values."""
+        return self._environment.get_template(name).render(values)
+
+    def page(self, name: str, status: int = HTTPStatus.OK, **values: Any) -> HTMLResponse:
+        """Return a whole page, or the part of one that a script puts in its place."""
+        return HTMLResponse(self.text(name, **values), status, headers=SAFE_HEADERS)
+
+
+def money(value: float | None) -> str:
+    """Write sales without cents: 1,083,265."""
+    return NOTHING if _is_none(value) else f"{value:,.0f}"
+
+
+def cents(value: float | None) -> str:
+    """Write sales to the cent: 1,083,264.56."""
+    return NOTHING if _is_none(value) else f"{value:,.2f}"
+
+
+def share(value: float | None) -> str:
+    """Write a part of one as percent: 5.8%."""
+    return NOTHING if _is_none(value) else f"{value:.1%}"
+
+
+def signed(value: float | None) -> str:
+    """Write a part of one as percent with its sign: +5.8%."""
+    return NOTHING if _is_none(value) else f"{value:+.1%}"
+
+
+def short(value: float | None) -> str:
+    """Write sales in three digits: 1.08m."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    for size, unit in _SHORT:
+        if abs(value) >= size * 0.9995:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.3g}"
+
+
+def day(value: date) -> str:
+    """Write a day: 26 Oct 2012."""
+    return f"{value.day} {value:%b %Y}"
+
+
+def _is_none(value: float | None) -> bool:
+    return value is None or not math.isfinite(value)

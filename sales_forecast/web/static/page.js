@@ -1,0 +1,2 @@
+// What the page does beyond HTML. Everything works without it; see docs/planner.md.
+"use strict";

@@ -1,0 +1,62 @@
+"""What holds for every page: safe headers, files that are kept, failures in words."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from sales_forecast.service.app import create_app
+from sales_forecast.settings import Settings
+from sales_forecast.web.pages import Pages
+from tests.fakes import FakePredictor, LiveStub
+from tests.service.conftest import ask_app, error_of
+
+
+@pytest.fixture
+def app(tmp_path):
+    live = LiveStub(FakePredictor())
+    return create_app(live, pages=Pages(live, Settings(var_dir=tmp_path)))
+
+
+def test_a_page_lets_nothing_in_from_elsewhere(app):
+    headers = ask_app(app, "GET", "/").headers
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "unsafe" not in headers["content-security-policy"]
+    assert ("nosniff", "no-store") == (headers["x-content-type-options"], headers["cache-control"])
+    assert "x-request-id" in headers
+
+
+def test_files_are_named_by_what_is_in_them_and_kept_for_a_year(app):
+    page = ask_app(app, "GET", "/").text
+    addresses = {*re.findall(r'(?:href|src)="(/static/[^"]+)"', page)}
+    assert {".css", ".js", ".svg"} == {address[address.rfind(".") :] for address in addresses}
+    for address in addresses:
+        response = ask_app(app, "GET", address)
+        assert 200 == response.status_code
+        assert "public, max-age=31536000, immutable" == response.headers["cache-control"]
+    assert 404 == ask_app(app, "GET", "/static/page.000000000000.css").status_code
+
+
+def test_there_is_an_icon_for_whoever_asks(app):
+    assert "image/svg+xml" == ask_app(app, "GET", "/favicon.ico").headers["content-type"]
+
+
+def test_head_is_answered_as_get_without_a_body(app):
+    response = ask_app(app, "HEAD", "/")
+    assert (200, b"") == (response.status_code, response.content)
+
+
+def test_what_is_not_ready_is_said_in_the_words_of_the_api(tmp_path):
+    live = LiveStub(None, "The database holds no sales yet.")
+    app = create_app(live, pages=Pages(live, Settings(var_dir=tmp_path)))
+    response = ask_app(app, "GET", "/")
+    assert 503 == response.status_code
+    assert "The database holds no sales yet." in response.text
+
+
+def test_the_api_beside_the_pages_answers_as_before(app):
+    assert "not_found" == error_of(ask_app(app, "GET", "/nowhere"))["code"]
+    assert {"status": "ok"} == ask_app(app, "GET", "/health").json()
+    metrics = ask_app(app, "GET", "/metrics").text
+    assert 'path="/health"' in metrics
