@@ -69,6 +69,7 @@ _STATES: Mapping[str, str] = {
 }
 _SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 _LOCAL = "/", "sqlite:///", "file:///"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def brief(text: str) -> str:
@@ -109,8 +110,9 @@ class SalesForecastError(Exception):
     status = 500
 
     def __init__(self, message: str, fields: Mapping[str, object] | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+        # One line of a log is one message, whatever names somebody else chose.
+        self.message = _CONTROL.sub("?", message)
+        super().__init__(self.message)
         self.fields = dict(fields or {})
 
 

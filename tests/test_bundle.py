@@ -35,6 +35,7 @@ from sales_forecast.bundles.bundle import (
     trained_on,
     write_bundle,
 )
+from sales_forecast.bundles.conformance import load_bundle
 from sales_forecast.bundles.manifest import (
     AnsweredBy,
     Manifest,
@@ -393,7 +394,7 @@ def test_a_changed_number_of_the_manifest_is_refused(copied: Path, part: str) ->
     place = content
     for name in parents:
         place = place[name]
-    place[last] = place[last] + 1
+    place[last] += 1 if isinstance(place[last], int) else 1e-9
     (copied / MANIFEST).write_text(json.dumps(content, indent=1))
 
     with pytest.raises(BundleRefused) as refused:
@@ -438,20 +439,98 @@ def test_a_renamed_folder_is_refused(copied: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["../secret", "/etc/hostname", "a/../../secret"])
-def test_a_manifest_that_names_a_file_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
-    (tmp_path / "secret").write_bytes(b"x")
-    manifest = json.loads(sealed().files[MANIFEST])
-    manifest["checksums"][name] = hashlib.sha256(b"x").hexdigest()
+def resealed(folder: Path, change: Callable[[dict], object]) -> Path:
+    """The bundle as somebody leaves it who changes it and gives it the name that follows."""
+    manifest = json.loads((folder / MANIFEST).read_text())
+    change(manifest)
     text = json.dumps(manifest).encode()
-    folder = tmp_path / f"2012-10-26-{hashlib.sha256(text).hexdigest()[:12]}"
-    folder.mkdir()
-    for file, content in {**sealed().files, MANIFEST: text}.items():
-        (folder / file).write_bytes(content)
+    (folder / MANIFEST).write_bytes(text)
+    return folder.rename(
+        folder.with_name(f"2012-10-26-{hashlib.sha256(text).hexdigest()[:12]}"),
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret", "/etc/hostname", "a/../../secret", "..", "", "a\0b", "a\r\nb", "x" * 300]
+)
+def test_a_manifest_that_names_a_file_elsewhere_is_refused(folder: Path, name: str) -> None:
+    (folder.parent / "secret").write_bytes(b"x")
+    sha256 = hashlib.sha256(b"x").hexdigest()
+    changed = resealed(folder, lambda of: of["checksums"].update({name: sha256}))
 
     with pytest.raises(BundleRefused) as refused:
-        read_bundle(folder)
-    assert f"{folder}: {name} is not a file of this folder" == refused.value.message
+        read_bundle(changed)
+    assert refused.value.message.endswith(" is not a file of this folder")
+    assert 1 == len(refused.value.message.splitlines())
+
+
+def asked(manifest: dict) -> dict:
+    """What the models of a bundle are asked before they answer anyone."""
+    return manifest["things"][manifest["conformance"]["$thing"]]
+
+
+def no_answers(manifest: dict) -> None:
+    asked(manifest)["answers"] = {"ahead": {}, "last week": {}}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda of: of.update(conformance=None), "nothing to prove them by"),
+        (lambda of: of.update(conformance=None, kind="baseline"), "nothing to prove them by"),
+        (lambda of: asked(of).pop("history"), "nothing that its models can be asked"),
+        (lambda of: asked(of).update(answers={}), "nothing that its models can be asked"),
+        (no_answers, "nothing that its models can be asked"),
+        (lambda of: of["checksums"].clear(), "no checksum of arrays.npz"),
+        (
+            lambda of: of["answered_by"].update(best="magic"),
+            "to answer is not in it: magic",
+        ),
+    ],
+)
+def test_what_proves_a_bundle_cannot_be_left_out_of_it(
+    copied: Path, change: Callable[[dict], object], reason: str
+) -> None:
+    """By whoever may write where bundles lie, and gives them the name that follows."""
+    with pytest.raises(BundleRefused, match=reason):
+        load_bundle(resealed(copied, change))
+
+
+LARGE = 1e308
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"shape": [-LARGE] * 49 + [0.0] + [LARGE] * 49},
+        {"shape": [float("nan")] * 99},
+        {"shape": [1.0, 0.0, *range(2, 99)]},
+        {"shape": [1.0, 2.0]},
+        {"usual": LARGE, "widths": {}},
+        {"usual": float("inf")},
+        {"widths": {"3": -1.0}},
+        {"by_step": LARGE},
+    ],
+    ids=str,
+)
+def test_intervals_that_nobody_can_have_measured_are_damage(
+    copied: Path, changes: dict[str, object]
+) -> None:
+    def change(manifest: dict) -> None:
+        for of in manifest["spreads"].values():
+            of["of_age"][OLD].update(changes)
+
+    with pytest.raises(BundleRefused, match=rf"manifest\.json: spreads\..*{OLD}"):
+        load_bundle(resealed(copied, change))
+
+
+def test_a_message_is_one_line_whatever_somebody_called_things(tmp_path: Path) -> None:
+    version = "1\r\n2026-01-01 INFO Serving model 2\x1b[2J"
+    (tmp_path / MANIFEST).write_text(json.dumps({"format": 4, "version": version}))
+
+    with pytest.raises(OlderBundle) as refused:
+        read_bundle(tmp_path)
+    assert "The bundle 1?2026-01-01 INFO Serving model 2?[2J was" in refused.value.message
 
 
 def test_a_missing_file_is_refused_by_its_name(folder: Path) -> None:
@@ -467,8 +546,9 @@ def test_a_bundle_of_trees_without_their_graph_is_refused(tmp_path: Path) -> Non
     profile = fitted().profile
     mean = FittedMean({"xgboost": FittedRegressor("xgboost", NoRegressor(), profile)})
     models = {"rf_xgb_mean": states.add(mean.state)}
-    files = {ARRAYS: states.npz()}
-    folder = write_bundle(tmp_path, sealed(files, models=models, things=tuple(states.things)))
+    serving = AnsweredBy.by("rf_xgb_mean")
+    made = {"models": models, "answered_by": serving, "things": tuple(states.things)}
+    folder = write_bundle(tmp_path, sealed({ARRAYS: states.npz()}, **made))
 
     with pytest.raises(BundleRefused) as refused:
         read_bundle(folder)
@@ -485,11 +565,11 @@ class NoRegressor:
 def test_a_baseline_needs_neither_trees_nor_questions(tmp_path: Path) -> None:
     states = Packed()
     models = {GROWTH.name: states.add(GROWTH.state)}
-    baseline = sealed(
-        {ARRAYS: states.npz()}, kind="baseline", models=models, things=tuple(states.things)
-    )
+    serving = AnsweredBy.by(GROWTH.name)
+    made = {"models": models, "answered_by": serving, "things": tuple(states.things)}
+    baseline = sealed({ARRAYS: states.npz()}, kind="baseline", **made)
 
-    bundle = read_bundle(write_bundle(tmp_path, baseline))
+    bundle = load_bundle(write_bundle(tmp_path, baseline))
     assert {GROWTH.name: GROWTH} == bundle.models
 
 

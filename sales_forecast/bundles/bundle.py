@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ from pydantic import BaseModel, ValidationError
 from sales_forecast.bundles.manifest import FORMAT, Manifest, Origin
 from sales_forecast.bundles.states import State, Unpacked
 from sales_forecast.data.panel import Panel
-from sales_forecast.errors import BundleRefused, OlderBundle, SettingsError, in_words
+from sales_forecast.errors import BundleRefused, OlderBundle, SettingsError, brief, in_words
 from sales_forecast.models.base import Storable
 from sales_forecast.models.fitted.onnx_trees import OnnxRegressor, OnnxTrees
 from sales_forecast.models.fitted.restore import Restored
@@ -35,6 +36,7 @@ MANIFEST, ORIGIN, ARRAYS, TREES = "manifest.json", "origin.json", "arrays.npz", 
 CHAMPION, CHALLENGER = "champion", "challenger"
 """What a bundle can be called: the alias in the registry, and the link beside the bundles."""
 _DIGITS = 12
+_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 Form = TypeVar("Form", bound=BaseModel)
 
@@ -148,6 +150,8 @@ def read_bundle(folder: Path) -> Bundle:
     unpacked = Unpacked(manifest.things, files[ARRAYS])
     trees = OnnxTrees(files[TREES]) if TREES in files else None
     restored = Restored(trees.regressor if trees else _no_trees)
+    if missing := {*manifest.answered_by.models} - manifest.models.keys():
+        raise BundleRefused(f"{folder}: what is to answer is not in it: {', '.join(missing)}")
     return Bundle(
         version=folder.name,
         manifest=manifest,
@@ -180,6 +184,8 @@ def read_files(folder: Path) -> Mapping[str, bytes]:
             "folder must have. It was changed or renamed. Run `python train.py` again."
         )
     contents = {MANIFEST: text, ORIGIN: _read(folder, ORIGIN)}
+    if ARRAYS not in manifest.checksums:
+        raise BundleRefused(f"{folder}: {MANIFEST} has no checksum of {ARRAYS}")
     for name, expected in manifest.checksums.items():
         contents[name] = _read(folder, name)
         if hashlib.sha256(contents[name]).hexdigest() != expected:
@@ -188,8 +194,8 @@ def read_files(folder: Path) -> Mapping[str, bytes]:
 
 
 def _read(folder: Path, name: str) -> bytes:
-    if Path(name).name != name:
-        raise BundleRefused(f"{folder}: {name} is not a file of this folder")
+    if not _FILE.fullmatch(name):
+        raise BundleRefused(f"{folder}: {brief(name)} is not a file of this folder")
     try:
         return (folder / name).read_bytes()
     except OSError as error:
@@ -224,12 +230,13 @@ def _parse(form: type[Form], file: Path, text: bytes) -> Form:
 def _refuse_older(file: Path, text: bytes) -> None:
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     written = content.get("format") if isinstance(content, dict) else None
     if isinstance(written, int) and written < FORMAT:
+        version = brief(str(content.get("version", file.parent.name)))
         raise OlderBundle(
-            f"The bundle {content.get('version', file.parent.name)} was written by an earlier "
+            f"The bundle {version} was written by an earlier "
             f"release (format {written}, this one writes {FORMAT}). Run `python train.py`."
         )
 

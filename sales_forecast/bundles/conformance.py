@@ -45,14 +45,23 @@ def questions(panel: Panel, models: Mapping[str, FittedForecaster]) -> State:
 
 
 def verify(bundle: Bundle) -> None:
-    """Raise BundleRefused if a bundle does not answer as it was trained to."""
-    if bundle.conformance is None:  # the baseline has no parameters that could be wrong
+    """Raise BundleRefused if a bundle does not answer as it was trained to, or cannot be asked."""
+    if bundle.conformance is None:
+        # Rules have no parameters that could be wrong.
+        if any(model.state["kind"] != "baseline" for model in bundle.models.values()):
+            raise BundleRefused(f"bundle {bundle.version} has models and nothing to prove them by.")
         return
-    history = panel_of(bundle.conformance["history"])
-    for question, answers in _answers(history, bundle.models).items():
-        for model, actual in answers.items():
-            expected = bundle.conformance["answers"][question][model]
-            _compare(bundle.version, f"{model}, {question}", expected, actual, history)
+    try:
+        history = panel_of(bundle.conformance["history"])
+        expected = bundle.conformance["answers"]
+        for question, answers in _answers(history, bundle.models).items():
+            for model, actual in answers.items():
+                where = f"{model}, {question}"
+                _compare(bundle.version, where, expected[question][model], actual, history)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise BundleRefused(
+            f"bundle {bundle.version} holds nothing that its models can be asked: {error!r}."
+        ) from error
 
 
 def _answers(history: Panel, models: Mapping[str, FittedForecaster]) -> dict[str, dict[str, Array]]:
@@ -70,6 +79,8 @@ def _if_sold(expected: Mapping[str, Expected]) -> dict[str, Array]:
 
 
 def _compare(version: str, where: str, expected: Array, actual: Array, history: Panel) -> None:
+    if not actual.size or actual.shape != expected.shape:
+        raise ValueError(f"{where}: {actual.shape} answers, {expected.shape} expected")
     # Written so that a NaN fails where none was expected.
     near = np.abs(actual - expected) <= _TOLERANCE * np.abs(expected) + _CENT
     wrong = np.argwhere(~(near | (np.isnan(expected) & np.isnan(actual))))

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.models.spread import Spread, SpreadByAge
+from sales_forecast.models.spread import MEASURED, Spread, SpreadByAge
 
 FORMAT: Final = 5
 Kind = Literal["models", "baseline"]
@@ -24,8 +24,15 @@ ForecastChoice = Literal["arima", "best"]
 IntervalLevel = Literal[80, 95]
 
 
+NotNegative = Annotated[float, Field(ge=0)]
+_FARTHEST = 100.0
+"""No error of log sales is so large: what is answered beyond it need not even be a number."""
+
+
 class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="null"
+    )
 
 
 class TrainingWindow(_Value):
@@ -81,10 +88,20 @@ class StoredSpread(_Value):
     shape: tuple[float, ...]
     rows: int
     steps: int
-    usual: float
-    widths: Mapping[str, float]
-    by_step: float
-    middle: float
+    usual: NotNegative
+    widths: Mapping[str, NotNegative]
+    by_step: Annotated[float, Field(ge=0, le=1)]
+    middle: NotNegative
+
+    @model_validator(mode="after")
+    def _could_be_measured(self) -> Self:
+        """Refuse what no measuring gives."""
+        if len(self.shape) not in {0, len(MEASURED)} or np.any(np.diff(self.shape) < 0):
+            raise ValueError(f"a shape is {len(MEASURED)} ascending numbers, or none")
+        reach = max(self.usual, *self.widths.values(), 0) * max(map(abs, self.shape), default=0)
+        if reach > _FARTHEST:
+            raise ValueError(f"quantiles as far away as {reach:.3g} were never measured")
+        return self
 
     @classmethod
     def of(cls, spread: Spread) -> Self:
@@ -100,7 +117,7 @@ class StoredSpreadByAge(_Value):
     """What was measured of the errors of one model, as plain numbers."""
 
     of_age: Mapping[str, StoredSpread]
-    mean: float
+    mean: Annotated[float, Field(gt=0, le=_FARTHEST)]
 
     @classmethod
     def of(cls, spread: SpreadByAge) -> Self:

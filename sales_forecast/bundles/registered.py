@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from http.client import HTTPException, HTTPResponse, InvalidURL
+from http.client import HTTPException, InvalidURL
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -26,8 +26,8 @@ from urllib.parse import quote, urlencode
 from urllib.request import urlopen
 
 from sales_forecast.bundles.bundle import MANIFEST, set_alias
-from sales_forecast.bundles.downloads import VERSION_TAG, move_in, sealed_as
-from sales_forecast.errors import RegistryError, SalesForecastError, SettingsError
+from sales_forecast.bundles.downloads import VERSION_TAG, move_in, place_for, sealed_as
+from sales_forecast.errors import RegistryError, SalesForecastError, SettingsError, brief
 
 SCHEME = "models:/"
 _URI = re.compile(rf"{SCHEME}(?P<name>[^/@]+)@(?P<alias>[^/@]+)")
@@ -37,6 +37,12 @@ _ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 _SECONDS_BETWEEN_LOOKS = 60.0
 _SECONDS_TO_THE_NEXT_ATTEMPT = 10.0  # while there is none: MLflow may be about to start
 _SECONDS_FOR_AN_ANSWER = 5.0
+_SECONDS_FOR_A_BUNDLE = 600.0
+_UNEXPECTED = (
+    OSError, HTTPException, ValueError, LookupError, TypeError, AttributeError, RecursionError
+)  # fmt: skip
+"""What comes of answers that are no answers."""
+_MOST_BYTES, _MOST_JSON, _PIECE = 2_000_000_000, 1_000_000, 65_536
 
 logger = logging.getLogger(__name__)
 
@@ -117,9 +123,9 @@ class RegisteredModel:
 
     def _fetch(self, stop: Event) -> Path:
         """Return the folder with what the alias names now, downloaded if it is not there yet."""
-        found = self._json(_MODELS, {"name": self._name, "alias": self._alias})["model_version"]
-        # With the run, because another registry has a version of the same number.
-        place = self._cache.resolve() / f"{found['version']}-{found['run_id']}"
+        server = _Server(self._server, self._uri, stop)
+        found = server.json(_MODELS, {"name": self._name, "alias": self._alias})["model_version"]
+        place = place_for(self._cache.resolve(), found["version"], found["run_id"])
         tags = {tag["key"]: tag["value"] for tag in found.get("tags", ())}
         if not place.exists():
             self._cache.mkdir(parents=True, exist_ok=True)
@@ -127,45 +133,61 @@ class RegisteredModel:
             try:
                 files = aside / "files"
                 files.mkdir()
-                self._download(found["source"], files, stop)
+                self._download(server, found["source"], files)
                 move_in(files, place)
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
         return sealed_as(place, tags.get(VERSION_TAG))
 
-    def _download(self, source: str, folder: Path, stop: Event) -> None:
+    def _download(self, server: _Server, source: str, folder: Path) -> None:
         if not source.startswith(_PROXIED):
             raise RegistryError(
-                f"{self._uri} lies at {source}, not behind the tracking server. Start the server "
-                "with --artifacts-destination, and train again."
+                f"{self._uri} lies at {brief(source)}, not behind the tracking server. Start the "
+                "server with --artifacts-destination, and train again."
             )
         path = source.removeprefix(_PROXIED).strip("/")
-        listed = self._json(_ARTIFACTS, {"path": path}).get("files", ())
+        listed = server.json(_ARTIFACTS, {"path": path}).get("files", ())
         sizes = {Path(item["path"]).name: int(item.get("file_size", 0)) for item in listed}
         if MANIFEST not in sizes:
             raise RegistryError(f"{self._uri} is no bundle: it has no {MANIFEST}.")
+        if sum(map(abs, sizes.values())) > _MOST_BYTES:
+            raise RegistryError(
+                f"{self._uri} is no bundle: it has more than {_MOST_BYTES:,} bytes."
+            )
         for name, size in sizes.items():
-            if stop.is_set():
-                raise RegistryError(f"{self._uri}: not fetched, the service stops.")
-            with (
-                self._open(f"{_ARTIFACTS}/{quote(f'{path}/{name}')}") as answer,
-                (folder / name).open("wb") as file,
-            ):
-                shutil.copyfileobj(answer, file)
+            with (folder / name).open("wb") as file:
+                file.writelines(server.pieces(f"{_ARTIFACTS}/{quote(f'{path}/{name}')}", size))
                 if file.tell() != size:
                     raise RegistryError(
                         f"{self._uri}: of {name}, {file.tell()} of {size} bytes arrived."
                     )
 
-    def _json(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
-        with self._open(f"{path}?{urlencode(query)}") as answer:
-            content: dict[str, Any] = json.load(answer)
-        return content
 
-    def _open(self, path: str) -> HTTPResponse:
+class _Server:
+    """A tracking server that is asked for one bundle, for so long and no longer."""
+
+    def __init__(self, address: str, uri: str, stop: Event) -> None:
+        self._address, self._uri, self._stop = address, uri, stop
+        self._deadline = time.monotonic() + _SECONDS_FOR_A_BUNDLE
+
+    def json(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
+        content = b"".join(self.pieces(f"{path}?{urlencode(query)}", _MOST_JSON))
+        found: dict[str, Any] = json.loads(content)
+        return found
+
+    def pieces(self, path: str, most: int) -> Iterator[bytes]:
+        """Yield what is there, and end when it is more than `most` bytes. Raises RegistryError."""
         # The scheme was checked: no file of this machine is opened.
-        answer: HTTPResponse = urlopen(self._server + path, timeout=_SECONDS_FOR_AN_ANSWER)  # noqa: S310
-        return answer
+        with urlopen(self._address + path, timeout=_SECONDS_FOR_AN_ANSWER) as answer:  # noqa: S310
+            while most >= 0 and (piece := answer.read1(_PIECE)):
+                if self._stop.is_set():
+                    raise RegistryError(f"{self._uri}: not fetched, the service stops.")
+                if time.monotonic() > self._deadline:
+                    raise RegistryError(
+                        f"{self._uri}: not fetched within {_SECONDS_FOR_A_BUNDLE:.0f} s."
+                    )
+                most -= len(piece)
+                yield piece
 
 
 @contextmanager
@@ -179,7 +201,7 @@ def _translated(uri: str) -> Iterator[None]:
     except (InvalidURL, UnicodeError) as error:  # their words repeat what may be a password
         problem = "MLFLOW_TRACKING_URI, or a proxy in the environment, is no address"
         raise RegistryError(f"{uri} cannot be fetched: {problem}.") from error
-    except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
+    except _UNEXPECTED as error:
         cause = error.reason if isinstance(error, URLError) else error
         text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
         raise RegistryError(f"{uri} cannot be fetched: {text.rstrip('.')}.") from error
@@ -188,7 +210,7 @@ def _translated(uri: str) -> Iterator[None]:
 def _reason(error: HTTPError) -> str:
     """Return what MLflow says, or the status where something else answers in its place."""
     try:
-        message = str(json.loads(error.read())["message"]).splitlines()[0]
-    except (OSError, HTTPException, ValueError, KeyError, TypeError, IndexError):
+        message = str(json.loads(error.read(_MOST_JSON))["message"]).splitlines()[0]
+    except _UNEXPECTED:
         return f"the tracking server answers {error.code} {error.reason}."
     return f"{message.rstrip('.')}."

@@ -8,6 +8,7 @@ pickle. Must not know models.
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -80,7 +81,7 @@ class Unpacked:
         try:
             with np.load(io.BytesIO(npz), allow_pickle=False) as arrays:
                 self._arrays = {name: arrays[name] for name in arrays.files}
-        except (ValueError, OSError, KeyError, EOFError) as error:
+        except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise BundleRefused(f"arrays.npz cannot be read: {error}") from error
 
     def state(self, packed: State) -> State:

@@ -6,6 +6,7 @@ stores that differ eightfold in size, even the last value reaches 0.94.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
@@ -115,8 +116,8 @@ class Scores:
     """Where it is asked for: it says little of sums as large as those of weeks."""
 
     def as_dict(self) -> dict[str, float]:
-        """Return name -> value, NaN left out: such a number does not exist."""
-        return {name: value for name, value in asdict(self).items() if value == value}  # noqa: PLR0124
+        """Return name -> value; what is no finite number is left out."""
+        return {name: value for name, value in asdict(self).items() if math.isfinite(value)}
 
 
 def score(

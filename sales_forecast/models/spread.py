@@ -24,7 +24,8 @@ LEVELS = (80, 95)
 MEDIAN = 0.5
 DECILES = (0.1, 0.2, 0.3, 0.4, MEDIAN, 0.6, 0.7, 0.8, 0.9)
 
-_MEASURED = np.arange(1, 100) / 100
+MEASURED = np.arange(1, 100) / 100
+"""The quantiles of errors that are kept."""
 _TAIL_RESIDUALS = 2
 """Fewer beyond an end say nothing about where it is."""
 _LARGEST_ERROR = 2.0
@@ -94,7 +95,7 @@ class Spread:
         apart, off = steps - middle, np.abs(error) / width
         slope = float((apart * off).sum() / max((apart**2).sum(), 1e-9) / off.mean())
         by_step = min(max(slope, 0.0), _MOST_BY_STEP)
-        shape = np.quantile(error / (width * _growth(by_step, apart)), _MEASURED)
+        shape = np.quantile(error / (width * _growth(by_step, apart)), MEASURED)
         return cls(
             # What is answered is the median, whatever that of the errors was: it may be chance.
             shape - shape[len(shape) // 2],
@@ -123,14 +124,14 @@ class Spread:
         nothing = 1 - chance[:, None]
         with np.errstate(divide="ignore", invalid="ignore"):
             place = np.where(nothing > 0, (asked - nothing) / chance[:, None], asked)
-        factors = np.exp(scale * np.interp(place, _MEASURED, self._shape))
+        factors = np.exp(scale * np.interp(place, MEASURED, self._shape))
         known = np.array([tau == MEDIAN or self._promised(tau) for tau in quantiles])
         found: Array = np.where((asked <= nothing) & (nothing > 0), 0.0, factors)
         return np.where(known | (nothing == 1), found, np.nan)
 
     @property
     def _shape(self) -> Array:
-        return self.shape if len(self.shape) else np.zeros(len(_MEASURED))
+        return self.shape if len(self.shape) else np.zeros(len(MEASURED))
 
     def _promised(self, quantile: float) -> bool:
         within = round(min(quantile, 1 - quantile), 9) >= tail(LEVELS[0])

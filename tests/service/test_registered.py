@@ -223,13 +223,13 @@ def test_what_is_kept_replaces_what_was_kept(
     assert second == (cache / "champion").resolve()
 
 
-def test_a_stop_ends_a_fetch_before_its_next_file(champion: str, tmp_path: Path) -> None:
+def test_a_stop_ends_a_fetch(champion: str, tmp_path: Path) -> None:
     stop = Event()
     stop.set()
 
     with pytest.raises(RegistryError, match="not fetched, the service stops"):
         model(champion, tmp_path).find(stop)
-    assert [] == list((tmp_path / "Sales-Forecasting").iterdir())
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_a_cache_that_cannot_be_written_costs_no_answer(
@@ -266,9 +266,12 @@ def answering(pages: Mapping[str, tuple[int, bytes]]) -> Iterator[str]:
             server.shutdown()
 
 
-def alias(source: str) -> tuple[int, bytes]:
-    found = {"version": "1", "run_id": "r", "source": source}
+def alias(source: object, **changes: str) -> tuple[int, bytes]:
+    found = {"version": "1", "run_id": "r", "source": source, **changes}
     return 200, json.dumps({"model_version": found}).encode()
+
+
+LISTED = [{"path": "manifest.json", "file_size": 100_000}]
 
 
 @pytest.mark.parametrize(
@@ -278,6 +281,19 @@ def alias(source: str) -> tuple[int, bytes]:
         ({"/": (403, b"Invalid Host header")}, "the tracking server answers 403 Forbidden."),
         ({"/": (200, b"<html>")}, "cannot be fetched: Expecting value"),
         ({"/": (200, b"{}")}, "cannot be fetched: 'model_version'."),
+        ({"/": (200, b"[" * 100_000)}, "cannot be fetched: "),
+        ({"/": alias(1)}, "cannot be fetched: "),
+        ({"/": alias("", version="../../out")}, "calls a version or a run ../../out: no name."),
+        ({"/": alias("", run_id="/etc")}, "calls a version or a run /etc: no name."),
+        ({"/": alias("", version="1\r\n2")}, "calls a version or a run 1?2: no name."),
+        (
+            {
+                "alias": alias("mlflow-artifacts:/1"),
+                "path=1": (200, json.dumps({"files": LISTED}).encode()),
+                "manifest.json": (200, b"[" * 100_000),
+            },
+            "manifest.json: it is not JSON.",
+        ),
         ({"/": alias("s3://bucket/1")}, "lies at s3://bucket/1, not behind the tracking server."),
         (
             {
@@ -295,6 +311,46 @@ def test_a_server_that_is_not_what_it_should_be_is_told_in_one_line(
     with answering(pages) as url:
         assert reason in problem_of(model(url, tmp_path))
     assert [] == [*tmp_path.rglob("manifest.json")]
+
+
+def fetched(tmp_path: Path, name: str, size: int, content: bytes) -> str:
+    """What is said of a server that lists one file beside the manifest, and then gives it."""
+    listed = [{"path": f"1/{name}", "file_size": size}, *LISTED]
+    pages = {
+        "alias": alias("mlflow-artifacts:/1"),
+        "path=1": (200, json.dumps({"files": listed}).encode()),
+        "/": (200, content),
+    }
+    with answering(pages) as url:
+        return problem_of(model(url, tmp_path / "cache" / "fetched"))
+
+
+@pytest.mark.parametrize("name", ["../../../../escaped", "..", "/etc/escaped"])
+def test_a_server_cannot_let_files_be_written_elsewhere(tmp_path: Path, name: str) -> None:
+    fetched(tmp_path, name, 4, b"mine")
+
+    assert ["cache"] == [of.name for of in tmp_path.iterdir()]
+    assert [] == [*(tmp_path / "cache" / "fetched" / "Sales-Forecasting").iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("size", "reason"),
+    [
+        (10**15, "more than 2,000,000,000 bytes"),
+        (-1, "0 of -1 bytes arrived"),
+        (4, " of 4 bytes arrived"),
+    ],
+)
+def test_a_server_cannot_fill_the_disk(tmp_path: Path, size: int, reason: str) -> None:
+    assert reason in fetched(tmp_path, "trees.onnx", size, b"x" * 1_000_000)
+
+
+def test_a_server_that_gives_a_bundle_by_the_byte_is_given_up(
+    champion: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sales_forecast.bundles.registered._SECONDS_FOR_A_BUNDLE", 0.0)
+
+    assert f"{URI}: not fetched within 0 s." == problem_of(model(champion, tmp_path))
 
 
 def test_nothing_of_mlflow_is_needed_to_fetch() -> None:

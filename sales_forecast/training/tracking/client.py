@@ -23,7 +23,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from sales_forecast.bundles.bundle import MANIFEST
-from sales_forecast.bundles.downloads import VERSION_TAG, move_in, sealed_as
+from sales_forecast.bundles.downloads import VERSION_TAG, move_in, place_for, sealed_as
 from sales_forecast.errors import RegistryError, SalesForecastError, scheme_of, shown
 
 EXPERIMENT = "sales-forecasting"
@@ -97,9 +97,7 @@ class TrackingServer:
             return self._fetched(BUNDLE_MODEL, found)
 
     def _fetched(self, name: str, found: ModelVersion) -> Path:
-        cache = self._var_dir / "registry" / name
-        # With the run, because another registry has a version of the same number.
-        place = cache / f"{found.version}-{found.run_id}"
+        place = place_for(self._var_dir / "registry" / name, found.version, found.run_id)
         if not place.exists():
             self._download(name, found.version, place)
         return sealed_as(place, found.tags.get(VERSION_TAG))
