@@ -115,7 +115,7 @@ class PlanRows:
     """Rows of overrides and plans in one transaction, which whoever made the connection ends."""
 
     def __init__(self, connection: sa.Connection, spec: PanelSpec) -> None:
-        self._connection = connection
+        self.connection = connection
         self.spec = spec
 
     def newest_issue(self) -> KnownIssue:
@@ -131,16 +131,16 @@ class PlanRows:
         query = newest_first(of.id, of.origin, of.horizon).limit(most)
         return [
             KnownIssue(number, origin, origin + timedelta(days=days * horizon))
-            for number, origin, horizon in self._connection.execute(query)
+            for number, origin, horizon in self.connection.execute(query)
         ]
 
     def stored(self, issue: int, scope: Scope) -> StoredIssue | None:
         """Return all that an issue says of a sum; None if nothing."""
-        return read_issue(self._connection, self.spec, issue, scope)
+        return read_issue(self.connection, self.spec, issue, scope)
 
     def last_number(self) -> int:
         """Return the number of the newest override; 0 before the first."""
-        return self._connection.scalar(sa.select(sa.func.max(OVERRIDES.c.number))) or 0
+        return self.connection.scalar(sa.select(sa.func.max(OVERRIDES.c.number))) or 0
 
     def overrides(
         self,
@@ -175,7 +175,7 @@ class PlanRows:
             .order_by(of.number.desc() if newest_first else of.number)
             .limit(most)
         )
-        return [_override(row) for row in self._connection.execute(query).mappings()]
+        return [_override(row) for row in self.connection.execute(query).mappings()]
 
     def add(self, row: Override) -> None:
         """Add a row."""
@@ -197,7 +197,7 @@ class PlanRows:
                 [[str(of.target), of.before, of.after, of.inside_80] for of in row.seen]
             ),
         }
-        self._connection.execute(sa.insert(OVERRIDES), values)
+        self.connection.execute(sa.insert(OVERRIDES), values)
 
     def baseline(self, issue: int, first: date, last: date, scopes: Iterable[Scope]) -> Baseline:
         """Return what an issue expects of all series of some levels, from one period to another."""
@@ -211,10 +211,10 @@ class PlanRows:
         wanted = {tuple(sorted(scope.items())) for scope in scopes}
         if () not in wanted and len(wanted) <= _MOST_SCOPES:
             some = sa.union(
-                *(ids_with(self._connection, self.spec, dict(scope)) for scope in sorted(wanted))
+                *(ids_with(self.connection, self.spec, dict(scope)) for scope in sorted(wanted))
             )
             query = query.where(row.series_id.in_(some))
-        found = self._connection.execute(query).all()
+        found = self.connection.execute(query).all()
         ids, place = np.unique([of[0] for of in found], return_inverse=True)
         targets = sorted({of[1] for of in found})
         column = {target: number for number, target in enumerate(targets)}
@@ -243,7 +243,7 @@ class PlanRows:
         """
         for table in (PLANNED_SALES, OVERRIDE_EFFECTS):
             of = table.c
-            self._connection.execute(
+            self.connection.execute(
                 sa.delete(table).where(of.issue_id == issue, of.target.between(first, last))
             )
         planned = [
@@ -263,7 +263,7 @@ class PlanRows:
         ]
         for table, rows in ((PLANNED_SALES, planned), (OVERRIDE_EFFECTS, made)):
             for start in range(0, len(rows), _ROWS):
-                self._connection.execute(sa.insert(table), rows[start : start + _ROWS])
+                self.connection.execute(sa.insert(table), rows[start : start + _ROWS])
 
     def effects(self, issue: int) -> list[Effect]:
         """Return what overrides make of the forecasts of an issue, by period and in their order."""
@@ -272,15 +272,19 @@ class PlanRows:
         query = sa.select(*columns).where(of.issue_id == issue).order_by(of.target, of.number)
         return [
             Effect(number, target, *(round(sales * 100) for sales in sums))
-            for number, target, *sums in self._connection.execute(query)
+            for number, target, *sums in self.connection.execute(query)
         ]
+
+    def newest_load(self) -> int:
+        """Return a number that changes whenever the stored sales do."""
+        return self.connection.scalar(sa.select(sa.func.max(star.LOADS.c.id))) or 0
 
     def differences(self, issue: int, scope: Scope) -> Mapping[date, int]:
         """Return period -> by how many cents what is planned of a sum differs from the forecast."""
         plan, row = PLANNED_SALES.c, FORECASTS.c
         chosen = [plan.issue_id == issue]
         if scope:
-            chosen.append(plan.series_id.in_(ids_with(self._connection, self.spec, scope)))
+            chosen.append(plan.series_id.in_(ids_with(self.connection, self.spec, scope)))
         apart = sa.func.sum(sa.func.round(plan.planned * 100) - sa.func.round(row.sales * 100))
         query = (
             sa.select(plan.target, apart)
@@ -296,7 +300,7 @@ class PlanRows:
             .where(*chosen)
             .group_by(plan.target)
         )
-        return {target: round(cents) for target, cents in self._connection.execute(query)}
+        return {target: round(cents) for target, cents in self.connection.execute(query)}
 
 
 def _override(row: sa.RowMapping) -> Override:
