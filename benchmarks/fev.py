@@ -60,7 +60,8 @@ class Task:
         windows: how many, `horizon` periods apart; the last ends with the data.
         shortest: series of fewer known periods are left out.
         season: after which the naive forecast repeats what was sold.
-        inner: our quantiles are measured on the two windows of so many periods that ended last.
+        inner: our quantiles are measured on windows of so many periods that ended last.
+        measured: how many of these, one after the other; a training has as many.
         naive: its published WAPE.
         published: model -> its WAPE, SQL, MASE and WQL there, NaN where not typed here.
         added: days that are added up to one period.
@@ -78,6 +79,7 @@ class Task:
     naive: float
     published: Mapping[str, Sequence[float]]
     added: int = 1
+    measured: int = 2
 
     def read(self, folder: Path) -> tuple[Panel, Array]:
         """Return the panel, and float64[n_series, n_periods] of what the file says was sold."""
@@ -156,6 +158,7 @@ TASKS = {
             "CatBoost": (0.1496, np.nan, np.nan, np.nan),
             "LightGBM": (0.1514, np.nan, np.nan, np.nan),
         },
+        measured=4,
     ),
     "rossmann_1D": Task(
         "daily", ("Store",), "Sales", (POOLED,), 48, 10, 1, 7,
@@ -205,7 +208,7 @@ def deciles(task: Task, past: Panel) -> Iterator[tuple[str, Array]]:
 def inner_windows(task: Task, past: Panel) -> pd.DataFrame | None:
     """Return a backtest table of the newest windows that had ended, None before the first."""
     least = past.frequency.periods(_LEAST_WEEKS) + task.inner
-    ends = (past.n_periods, past.n_periods - task.inner)
+    ends = [past.n_periods - n * task.inner for n in range(task.measured)]
     known = [past.until(past.periods[end - 1]) for end in ends if end >= least]
     one = RollingOrigin(task.inner, 1, 1)
     return pd.concat([backtest(of, task.models, one) for of in known]) if known else None
