@@ -32,7 +32,7 @@ RUN pip install --no-cache-dir --require-hashes --no-deps --only-binary :all: --
 
 FROM base AS train
 COPY --from=train-packages /packages /usr/local
-COPY database_loader.py train.py monitor.py ./
+COPY database_loader.py train.py monitor.py params.yaml ./
 COPY sales_forecast ./sales_forecast
 USER 10001:10001
 CMD ["python", "train.py"]

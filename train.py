@@ -22,16 +22,17 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sales_forecast.bundles.bundle import CHALLENGER, CHAMPION, trained_on
+from sales_forecast.bundles.bundle import CHALLENGER, CHAMPION
 from sales_forecast.commands import outputs, progress
 from sales_forecast.commands.arguments import file_words, parse_train
 from sales_forecast.commands.ending import ended, heard
-from sales_forecast.compute.source import source_hash
 from sales_forecast.data.database import Database
 from sales_forecast.data.files.layouts import read_panel
 from sales_forecast.data.panel import Panel
 from sales_forecast.errors import NotEnoughData, NothingToPublish
+from sales_forecast.params import Params, read_params
 from sales_forecast.settings import load_settings
+from sales_forecast.training.again import trained_already
 
 if TYPE_CHECKING:
     from sales_forecast.training.promote import Outcome
@@ -63,9 +64,10 @@ def train(arguments: argparse.Namespace) -> int:
     with closing(Database(settings.database_url)) as database:
         database.migrate()
         panel, source = database.read_panel(), database.source() or "unknown"
+    params = read_params(settings.params_file)
     print("".join(f"{note}\n" for note in panel.notes), end="")
     links = [settings.var_dir / alias for alias in (CHAMPION, CHALLENGER)]
-    trained = trained_on(panel, source_hash(), links) if arguments.if_changed else None
+    trained = trained_already(panel, params, links) if arguments.if_changed else None
     if trained is not None:
         print(f"Nothing changed: {trained} was trained on this data by this code.")
         return 0
@@ -106,7 +108,8 @@ def run_backtest(arguments: argparse.Namespace) -> int:
     """Measure models on a file or on the database; publish nothing."""
     files = arguments.predictions, arguments.json, arguments.forecast
     outputs.check(*files, folder=arguments.figures)
-    panel = _until(_panel(arguments), arguments.until)
+    params = _params()
+    panel = _until(_panel(arguments, params), arguments.until)
     with progress.shown() as show:
         show("importing the training libraries")
         from sales_forecast.evaluation import judged
@@ -115,7 +118,7 @@ def run_backtest(arguments: argparse.Namespace) -> int:
         from sales_forecast.models import catalogue
 
         split = RollingOrigin(arguments.horizon, arguments.windows, arguments.step)
-        forecasters = catalogue.choose(arguments.models)
+        forecasters = catalogue.choose(arguments.models, params)
         table = judged.score_models(panel, forecasters, split, show)
         ahead = None
         if arguments.forecast:
@@ -147,13 +150,14 @@ def forecast(_: argparse.Namespace) -> int:
 
 def run_audit(arguments: argparse.Namespace) -> int:
     """Examine the backtest, the features and the models; show what leaks would have claimed."""
-    panel = _panel(arguments)
+    params = _params()
+    panel = _panel(arguments, params)
     with progress.shown() as show:
         show("importing the training libraries")
         from sales_forecast.audit import audit, leaks
         from sales_forecast.models import catalogue
 
-        checks = audit.audit(panel, catalogue.choose(arguments.models), show)
+        checks = audit.audit(panel, catalogue.choose(arguments.models, params), show)
         claims = leaks.claims(panel, audit.protocols(panel)[-1], show)
     for check in checks:
         print(f"{'LEAK' if check.problems else 'ok'}: {check.examined}")
@@ -165,13 +169,14 @@ def run_audit(arguments: argparse.Namespace) -> int:
 
 def run_tune(arguments: argparse.Namespace) -> int:
     """Search hyperparameters on inner windows; say what to commit, and change nothing."""
-    panel = _panel(arguments)
+    params = _params()
+    panel = _panel(arguments, params)
     with progress.shown() as show:
         show("importing the training libraries")
         from sales_forecast.tuning import trials, tune
 
         forecasters = tune.choose(arguments.models)
-        past = tune.searchable(panel, arguments.until)
+        past = tune.searchable(panel, arguments.until, params)
         found = [
             tune.search(past, forecaster, arguments.trials, arguments.seed, show)
             for forecaster in forecasters
@@ -187,11 +192,18 @@ def run_tune(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _panel(arguments: argparse.Namespace) -> Panel:
+def _params() -> Params:
+    return read_params(load_settings().params_file)
+
+
+def _panel(arguments: argparse.Namespace, params: Params) -> Panel:
+    """Read what the models may see of a file, or of the database."""
     if arguments.csv:
-        return read_panel(arguments.csv, arguments.layout, arguments.dates).with_zeros()
-    with closing(Database(load_settings().database_url)) as database:
-        return database.read_panel()
+        panel = read_panel(arguments.csv, arguments.layout, arguments.dates).with_zeros()
+    else:
+        with closing(Database(load_settings().database_url)) as database:
+            panel = database.read_panel()
+    return panel.without(params.features.leave_out)
 
 
 def _until(panel: Panel, day: date | None) -> Panel:

@@ -33,6 +33,8 @@ class Settings(BaseSettings):
 
     var_dir: Path = Path("var")
     """Where bundles, the default databases and the download cache live."""
+    params_file: Path = Path("params.yaml")
+    """What a training may choose, if it is there; see `params`."""
     database_url: str = Field(default_factory=lambda told: f"sqlite:///{told['var_dir']}/sales.db")
     mlflow_tracking_uri: str = Field(
         default_factory=lambda told: f"sqlite:///{told['var_dir']}/mlflow.db"

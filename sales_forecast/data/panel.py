@@ -20,6 +20,7 @@ import numpy.typing as npt
 from sales_forecast.data.frequency import WEEKLY, Frequency
 from sales_forecast.data.series_names import named
 from sales_forecast.data.spec import PanelSpec
+from sales_forecast.errors import SettingsError
 
 Array = npt.NDArray[np.float64]
 Days = npt.NDArray[np.datetime64]
@@ -147,6 +148,20 @@ class Panel:
         if self.open is not None:
             missing &= self.plan[self.open][:, : self.n_periods] != 0
         return replace(self, y=np.where(missing, 0.0, self.y))
+
+    def without(self, names: Sequence[str]) -> Panel:
+        """Return the same sales with some conditions unknown throughout.
+
+        Their places stay, so that a caller may go on telling them. Raises SettingsError.
+        """
+        known = [name for name in self.conditions if name != self.holiday]
+        if unknown := [name for name in names if name not in known]:
+            raise SettingsError(
+                f"{', '.join(unknown)} cannot be left out: it is no covariate of these sales. "
+                f"Known: {', '.join(known) or 'none'}."
+            )
+        nothing = {name: np.full_like(self.y, np.nan) for name in names}
+        return replace(self, conditions={**self.conditions, **nothing}) if names else self
 
     def after(self, horizon: int) -> Days:
         """Return the ends of the `horizon` periods that follow the last known one."""

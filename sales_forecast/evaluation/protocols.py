@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sales_forecast.data.frequency import DAILY, SEASON_LENGTH
 from sales_forecast.data.panel import Days, Panel
 from sales_forecast.errors import NotEnoughData
+from sales_forecast.params import DEFAULTS, Params, Windows
 
 
 @dataclass(frozen=True)
@@ -68,29 +69,30 @@ class RollingOrigin:
         return RollingOrigin(self.horizon, windows, self.step) if windows > 0 else None
 
 
-ONE_STEP = RollingOrigin(horizon=1, windows=39, step=1)
-"""P1: the job of `/predict_sales`."""
-MANY_STEPS = RollingOrigin(horizon=8, windows=8, step=4)
-"""P2: the job of `/forecast_sales`."""
 ONE_STEP_NAME, MANY_STEPS_NAME = "one_step", "many_steps"
-PROTOCOLS: Mapping[str, RollingOrigin] = {ONE_STEP_NAME: ONE_STEP, MANY_STEPS_NAME: MANY_STEPS}
-"""Those of weekly sales."""
-_MANY_SERIES: Mapping[str, RollingOrigin] = {
-    ONE_STEP_NAME: RollingOrigin(horizon=1, windows=13, step=1),
-    MANY_STEPS_NAME: RollingOrigin(horizon=8, windows=4, step=8),
-}
-_DAILY: Mapping[str, RollingOrigin] = {
-    ONE_STEP_NAME: RollingOrigin(horizon=1, windows=42, step=1),
-    MANY_STEPS_NAME: RollingOrigin(horizon=42, windows=4, step=42),
-}
+
+
+def _protocols(windows: Windows) -> Mapping[str, RollingOrigin]:
+    """Return P1, the job of `/predict_sales`, and P2, the job of `/forecast_sales`."""
+    one, many = windows.one_step, windows.many_steps
+    return {
+        ONE_STEP_NAME: RollingOrigin(1, one.windows, one.step),
+        MANY_STEPS_NAME: RollingOrigin(many.horizon, many.windows, many.step),
+    }
+
+
+PROTOCOLS = _protocols(DEFAULTS.windows.weekly)
+"""Those of weekly sales, where nothing else was chosen."""
+ONE_STEP, MANY_STEPS = PROTOCOLS.values()
 LARGE_PANEL = 1_000
 """From so many series on fewer windows tell enough, and fewer models are tried (ADR 14)."""
 MIN_WEEKS = SEASON_LENGTH + 13
 """From so many weeks on models are judged: a year, and a quarter that tells it from another."""
 
 
-def protocols_of(panel: Panel) -> Mapping[str, RollingOrigin]:
+def protocols_of(panel: Panel, params: Params = DEFAULTS) -> Mapping[str, RollingOrigin]:
     """Return name -> protocol by which a panel is judged: one period ahead, and many."""
+    windows = params.windows
     if panel.frequency == DAILY:
-        return _DAILY
-    return _MANY_SERIES if panel.n_series >= LARGE_PANEL else PROTOCOLS
+        return _protocols(windows.daily)
+    return _protocols(windows.many_series if panel.n_series >= LARGE_PANEL else windows.weekly)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol, cast
 
@@ -32,6 +32,7 @@ from sales_forecast.models.fit_cache import fit_once
 from sales_forecast.models.fitted.regressor import FittedRegressor
 from sales_forecast.models.fitted.smoothing import FittedArima
 from sales_forecast.models.pooled import fit_profile
+from sales_forecast.params import DEFAULTS, Trees
 
 # Every step 1..52 can be asked; these are enough for the trees to learn how step matters.
 _TRAINING_STEPS = (1, 2, 4, 8, 13, 26, 39, 52)
@@ -166,20 +167,10 @@ def _smoothing(panel: Panel) -> FittedArima | None:
         return None
 
 
-# Chosen by `train.py tune --csv FILE --until 2011-10-28` on the public store sales; docs/tuning.md
-# has the figures.
 RANDOM_FOREST = TreeForecaster(
     "random_forest",
     partial(RandomForestRegressor, n_jobs=-1, random_state=0),
-    # A target stands in the training set once per step, and a week in all stores: a tenth of the
-    # rows tells a tree as much as all of them, and trees differ more.
-    {
-        "n_estimators": 100,
-        "max_samples": 0.1,
-        "max_depth": 8,
-        "min_samples_leaf": 3,
-        "max_features": 1 / 4,
-    },
+    DEFAULTS.trees.random_forest.model_dump(),
     {
         "max_depth": (6, 8, 10, 14),
         "min_samples_leaf": (2, 3, 5, 8, 12, 20),
@@ -191,15 +182,7 @@ XGBOOST = TreeForecaster(
     "xgboost",
     # Threads that wait for a busy core cost thirty times what they save.
     partial(XGBRegressor, n_jobs=1, random_state=0),
-    {
-        "n_estimators": 100,
-        "max_depth": 3,
-        "learning_rate": 0.06,
-        "subsample": 0.9,
-        "colsample_bytree": 0.25,
-        "min_child_weight": 30,
-        "reg_lambda": 1,
-    },
+    DEFAULTS.trees.xgboost.model_dump(),
     {
         "n_estimators": (50, 100, 200, 400),
         "max_depth": (2, 3, 4, 6),
@@ -211,3 +194,11 @@ XGBOOST = TreeForecaster(
     },
 )
 TREES: Sequence[TreeForecaster] = (RANDOM_FOREST, XGBOOST)
+
+
+def trees_of(chosen: Trees) -> Sequence[TreeForecaster]:
+    """Return both trees with the hyperparameters that were chosen."""
+    if chosen == DEFAULTS.trees:
+        return TREES  # and whatever was fitted with them before
+    chose = chosen.model_dump()
+    return tuple(replace(tree, parameters=chose[tree.name]) for tree in TREES)

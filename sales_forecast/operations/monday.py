@@ -15,9 +15,8 @@ from datetime import date, timedelta
 from functools import cached_property
 from threading import Event
 
-from sales_forecast.bundles.bundle import CHALLENGER, CHAMPION, trained_on
+from sales_forecast.bundles.bundle import CHALLENGER, CHAMPION
 from sales_forecast.bundles.location import locate
-from sales_forecast.compute.source import source_hash
 from sales_forecast.data.database import Database
 from sales_forecast.data.deployments import Cause
 from sales_forecast.data.ledger_retention import prune
@@ -34,7 +33,9 @@ from sales_forecast.operations.judging import judge
 from sales_forecast.operations.monitoring.champion import decision
 from sales_forecast.operations.notices import tell
 from sales_forecast.operations.steps import Outcome, Result, Results, Step, run
+from sales_forecast.params import read_params
 from sales_forecast.settings import Settings
+from sales_forecast.training.again import trained_already
 
 RUN = "monitor"
 """The name under which the success of the whole job is remembered."""
@@ -149,8 +150,9 @@ class _Job:
             return {"told": "nothing to train"}
         var_dir = self._settings.var_dir
         links = [var_dir / alias for alias in (CHAMPION, CHALLENGER)]
-        pending = trained_on(self._panel, source_hash(), [var_dir / "pending"])
-        trained = trained_on(self._panel, source_hash(), links)
+        params = read_params(self._settings.params_file)
+        pending = trained_already(self._panel, params, [var_dir / "pending"])
+        trained = trained_already(self._panel, params, links)
         if trained is not None and pending is None:
             return {"told": f"{trained} was trained on these sales already."}
         from sales_forecast.training.promote import promote_kept, train_and_promote

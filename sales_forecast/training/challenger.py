@@ -51,16 +51,12 @@ from sales_forecast.models.fitted.regressor import FittedRegressor, Line
 from sales_forecast.models.naive import GROWTH
 from sales_forecast.models.spread import SpreadByAge
 from sales_forecast.models.trees import Regressor
+from sales_forecast.params import DEFAULTS, Params, code_of
 from sales_forecast.training import tables as stored_tables
 from sales_forecast.training.gate import choose
+from sales_forecast.training.recipe import Recipe, is_stores
 from sales_forecast.training.sums import measured_sums
-from sales_forecast.training.training import (
-    Models,
-    fit_models,
-    forecasters_of,
-    is_stores,
-    together,
-)
+from sales_forecast.training.training import Models, fit_models, together
 
 _GIT_TIMEOUT_SECONDS = 10
 NATIVE = ("random_forest", "xgboost", "arima")
@@ -75,6 +71,7 @@ class Challenger:
         tables: what it is judged by.
         models: the fitted ones; none for the baseline, and for a bundle that was read back.
         panel: what they were fitted to.
+        params: what was chosen for it.
     """
 
     sealed: Sealed
@@ -83,6 +80,7 @@ class Challenger:
     tables: Tables
     models: Models
     panel: Panel | None = None
+    params: Params = DEFAULTS
 
     @property
     def version(self) -> str:
@@ -90,29 +88,38 @@ class Challenger:
         return self.sealed.version
 
 
-def model_challenger(panel: Panel, source: str, tables: Tables, progress: Progress) -> Challenger:
-    """Fit and pack the models. Raises NotEnoughData."""
+def model_challenger(
+    panel: Panel, source: str, tables: Tables, progress: Progress, recipe: Recipe | None = None
+) -> Challenger:
+    """Fit and pack the models, of the usual recipe if none is given. Raises NotEnoughData."""
+    recipe = recipe or Recipe.of(panel)
+    params = recipe.params
     serving = choose(tables, stores=is_stores(panel))
-    tried = {forecaster.name for forecaster in forecasters_of(panel)}
+    tried = {forecaster.name for forecaster in recipe.forecasters}
     native = [name for name in NATIVE if name in tried]
-    models = fit_models(panel, (*native, *serving.models), progress)
+    models = fit_models(panel, (*native, *serving.models), progress, recipe)
     served = {name: models[name] for name in serving.models}
     progress("exporting the trees to ONNX")
     trees = {of.name: cast("Regressor", of.regressor) for of in regressors(served)}
     onnx = {TREES: trees_to_onnx(trees, len(feature_names(panel)))} if trees else {}
-    packed = _pack(panel, source, tables, served, serving, kind="models", files=onnx)
+    packed = _pack(panel, source, tables, served, serving, kind="models", files=onnx, params=params)
     progress("letting the bundle prove itself")
-    challenger = Challenger(*packed, tables, models, panel)
+    challenger = Challenger(*packed, tables, models, panel, params)
     _prove(challenger)
     return challenger
 
 
-def baseline_challenger(panel: Panel, source: str, tables: Tables, note: str) -> Challenger:
+def baseline_challenger(
+    panel: Panel, source: str, tables: Tables, note: str, params: Params = DEFAULTS
+) -> Challenger:
     """Pack the growth baseline: no parameters, only its scores and intervals."""
     name = GROWTH.name
     serving = AnsweredBy.by(name)
-    packed = _pack(panel, source, tables, {name: GROWTH}, serving, kind="baseline", note=note)
-    return Challenger(*packed, tables, {}, panel)
+    served = {name: GROWTH}
+    packed = _pack(
+        panel, source, tables, served, serving, kind="baseline", note=note, params=params
+    )
+    return Challenger(*packed, tables, {}, panel, params)
 
 
 def kept_challenger(folder: Path) -> Challenger:
@@ -139,6 +146,7 @@ def _pack(
     kind: Kind,
     note: str = "",
     files: Mapping[str, bytes] | None = None,
+    params: Params,
 ) -> tuple[Sealed, Manifest, Origin]:
     states = Packed()
     models = {name: states.add(model.state) for name, model in served.items()}
@@ -171,7 +179,7 @@ def _pack(
     origin = Origin(
         trained_at=datetime.now(UTC).replace(microsecond=0),
         git_commit=_git_commit(),
-        code=source_hash(),
+        code=code_of(source_hash(), params),
         source=source,
     )
     kept = stored_tables.files(tables, serving.models)

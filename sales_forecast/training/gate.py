@@ -21,12 +21,9 @@ from sales_forecast.evaluation.protocols import MANY_STEPS_NAME, ONE_STEP_NAME
 from sales_forecast.evaluation.scoring import models_in
 from sales_forecast.models.naive import BASELINES
 from sales_forecast.models.names import BASELINE_MODEL, MEAN_MODEL
+from sales_forecast.params import DEFAULTS, Gate
 from sales_forecast.training.slices import slices
 
-# Two fits to nearly the same weeks differ by less than this; it says nothing about worse.
-CHAMPION_TOLERANCE = 0.01
-# A part of the rows is judged on fewer of them.
-SLICE_TOLERANCE = 0.05
 _ROW_KEY = ["unique_id", "cutoff", "ds", "y"]
 
 
@@ -139,13 +136,15 @@ def _with_champion(
             yield _Compared(protocol, model, served, common)
 
 
-def _against_champion(compared: _Compared, groups: Mapping[str, str]) -> Iterator[Check]:
+def _against_champion(
+    compared: _Compared, groups: Mapping[str, str], gate: Gate
+) -> Iterator[Check]:
     protocol, model, served, rows = compared
     value, limit = (_errors(rows, name)["WMAE"] for name in (model, "champion"))
     against = f"{protocol} WMAE of {model} against the champion's {served}"
     what = f"{against} on {rows['ds'].nunique()} equal weeks"
-    yield Check(what, value, limit * (1 + CHAMPION_TOLERANCE))
-    yield from _in_parts(rows, model, groups, against)
+    yield Check(what, value, limit * (1 + gate.champion_tolerance))
+    yield from _in_parts(rows, model, groups, against, gate.part_tolerance)
 
 
 def _wape_gain(compared: _Compared) -> float | None:
@@ -157,7 +156,7 @@ def _wape_gain(compared: _Compared) -> float | None:
 
 
 def _in_parts(
-    common: pd.DataFrame, model: str, groups: Mapping[str, str], against: str
+    common: pd.DataFrame, model: str, groups: Mapping[str, str], against: str, tolerance: float
 ) -> list[Check]:
     """Return a check of each kind of part: of the part in which the model is the worst."""
     worst: dict[str, Check] = {}
@@ -167,7 +166,7 @@ def _in_parts(
         if value == limit == 0:
             continue  # of a part that sells nothing
         what = f"{against} on {part.name} ({rows['ds'].nunique()} weeks)"
-        check = Check(what, value, limit * (1 + SLICE_TOLERANCE))
+        check = Check(what, value, limit * (1 + tolerance))
         if part.kind not in worst or check.excess > worst[part.kind].excess:
             worst[part.kind] = check
     return [*worst.values()]
@@ -184,6 +183,8 @@ def judge(
     champion: Tables | None = None,
     champion_serving: AnsweredBy | None = None,
     groups: Mapping[str, str] | None = None,
+    *,
+    gate: Gate = DEFAULTS.gate,
 ) -> Verdict:
     """Judge a challenger's tables by the models that would answer, and those of the champion.
 
@@ -199,7 +200,7 @@ def judge(
     checks, wape_gain = _against_baseline(tables, serving), None
     if champion is not None and champion_serving is not None:
         for compared in _with_champion(tables, serving, champion, champion_serving):
-            checks += _against_champion(compared, groups or {})
+            checks += _against_champion(compared, groups or {}, gate)
             if compared.protocol == ONE_STEP_NAME:
                 wape_gain = _wape_gain(compared)
     return Verdict(tuple(checks), wape_gain)

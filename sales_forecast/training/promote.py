@@ -37,6 +37,7 @@ from sales_forecast.evaluation.backtest import Progress
 from sales_forecast.evaluation.judged import Tables
 from sales_forecast.evaluation.report import forecast_plot, score_table
 from sales_forecast.models.naive import GROWTH_ANSWERS
+from sales_forecast.params import Gate, read_params
 from sales_forecast.settings import Settings
 from sales_forecast.training import tables as stored_tables
 from sales_forecast.training.challenger import (
@@ -46,6 +47,7 @@ from sales_forecast.training.challenger import (
     model_challenger,
 )
 from sales_forecast.training.gate import Verdict, answering, judge
+from sales_forecast.training.recipe import Recipe
 from sales_forecast.training.slices import groups_of
 from sales_forecast.training.tracking.client import BUNDLE_MODEL, TrackingServer
 from sales_forecast.training.tracking.log import log
@@ -75,23 +77,27 @@ def train_and_promote(
     """Train on a panel and publish what deserves it. The tables must be up to date.
 
     `asked`: who wanted it and why. Raises RegistryError, DatabaseError, and NotEnoughData where
-    trained models are served that data too short for models cannot challenge.
+    trained models are served that data too short for models cannot challenge; SettingsError for
+    a `params.yaml` that makes no sense.
     """
+    params = read_params(settings.params_file)
+    panel = panel.without(params.features.leave_out)
+    recipe = Recipe.of(panel, params)
     promote = _Promotion(settings, asked, progress)
     champion = promote.champion(source)
-    tables = evaluate(panel, progress)
+    tables = evaluate(panel, progress, recipe)
     try:
-        challenger = model_challenger(panel, source, tables, progress)
+        challenger = model_challenger(panel, source, tables, progress, recipe)
     except NotEnoughData as error:
         if champion is not None and champion.manifest.kind == "models":
             raise
         note = f"{error.message} {GROWTH_ANSWERS}"
-        baseline = baseline_challenger(panel, source, tables, note)
+        baseline = baseline_challenger(panel, source, tables, note, params)
         return _promote_baseline(promote, baseline, Verdict(()))
-    verdict = _judge(challenger, champion, groups_of(panel))
+    verdict = _judge(challenger, champion, groups_of(panel), params.gate)
     if champion is None and not verdict.passed:
         note = f"{_UNBEATEN if verdict.checks else f'{_TOO_SHORT}.'} {GROWTH_ANSWERS}"
-        baseline = baseline_challenger(panel, source, tables, note)
+        baseline = baseline_challenger(panel, source, tables, note, params)
         outcome = _promote_baseline(promote, baseline, verdict)
         promote(challenger, CHALLENGER, verdict)
         return outcome
@@ -103,18 +109,19 @@ def promote_kept(settings: Settings, progress: Progress, asked: Cause = _ASKED) 
 
     It goes to MLflow without the models in their own flavours: they ended with the training.
     `asked`: as of the training. Raises NothingToPublish, RegistryError, DatabaseError,
-    BundleRefused.
+    BundleRefused, SettingsError.
     """
     link = settings.var_dir / _PENDING
     if not link.is_dir():
         raise NothingToPublish(f"Nothing waits to be published: there is no {link}.")
     challenger = kept_challenger(link.resolve())
-    manifest = challenger.manifest
+    manifest, gate = challenger.manifest, read_params(settings.params_file).gate
     groups = _stored_groups(settings.database_url)
     promote = _Promotion(settings, asked, progress)
     champion = promote.champion(challenger.origin.source)
     if manifest.kind == "models":
-        return _promote_judged(promote, challenger, _judge(challenger, champion, groups))
+        verdict = _judge(challenger, champion, groups, gate)
+        return _promote_judged(promote, challenger, verdict)
     if champion is None or champion.manifest.kind == "baseline":
         return _promote_baseline(promote, challenger, Verdict(()))
     return _promote_judged(promote, challenger, Verdict(()))
@@ -128,13 +135,13 @@ def _stored_groups(url: str) -> Mapping[str, str]:
 
 
 def _judge(
-    challenger: Challenger, champion: _Champion | None, groups: Mapping[str, str]
+    challenger: Challenger, champion: _Champion | None, groups: Mapping[str, str], gate: Gate
 ) -> Verdict:
     serving = challenger.manifest.answered_by
     if champion is None:
         return judge(challenger.tables, serving)
     theirs = champion.manifest.answered_by
-    return judge(challenger.tables, serving, champion.tables, theirs, groups)
+    return judge(challenger.tables, serving, champion.tables, theirs, groups, gate=gate)
 
 
 def _shortfall(verdict: Verdict) -> str:
@@ -239,7 +246,7 @@ class _Promotion:
             ) from error
 
     def _report(self, challenger: Challenger) -> dict[str, bytes]:
-        files = {}
+        files = {"params.json": f"{challenger.params.model_dump_json(indent=1)}\n".encode()}
         serving = answering(challenger.manifest.answered_by)
         for protocol in challenger.tables:
             text = score_table(challenger.manifest.scores[protocol])

@@ -12,35 +12,30 @@ from typing import cast
 import pandas as pd
 
 from sales_forecast.data.panel import Panel
-from sales_forecast.data.rows import STORES
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.evaluation.backtest import Progress, backtest
 from sales_forecast.evaluation.judged import Tables
-from sales_forecast.evaluation.protocols import (
-    LARGE_PANEL,
-    MIN_WEEKS,
-    RollingOrigin,
-    protocols_of,
-)
+from sales_forecast.evaluation.protocols import MIN_WEEKS, RollingOrigin
 from sales_forecast.evaluation.scoring import with_quantiles
 from sales_forecast.models.base import Forecaster, Storable
-from sales_forecast.models.catalogue import roster
 from sales_forecast.models.fit_cache import fit_once
 from sales_forecast.models.naive import BASELINES
+from sales_forecast.training.recipe import Recipe
 
 Models = Mapping[str, Storable]
 """Name -> model fitted to all of a panel."""
 
 
-def evaluate(panel: Panel, progress: Progress) -> Tables:
+def evaluate(panel: Panel, progress: Progress, recipe: Recipe | None = None) -> Tables:
     """Run both protocols, with as many windows as the data holds.
 
     Data too short for the models is judged with the baselines alone; data too short for any
-    window at all gives no tables.
+    window at all gives no tables. `recipe`: without one, that of the defaults.
     """
     tables = {}
-    forecasters = forecasters_of(panel)
-    for name, split in protocols_of(panel).items():
+    recipe = recipe or Recipe.of(panel)
+    forecasters = recipe.forecasters
+    for name, split in recipe.protocols.items():
         report = _within(name, progress)
         least = panel.frequency.periods(MIN_WEEKS)
         table = _try(panel, forecasters, split.within(panel.n_periods - least), report)
@@ -53,16 +48,6 @@ def evaluate(panel: Panel, progress: Progress) -> Tables:
         return {}
     measured = together(tables)
     return {name: with_quantiles(table, panel, measured) for name, table in tables.items()}
-
-
-def forecasters_of(panel: Panel) -> tuple[Forecaster, ...]:
-    """Return the forecasters that a training of a panel tries."""
-    return roster(large=panel.n_series >= LARGE_PANEL and not is_stores(panel))
-
-
-def is_stores(panel: Panel) -> bool:
-    """Tell weekly stores, of which callers expect certain models, from all other panels."""
-    return panel.spec is None or panel.spec.layout == STORES.layout
 
 
 def together(tables: Tables) -> pd.DataFrame:
@@ -89,9 +74,12 @@ def _within(protocol: str, progress: Progress) -> Progress:
     return lambda text: progress(f"{protocol.replace('_', ' ')}: {text}")
 
 
-def fit_models(panel: Panel, names: Iterable[str], progress: Progress) -> Models:
-    """Fit models of the catalogue to all of a panel. Raises NotEnoughData."""
-    known = {forecaster.name: forecaster for forecaster in forecasters_of(panel)}
+def fit_models(
+    panel: Panel, names: Iterable[str], progress: Progress, recipe: Recipe | None = None
+) -> Models:
+    """Fit models of a recipe to all of a panel. Raises NotEnoughData."""
+    recipe = recipe or Recipe.of(panel)
+    known = {forecaster.name: forecaster for forecaster in recipe.forecasters}
     fitted: dict[str, Storable] = {}
     for name in dict.fromkeys(names):
         progress(f"fitting {name} on all {panel.frequency.unit}s")

@@ -26,6 +26,7 @@ from sales_forecast.evaluation.protocols import (
 )
 from sales_forecast.models.boosting import BOOSTED
 from sales_forecast.models.trees import TREES, Parameters, TreeForecaster
+from sales_forecast.params import DEFAULTS, Params
 from sales_forecast.tuning.trials import Found, Trial, describe, relative_errors, standard_errors
 
 # The dice of a fit move its error as much as most settings do. One seed says which third to look
@@ -53,12 +54,12 @@ def choose(names: str | None) -> tuple[TreeForecaster, ...]:
     return chosen
 
 
-def searchable(panel: Panel, until: date | None = None) -> Panel:
+def searchable(panel: Panel, until: date | None = None, params: Params = DEFAULTS) -> Panel:
     """Return the weeks that a search may see: none of the reported ones, none after `until`.
 
     Raises NotEnoughData, and SettingsError if `until` is among the reported weeks.
     """
-    usual, unit = protocols_of(panel), panel.frequency.unit
+    usual, unit = protocols_of(panel, params), panel.frequency.unit
     reported = max(split.weeks for split in usual.values())
     needed = panel.frequency.periods(MIN_WEEKS) + usual[MANY_STEPS_NAME].least
     unreported = max(panel.n_periods - reported, 0)

@@ -39,7 +39,7 @@ def log(server: TrackingServer, challenger: Challenger, report: Mapping[str, byt
 
 def _log_parent(challenger: Challenger, folder: Path, report: Mapping[str, bytes]) -> None:
     manifest, panel = challenger.manifest, challenger.panel
-    protocols = PROTOCOLS if panel is None else protocols_of(panel)
+    protocols = PROTOCOLS if panel is None else protocols_of(panel, challenger.params)
     mlflow.set_tags(
         {
             "bundle_version": challenger.version,
