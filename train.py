@@ -7,6 +7,7 @@ python train.py publish         record what a training made while MLflow did not
 python train.py backtest --csv FILE --horizon 8 --windows 8 --step 4
 python train.py audit           prove that no prediction knows what came after its cutoff
 python train.py tune            search hyperparameters on weeks before the reported ones
+python train.py eda --html FILE    look at sales: gaps, seasons, outliers, what would be refused
 python train.py forecast        write what the champion expects of every series into the database
 """
 
@@ -148,6 +149,24 @@ def forecast(_: argparse.Namespace) -> int:
     return 0
 
 
+def eda(arguments: argparse.Namespace) -> int:
+    """Look at sales before anything is learned from them; 1 if models would not be trained."""
+    outputs.check(arguments.html, arguments.json)
+    panel = _panel(arguments, _params())
+    with progress.shown() as show:
+        show("looking at the sales")
+        from sales_forecast.exploring.findings import explore
+        from sales_forecast.exploring.page import as_json, page, text
+
+        found = explore(panel)
+    print(text(found))
+    if arguments.html:
+        _write(arguments.html, page(found, str(arguments.csv or "the database")))
+    if arguments.json:
+        _write(arguments.json, as_json(found))
+    return 1 if found.refused else 0
+
+
 def run_audit(arguments: argparse.Namespace) -> int:
     """Examine the backtest, the features and the models; show what leaks would have claimed."""
     params = _params()
@@ -227,6 +246,7 @@ _COMMANDS: Mapping[str | None, Callable[[argparse.Namespace], int]] = {
     "audit": run_audit,
     "tune": run_tune,
     "forecast": forecast,
+    "eda": eda,
 }
 
 

@@ -25,6 +25,7 @@ from sales_forecast.data.deployments import Cause, Deployment, Deployments
 from sales_forecast.data.panel import Panel
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.models.naive import GROWTH_ANSWERS
+from sales_forecast.params import DEFAULTS, read_params
 from sales_forecast.settings import Settings
 from sales_forecast.training import promote
 from sales_forecast.training import tables as stored_tables
@@ -383,7 +384,8 @@ def test_the_report_is_kept_beside_the_bundle_with_its_pictures(here: Place) -> 
         picture = (report / f"forecasts_{protocol}.png").read_bytes()
         assert picture.startswith(b"\x89PNG")
         assert f"{outcome.tables[protocol]}\n" == (report / f"scores_{protocol}.md").read_text()
-    assert 4 == len(list(report.iterdir()))
+    assert DEFAULTS == read_params(report / "params.json")  # JSON is YAML
+    assert 5 == len(list(report.iterdir()))
 
 
 @pytest.mark.usefixtures("give")

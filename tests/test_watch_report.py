@@ -16,9 +16,9 @@ import monitor
 from sales_forecast.data.panel import Panel
 from sales_forecast.operations import report as reports
 from sales_forecast.operations import report_page
-from sales_forecast.operations.drawing import lines
 from sales_forecast.operations.monday import run_monday
 from sales_forecast.operations.report import as_json, summary
+from sales_forecast.reports.drawing import lines
 from sales_forecast.settings import Settings
 from sales_forecast.training import tables
 from sales_forecast.training.promise import promised

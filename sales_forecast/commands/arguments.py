@@ -106,7 +106,10 @@ def _train_parser(description: str) -> argparse.ArgumentParser:
     examine = commands.add_parser("audit", help="prove that no model sees a later week")
     search = commands.add_parser("tune", help="search hyperparameters of the trees")
     commands.add_parser("forecast", help="write what is expected of every series into the database")
-    for command in (measure, examine, search):
+    look = commands.add_parser("eda", help="what sales look like, and what would be refused")
+    look.add_argument("--html", type=Path, metavar="FILE", help="as a page, with pictures")
+    look.add_argument("--json", type=Path, metavar="OUT.json")
+    for command in (measure, examine, search, look):
         command.add_argument("--csv", type=Path, help="a sales file (default: the database)")
         add_layout(command)
     for command in (measure, examine):

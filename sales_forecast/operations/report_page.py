@@ -7,62 +7,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from html import escape
 
 from sales_forecast.evaluation.error_sums import Measures
-from sales_forecast.operations.drawing import lines
 from sales_forecast.operations.report import Summary
+from sales_forecast.reports.drawing import lines
+from sales_forecast.reports.page import aligned, paragraph, table, whole_page
 
 _NONE = "-"
 _STEPS = (1, 2, 4, 8, 13, 26, 52)
 _SHOWN = 20
-_STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem;color:#222}
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}
-table{border-collapse:collapse;width:100%;font-size:.9rem}
-th,td{text-align:left;padding:.3rem .6rem .3rem 0;border-bottom:1px solid #ddd;vertical-align:top}
-td:first-child{white-space:nowrap}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
-svg{width:100%;height:auto;font:12px system-ui,sans-serif;fill:#444;margin:.5rem 0}
-svg .title{font-weight:600;fill:#222}
-.bad{color:#a1260d;font-weight:600}
-"""
 
 
 def text(of: Summary) -> str:
     """Return the report as lines: what was found, then the scores."""
     parts = [*_facts(of), ""]
-    parts += _aligned(_score_rows(of)) or ["No forecast was judged yet."]
+    parts += aligned(_score_rows(of)) or ["No forecast was judged yet."]
     parts += [f"alarm of {alarm.week}: {alarm.message}" for alarm in of.alarms]
     return "\n".join(parts)
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(str.rjust, row, widths)) for row in rows]
-
-
 def page(of: Summary) -> str:
     """Return the report as HTML."""
-    facts = "".join(f"<p{_class(fact)}>{escape(fact)}</p>" for fact in _facts(of))
     parts = [
         f"<h1>Sales forecasts, {of.now:%d %B %Y}</h1>",
-        facts,
+        *map(paragraph, _facts(of)),
         f"<h2>What came true</h2>{_pictures(of)}",
-        _table(_score_rows(of), numbers=True) or "<p>No forecast was judged yet.</p>",
+        table(_score_rows(of), numbers=True) or "<p>No forecast was judged yet.</p>",
         "<h2>Alarms about this model</h2>",
-        _table(_alarm_rows(of)) or "<p>None.</p>",
+        table(_alarm_rows(of)) or "<p>None.</p>",
         f"<h2>The weekly job of {of.week}</h2>",
-        _table(_step_rows(of)) or "<p>It has not run.</p>",
+        table(_step_rows(of)) or "<p>It has not run.</p>",
         "<h2>Champions</h2>",
-        _table(_deployment_rows(of)) or "<p>None is written down.</p>",
+        table(_deployment_rows(of)) or "<p>None is written down.</p>",
     ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>Sales forecasts</title><style>{_STYLE}</style></head><body>"
-        f"{''.join(parts)}</body></html>\n"
-    )
+    return whole_page("Sales forecasts", parts)
 
 
 def _facts(of: Summary) -> Iterator[str]:
@@ -82,10 +60,6 @@ def _facts(of: Summary) -> Iterator[str]:
         return
     late = "" if of.batch.origin == of.last else "NOT OF THE NEWEST SALES: "
     yield f"{late}The newest forecasts know sales until {of.batch.origin}."
-
-
-def _class(fact: str) -> str:
-    return ' class="bad"' if fact.partition(":")[0].isupper() else ""
 
 
 def _percent(value: float, digits: int = 1) -> str:
@@ -167,15 +141,3 @@ def _deployment_rows(of: Summary) -> list[Sequence[str]]:
         for row in newest
     ]
     return [("model", "from (UTC)", "until", "by", "why"), *rows] if rows else []
-
-
-def _table(rows: Sequence[Sequence[str]], *, numbers: bool = False) -> str:
-    if not rows:
-        return ""
-    head, *body = rows
-    kind = ' class="n"' if numbers else ""
-    top = "".join(f'<th scope="col"{kind}>{escape(cell)}</th>' for cell in head)
-    below = "".join(
-        f"<tr>{''.join(f'<td{kind}>{escape(cell)}</td>' for cell in row)}</tr>" for row in body
-    )
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{below}</tbody></table>"

@@ -1,0 +1,1 @@
+"""What sales look like, before anything is learned from them."""
