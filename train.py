@@ -8,6 +8,7 @@ python train.py backtest --csv FILE --horizon 8 --windows 8 --step 4
 python train.py audit           prove that no prediction knows what came after its cutoff
 python train.py tune            search hyperparameters on weeks before the reported ones
 python train.py eda --html FILE    look at sales: gaps, seasons, outliers, what would be refused
+python train.py features --to FILE.parquet    write what the trees learn from; `--features` reads it
 python train.py forecast        write what the champion expects of every series into the database
 """
 
@@ -77,8 +78,32 @@ def train(arguments: argparse.Namespace) -> int:
         show("importing the training libraries")
         from sales_forecast.training.promote import train_and_promote
 
-        outcome = train_and_promote(panel, source, settings, show)
+        with _given_features(arguments.features, panel.without(params.features.leave_out)):
+            outcome = train_and_promote(panel, source, settings, show)
     return _tell(outcome, started)
+
+
+def _given_features(file: Path | None, panel: Panel) -> AbstractContextManager[None]:
+    if file is None:
+        return nullcontext()
+    from sales_forecast.training.feature_table import read_back
+
+    return read_back(file, panel)
+
+
+def features(arguments: argparse.Namespace) -> int:
+    """Write the features that a training learns from, and those of what is to be forecast."""
+    outputs.check(arguments.to)
+    panel = _until(_panel(arguments, _params()), arguments.until)
+    with progress.shown() as show:
+        show("importing the training libraries")
+        from sales_forecast.training.feature_table import parquet, version_of
+
+        show("making the features")
+        content, rows = parquet(panel)
+    outputs.write(arguments.to, content)
+    print(f"Wrote {rows:,} rows of features {version_of(panel)} into {arguments.to}.")
+    return 0
 
 
 def publish(_: argparse.Namespace) -> int:
@@ -247,6 +272,7 @@ _COMMANDS: Mapping[str | None, Callable[[argparse.Namespace], int]] = {
     "tune": run_tune,
     "forecast": forecast,
     "eda": eda,
+    "features": features,
 }
 
 

@@ -501,6 +501,8 @@ def test_a_second_measurement_replaces_the_files_of_the_first(
         ["backtest", *PROTOCOL, "--layout", "departments"],
         ["audit", "--layout", "daily"],
         ["--if-changed", "forecast"],
+        ["--features", "x", "forecast"],
+        ["features"],
         ["--unknown"],
     ],
 )

@@ -83,8 +83,10 @@ def parse_train(argv: Sequence[str] | None, description: str) -> argparse.Namesp
     arguments = parser.parse_args(argv)
     if (arguments.engine == "dask") != (arguments.scheduler is not None):
         parser.error("--engine dask and --scheduler ADDRESS need each other")
-    if arguments.if_changed and arguments.command:
-        parser.error("--if-changed is for a training alone")
+    if (arguments.if_changed or arguments.features) and arguments.command:
+        parser.error("--if-changed and --features are for a training alone")
+    if arguments.features and arguments.scheduler:
+        parser.error("--features is read here, and not on a cluster")
     if hasattr(arguments, "layout"):
         check_layout(parser, arguments)
     if arguments.scheduler and arguments.command not in {None, "backtest"}:
@@ -96,6 +98,12 @@ def _train_parser(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
         "--if-changed", action="store_true", help="do nothing if the data is the one trained on"
+    )
+    parser.add_argument(
+        "--features",
+        type=Path,
+        metavar="FILE.parquet",
+        help="learn from the rows of a file that `features --to` wrote of these sales",
     )
     parser.set_defaults(engine="local", scheduler=None)
     commands = parser.add_subparsers(title="commands", dest="command")
@@ -109,7 +117,9 @@ def _train_parser(description: str) -> argparse.ArgumentParser:
     look = commands.add_parser("eda", help="what sales look like, and what would be refused")
     look.add_argument("--html", type=Path, metavar="FILE", help="as a page, with pictures")
     look.add_argument("--json", type=Path, metavar="OUT.json")
-    for command in (measure, examine, search, look):
+    table = commands.add_parser("features", help="write what the trees learn from as a table")
+    table.add_argument("--to", type=Path, metavar="FILE.parquet", required=True)
+    for command in (measure, examine, search, look, table):
         command.add_argument("--csv", type=Path, help="a sales file (default: the database)")
         add_layout(command)
     for command in (measure, examine):
@@ -124,9 +134,10 @@ def _train_parser(description: str) -> argparse.ArgumentParser:
         ("step", "weeks, or days, between cutoffs"),
     ):
         measure.add_argument(f"--{name}", type=count, required=True, help=what)
-    measure.add_argument(
-        "--until", type=day, metavar="YYYY-MM-DD", help="as if nothing later were known"
-    )
+    for command in (measure, table):
+        command.add_argument(
+            "--until", type=day, metavar="YYYY-MM-DD", help="as if nothing later were known"
+        )
     measure.add_argument("--predictions", type=Path, metavar="OUT.csv")
     measure.add_argument("--json", type=Path, metavar="OUT.json")
     measure.add_argument(
