@@ -109,9 +109,17 @@ class SalesForecastError(Exception):
     code = "error"
     status = 500
 
-    def __init__(self, message: str, fields: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        fields: Mapping[str, object] | None = None,
+        *,
+        public: str | None = None,
+    ) -> None:
+        """`public`: the message for those who must not learn what hosts and users are called."""
         # One line of a log is one message, whatever names somebody else chose.
         self.message = _CONTROL.sub("?", message)
+        self.public = self.message if public is None else public
         super().__init__(self.message)
         self.fields = dict(fields or {})
 

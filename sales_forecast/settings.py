@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     """How many processes answer; each holds the model once."""
     threads: Annotated[int, Field(ge=1, le=64)] = 1
-    """How many checks and stored forecasts of one worker may wait for the database at once."""
+    """How many reads of one worker may wait for the database at once."""
     prometheus_multiproc_dir: Path | None = None
     """Where the workers count together; `main.py` names a folder to its own."""
     prediction_ledger: bool = True

@@ -183,19 +183,19 @@ class FakeDatabase:
         self.reads = 0
         self.closed = False
 
-    def ping(self) -> None:
+    def _fail(self) -> None:
         if self.failure:
             raise self.failure
 
     def version(self) -> int:
-        self.ping()
+        self._fail()
         return hash(self.history)
 
     def close(self) -> None:
         self.closed = True
 
     def read_panel(self) -> str:
-        self.ping()
+        self._fail()
         self.reads += 1
         if self.history is None:
             raise NotReady("The database has no sales yet.")
@@ -302,7 +302,7 @@ class LiveStub:
         self.forecasts = FakeForecasts()
         self.overrides = FakeOverrides()
         self.predictions = StoredPredictions("sqlite://")
-        self.problem = problem
+        self.problem = None if problem is None else NotReady(problem)
         self.failure: Exception | None = None
         self.watched = Watched("sqlite://")
 
@@ -318,7 +318,7 @@ class LiveStub:
     @property
     def predictor(self) -> FakePredictor:
         if self._predictor is None:
-            raise NotReady(self.problem or "The model is being loaded.")
+            raise self.problem or NotReady("The model is being loaded.")
         return self._predictor
 
     @property
@@ -326,9 +326,9 @@ class LiveStub:
         return " ".join(self.predictor.warnings) or None
 
     def describe(self) -> dict[str, object]:
-        return {**self.predictor.describe(), "registry": None, "refused": self.problem}
+        return {**self.predictor.describe(), "registry": None}
 
-    def check(self) -> None:
+    async def check(self) -> None:
         _ = self.predictor
         if self.failure:
             raise self.failure

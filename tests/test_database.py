@@ -59,8 +59,6 @@ def database(url: str) -> Iterator[Database]:
 
 
 def test_an_empty_database_answers_and_names_the_remedy(database: Database) -> None:
-    database.ping()
-
     assert database.version() == 0
     assert database.source() is None
     with pytest.raises(NotReady, match=r"holds no sales yet.*python database_loader\.py"):
@@ -367,7 +365,6 @@ def closed_port() -> int:
 @pytest.mark.parametrize(
     "ask",
     [
-        Database.ping,
         Database.version,
         Database.source,
         Database.read_panel,

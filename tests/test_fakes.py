@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 from threading import Event
 
@@ -53,7 +54,7 @@ def test_the_database_can_be_empty_or_fail():
 
     broken = FakeDatabase()
     broken.failure = DatabaseError("down")
-    for method in (broken.ping, broken.version, broken.read_panel):
+    for method in (broken.version, broken.read_panel):
         with pytest.raises(DatabaseError):
             method()
 
@@ -74,4 +75,4 @@ def test_the_stub_serves_one_predictor_or_none():
 
     assert LiveStub(predictor).predictor is predictor
     with pytest.raises(NotReady):
-        LiveStub().check()
+        asyncio.run(LiveStub().check())

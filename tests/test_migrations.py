@@ -99,7 +99,7 @@ def test_release_0_5_is_read_as_it_is_and_reading_changes_nothing(url: str, pane
     make_v05(url, panel)
     before = names(url)
     with closing(Database(url)) as database:
-        database.ping()
+        database.version()
         assert (7, "a.csv") == (database.version(), database.source())
         found = database.read_panel()
     assert panel == found

@@ -12,7 +12,7 @@ from datetime import date, datetime
 
 import sqlalchemy as sa
 
-from sales_forecast.data.database_server import Server, lock_writers
+from sales_forecast.data.database_server import Server
 
 ALARMS = sa.Table(
     "alarms",
@@ -77,8 +77,7 @@ class AlarmTable:
     def add(self, alarms: Sequence[Alarm], model_version: str, raised_at: datetime) -> int:
         """Write alarms that are not there yet, by week, rule and subject; return how many."""
         of = ALARMS.c
-        with self._server.connection() as connection:
-            lock_writers(connection)
+        with self._server.writing() as connection:
             known = {
                 tuple(row) for row in connection.execute(sa.select(of.week, of.rule, of.subject))
             }

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from sales_forecast.data import anchors, bulk, dimensions, schema, star, v05, views
-from sales_forecast.data.database_server import Server, lock_writers, read_at_one_moment
+from sales_forecast.data.database_server import Server, read_at_one_moment
 from sales_forecast.data.facts import blocks, panel_of
 from sales_forecast.data.merge import merge
 from sales_forecast.data.panel import Panel
@@ -52,11 +52,6 @@ class Database:
         """Close the idle connections."""
         self._server.close()
 
-    def ping(self) -> None:
-        """Return if the database answers, and has tables that this release reads."""
-        with self._server.connection() as connection:
-            schema.form(connection, self._server.shown)
-
     def version(self) -> int:
         """Return a number that changes whenever the stored sales do; 0 if there are none."""
         newest = self._newest_load()
@@ -81,10 +76,12 @@ class Database:
                 panel = v05.read(connection) if form is Form.V05 else None
                 panel = _of_star(connection) if form is Form.STAR else panel
             except ValueError as error:
-                raise DatabaseError(f"The sales in {shown} cannot be used: {error}.") from error
+                said = f"cannot be used: {error}."
+                public = f"The stored sales {said}"
+                raise DatabaseError(f"The sales in {shown} {said}", public=public) from error
         if panel is None:
-            remedy = "Load sales first: python database_loader.py"
-            raise NotReady(f"The database {shown} holds no sales yet. {remedy}")
+            said = "holds no sales yet. Load sales first: python database_loader.py"
+            raise NotReady(f"The database {shown} {said}", public=f"The database {said}")
         spec = panel.spec or STORES
         return replace(panel, notes=anchors.doubts(spec, panel.last)).with_zeros()
 
@@ -94,8 +91,7 @@ class Database:
         For whoever loads or trains, never for a service. Raises NotReady for tables of a newer
         release.
         """
-        with self._server.connection() as connection:
-            lock_writers(connection)
+        with self._server.writing() as connection:
             schema.migrate(connection, self._server.shown)
             connection.commit()
         self._renew_views(of_another_spec=False)
@@ -113,14 +109,12 @@ class Database:
         panel = sales.to_panel() if isinstance(sales, SalesRows) else sales
         if panel.spec is None:
             raise ValueError("only a panel with a spec can be stored")
-        with self._server.connection() as connection:
-            lock_writers(connection)
+        with self._server.writing() as connection:
             schema.migrate(connection, self._server.shown)
             # Columns first and on their own: nobody who reads waits for what follows.
             star.add_columns(connection, _admit(connection, panel, source).spec)
             connection.commit()
-        with self._server.connection() as connection:
-            lock_writers(connection)
+        with self._server.writing() as connection:
             admitted = _admit(connection, panel, source)
             report = _load(connection, admitted, source)
             connection.commit()
@@ -129,8 +123,7 @@ class Database:
 
     def _renew_views(self, *, of_another_spec: bool) -> None:
         """Make the views that are not there. MySQL would end the transaction of a load here."""
-        with self._server.connection() as connection:
-            lock_writers(connection)
+        with self._server.writing() as connection:
             spec = _stored_spec(connection)
             if spec is not None and (of_another_spec or not views.are_of(connection, spec)):
                 views.renew(connection, spec)

@@ -48,11 +48,15 @@ class Server:
         """
         self._url = _parse(url)
         with self._translating(), _understood():
-            self._engine = _engine(self._url)
+            self._engine = self._writer = _engine(self._url)
+            if self._url.drivername == "sqlite" and isinstance(self._engine.pool, sa.NullPool):
+                self._engine = _engine(self._url)
+                sa.event.listen(self._engine, "do_connect", _make_no_file)
 
     def close(self) -> None:
         """Close the idle connections."""
         self._engine.dispose()
+        self._writer.dispose()
 
     @property
     def shown(self) -> str:
@@ -64,14 +68,24 @@ class Server:
         return self._url.set(query={}).render_as_string(hide_password=True)
 
     @contextmanager
-    def connection(self) -> Iterator[sa.Connection]:
-        """Give a connection. Raises DatabaseError for whatever fails while it is open."""
-        with self._translating(), self._connect() as connection:
+    def connection(self, *, makes_file: bool = False) -> Iterator[sa.Connection]:
+        """Give a connection. Raises DatabaseError for whatever fails while it is open.
+
+        A file of SQLite that is not there looks empty to who reads; `makes_file`: it is made.
+        """
+        with self._translating(), self._connect(makes_file=makes_file) as connection:
             yield connection
 
-    def _connect(self) -> sa.Connection:
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """Let one writer in, before it makes tables or reads, until its connection closes."""
+        with self.connection(makes_file=True) as connection:
+            _lock_writers(connection)
+            yield connection
+
+    def _connect(self, *, makes_file: bool) -> sa.Connection:
         with _understood():
-            return self._engine.connect()
+            return (self._writer if makes_file else self._engine).connect()
 
     @contextmanager
     def _translating(self) -> Iterator[None]:
@@ -91,7 +105,8 @@ class Server:
                 reason, shown = "its host cannot be found", scheme_of(self.shown)
                 hint = f"Check the host in DATABASE_URL, and that {_ESCAPED}."
             message = f"The database {shown} does not answer as it should: {reason}. {hint}"
-            raise DatabaseError(message, {"database": shown}) from error
+            public = "The database does not answer as it should; the log of the service says why."
+            raise DatabaseError(message, {"database": shown}, public=public) from error
 
 
 @contextmanager
@@ -147,6 +162,14 @@ def _engine(url: sa.URL) -> sa.Engine:
     return sa.create_engine(url, poolclass=pool, pool_pre_ping=True, connect_args=arguments)
 
 
+def _make_no_file(
+    _: sa.Dialect, __: object, arguments: list[str], ___: Mapping[str, object]
+) -> None:
+    """Let who opens a file that is not there find nothing, and make nothing."""
+    if not arguments[0].startswith("file:") and not Path(arguments[0]).exists():
+        arguments[0] = ":memory:"
+
+
 def _make(folder: Path) -> None:
     """Make the folder of a database, but no folders around it: a mistyped path is no wish."""
     try:
@@ -177,8 +200,7 @@ def read_at_one_moment(connection: sa.Connection) -> None:
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
 
-def lock_writers(connection: sa.Connection) -> None:
-    """Let one writer in, before it makes tables or reads, until its connection closes."""
+def _lock_writers(connection: sa.Connection) -> None:
     match connection.dialect.name:
         case "sqlite":
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")  # readers do not wait

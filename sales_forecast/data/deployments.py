@@ -14,7 +14,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from sales_forecast.data.database_server import Server, in_utc, lock_writers, now
+from sales_forecast.data.database_server import Server, in_utc, now
 
 _METADATA = sa.MetaData()
 MODEL_DEPLOYMENTS = sa.Table(
@@ -72,8 +72,7 @@ class Deployments:
         Raises DatabaseError.
         """
         of = MODEL_DEPLOYMENTS.c
-        with self._server.connection() as connection:
-            lock_writers(connection)
+        with self._server.writing() as connection:
             is_open = of.champion_until.is_(None)
             if connection.scalar(sa.select(of.model_version).where(is_open)) == model_version:
                 return False

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from sales_forecast.data import bulk, dimensions
-from sales_forecast.data.database_server import Server, lock_writers
+from sales_forecast.data.database_server import Server
 from sales_forecast.data.facts import Facts
 from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS, QUANTILES, STAGED
 from sales_forecast.data.panel import Array, Panel
@@ -105,8 +105,7 @@ class ForecastTable:
         issue of the best model, so that no reader finds forecasts without their plan. Raises
         DatabaseError; NotReady where the stored series are not those of the panel any more.
         """
-        with self._server.connection() as connection:
-            lock_writers(connection)
+        with self._server.writing() as connection:
             first = issues[0]
             if _is_issued(connection, panel, first.model_version, first.horizon):
                 return Written(0, 0)

@@ -58,7 +58,7 @@ class LedgerStore:
     @contextmanager
     def connection(self) -> Iterator[sa.Connection]:
         """Give a connection to tables that are there. Raises DatabaseError as `Server` does."""
-        with self._server.connection() as connection:
+        with self._server.connection(makes_file=True) as connection:
             if connection.dialect.name == "sqlite":
                 _make(connection)
             yield connection

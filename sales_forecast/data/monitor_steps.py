@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sales_forecast.data import schema
-from sales_forecast.data.database_server import Server, in_utc, lock_writers, now
+from sales_forecast.data.database_server import Server, in_utc, now
 from sales_forecast.data.schema import Form
 
 MONITOR_STEPS = sa.Table(
@@ -71,8 +71,7 @@ class MonitorSteps:
         of = MONITOR_STEPS.c
         text = json.dumps({"state": state, "outcome": outcome}, allow_nan=False)
         row = {"week": week, "step": step, "finished_at": now(), "outcome": text}
-        with self._server.connection() as connection:
-            lock_writers(connection)
+        with self._server.writing() as connection:
             earlier = sa.delete(MONITOR_STEPS).where(of.week == week, of.step == step)
             connection.execute(earlier)
             connection.execute(sa.insert(MONITOR_STEPS), row)

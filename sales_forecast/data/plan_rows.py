@@ -17,7 +17,7 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from sales_forecast.data import schema, star
-from sales_forecast.data.database_server import Server, in_utc, lock_writers, read_at_one_moment
+from sales_forecast.data.database_server import Server, in_utc, read_at_one_moment
 from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS, newest_first
 from sales_forecast.data.override_tables import (
     OVERRIDE_EFFECTS,
@@ -100,8 +100,7 @@ class PlanTables:
     @contextmanager
     def writing(self, spec: PanelSpec) -> Iterator[PlanRows]:
         """Let one writer in; what it wrote stays if the block ends well. Raises as `reading`."""
-        with self._server.connection() as connection:
-            lock_writers(connection)
+        with self._server.writing() as connection:
             self._check(connection)
             yield PlanRows(connection, spec)
             connection.commit()

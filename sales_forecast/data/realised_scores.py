@@ -16,7 +16,7 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from sales_forecast.data import dimensions, schema
-from sales_forecast.data.database_server import Server, lock_writers, now
+from sales_forecast.data.database_server import Server, now
 from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS, QUANTILES
 from sales_forecast.data.forecasts import is_kept
 from sales_forecast.data.panel import Array, Panel
@@ -98,8 +98,7 @@ class RealisedScores:
 
         Raises DatabaseError; NotReady where the stored series are not those of the panel any more.
         """
-        with self._server.connection() as connection:
-            lock_writers(connection)
+        with self._server.writing() as connection:
             judged = _judged(connection, target)
             pending = _pending(panel, _issues(connection), judged, target, facts)
             ids = dimensions.ids_of(connection, panel)

@@ -46,15 +46,16 @@ def form(connection: sa.Connection, shown: str) -> Form:
     if revision is None and "panel_spec" not in tables:
         return Form.EMPTY
     if revision is None or revision in _OLDER:
-        raise NotReady(
-            f"The database {shown} has tables of an older release ({revision or 'unfinished'};"
-            f" this one reads {NEWEST}). Bring it up to date: python database_loader.py, or"
-            " python train.py"
+        said = (
+            f"has tables of an older release ({revision or 'unfinished'}; this one reads {NEWEST})."
+            " Bring it up to date: python database_loader.py, or python train.py"
         )
-    raise NotReady(
-        f"The database {shown} has tables of a newer release: {revision}. This release knows them"
-        f" up to {NEWEST}. Start the newer release, or name another database in DATABASE_URL."
-    )
+    else:
+        said = (
+            f"has tables of a newer release: {revision}. This release knows them up to {NEWEST}."
+            " Start the newer release, or name another database in DATABASE_URL."
+        )
+    raise NotReady(f"The database {shown} {said}", public=f"The database {said}")
 
 
 def migrate(connection: sa.Connection, shown: str) -> None:

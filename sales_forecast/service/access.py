@@ -8,18 +8,15 @@ what is asked.
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sales_forecast.service.api_keys import ApiKeys, Caller
+from sales_forecast.service.api_keys import ApiKeys
+from sales_forecast.service.callers import CALLER
 from sales_forecast.service.docs_page import DOCUMENT, FILES, PAGE
 from sales_forecast.service.problems import error_response
 
 HEADER = "X-API-Key"
 _HEADER = HEADER.lower().encode()
-_CALLER = "caller"
-_PASSED_ON = frozenset({b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip"})
 OPEN_PATHS = frozenset({"/health", "/ready", PAGE, DOCUMENT})
 
 
@@ -32,14 +29,13 @@ class RequireApiKey:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through or refuse it; its body is not read before."""
-        path = scope.get("path", "")
-        if scope["type"] != "http" or path in OPEN_PATHS or path.startswith(FILES):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         sent = [value for name, value in scope["headers"] if name == _HEADER]
-        caller = self._keys.caller(sent[0]) if len(sent) == 1 else None
-        if caller is not None:
-            scope[_CALLER] = caller
+        caller = scope[CALLER] = self._keys.caller(sent[0]) if len(sent) == 1 else None
+        path = scope.get("path", "")
+        if caller is not None or path in OPEN_PATHS or path.startswith(FILES):
             await self._app(scope, receive, send)
             return
         problem = "holds no known key" if sent else "is required"
@@ -53,21 +49,3 @@ class RequireApiKey:
             {"WWW-Authenticate": f'ApiKey header="{HEADER}"'},
         )
         await response(scope, receive, send)
-
-
-def caller_of(scope: Scope) -> Caller | None:
-    """Return who asks, None where no key is set and everybody may."""
-    caller: Caller | None = scope.get(_CALLER)
-    return caller
-
-
-def is_local(scope: Scope) -> bool:
-    """Return whether who asks is on this machine; whoever was passed on by a proxy is not."""
-    host, *_ = scope.get("client") or ("",)
-    if any(name in _PASSED_ON for name, _ in scope["headers"]):
-        return False
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, closing, nullcontext
 from pathlib import Path
 
-import anyio
 from anyio.to_thread import current_default_thread_limiter
 from anyio.to_thread import run_sync as run_in_thread
 from fastapi import FastAPI, Response
@@ -38,8 +37,6 @@ from sales_forecast.service.stored import add_stored_forecasts
 
 _SECONDS_FOR_A_FIRST_LOOK = 1.5
 """Loading takes less; a service that has nothing to load must still answer /health soon."""
-_SECONDS_FOR_A_CHECK = 2.0
-"""Whoever scrapes waits ten; a database that does not answer must not cost all metrics."""
 
 
 def create_app(
@@ -58,7 +55,7 @@ def create_app(
     `ledger`, if there is one, keeps what is answered; it is open as long, too, and so are `pages`,
     which guard themselves.
     `write_log` is given the lines of the access log. `counts` is the folder in which several
-    workers count together. `threads` is how many checks that wait for the database run side by
+    workers count together. `threads` is how many reads that wait for the database run side by
     side. `started` is called once requests can be answered.
     """
 
@@ -125,10 +122,8 @@ def _add_metrics(
 
 
 async def _is_ready(live: Live) -> bool:
-    with anyio.move_on_after(_SECONDS_FOR_A_CHECK):
-        try:
-            await run_in_thread(live.check, abandon_on_cancel=True)
-        except SalesForecastError:
-            return False
-        return True
-    return False
+    try:
+        await live.check()
+    except SalesForecastError:
+        return False
+    return True

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from sales_forecast.errors import BodyTooLarge, InvalidRequest
-from sales_forecast.service.access import caller_of
+from sales_forecast.service.callers import caller_of
 from sales_forecast.service.observe import request_id_of
 from sales_forecast.service.problems import from_validation
 

@@ -15,7 +15,7 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Self
 
@@ -29,10 +29,12 @@ from sales_forecast.errors import NoForecasts, NotReady, SalesForecastError
 from sales_forecast.planning.overrides import Overrides
 from sales_forecast.service.api_keys import ApiKeys
 from sales_forecast.service.predictor import Predictor
+from sales_forecast.service.pulse import Pulse
 from sales_forecast.service.watched import Watched
 from sales_forecast.settings import Settings
 
-_SECONDS_TO_STOP = 10.0
+_SECONDS_TO_STOP = 1.0
+_SECONDS_TO_BUILD = 9.0
 _NOWHERE = "sqlite://"  # which holds no answers
 
 logger = logging.getLogger(__name__)
@@ -81,8 +83,10 @@ class Live:
         self._forecasts = forecasts
         self._predictor: Predictor | None = None
         self._tried: object = None
-        self._verdict: str | None = None
-        self._problem: str | None = None
+        self._verdict: SalesForecastError | None = None
+        self._problem: SalesForecastError | None = None
+        self._pulse = Pulse(self._ask)
+        self._building = Lock()
         self._stop = Event()
         self._looked = Event()
         self._thread: Thread | None = None
@@ -119,7 +123,9 @@ class Live:
     ) -> None:
         self._stop.set()
         if self._thread is not None:
+            # One that waits for the database ends with the process; one that builds cannot.
             self._thread.join(_SECONDS_TO_STOP)
+            self._building.acquire(timeout=_SECONDS_TO_BUILD)
         self._database.close()
         self.predictions.close()
         self.watched.close()
@@ -131,7 +137,9 @@ class Live:
     def predictor(self) -> Predictor:
         """What answers now. Raises NotReady with the reason where there is nothing yet."""
         if self._predictor is None:
-            raise NotReady(self._problem or "The model is being loaded. Try again in a second.")
+            if self._problem is not None:
+                raise NotReady(self._problem.message, public=self._problem.public)
+            raise NotReady("The model is being loaded. Try again in a second.")
         return self._predictor
 
     @property
@@ -149,7 +157,7 @@ class Live:
         return self._overrides
 
     @property
-    def problem(self) -> str | None:
+    def problem(self) -> SalesForecastError | None:
         """Why the newest bundle or the newest weeks are not served, if they are not."""
         return self._problem
 
@@ -162,42 +170,52 @@ class Live:
         return " ".join(said) or None
 
     def describe(self) -> dict[str, object]:
-        """Return what the model is, where it came from, and why a newer one is not served.
+        """Return what the model is, and where it came from.
 
         Raises NotReady.
         """
         return {
             **self.predictor.describe(),
             "registry": self._model.describe(),
-            "refused": self._problem,
         }
 
     def wait(self, seconds: float) -> None:
         """Wait until the first look has ended, well or not, but no longer than `seconds`."""
         self._looked.wait(seconds)
 
-    def check(self) -> None:
+    async def check(self) -> None:
         """Raise NotReady or DatabaseError where a request could not be answered fully."""
         _ = self.predictor
-        self._database.ping()
+        await self._pulse.check()
+
+    def _ask(self) -> None:
+        if not self._database.version():
+            raise NotReady(
+                "The database holds no sales any more. Bring it back, or load them again: "
+                "python database_loader.py"
+            )
 
     def refresh(self) -> None:
         """Look once for a new bundle and new weeks. Raises nothing: see `problem`."""
+        problem: SalesForecastError | None
         try:
             problem = self._look()
         except SalesForecastError as error:
-            problem = error.message
+            problem = error
         except OSError as error:
-            problem = f"The model bundle cannot be read: {error.filename}: {error.strerror}."
+            where = f"{error.filename}: {error.strerror}"
+            problem = NotReady(f"The model bundle cannot be read: {where}.")
         except Exception:  # whatever it is, the thread must live and look again
-            logger.exception("Looking for a new model or new weeks failed.")
-            problem = "Looking for a new model or new weeks failed; the reason is in the log."
-        if problem is not None and problem != self._problem and not self._stop.is_set():
+            said = "Looking for a new model or new weeks failed"
+            logger.exception("%s.", said)
+            problem = NotReady(f"{said}; the reason is in the log.")
+        before = self._problem and self._problem.message
+        if problem is not None and problem.message != before and not self._stop.is_set():
             kept = "nothing" if self._predictor is None else f"model {self._predictor.version}"
-            logger.warning("%s Served meanwhile: %s.", problem, kept)
+            logger.warning("%s Served meanwhile: %s.", problem.message, kept)
         self._problem = problem
 
-    def _look(self) -> str | None:
+    def _look(self) -> SalesForecastError | None:
         """Serve what is new. Returns why it is refused; raises what may soon be over."""
         if self.keys is not None:
             self.keys.refresh()
@@ -205,15 +223,18 @@ class Live:
         found = (folder, _stamp(folder), self._database.version())
         if found != self._tried:
             panel = self._database.read_panel()
-            self._verdict = self._exchange(folder, panel)
+            with self._building:
+                if self._stop.is_set():
+                    return self._verdict
+                self._verdict = self._exchange(folder, panel)
             self._tried = found
         return self._verdict
 
-    def _exchange(self, folder: Path, panel: Panel) -> str | None:
+    def _exchange(self, folder: Path, panel: Panel) -> SalesForecastError | None:
         try:
             predictor = self._build(folder, panel)
         except SalesForecastError as error:
-            return error.message
+            return error
         self._predictor = predictor
         self._model.keep(folder)
         logger.info("Serving model %s with sales until %s.", predictor.version, predictor.origin)

@@ -23,7 +23,7 @@ from starlette.types import Scope
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.data.stored_predictions import PageWish
 from sales_forecast.errors import Forbidden, InvalidRequest, UnknownPrediction, brief
-from sales_forecast.service.access import caller_of, is_local
+from sales_forecast.service.callers import caller_of, is_local
 from sales_forecast.service.days import parse_day
 from sales_forecast.service.json_route import read_query
 from sales_forecast.service.live import Live

@@ -14,8 +14,10 @@ from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from sales_forecast.errors import InvalidJson, InvalidRequest, SalesForecastError, brief
+from sales_forecast.service.callers import words_for
 from sales_forecast.service.forms import MOST_SERIES
 
 _MOST_FIELDS = 10
@@ -71,16 +73,18 @@ def error_response(
     )
 
 
-def response_to(error: Exception) -> Response:
+def response_to(error: Exception, scope: Scope) -> Response:
     """Return what answers a failure; of one that nobody foresaw nothing is shown."""
     if isinstance(error, SalesForecastError):
-        return error_response(error.status, error.code, error.message, error.fields)
+        message = words_for(scope, error)
+        fields = error.fields if message == error.message else {}
+        return error_response(error.status, error.code, message, fields)
     message = "The service failed to answer; the reason is in its log."
     return error_response(500, "internal_error", message, {})
 
 
-async def _failed(_: Request, error: Exception) -> Response:
-    return response_to(error)
+async def _failed(request: Request, error: Exception) -> Response:
+    return response_to(error, request.scope)
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -10,14 +10,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from pydantic_core import to_json
-from starlette.concurrency import run_in_threadpool
 
 from sales_forecast.bundles.manifest import ForecastChoice, IntervalLevel
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.rows import STORES
 from sales_forecast.errors import NotReady
+from sales_forecast.service.callers import words_for
 from sales_forecast.service.forms import Forms, Named, forms_of
 from sales_forecast.service.json_route import JsonRoute, Question, read, read_query
 from sales_forecast.service.kept import HEADER as PREDICTION_ID
@@ -89,22 +89,23 @@ def add_routes(app: FastAPI, live: Live, kept: Kept | None) -> None:
         return Health()
 
     @app.get("/ready", responses=NOT_READY, tags=["operation"], response_model_exclude_unset=True)
-    async def ready() -> Ready:
+    async def ready(request: Request) -> Ready:
         """Say that a verified model is loaded and that the database answers."""
-        await run_in_threadpool(live.check)
-        predictor, said = live.predictor, live.warning
+        await live.check()
+        predictor, said, refused = live.predictor, live.warning, live.problem
         return Ready(
             status="ready",
             model_version=predictor.version,
             forecast_origin=predictor.origin,
-            refused=live.problem,
+            refused=None if refused is None else words_for(request.scope, refused),
             **({"warning": said} if said else {}),
         )
 
     @app.get("/model", responses=NOT_READY, tags=["operation"])
-    async def model() -> dict[str, object]:
+    async def model(request: Request) -> dict[str, object]:
         """Describe the model: version, training window, scores beside the naive baseline."""
-        return live.describe()
+        refused = live.problem
+        return {**live.describe(), "refused": refused and words_for(request.scope, refused)}
 
 
 def _read_forecast(forms: Forms, question: Question) -> tuple[Any, ForecastQuery, bool]:

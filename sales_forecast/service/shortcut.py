@@ -34,7 +34,7 @@ class Shortcut:
         try:
             await way(scope, receive, send)
         except SalesForecastError as error:
-            await problems.response_to(error)(scope, receive, send)
+            await problems.response_to(error, scope)(scope, receive, send)
         except Exception as error:
-            await problems.response_to(error)(scope, receive, send)
+            await problems.response_to(error, scope)(scope, receive, send)
             raise  # to the server, which logs it

@@ -13,7 +13,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse
 
 from sales_forecast.errors import Forbidden
-from sales_forecast.service.access import is_local
+from sales_forecast.service.callers import is_local
 from sales_forecast.web.forms import form_of
 from sales_forecast.web.sessions import Session, Sessions
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import threading
@@ -90,7 +91,7 @@ def test_a_bundle_that_fails_is_refused_with_its_reason_and_the_previous_one_sta
 
     reason = "The bundle bad does not answer as it was trained to."
     assert live.predictor.version == "model 1 on history 1"
-    assert live.problem == reason
+    assert live.problem.message == reason
     assert f"{reason} Served meanwhile: model model 1 on history 1." in caplog.messages
 
 
@@ -127,11 +128,11 @@ def test_without_a_bundle_the_reason_is_told_and_one_that_appears_is_served(tmp_
     live.refresh()
 
     with pytest.raises(NotReady, match="No such file"):
-        live.check()
+        asyncio.run(live.check())
 
     publish(live, "model 1")
     live.refresh()
-    live.check()
+    asyncio.run(live.check())
 
 
 def test_an_empty_database_is_asked_again_until_it_holds_sales(tmp_path):
@@ -155,13 +156,13 @@ def test_a_database_that_fails_for_a_while_costs_no_answer(live, database):
     live.refresh()
 
     assert live.predictor.version == "model 1 on history 1"
-    assert live.problem == "The database does not answer."
+    assert live.problem.message == "The database does not answer."
     with pytest.raises(DatabaseError):
-        live.check()
+        asyncio.run(live.check())
 
     database.failure = None
     live.refresh()
-    live.check()
+    asyncio.run(live.check())
     assert live.problem is None
 
 
@@ -187,7 +188,7 @@ def test_a_failure_that_nobody_foresaw_is_logged_with_its_trace_and_looked_at_ag
     live.refresh()
 
     assert live.problem is not None
-    assert live.problem.endswith("failed; the reason is in the log.")
+    assert live.problem.message.endswith("failed; the reason is in the log.")
     assert caplog.records[0].exc_info is not None
 
     live.refresh()
@@ -222,7 +223,7 @@ def test_a_real_bundle_over_a_real_database_is_served_as_the_settings_say(deploy
 
     with Live.from_settings(load_settings()) as live:
         live.wait(30)
-        live.check()
+        asyncio.run(live.check())
 
         assert live.predictor.version == version
         assert live.predictor.warnings == ("the growth baseline",)

@@ -11,9 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sales_forecast.errors import DatabaseError
 from sales_forecast.evaluation.error_sums import Measures
-from sales_forecast.service import app as application
 from sales_forecast.service.api_keys import ApiKeys
 from sales_forecast.service.app import create_app
+from sales_forecast.service.pulse import Pulse
 from tests.fakes import FakePredictor, LiveStub
 from tests.service.conftest import EXAMPLES, FORECAST, PREDICT, ask_app
 
@@ -137,10 +137,8 @@ def test_while_the_database_does_not_answer_it_is_not_ready(live: LiveStub, app)
 
 
 def test_a_database_that_keeps_silent_does_not_silence_the_metrics(live, app, monkeypatch):
-    over = threading.Event()
-    monkeypatch.setattr(live, "check", lambda: over.wait(30))
-    monkeypatch.setattr(application, "_SECONDS_FOR_A_CHECK", 0.05)
-    threading.Timer(0.5, over.set).start()  # asyncio waits for its threads in the end
+    monkeypatch.setattr("sales_forecast.service.pulse._SECONDS_TO_ANSWER", 0.05)
+    monkeypatch.setattr(live, "check", Pulse(threading.Event().wait).check)
 
     assert scrape(app)["ready"] == 0
 

@@ -314,19 +314,23 @@ async def ask_twice_at_once(app: Any, path: str) -> list[httpx.Response]:
 
 
 @pytest.mark.parametrize(("threads", "ready"), [(1, 0), (2, 2)])
-def test_as_many_checks_of_the_database_run_side_by_side_as_there_are_threads(
+def test_as_many_reads_of_the_database_run_side_by_side_as_there_are_threads(
     live: LiveStub, monkeypatch, threads, ready
 ):
     both = threading.Barrier(2, timeout=1)
 
-    def check() -> None:
+    found = live.forecasts.find
+
+    def find(*arguments: object) -> object:
         try:
             both.wait()
         except threading.BrokenBarrierError as error:
             raise DatabaseError("Nobody else came.") from error
+        return found(*arguments)
 
-    monkeypatch.setattr(live, "check", check)
+    monkeypatch.setattr(live.forecasts, "find", find)
 
-    answers = asyncio.run(ask_twice_at_once(create_app(live, threads=threads), "/ready"))
+    application = create_app(live, threads=threads)
+    answers = asyncio.run(ask_twice_at_once(application, "/forecast?store_id=1"))
 
     assert ready == sum(answer.is_success for answer in answers)
