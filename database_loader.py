@@ -23,6 +23,7 @@ import numpy as np
 
 from sales_forecast.commands.arguments import add_layout, check_layout
 from sales_forecast.commands.ending import ended
+from sales_forecast.data.connectors.sql import answered
 from sales_forecast.data.database import SAMPLE, Database, LoadReport
 from sales_forecast.data.files.layouts import read_panel, read_sales
 from sales_forecast.data.files.s3 import SCHEME, at_hand
@@ -32,7 +33,7 @@ from sales_forecast.data.panel import Panel
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.errors import STOPPED, SalesForecastError
 from sales_forecast.operations.judging import judge
-from sales_forecast.settings import load_settings
+from sales_forecast.settings import Settings, load_settings
 
 USUAL_FILE = Path("data/Walmart_Sales.csv")
 MOST_GAPS, FEW_GAPS = 50, 10
@@ -45,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--csv",
         metavar="PATH",
-        help=f"the file or folder to load, also s3://BUCKET/KEY (default: {USUAL_FILE}, or else "
+        help="the file or folder to load, also s3://BUCKET/KEY, or a query FILE.sql of "
+        f"SOURCE_DATABASE_URL (default: {USUAL_FILE}, or else "
         "the generated sample)",
     )
     add_layout(parser)
@@ -60,9 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_layout(parser, arguments)
     file = arguments.csv or (str(USUAL_FILE) if USUAL_FILE.exists() else None)
     try:
-        url = load_settings().database_url
+        settings = load_settings()
+        url = settings.database_url
         with closing(Database(url)) as database:
-            stored = load_file(database, file, arguments) if file else load_sample(database)
+            stored = (
+                load_file(database, file, arguments, settings) if file else load_sample(database)
+            )
     except SalesForecastError as error:
         print(error.message, file=sys.stderr)
         return 1
@@ -72,11 +77,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if stored is None else judge_stored(url, stored)
 
 
-def load_file(database: Database, file: str, arguments: argparse.Namespace) -> Panel:
+def load_file(
+    database: Database, file: str, arguments: argparse.Namespace, settings: Settings
+) -> Panel:
     """Load a file or folder of real sales, say what was in it, and return what is stored now."""
     dates = arguments.dates
     _progress(arguments.layout, f"Reading {readable(file)}.")
-    with at_hand(file) as path, at_hand(arguments.layout) as layout:
+    asked = settings.source_database_url
+    with (
+        at_hand(file) as there,
+        answered(there, asked and asked.get_secret_value()) as path,
+        at_hand(arguments.layout) as layout,
+    ):
         panel = (
             read_sales(Path(path), layout, dates).to_panel()
             if arguments.sum_to_stores

@@ -36,6 +36,8 @@ class Settings(BaseSettings):
     params_file: Path = Path("params.yaml")
     """What a training may choose, if it is there; see `params`."""
     database_url: str = Field(default_factory=lambda told: f"sqlite:///{told['var_dir']}/sales.db")
+    source_database_url: SecretStr | None = None
+    """A database that is asked for sales, by a query in a file; see `data.connectors.sql`."""
     mlflow_tracking_uri: str = Field(
         default_factory=lambda told: f"sqlite:///{told['var_dir']}/mlflow.db"
     )
