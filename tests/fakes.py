@@ -27,7 +27,8 @@ from sales_forecast.errors import (
     NotReady,
     UnknownStore,
 )
-from sales_forecast.planning.overrides import Planned
+from sales_forecast.planning.overrides import Overrides, Planned
+from sales_forecast.planning.value_added import ValueAdded
 from sales_forecast.service.api_keys import ApiKeys
 from sales_forecast.service.forms import Forms, Named, forms_of
 from sales_forecast.service.live import Live
@@ -279,8 +280,11 @@ class FakeForecasts:
         return StoredIssue(1, ORIGIN, issued_at, "pooled", "fake-1", "{}", NOTHING_SAID, periods)
 
 
-class FakeOverrides:
-    """Nobody changed anything."""
+class FakeOverrides(Overrides):
+    """Nobody changed anything, and there is nothing to change."""
+
+    def __init__(self) -> None:
+        super().__init__("sqlite://")
 
     def planned(
         self, spec: PanelSpec, issue: int, scope: Mapping[str, str], as_of: date | None = None
@@ -301,6 +305,7 @@ class LiveStub:
         self.keys = keys
         self.forecasts = FakeForecasts()
         self.overrides = FakeOverrides()
+        self.value_added = ValueAdded(self.overrides.tables)
         self.predictions = StoredPredictions("sqlite://")
         self.problem = None if problem is None else NotReady(problem)
         self.failure: Exception | None = None

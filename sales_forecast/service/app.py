@@ -29,6 +29,7 @@ from sales_forecast.service.kept import Kept
 from sales_forecast.service.live import Live
 from sales_forecast.service.observe import Observe, Report
 from sales_forecast.service.openapi import document
+from sales_forecast.service.plans import add_plans
 from sales_forecast.service.predictions import add_predictions
 from sales_forecast.service.prometheus import CONTENT_TYPE, Metrics
 from sales_forecast.service.routes import add_routes
@@ -84,6 +85,7 @@ def create_app(
     add_routes(app, live, None if ledger is None else Kept(ledger))
     add_docs_page(app)
     add_stored_forecasts(app, live)
+    add_plans(app, live)
     add_predictions(app, live)
     document(app, live, secured=live.keys is not None)
     metrics = _add_metrics(app, live, counts, ledger, pages.paths if pages else ())

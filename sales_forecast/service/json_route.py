@@ -55,7 +55,7 @@ class _Application:
         self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _read_body(scope, receive)
+        body = await read_body(scope, receive)
         if body is None:
             return
         query = scope["query_string"]
@@ -88,7 +88,7 @@ def read_query(model: type[Model], pairs: Sequence[tuple[str, str]]) -> Model:
         raise from_validation(error, model, "query") from None
 
 
-async def _read_body(scope: Scope, receive: Receive) -> bytes | None:
+async def read_body(scope: Scope, receive: Receive) -> bytes | None:
     """Return the whole body, or None where the caller hung up. Raises BodyTooLarge."""
     for name, value in scope["headers"]:
         if name == b"content-length" and int(value) > MAX_BODY_BYTES:

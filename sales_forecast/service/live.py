@@ -27,6 +27,7 @@ from sales_forecast.data.stored_forecasts import StoredForecasts
 from sales_forecast.data.stored_predictions import StoredPredictions
 from sales_forecast.errors import NoForecasts, NotReady, SalesForecastError
 from sales_forecast.planning.overrides import Overrides
+from sales_forecast.planning.value_added import ValueAdded
 from sales_forecast.service.api_keys import ApiKeys
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.service.pulse import Pulse
@@ -76,6 +77,7 @@ class Live:
         self.predictions = predictions or StoredPredictions(_NOWHERE)
         self.watched = watched or Watched(_NOWHERE)
         self._overrides = overrides
+        self._value_added = None if overrides is None else ValueAdded(overrides.tables)
         self._model = model
         self._database = database
         self._refresh_seconds = refresh_seconds
@@ -157,7 +159,18 @@ class Live:
         return self._overrides
 
     @property
+<<<<<<< HEAD
     def problem(self) -> SalesForecastError | None:
+=======
+    def value_added(self) -> ValueAdded:
+        """What came of that. Raises NoForecasts as `overrides` does."""
+        if self._value_added is None:
+            raise NoForecasts("This service reads no stored forecasts.")
+        return self._value_added
+
+    @property
+    def problem(self) -> str | None:
+>>>>>>> 1ec15df (Overrides over HTTP, and what came of such changes before)
         """Why the newest bundle or the newest weeks are not served, if they are not."""
         return self._problem
 

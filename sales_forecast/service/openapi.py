@@ -19,11 +19,13 @@ from sales_forecast.bundles.manifest import ForecastChoice
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.rows import STORES
 from sales_forecast.errors import NotReady
+from sales_forecast.service import openapi_plans
 from sales_forecast.service.access import HEADER, OPEN_PATHS
 from sales_forecast.service.forms import Forms, Named, example_of, forms_of
 from sales_forecast.service.kept import HEADER as PREDICTION_ID
 from sales_forecast.service.live import Live
 from sales_forecast.service.openapi_parts import answered, get, parameters, post, refused
+from sales_forecast.service.plans import override_form
 from sales_forecast.service.predictions import PREDICTION, PREDICTIONS, predictions_query
 from sales_forecast.service.queries import USUAL_STEPS, ForecastQuery
 from sales_forecast.service.routes import FORECAST, ORDER, PREDICT
@@ -157,7 +159,8 @@ def _whole(app: FastAPI, shown: _Shown) -> dict[str, Any]:
     )
     modes: list[tuple[type[BaseModel], JsonSchemaMode]] = []
     modes += [(model, "validation") for model in asked]
-    modes += [(model, "serialization") for model in given]
+    modes.append((override_form(forms.spec), "validation"))
+    modes += [(model, "serialization") for model in (*given, *openapi_plans.ANSWERS)]
     references, definitions = models_json_schema(modes, ref_template=_TEMPLATE)
     whole.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
 
@@ -213,6 +216,7 @@ def _whole(app: FastAPI, shown: _Shown) -> dict[str, Any]:
         [_ID],
         answered(of(StoredPrediction, "serialization"), _REFUSALS_OF_PREDICTION, error),
     )
+    paths |= openapi_plans.paths(forms.spec, keys, of, error)
     whole["paths"] = {**paths, **whole["paths"]}
     return whole
 

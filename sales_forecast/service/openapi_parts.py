@@ -40,13 +40,13 @@ def get(summary: str, taken: Sequence[Json], responses: Json) -> Json:
     }
 
 
-def answered(answer: Json, refusals: Mapping[int, str], error: Json) -> Json:
+def answered(answer: Json, refusals: Mapping[int, str], error: Json, status: str = "200") -> Json:
     """Return the responses of an endpoint.
 
     `answer` and `error` are schemas; `refusals`: status -> what it means.
     """
     content = {"application/json": {"schema": answer}}
-    return {"200": {"description": "The answer", "content": content}} | refused(refusals, error)
+    return {status: {"description": "The answer", "content": content}} | refused(refusals, error)
 
 
 def refused(refusals: Mapping[int, str], error: Json) -> Json:

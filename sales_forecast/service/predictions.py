@@ -65,9 +65,9 @@ def _moment(value: object) -> datetime:
 
 
 _Text = WithJsonSchema({"type": "string"})
-_Moment = Annotated[datetime, BeforeValidator(_moment), _Text]
+Moment = Annotated[datetime, BeforeValidator(_moment), _Text]
 _Cursor = Annotated[str, BeforeValidator(_id), _Text]
-_LIMIT: Any = (
+LIMIT: Any = (
     Annotated[int, Field(ge=1, le=MOST_ITEMS), WHOLE],
     Field(_USUAL_ITEMS, description="How many at most; long answers make shorter pages."),
 )
@@ -82,8 +82,8 @@ def predictions_query(spec: PanelSpec) -> type[BaseModel]:
         "PredictionsQuery",
         __config__=ConfigDict(extra="forbid"),
         **keys,
-        since=optional(_Moment, "since", "Given then or later: a day in UTC, or a moment."),
-        limit=_LIMIT,
+        since=optional(Moment, "since", "Given then or later: a day in UTC, or a moment."),
+        limit=LIMIT,
         cursor=optional(_Cursor, "cursor", "`next` of the page before; left out: the newest."),
     )
     return made
