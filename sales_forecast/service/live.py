@@ -159,9 +159,6 @@ class Live:
         return self._overrides
 
     @property
-<<<<<<< HEAD
-    def problem(self) -> SalesForecastError | None:
-=======
     def value_added(self) -> ValueAdded:
         """What came of that. Raises NoForecasts as `overrides` does."""
         if self._value_added is None:
@@ -169,8 +166,7 @@ class Live:
         return self._value_added
 
     @property
-    def problem(self) -> str | None:
->>>>>>> 1ec15df (Overrides over HTTP, and what came of such changes before)
+    def problem(self) -> SalesForecastError | None:
         """Why the newest bundle or the newest weeks are not served, if they are not."""
         return self._problem
 

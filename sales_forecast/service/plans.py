@@ -25,8 +25,8 @@ from sales_forecast.data.spec import PanelSpec
 from sales_forecast.errors import Forbidden, UnknownOverride
 from sales_forecast.planning.overrides import LARGEST, OverridesWish, Reason, State, Wish
 from sales_forecast.planning.value_added import Grouping, advice
-from sales_forecast.service.access import caller_of
 from sales_forecast.service.api_keys import Caller
+from sales_forecast.service.callers import caller_of
 from sales_forecast.service.days import Day
 from sales_forecast.service.forms import Body
 from sales_forecast.service.json_route import read, read_body, read_query
