@@ -22,6 +22,8 @@ from sales_forecast.data.ledger_ids import first_id, new_id
 from sales_forecast.data.ledger_retention import prune
 from sales_forecast.data.ledger_store import COLUMNS, LedgerStore
 from sales_forecast.data.ledger_tables import (
+    HISTORY_CLEARED,
+    METADATA,
     PREDICTION_DELETIONS,
     PREDICTION_KEYS,
     PREDICTIONS,
@@ -279,17 +281,23 @@ def test_what_is_too_old_is_deleted_and_counted(
         for name in (*old, *young):
             ledger.append(line(name))
         ledger.move()
+    with closing(LedgerStore(ledger_at)) as store:
+        for _ in range(2):
+            store.clear("ana", datetime.now(UTC))
+    execute(ledger_at, f"INSERT INTO history_cleared SELECT '{answered(10.1)}', cleared_at, 'ben',"  # noqa: S608
+            " up_to FROM history_cleared LIMIT 1")  # fmt: skip
     settings = Settings(database_url=url, prediction_retention_days=10)
 
     assert (prune(settings), prune(settings)) == (25, 0)
 
     assert young == [of["id"] for of in stored(ledger_at)]
     assert set(young) == {of["prediction_id"] for of in stored(ledger_at, PREDICTION_KEYS)}
+    assert ["ana", "ana"] == [of["caller"] for of in stored(ledger_at, HISTORY_CLEARED)]
     traces = stored(ledger_at, PREDICTION_DELETIONS)
     assert [of["predictions"] for of in traces] == [10, 10, 5]
     assert max(old) < traces[-1]["before_id"] <= young[0]
     if url.startswith("sqlite"):
-        for table in ("predictions", "prediction_keys", "prediction_deletions"):
+        for table in METADATA.tables:
             with pytest.raises(sa.exc.IntegrityError, match="append-only"):
                 execute(ledger_at, f"DELETE FROM {table}")  # noqa: S608
 

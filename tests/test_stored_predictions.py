@@ -13,6 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sales_forecast.data import stored_predictions
+from sales_forecast.data.ledger_store import LedgerStore
+from sales_forecast.data.ledger_tables import ledger_url
 from sales_forecast.data.stored_predictions import PageWish, StoredPredictions
 from tests.ledger_rows import BEGIN, keep, row
 
@@ -21,6 +24,8 @@ ROWS = [
     for number, caller in enumerate([None, "ana", "ben", "ana"] * 6)
 ]
 ROWS.append(row(len(ROWS), stores=(7,), caller="dora"))
+ROWS[3] |= {"endpoint": "/predict_sales", "model": "trees"}
+ROWS[20] |= {"endpoint": "/predict_sales"}
 EVERYTHING = PageWish(limit=1000)
 
 
@@ -29,7 +34,9 @@ def numbers(pages: StoredPredictions, wish: PageWish) -> list[int]:
     found: list[Mapping[str, Any]] = []
     while True:
         page = pages.page(wish)
-        assert 1 <= len(page.rows) <= wish.limit or page.last is None
+        narrow = wish.endpoint or wish.model
+        assert len(page.rows) <= wish.limit
+        assert page.rows or page.last is None or narrow
         found += page.rows
         if page.last is None:
             return [int(of["id"][-12:], 16) for of in found]
@@ -42,7 +49,9 @@ def expected(wish: PageWish) -> list[int]:
     for number, of in enumerate(ROWS):
         about = not wish.keys or wish.keys in [one["series"] for one in of["answer"]]
         theirs = wish.caller in {None, of["caller"]}
-        if about and theirs and (wish.since is None or of["answered_at"] >= wish.since):
+        at, late = of["answered_at"], wish.until is not None and of["answered_at"] >= wish.until
+        alike = wish.endpoint in {None, of["endpoint"]} and wish.model in {None, of["model"]}
+        if about and theirs and alike and not late and (wish.since is None or at >= wish.since):
             found.append(number)
     return found[::-1]
 
@@ -59,17 +68,27 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> StoredPredictions:
     keys=st.sampled_from([{}, {"store_id": 1}, {"store_id": 7}, {"store_id": 9}]),
     since=st.none() | st.integers(-1, 25).map(lambda late: BEGIN + timedelta(seconds=late)),
     caller=st.sampled_from([None, "ana", "ben", "carl", "dora"]),
+    until=st.none() | st.integers(-1, 25).map(lambda late: BEGIN + timedelta(seconds=late)),
+    endpoint=st.sampled_from([None, "/predict_sales"]),
+    model=st.sampled_from([None, "arima", "trees"]),
+    looked_through=st.integers(1, 30),
 )
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_pages_of_any_size_hold_every_answer_once_the_newest_first(
+def test_pages_of_any_size_hold_every_answer_once_the_newest_first(  # noqa: PLR0917
     filled: StoredPredictions,
     limit: int,
     keys: dict[str, int],
     since: datetime | None,
     caller: str | None,
+    until: datetime | None,
+    endpoint: str | None,
+    model: str | None,
+    looked_through: int,
 ) -> None:
-    wish = PageWish(limit, keys, since, None, caller)
-    assert expected(wish) == numbers(filled, wish)
+    wish = PageWish(limit, keys, since, None, caller, until, endpoint, model)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stored_predictions, "_MOST_LOOKED_THROUGH", looked_through)
+        assert expected(wish) == numbers(filled, wish)
 
 
 def test_a_ledger_reads_the_same_on_every_database(url: str) -> None:
@@ -83,6 +102,8 @@ def test_a_ledger_reads_the_same_on_every_database(url: str) -> None:
                 for caller in ("ana", "ben", "dora", None)
             ),
             PageWish(limit=3, since=BEGIN + timedelta(seconds=11)),
+            PageWish(limit=3, until=BEGIN + timedelta(seconds=11), endpoint="/predict_sales"),
+            PageWish(limit=3, keys={"store_id": 1}, model="trees"),
         ):
             assert expected(wish) == numbers(pages, wish)
         assert ROWS[::-1] == [{**of} for of in pages.page(EVERYTHING).rows]
@@ -132,3 +153,18 @@ def test_where_nothing_was_answered_there_is_nothing_and_nothing_is_made(tmp_pat
 def test_a_database_of_nobody_has_no_answers(url: str) -> None:
     with closing(StoredPredictions(url)) as pages:
         assert not pages.page(EVERYTHING).rows
+
+
+def test_what_each_caller_cleared_is_a_row_and_no_answer_is_gone(url: str) -> None:
+    keep(url, ROWS)
+    at = ledger_url(url)
+    assert at is not None
+    with closing(StoredPredictions(url)) as pages, closing(LedgerStore(at)) as store:
+        assert [] == pages.cleared("ana")
+        for caller, late in (("ana", 5), ("ana", 3), ("ben", 7)):
+            store.clear(caller, BEGIN + timedelta(seconds=late))
+        up_to = [(of["caller"], (of["up_to"] - BEGIN).seconds) for of in pages.cleared(None)]
+        assert [("ben", 7), ("ana", 3), ("ana", 5)] == up_to
+        assert [3, 5] == [(of["up_to"] - BEGIN).seconds for of in pages.cleared("ana")]
+        assert pages.cleared("ana")[0]["cleared_at"] > BEGIN
+        assert len(ROWS) == len(pages.page(EVERYTHING).rows)

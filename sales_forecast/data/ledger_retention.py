@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sales_forecast.data.ledger_ids import first_id, new_id
 from sales_forecast.data.ledger_store import LedgerStore
 from sales_forecast.data.ledger_tables import (
+    HISTORY_CLEARED,
     PREDICTION_DELETIONS,
     PREDICTION_KEYS,
     PREDICTIONS,
@@ -64,6 +65,7 @@ def _delete_some(connection: sa.Connection, oldest: str) -> int:
             "predictions": count,
         }
         connection.execute(sa.insert(PREDICTION_DELETIONS), trace)
+        connection.execute(sa.delete(HISTORY_CLEARED).where(HISTORY_CLEARED.c.id < before))
         deleted = connection.execute(sa.delete(PREDICTIONS).where(of < before)).rowcount
         if deleted != count:
             raise DatabaseError("Something else deletes answers at the same time. Try again.")

@@ -17,7 +17,12 @@ import sqlalchemy as sa
 
 from sales_forecast.data.database_server import Server
 from sales_forecast.data.ledger_ids import new_id
-from sales_forecast.data.ledger_tables import METADATA, PREDICTION_KEYS, PREDICTIONS
+from sales_forecast.data.ledger_tables import (
+    HISTORY_CLEARED,
+    METADATA,
+    PREDICTION_KEYS,
+    PREDICTIONS,
+)
 
 COLUMNS = tuple(PREDICTIONS.columns.keys())
 """What a line holds, in this order, and after it a list of `key_hash`es."""
@@ -37,7 +42,11 @@ _TRIGGERS = (
         f"""CREATE TRIGGER IF NOT EXISTS {table}_kept BEFORE DELETE ON {table}
     WHEN OLD.{column} >= IFNULL(({_COVERED}), '')
     BEGIN SELECT RAISE(ABORT, '{table} is append-only: only what prediction_deletions says'); END"""
-        for table, column in (("predictions", "id"), ("prediction_keys", "prediction_id"))
+        for table, column in (
+            ("predictions", "id"),
+            ("prediction_keys", "prediction_id"),
+            ("history_cleared", "id"),
+        )
     ),
     """CREATE TRIGGER IF NOT EXISTS prediction_deletions_kept BEFORE DELETE ON prediction_deletions
     BEGIN SELECT RAISE(ABORT, 'prediction_deletions is append-only'); END""",
@@ -62,6 +71,18 @@ class LedgerStore:
             if connection.dialect.name == "sqlite":
                 _make(connection)
             yield connection
+
+    def clear(self, caller: str, up_to: datetime) -> None:
+        """Hide what was answered before a moment from a caller's page; the answers stay."""
+        row = {
+            "id": new_id(),
+            "cleared_at": datetime.now(UTC),
+            "caller": caller,
+            "up_to": up_to.astimezone(UTC),
+        }
+        with self.connection() as connection:
+            connection.execute(sa.insert(HISTORY_CLEARED), row)
+            connection.commit()
 
     def correct(
         self, prediction_id: str, answer: Sequence[object], reason: str, by: str
@@ -127,7 +148,7 @@ def is_row(line: bytes) -> bool:
 
 def _make(connection: sa.Connection) -> None:
     """Make the file of SQLite."""
-    there = "SELECT 1 FROM sqlite_master WHERE name = 'prediction_deletions_kept'"
+    there = "SELECT 1 FROM sqlite_master WHERE name = 'history_cleared_kept'"
     if connection.exec_driver_sql(there).first():
         return
     connection.exec_driver_sql("PRAGMA journal_mode = WAL")  # readers do not wait

@@ -82,6 +82,16 @@ PREDICTION_DELETIONS = sa.Table(
     sa.Column("predictions", sa.Integer, nullable=False),
 )
 """What was deleted because of its age: so many rows, all of those there were before an id."""
+HISTORY_CLEARED = sa.Table(
+    "history_cleared",
+    METADATA,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("cleared_at", _MOMENT, nullable=False),
+    sa.Column("caller", sa.String(64), nullable=False),
+    sa.Column("up_to", _MOMENT, nullable=False),
+    sa.Index("history_cleared_by_caller", "caller", "id"),
+)
+"""Who hid from their own page what was answered before when; the newest row of a caller holds."""
 
 
 def key_hash(keys: Mapping[str, int | str], caller: str | None = None) -> int:

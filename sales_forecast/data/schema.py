@@ -14,9 +14,16 @@ import sqlalchemy as sa
 
 from sales_forecast.errors import NotReady
 
-NEWEST = "v0_7_overrides"
+NEWEST = "v0_7_history"
 _OLDER: frozenset[str] = frozenset(
-    {"v0_6_star", "v0_6_forecasts", "v0_6_quantiles", "v0_6_operations", "v0_6_predictions"}
+    {
+        "v0_6_star",
+        "v0_6_forecasts",
+        "v0_6_quantiles",
+        "v0_6_operations",
+        "v0_6_predictions",
+        "v0_7_overrides",
+    }
 )
 """Revisions before the newest one, from which this release migrates."""
 _MIGRATIONS = Path(__file__).with_name("migrations")

@@ -18,12 +18,21 @@ import sqlalchemy as sa
 from sales_forecast.data import schema
 from sales_forecast.data.database_server import Server, in_utc
 from sales_forecast.data.ledger_ids import first_id
-from sales_forecast.data.ledger_tables import PREDICTION_KEYS, PREDICTIONS, key_hash, ledger_url
+from sales_forecast.data.ledger_tables import (
+    HISTORY_CLEARED,
+    PREDICTION_KEYS,
+    PREDICTIONS,
+    key_hash,
+    ledger_url,
+)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_BYTES = 2_000_000
 """A hundred series a year ahead are megabytes of one answer; a page holds no more than these."""
-_ROW, _KEY = PREDICTIONS.c, PREDICTION_KEYS.c
+_MOST_LOOKED_THROUGH = 20_000
+"""By endpoint and model there is no index: a page is made of what is found in so many answers."""
+_MOST_CLEARED = 20
+_ROW, _KEY, _CLEARED = PREDICTIONS.c, PREDICTION_KEYS.c, HISTORY_CLEARED.c
 
 
 @dataclass(frozen=True)
@@ -33,9 +42,10 @@ class PageWish:
     Attributes:
         limit: how many at most, at least 1.
         keys: field -> value of a series that they are about; none: about any.
-        since: given then or later; aware of its time zone.
+        since: given then or later; aware of its time zone. `until`: earlier than then.
         before: the id that they are older than.
         caller: whose they are; None: anyone's.
+        endpoint, model: what was asked, and what answered; None: any.
     """
 
     limit: int
@@ -43,11 +53,14 @@ class PageWish:
     since: datetime | None = None
     before: str | None = None
     caller: str | None = None
+    until: datetime | None = None
+    endpoint: str | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True)
 class Page:
-    """Some answers, and the id of the last of them where older ones follow."""
+    """Some answers, and the id that older ones follow; a page may be empty and others follow."""
 
     rows: Sequence[Mapping[str, Any]]
     last: str | None
@@ -77,11 +90,16 @@ class StoredPredictions:
         with self._connection() as connection:
             if connection is None:
                 return Page([], None)
-            found = [(of, size) for of, size in connection.execute(_sizes(wish))]
+            query, end = _sizes(wish), None
+            chosen = [_ROW[name] == value for name, value in _unindexed(wish)]
+            if chosen:
+                end = connection.scalar(_ids(wish).offset(_MOST_LOOKED_THROUGH - 1).limit(1))
+                query = query.where(*chosen, *([] if end is None else [_ROW.id >= end]))
+            found = [(of, size) for of, size in connection.execute(query)]
             ids = list(_fitting(found[: wish.limit]))
-            query = sa.select(PREDICTIONS).where(_ROW.id.in_(ids)).order_by(_ROW.id.desc())
-            rows = [_row(of) for of in connection.execute(query).mappings()]
-            return Page(rows, ids[-1] if len(ids) < len(found) else None)
+            of_ids = sa.select(PREDICTIONS).where(_ROW.id.in_(ids)).order_by(_ROW.id.desc())
+            rows = [_row(of) for of in connection.execute(of_ids).mappings()]
+            return Page(rows, ids[-1] if len(ids) < len(found) else end)
 
     def find(self, prediction_id: str, caller: str | None = None) -> Mapping[str, Any] | None:
         """Return an answer by its id, None if it is not there, or not of a caller that is given.
@@ -94,6 +112,21 @@ class StoredPredictions:
             query = sa.select(PREDICTIONS).where(_ROW.id == prediction_id, *_of(caller))
             found = connection.execute(query).mappings().one_or_none()
             return None if found is None else _row(found)
+
+    def cleared(self, caller: str | None) -> Sequence[Mapping[str, Any]]:
+        """Return what a caller, or anyone, cleared from their page, the newest first, a few rows.
+
+        Raises as `page` does.
+        """
+        with self._connection() as connection:
+            if connection is None or not sa.inspect(connection).has_table(HISTORY_CLEARED.name):
+                return []  # on SQLite the service makes it, once it writes
+            mine = [] if caller is None else [_CLEARED.caller == caller]
+            query = sa.select(HISTORY_CLEARED).where(*mine).order_by(_CLEARED.id.desc())
+            return [
+                {**of, "cleared_at": in_utc(of["cleared_at"]), "up_to": in_utc(of["up_to"])}
+                for of in connection.execute(query.limit(_MOST_CLEARED)).mappings()
+            ]
 
     @contextmanager
     def _connection(self) -> Iterator[sa.Connection | None]:
@@ -112,19 +145,33 @@ class StoredPredictions:
 def _sizes(wish: PageWish) -> sa.Select[Any]:
     """Return what selects ids and the bytes of each answer, one more than is asked for."""
     size = sa.func.length(sa.cast(_ROW.answer, sa.Text))
-    of = _KEY.prediction_id if wish.keys else _ROW.id
-    query = sa.select(of, size).order_by(of.desc()).limit(wish.limit + 1)
+    query = _ids(wish).add_columns(size).limit(wish.limit + 1)
     if wish.keys:
         both = PREDICTION_KEYS.join(PREDICTIONS, _ROW.id == _KEY.prediction_id)
-        number = key_hash(wish.keys, wish.caller)
-        query = query.select_from(both).where(_KEY.key_hash == number)
+        query = query.select_from(both)
+    return query
+
+
+def _ids(wish: PageWish) -> sa.Select[Any]:
+    """Return what selects ids by an index, the newest first."""
+    of = _KEY.prediction_id if wish.keys else _ROW.id
+    query = sa.select(of).order_by(of.desc())
+    if wish.keys:
+        query = query.where(_KEY.key_hash == key_hash(wish.keys, wish.caller))
     else:
         query = query.where(*_of(wish.caller))
     if wish.since is not None:
         query = query.where(of >= first_id(max(wish.since, _EPOCH)))
+    if wish.until is not None:
+        query = query.where(of < first_id(max(wish.until, _EPOCH)))
     if wish.before is not None:
         query = query.where(of < wish.before)
     return query
+
+
+def _unindexed(wish: PageWish) -> list[tuple[str, str]]:
+    found = ("endpoint", wish.endpoint), ("model", wish.model)
+    return [(name, value) for name, value in found if value is not None]
 
 
 def _of(caller: str | None) -> list[sa.ColumnElement[bool]]:

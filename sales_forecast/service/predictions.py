@@ -23,6 +23,7 @@ from starlette.types import Scope
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.data.stored_predictions import PageWish
 from sales_forecast.errors import Forbidden, InvalidRequest, UnknownPrediction, brief
+from sales_forecast.service.api_keys import Caller
 from sales_forecast.service.callers import caller_of, is_local
 from sales_forecast.service.days import parse_day
 from sales_forecast.service.json_route import read_query
@@ -32,7 +33,7 @@ from sales_forecast.service.queries import WHOLE, NoQuery, key_of, optional
 PREDICTIONS, PREDICTION = "/predictions", "/predictions/{id}"
 MOST_ITEMS = 1000
 _USUAL_ITEMS = 100
-_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _CURSOR = re.compile("[A-Za-z0-9_-]{22}")
 _MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
@@ -53,7 +54,8 @@ def _id(cursor: object) -> str:
     raise PydanticCustomError("cursor", "must be what `next` of the page before says")
 
 
-def _moment(value: object) -> datetime:
+def moment_of(value: object) -> datetime:
+    """Return a moment, or when a day begins in UTC. Raises PydanticCustomError."""
     try:
         if isinstance(value, str) and _MOMENT.fullmatch(value):
             return datetime.fromisoformat(value)
@@ -65,7 +67,7 @@ def _moment(value: object) -> datetime:
 
 
 _Text = WithJsonSchema({"type": "string"})
-Moment = Annotated[datetime, BeforeValidator(_moment), _Text]
+Moment = Annotated[datetime, BeforeValidator(moment_of), _Text]
 _Cursor = Annotated[str, BeforeValidator(_id), _Text]
 LIMIT: Any = (
     Annotated[int, Field(ge=1, le=MOST_ITEMS), WHOLE],
@@ -94,7 +96,7 @@ def add_predictions(app: FastAPI, live: Live) -> None:
 
     @app.get(PREDICTIONS, include_in_schema=False)
     async def page(request: Request) -> Response:
-        caller, spec = _whose(request.scope), live.predictor.spec
+        caller, spec = whose(caller_of(request.scope), request.scope), live.predictor.spec
         query: Any = read_query(predictions_query(spec), request.query_params.multi_items())
         keys = {key.field: getattr(query, f"key_{n}") for n, key in enumerate(spec.keys)}
         told = {name: value for name, value in keys.items() if value is not None}
@@ -105,9 +107,9 @@ def add_predictions(app: FastAPI, live: Live) -> None:
 
     @app.get(PREDICTION, include_in_schema=False)
     async def one(request: Request) -> Response:
-        caller, asked = _whose(request.scope), request.path_params["id"]
+        caller, asked = whose(caller_of(request.scope), request.scope), request.path_params["id"]
         read_query(NoQuery, request.query_params.multi_items())
-        if not _ID.fullmatch(asked):
+        if not ID.fullmatch(asked):
             problem = f"must be what X-Prediction-ID says, not {brief(json.dumps(asked))}"
             raise InvalidRequest(f"id {problem}.", {"id": problem})
         found = await run_in_threadpool(live.predictions.find, asked.lower(), caller)
@@ -120,9 +122,8 @@ def add_predictions(app: FastAPI, live: Live) -> None:
         return _json(found)
 
 
-def _whose(scope: Scope) -> str | None:
-    """Return whose answers alone may be shown, None for anyone's. Raises Forbidden."""
-    caller = caller_of(scope)
+def whose(caller: Caller | None, scope: Scope) -> str | None:
+    """Return whose answers alone may be shown to a caller, None for anyone's. Raises Forbidden."""
     if caller is not None:
         return caller.name if caller.role == "viewer" else None
     if not is_local(scope):

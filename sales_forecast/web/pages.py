@@ -23,11 +23,12 @@ from sales_forecast.errors import SalesForecastError
 from sales_forecast.service.live import Live
 from sales_forecast.settings import Settings
 from sales_forecast.web.assets import PREFIX, Assets
+from sales_forecast.web.history import ANSWER, CLEAR, FILE, HISTORY, HistoryPages
 from sales_forecast.web.overview import OverviewPage
 from sales_forecast.web.rendering import Templates
 from sales_forecast.web.sessions import Sessions, secret_of
 from sales_forecast.web.signing_in import SigningIn
-from sales_forecast.web.visitors import Door, MustSignIn
+from sales_forecast.web.visitors import Door, MustSignIn, Visitor
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 _LEAST_COMPRESSED = 1_000
@@ -45,8 +46,14 @@ class Pages:
         self._door = Door(None if keys is None else Sessions(keys, secret_of(settings)))
         signing_in = SigningIn(self._door, self._templates)
         overview = OverviewPage(live, self._door, self._templates)
+        self._history = HistoryPages(live, settings, self._door, self._templates)
         routes: list[tuple[str, str, Endpoint]] = [
             ("GET", "/", overview.answer),
+            ("GET", HISTORY, self._history.answer),
+            ("GET", FILE, self._history.file),
+            ("GET", CLEAR, self._history.ask_to_clear),
+            ("POST", CLEAR, self._history.clear),
+            ("GET", ANSWER, self._history.one),
             ("GET", "/sign-in", signing_in.form),
             ("POST", "/sign-in", signing_in.sign_in),
             ("POST", "/sign-out", signing_in.sign_out),
@@ -71,15 +78,19 @@ class Pages:
 
     def close(self) -> None:
         """Close the idle connections."""
+        self._history.close()
 
     def _problem(self, request: Request, status: int, title: str, message: str) -> Response:
-        try:
-            visitor = self._door.reader(request)
-        except MustSignIn:
-            visitor = None
+        visitor = self._visitor(request)
         return self._templates.page(
             "problem.html", status, visitor=visitor, title=title, message=message
         )
+
+    def _visitor(self, request: Request) -> Visitor | None:
+        try:
+            return self._door.reader(request)
+        except MustSignIn:
+            return None
 
     async def _must_sign_in(self, _: Request, error: Exception) -> Response:
         assert isinstance(error, MustSignIn)  # noqa: S101 - registered for nothing else
@@ -88,7 +99,10 @@ class Pages:
     async def _failed(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, SalesForecastError)  # noqa: S101
         title = HTTPStatus(error.status).phrase
-        return self._problem(request, error.status, title, error.message)
+        visitor = self._visitor(request)
+        known = visitor is not None and (visitor.session is not None or visitor.is_local)
+        message = error.message if known else error.public
+        return self._problem(request, error.status, title, message)
 
     async def _http(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101

@@ -6,7 +6,7 @@ Takes names of templates and values, gives responses. Must not know what is show
 from __future__ import annotations
 
 import math
-from datetime import date
+from datetime import date, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -42,7 +42,13 @@ class Templates:
         )
         self._environment.globals["asset"] = assets.address
         self._environment.filters.update(
-            money=money, cents=cents, share=share, signed=signed, short=short, day=day
+            money=money,
+            cents=cents,
+            share=share,
+            signed=signed,
+            short=short,
+            day=day,
+            moment=moment,
         )
 
     def text(self, name: str, **values: Any) -> str:
@@ -87,6 +93,11 @@ def short(value: float | None) -> str:
 def day(value: date) -> str:
     """Write a day: 26 Oct 2012."""
     return f"{value.day} {value:%b %Y}"
+
+
+def moment(value: datetime, zone: bool = True) -> str:  # noqa: FBT001, FBT002 - of a filter
+    """Write a moment in UTC: 26 Oct 2012 20:05:09 UTC."""
+    return f"{day(value)} {value:%H:%M:%S}{' UTC' if zone else ''}"
 
 
 def _is_none(value: float | None) -> bool:

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from sales_forecast.errors import DatabaseError
 from sales_forecast.service.app import create_app
 from sales_forecast.settings import Settings
 from sales_forecast.web.pages import Pages
@@ -60,3 +61,15 @@ def test_the_api_beside_the_pages_answers_as_before(app):
     assert {"status": "ok"} == ask_app(app, "GET", "/health").json()
     metrics = ask_app(app, "GET", "/metrics").text
     assert 'path="/health"' in metrics
+
+
+def test_names_of_the_database_are_told_to_this_machine_alone(app, monkeypatch):
+    def fails(_: object) -> None:
+        message = "The database mysql://ana@sales-db/sales does not answer."
+        raise DatabaseError(message, {}, public="The database does not answer.")
+
+    monkeypatch.setattr(LiveStub, "predictor", property(fails))
+    assert "ana@sales-db" in ask_app(app, "GET", "/").text
+    away = ask_app(app, "GET", "/", headers={"X-Forwarded-For": "192.0.2.7"}).text
+    assert "The database does not answer." in away
+    assert "ana" not in away

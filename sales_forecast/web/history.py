@@ -1,0 +1,270 @@
+"""The page of what was answered: filtered, page by page, in full, as a file, cleared from view.
+
+Takes the ledger, gives pages. A viewer is shown its own answers, as by `GET /predictions`. To clear
+hides rows from the page of whoever does it and deletes nothing. Must not predict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, BeforeValidator, Field, create_model
+from pydantic_core import PydanticCustomError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from sales_forecast.data.ledger_store import LedgerStore
+from sales_forecast.data.ledger_tables import ledger_url
+from sales_forecast.data.spec import PanelSpec
+from sales_forecast.data.stored_predictions import PageWish
+from sales_forecast.errors import InvalidRequest, NoForecasts, UnknownPrediction, brief
+from sales_forecast.service.json_route import read_query
+from sales_forecast.service.live import Live
+from sales_forecast.service.predictions import (
+    ID,
+    MOST_ITEMS,
+    cursor_of,
+    moment_of,
+    predictions_query,
+    whose,
+)
+from sales_forecast.service.queries import optional
+from sales_forecast.service.routes import FORECAST, PREDICT
+from sales_forecast.settings import Settings
+from sales_forecast.web.answers import csv_lines, line_of, named, quantiles_of
+from sales_forecast.web.forms import form_of
+from sales_forecast.web.rendering import SAFE_HEADERS, Templates
+from sales_forecast.web.visitors import Door, Visitor
+
+HISTORY, CLEAR, FILE, ANSWER = "/history", "/history/clear", "/history.csv", "/history/{id}"
+_DAY = len("2026-11-26")
+
+
+def _end(value: object) -> datetime:
+    """Return until when: the end of a day, or a moment."""
+    found = moment_of(value)
+    try:
+        return found + timedelta(days=1) if len(str(value)) == _DAY else found
+    except OverflowError:
+        return found
+
+
+_Name = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+@cache
+def _query(spec: PanelSpec) -> type[BaseModel]:
+    """Return the form of a query of this page: that of the API, and what people filter by."""
+    made: type[BaseModel] = create_model(
+        "HistoryQuery",
+        __base__=predictions_query(spec),
+        until=optional(Annotated[datetime, BeforeValidator(_end)], "until", "Until that day."),
+        endpoint=optional(Literal["/predict_sales", "/forecast_sales"], "endpoint", "What."),
+        answered_by=optional(_Name, "answered_by", "The model."),
+        caller=optional(_Name, "caller", "Whose."),
+        cleared=optional(Literal["shown"], "cleared", "Show what was cleared, too."),
+    )
+    return made
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a request asks for.
+
+    Attributes:
+        filters: what its form says, without what was left empty and where a page begins.
+        hidden_until: what is older is hidden; None: nothing is.
+        shows_hidden: whether it wants to see that, too.
+    """
+
+    wish: PageWish
+    filters: Mapping[str, str]
+    hidden_until: datetime | None
+    shows_hidden: bool
+
+    def link(self, path: str = HISTORY, **more: str) -> str:
+        """Return where the same is asked for, and more."""
+        query = urlencode({**self.filters, **more})
+        return f"{path}?{query}" if query else path
+
+
+class HistoryPages:
+    """`/history` and what belongs to it."""
+
+    def __init__(self, live: Live, settings: Settings, door: Door, templates: Templates) -> None:
+        self._live = live
+        self._door = door
+        self._templates = templates
+        self._days = settings.prediction_retention_days
+        url = ledger_url(settings.database_url)
+        self._store = None if url is None else LedgerStore(url)
+        self._keeps = settings.prediction_ledger and url is not None
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        if self._store is not None:
+            self._store.close()
+
+    async def answer(self, request: Request) -> Response:
+        """Show a page of answers."""
+        visitor, alone = self._reader(request)
+        fill = {**self._common(visitor, alone), "problem": None}
+        try:
+            asked = await self._asked(request, visitor, alone)
+        except InvalidRequest as error:
+            fill |= {"problem": error.message, "filters": dict(request.query_params), "lines": []}
+            return self._templates.page("history.html", error.status, **fill, asked=None)
+        page = await run_in_threadpool(self._live.predictions.page, asked.wish)
+        older = None if page.last is None else asked.link(cursor=cursor_of(page.last))
+        fill |= {"filters": asked.filters, "lines": [line_of(row) for row in page.rows]}
+        return self._templates.page(
+            "history.html", **fill, asked=asked, older=older, last=_moment_of(page.last)
+        )
+
+    async def file(self, request: Request) -> Response:
+        """Give all answers that match, the newest first, as a CSV file."""
+        visitor, alone = self._reader(request)
+        asked = await self._asked(request, visitor, alone)
+        read = self._live.predictions.page
+        wish = replace(asked.wish, limit=MOST_ITEMS, before=None)
+        first = await run_in_threadpool(read, wish)  # what fails is said before the file begins
+
+        def rows() -> Iterator[Mapping[str, Any]]:
+            page = first
+            yield from page.rows
+            while page.last is not None:
+                page = read(replace(wish, before=page.last))
+                yield from page.rows
+
+        fields = [key.field for key in self._live.predictor.spec.keys]
+        named_as = f'attachment; filename="history-{datetime.now(UTC):%Y-%m-%d}.csv"'
+        return StreamingResponse(
+            csv_lines(rows(), fields),
+            headers={**SAFE_HEADERS, "Content-Disposition": named_as},
+            media_type="text/csv; charset=utf-8",
+        )
+
+    async def one(self, request: Request) -> Response:
+        """Show one answer in full."""
+        visitor, alone = self._reader(request)
+        asked = request.path_params["id"]
+        found = None
+        if ID.fullmatch(asked):
+            found = await run_in_threadpool(self._live.predictions.find, asked.lower(), alone)
+        if found is None:
+            raise UnknownPrediction(
+                f"No answer {brief(asked)} can be shown: none was kept under this id, it is older "
+                "than what is kept, or not yours.",
+                {"id": asked},
+            )
+        series = [(named(of["series"]), of, quantiles_of(of["forecast"])) for of in found["answer"]]
+        return self._templates.page(
+            "history_answer.html", visitor=visitor, here=HISTORY, of=found, series=series
+        )
+
+    async def ask_to_clear(self, request: Request) -> Response:
+        """Show what would be hidden, and ask."""
+        visitor, _ = self._reader(request)
+        if visitor.name is None:
+            raise InvalidRequest(
+                "This service asks for no key, so nobody has a page of their own to clear.", {}
+            )
+        return await self._clearing(visitor)
+
+    async def clear(self, request: Request) -> Response:
+        """Hide what was answered before a moment from the page of whoever asks."""
+        visitor = await self._door.sender(request)
+        if self._store is None or visitor.name is None:
+            raise NoForecasts("This service keeps no answers, so none can be cleared.")
+        sent = (await form_of(request)).get("up_to", "")
+        try:
+            up_to = _local(sent)
+        except InvalidRequest as error:
+            return await self._clearing(visitor, error)
+        await run_in_threadpool(self._store.clear, visitor.name, up_to)
+        return RedirectResponse(HISTORY, 303)
+
+    def _reader(self, request: Request) -> tuple[Visitor, str | None]:
+        visitor = self._door.reader(request)
+        caller = None if visitor.session is None else visitor.session.caller
+        return visitor, whose(caller, request.scope)
+
+    def _common(self, visitor: Visitor, alone: str | None) -> dict[str, Any]:
+        predictor = self._live.predictor
+        return {
+            "visitor": visitor,
+            "here": HISTORY,
+            "alone": alone,
+            "keys": [(key.field, key.kind == "number") for key in predictor.spec.keys],
+            "endpoints": (PREDICT, FORECAST),
+            "days": self._days,
+            "keeps": self._keeps,
+        }
+
+    async def _asked(self, request: Request, visitor: Visitor, alone: str | None) -> _Asked:
+        spec = self._live.predictor.spec
+        pairs = [(name, value.strip()) for name, value in request.query_params.multi_items()]
+        told = [(name, value) for name, value in pairs if value]
+        query: Any = read_query(_query(spec), told)
+        keys = {key.field: getattr(query, f"key_{n}") for n, key in enumerate(spec.keys)}
+        hidden = None
+        if visitor.name is not None:
+            found = await run_in_threadpool(self._live.predictions.cleared, visitor.name)
+            hidden = found[0]["up_to"] if found else None
+        since = [of for of in (query.since, None if query.cleared else hidden) if of is not None]
+        wish = PageWish(
+            query.limit,
+            {name: value for name, value in keys.items() if value is not None},
+            max(since, default=None),
+            query.cursor,
+            query.caller if alone is None else alone,
+            query.until,
+            query.endpoint,
+            query.answered_by,
+        )
+        filters = {name: value for name, value in told if name != "cursor"}
+        return _Asked(wish, filters, hidden, query.cleared is not None)
+
+    async def _clearing(self, visitor: Visitor, problem: InvalidRequest | None = None) -> Response:
+        mine = None if visitor.role == "admin" else visitor.name
+        return self._templates.page(
+            "history_clear.html",
+            200 if problem is None else problem.status,
+            visitor=visitor,
+            here=HISTORY,
+            problem=problem and problem.message,
+            now=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+            cleared=await run_in_threadpool(self._live.predictions.cleared, mine),
+            days=self._days,
+        )
+
+
+def _local(text: str) -> datetime:
+    """Return a moment as a field of a browser gives it, which is to be in UTC.
+
+    Raises InvalidRequest for another text, and for what is still to come.
+    """
+    try:
+        found = moment_of(text if len(text) == _DAY else f"{text}Z")
+    except PydanticCustomError:
+        raise InvalidRequest(
+            f"Say up to when, such as 2026-11-26T20:00:00, not {brief(text)}.", {"up_to": text}
+        ) from None
+    if found > datetime.now(UTC):
+        raise InvalidRequest(
+            f"{text} UTC is still to come: only what was answered can be hidden.", {"up_to": text}
+        )
+    return found
+
+
+def _moment_of(prediction_id: str | None) -> datetime | None:
+    if prediction_id is None:
+        return None
+    milliseconds = int(prediction_id.replace("-", "")[:12], 16)
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
