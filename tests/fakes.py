@@ -77,10 +77,6 @@ class FakePredictor:
     def series(self) -> Self:
         return self
 
-    @property
-    def named(self) -> Sequence[Named]:
-        return [(store,) for store in KNOWN_STORES]
-
     def check(self, keys: Mapping[int, int | str]) -> None:
         if keys:
             self._known((keys[0],), "store_id")

@@ -79,6 +79,7 @@ class Predictor:
     Attributes:
         version: the version of the bundle.
         origin: the last known period.
+        panel: the history.
         forms: what callers may send.
         provenance: which bundle, code and data.
         predicting: the model that answers `predict`.
@@ -104,7 +105,7 @@ class Predictor:
         self._bundle = bundle
         # Series that are newer than the model are answered for too.
         self.series = SeriesIndex(panel, self.spec)
-        self._panel = panel
+        self.panel = panel
         self._calendar = Calendar(panel, self.spec)
         self.provenance = Provenance(bundle.digest, bundle.origin.git_commit, panel.fingerprint)
         self.predicting = serving.predict_sales
@@ -129,7 +130,7 @@ class Predictor:
         """
         row = self.series.row(series, by_column=True)
         ending, period = self._calendar.place(day)
-        step = max(period - self._panel.n_periods + 1, 1)
+        step = max(period - self.panel.n_periods + 1, 1)
         told = covariates[: len(self.spec.past)]
         model = self.predicting
         warnings = [*self._warnings(row, period), *self._covariates.unusual(model, told)]
@@ -148,7 +149,7 @@ class Predictor:
             )
         year_ago_known = self._answers.year_ago_known(model, row, period)
         if step > self.most_steps:
-            unit = self._panel.frequency.unit
+            unit = self.panel.frequency.unit
             warnings.append(
                 f"The {self._calendar.called(ending)} is {step} {unit}s after the last known one "
                 f"({self.origin}), more than the {self.most_steps} that the models know"
@@ -233,7 +234,7 @@ class Predictor:
         """Return what callers must know of a forecast of a series. Raises UnknownSeries."""
         row = self.series.row(series, by_column=False)
         model = self.forecasting[choice or self.usual]
-        last = self._panel.n_periods + steps - 1
+        last = self.panel.n_periods + steps - 1
         return (
             *self._warnings(row, last),
             *self._extrapolated(model, row, steps),
@@ -242,11 +243,11 @@ class Predictor:
 
     def _warnings(self, row: int, period: int) -> tuple[str, ...]:
         """Return what must be said of all answers, and of a series as it was known by a period."""
-        caution = self._caution(self._panel.series[row], period)
+        caution = self._caution(self.panel.series[row], period)
         return self.warnings if caution is None else (*self.warnings, caution)
 
     def _caution(self, name: str, period: int) -> str | None:
-        panel = self._panel
+        panel = self.panel
         if period >= panel.n_periods:
             return self._cautions.get(name)
         age = self._answers.age(panel.positions[name], period)
@@ -257,7 +258,7 @@ class Predictor:
 
     def _extrapolated(self, model: str, row: int, steps: int) -> Iterator[str]:
         measured = self._answers.measured(model, row)
-        return of_intervals(steps, measured, self._panel.frequency.unit)
+        return of_intervals(steps, measured, self.panel.frequency.unit)
 
     def describe(self) -> dict[str, object]:
         """Return what the model is: version, training window, scores beside the baselines."""

@@ -56,9 +56,10 @@ class SeriesIndex:
         """Return a series in words: `store 1`, or `Store 1, Dept 3`."""
         if self._spec.layout == "stores":
             return f"store {self.named[row][0]}"
-        return self._words(dict(enumerate(self.named[row]))) or "the series"
+        return self.words(dict(enumerate(self.named[row]))) or "the series"
 
-    def _words(self, keys: Mapping[int, int | str]) -> str:
+    def words(self, keys: Mapping[int, int | str]) -> str:
+        """Return some keys, by their places, in words: `Store 1, Dept 3`."""
         return ", ".join(
             f"{self._spec.keys[place].column} {value}" for place, value in keys.items()
         )
@@ -80,9 +81,9 @@ class SeriesIndex:
             return UnknownStore(
                 f"Store {value} is not in the model. Known stores: {shown}.", fields
             )
-        of = f" of {self._words(within)}" if within else ""
+        of = f" of {self.words(within)}" if within else ""
         return UnknownSeries(
-            f"{self._words(keys)} is not in the model. Known{of}: {asked[place].column} {shown}.",
+            f"{self.words(keys)} is not in the model. Known{of}: {asked[place].column} {shown}.",
             fields,
         )
 

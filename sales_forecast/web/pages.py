@@ -19,13 +19,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from sales_forecast.data.former_forecasts import FormerForecasts
+from sales_forecast.data.stored_scores import StoredScores
 from sales_forecast.errors import SalesForecastError
 from sales_forecast.service.live import Live
 from sales_forecast.settings import Settings
 from sales_forecast.web.assets import PREFIX, Assets
 from sales_forecast.web.history import ANSWER, CLEAR, FILE, HISTORY, HistoryPages
+from sales_forecast.web.outlook import Outlooks
 from sales_forecast.web.overview import OverviewPage
+from sales_forecast.web.record import Records
 from sales_forecast.web.rendering import Templates
+from sales_forecast.web.series_page import SeriesPage
 from sales_forecast.web.sessions import Sessions, secret_of
 from sales_forecast.web.signing_in import SigningIn
 from sales_forecast.web.visitors import Door, MustSignIn, Visitor
@@ -45,7 +50,19 @@ class Pages:
         keys = live.keys
         self._door = Door(None if keys is None else Sessions(keys, secret_of(settings)))
         signing_in = SigningIn(self._door, self._templates)
-        overview = OverviewPage(live, self._door, self._templates)
+        self._former = FormerForecasts(settings.database_url)
+        self._scores = StoredScores(settings.database_url)
+        outlooks = Outlooks(live, self._former, self._scores)
+        records = Records(self._former, self._scores)
+        overview = OverviewPage(
+            live,
+            self._door,
+            self._templates,
+            outlooks=outlooks,
+            records=records,
+            former=self._former,
+        )
+        series = SeriesPage(live, self._door, self._templates, outlooks, records)
         self._history = HistoryPages(live, settings, self._door, self._templates)
         routes: list[tuple[str, str, Endpoint]] = [
             ("GET", "/", overview.answer),
@@ -54,6 +71,8 @@ class Pages:
             ("GET", CLEAR, self._history.ask_to_clear),
             ("POST", CLEAR, self._history.clear),
             ("GET", ANSWER, self._history.one),
+            ("GET", "/series", series.answer),
+            ("GET", "/search", series.search),
             ("GET", "/sign-in", signing_in.form),
             ("POST", "/sign-in", signing_in.sign_in),
             ("POST", "/sign-out", signing_in.sign_out),
@@ -79,6 +98,8 @@ class Pages:
     def close(self) -> None:
         """Close the idle connections."""
         self._history.close()
+        self._former.close()
+        self._scores.close()
 
     def _problem(self, request: Request, status: int, title: str, message: str) -> Response:
         visitor = self._visitor(request)

@@ -6,6 +6,7 @@ Takes names of templates and values, gives responses. Must not know what is show
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import date, datetime
 from http import HTTPStatus
 from typing import Any
@@ -41,15 +42,7 @@ class Templates:
             lstrip_blocks=True,
         )
         self._environment.globals["asset"] = assets.address
-        self._environment.filters.update(
-            money=money,
-            cents=cents,
-            share=share,
-            signed=signed,
-            short=short,
-            day=day,
-            moment=moment,
-        )
+        self._environment.filters.update({of.__name__: of for of in _FILTERS})
 
     def text(self, name: str, **values: Any) -> str:
         """Return a template filled with values."""
@@ -84,10 +77,23 @@ def short(value: float | None) -> str:
     """Write sales in three digits: 1.08m."""
     if value is None or math.isnan(value):
         return NOTHING
-    for size, unit in _SHORT:
-        if abs(value) >= size * 0.9995:
-            return f"{value / size:.3g}{unit}"
-    return f"{value:.3g}"
+    size, unit = _size(value)
+    return _three_digits(value / size) + unit
+
+
+def tick(value: float) -> str:
+    """Write a round number: 1.5m."""
+    size, unit = _size(value)
+    return f"{value / size:.3g}{unit}"
+
+
+def _size(value: float) -> tuple[float, str]:
+    return next((of for of in _SHORT if abs(value) >= of[0] * 0.9995), (1.0, ""))
+
+
+def _three_digits(value: float) -> str:
+    decimals = max(2 - len(f"{abs(value):.0f}") + 1, 0)
+    return f"{value:.{decimals}f}"
 
 
 def day(value: date) -> str:
@@ -102,3 +108,6 @@ def moment(value: datetime, zone: bool = True) -> str:  # noqa: FBT001, FBT002 -
 
 def _is_none(value: float | None) -> bool:
     return value is None or not math.isfinite(value)
+
+
+_FILTERS: tuple[Callable[..., str], ...] = (money, cents, share, signed, short, day, moment)

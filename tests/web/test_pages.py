@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
 from sales_forecast.errors import DatabaseError
 from sales_forecast.service.app import create_app
+from sales_forecast.service.live import Live
 from sales_forecast.settings import Settings
 from sales_forecast.web.pages import Pages
-from tests.fakes import FakePredictor, LiveStub
+from tests.fakes import LiveStub
 from tests.service.conftest import ask_app, error_of
-
-
-@pytest.fixture
-def app(tmp_path):
-    live = LiveStub(FakePredictor())
-    return create_app(live, pages=Pages(live, Settings(var_dir=tmp_path)))
 
 
 def test_a_page_lets_nothing_in_from_elsewhere(app):
@@ -68,7 +61,7 @@ def test_names_of_the_database_are_told_to_this_machine_alone(app, monkeypatch):
         message = "The database mysql://ana@sales-db/sales does not answer."
         raise DatabaseError(message, {}, public="The database does not answer.")
 
-    monkeypatch.setattr(LiveStub, "predictor", property(fails))
+    monkeypatch.setattr(Live, "predictor", property(fails))
     assert "ana@sales-db" in ask_app(app, "GET", "/").text
     away = ask_app(app, "GET", "/", headers={"X-Forwarded-For": "192.0.2.7"}).text
     assert "The database does not answer." in away

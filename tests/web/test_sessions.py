@@ -12,10 +12,11 @@ import pytest
 
 from sales_forecast.service.api_keys import ApiKeys, new_entry
 from sales_forecast.service.app import create_app
+from sales_forecast.service.live import Live
 from sales_forecast.settings import Settings
 from sales_forecast.web.pages import Pages
 from sales_forecast.web.sessions import SECONDS, Sessions, secret_of
-from tests.fakes import FakePredictor, LiveStub
+from tests.fakes import LiveStub
 from tests.service.conftest import ask_app
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -42,9 +43,9 @@ def keys(tmp_path: Path) -> Keys:
 
 
 @pytest.fixture
-def app(keys: Keys, tmp_path: Path):
-    live = LiveStub(FakePredictor(), keys=keys.known)
-    return create_app(live, pages=Pages(live, Settings(var_dir=tmp_path)))
+def app(keys: Keys, live: Live, tmp_path: Path):
+    stub = LiveStub(live.predictor, keys=keys.known)
+    return create_app(stub, pages=Pages(stub, Settings(var_dir=tmp_path)))
 
 
 def sign_in(app, key: str, **headers: str) -> httpx.Response:
@@ -160,9 +161,8 @@ def test_no_other_site_signs_anybody_in(app, keys):
     assert "set-cookie" not in response.headers
 
 
-def test_without_any_key_everybody_reads_and_nobody_writes(tmp_path):
-    live = LiveStub(FakePredictor())
-    app = create_app(live, pages=Pages(live, Settings(var_dir=tmp_path)))
+def test_without_any_key_everybody_reads_and_nobody_writes(shop, live):
+    app = shop.app(live)
     assert 200 == ask_app(app, "GET", "/").status_code
     assert 303 == ask_app(app, "GET", "/sign-in").status_code
     refused = ask_app(app, "POST", "/sign-out", b"token=x", headers=FORM)

@@ -1,0 +1,119 @@
+"""Overview and series: each number of a page against the API and the panel."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+import httpx
+import numpy as np
+import pytest
+
+from sales_forecast.web.rendering import money
+from tests.service.conftest import ask_app
+from tests.web.world import get
+
+
+def text_of(response: httpx.Response) -> str:
+    assert 200 == response.status_code, response.text[-500:]
+    return " ".join(re.sub(r"<[^>]+>", " ", response.text).split())
+
+
+def rows_of(response: httpx.Response, caption: str) -> list[list[str]]:
+    """The cells of the table with a caption, by row."""
+    table = next(of for of in response.text.split("<table")[1:] if f">{caption}<" in of)
+    rows = table.split("</table>")[0].split("<tr>")[2:]
+    return [
+        [re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"<t[hd].*?</t[hd]>", row)]
+        for row in rows
+    ]
+
+
+def test_the_table_of_a_series_has_what_the_api_answers(app):
+    stored = [
+        ask_app(app, "GET", f"/forecast?store_id=2&level={level}").json() for level in (80, 95)
+    ]
+    rows = rows_of(get(app, "/series?store_id=2&ahead=13"), "Forecast")
+    assert 13 == len(rows)
+    for row, at_80, at_95 in zip(rows, *stored, strict=False):
+        told = at_80["sales"], at_80["lower"], at_80["upper"], at_95["lower"], at_95["upper"]
+        assert [*map(money, told)] == [row[1], *row[4:8]]
+
+
+def test_what_was_sold_stands_beside_last_years_weeks_and_what_was_expected(app, shop):
+    panel = shop.panel
+    rows = rows_of(get(app, "/series?store_id=2"), "Sold")
+    assert money(panel.y[1, -1]) == rows[0][1]
+    assert money(panel.y[1, -1 - 52]) == rows[0][4]
+    week_before = panel.last - timedelta(weeks=1)
+    issue = ask_app(app, "GET", f"/forecast?store_id=2&week={panel.last}&as_of=9998-01-01").json()
+    assert issue["origin"] == str(week_before)
+    assert money(issue["sales"]) == rows[0][2]
+
+
+def test_last_year_is_aligned_by_event(app, shop):
+    """Easter was on 8 April 2012 and on 24 April 2011."""
+    rows = {row[0]: row for row in rows_of(get(app, "/series?store_id=2"), "Sold")}
+    place = int(np.flatnonzero(shop.panel.periods == np.datetime64("2011-04-29"))[0])
+    easter = rows["13 Apr 2012"]
+    assert ("Easter", money(shop.panel.y[1, place])) == (easter[-1], easter[-2])
+
+
+def test_all_stores_are_the_sum_of_them(app, shop):
+    rows = rows_of(get(app, "/series"), "Sold")
+    assert money(shop.panel.y[:, -1].sum()) == rows[0][1]
+    each = [ask_app(app, "GET", f"/forecast?store_id={n}").json()[0]["sales"] for n in (1, 2, 3, 4)]
+    assert money(round(sum(each), 2)) == rows_of(get(app, "/series"), "Forecast")[0][1]
+
+
+def test_the_overview_says_how_good_forecasts_were(app):
+    page = text_of(get(app, "/"))
+    assert "All 4 stores" in page
+    assert "All together, 1 week ahead 6" in page
+    assert "Series by series, 4 weeks ahead 12" in page
+
+
+def test_a_search_finds_stores_and_a_single_find_is_shown(app):
+    assert "/series?store_id=3" == get(app, "/series?q=store+3").headers["location"]
+    assert "Store 4" in text_of(get(app, "/search?q=sto"))
+    assert "No series has" in text_of(get(app, "/series?q=nowhere"))
+
+
+def test_what_there_is_not_is_said_as_the_api_says_it(app):
+    response = get(app, "/series?store_id=99")
+    assert 404 == response.status_code
+    assert "Store 99 is not in the model. Known stores: 1-4." in response.text
+    response = get(app, "/series?store_id=x")
+    assert 422 == response.status_code
+    assert "store_id must be a whole number" in response.text
+
+
+def test_nothing_that_is_typed_becomes_html(app):
+    response = get(app, "/series?q=%3Cscript%3Ealert(1)%3C/script%3E")
+    assert "<script>alert" not in response.text
+    assert "&lt;script&gt;alert" in response.text
+
+
+@pytest.fixture(scope="module")
+def departments(departments_shop):
+    with departments_shop.live() as live:
+        yield departments_shop.app(live)
+
+
+def test_departments_are_reached_by_their_store(departments):
+    whole = text_of(get(departments, "/series"))
+    assert "All 6 series" in whole
+    assert "By Store" in whole
+    store = text_of(get(departments, "/series?store_id=2"))
+    assert ("By Dept" in store, "Store 2, Dept 7" in store) == (True, True)
+    one = text_of(get(departments, "/series?store_id=2&dept_id=3"))
+    assert "By Dept" not in one
+    assert "Store 2, Dept 3" in one
+
+
+def test_the_overview_of_departments_names_the_one_that_began(departments, departments_shop):
+    panel = departments_shop.panel
+    assert date(2012, 10, 26) == panel.last
+    assert "Store 2, Dept 7" in text_of(get(departments, "/series?store_id=2&dept_id=7"))
+    page = text_of(get(departments, "/series?store_id=3&dept_id=7"))
+    assert "Nothing is known of it: expected to sell" in page

@@ -1,0 +1,123 @@
+"""A small shop with a past: sales, a model, forecasts that were issued week by week and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import httpx
+import numpy as np
+from starlette.types import ASGIApp
+
+from sales_forecast.bundles.bundle import write_bundle
+from sales_forecast.data.database import Database
+from sales_forecast.data.panel import Panel
+from sales_forecast.data.rows import STORES
+from sales_forecast.evaluation.backtest import backtest
+from sales_forecast.evaluation.judged import Tables
+from sales_forecast.evaluation.protocols import RollingOrigin
+from sales_forecast.evaluation.scoring import with_quantiles
+from sales_forecast.models.naive import BASELINES, GROWTH
+from sales_forecast.operations.batch import write_forecasts
+from sales_forecast.operations.judging import judge
+from sales_forecast.service.api_keys import new_entry
+from sales_forecast.service.app import create_app
+from sales_forecast.service.live import Live
+from sales_forecast.settings import Settings
+from sales_forecast.training.challenger import Challenger, model_challenger
+from sales_forecast.web.pages import Pages
+from tests.builders import one_thread, sample_panel
+from tests.service.conftest import ask_app
+from tests.service.test_any_panel import departments
+
+ROLES = ("viewer", "planner", "admin")
+_STAND_INS = ("random_forest", "xgboost", "rf_xgb_mean", "arima")
+_ORIGINS = 6
+
+
+def silent(_: str) -> None:
+    """Progress that nobody watches."""
+
+
+def stores() -> Panel:
+    """Four stores of the sample."""
+    panel = sample_panel(4)
+    keys = {"Store": np.array([int(name) for name in panel.series])}
+    return replace(panel, keys=keys, spec=STORES)
+
+
+def tables_of(panel: Panel) -> Tables:
+    """What the growth baseline did, under the names of models that take longer to judge."""
+    table = backtest(panel, BASELINES, RollingOrigin(4, 20, 1))
+    for name in _STAND_INS:
+        table[name] = table[GROWTH.name]
+    return {"many_steps": with_quantiles(table, panel)}
+
+
+@cache
+def challenger_of(make: str) -> Challenger:
+    """The models of a panel, fitted once for all tests of a process."""
+    panel = {"stores": stores, "departments": departments}[make]()
+    known = panel.until(panel.periods[-1 - _ORIGINS])
+    with one_thread():
+        return model_challenger(known, "made for tests", tables_of(known), silent)
+
+
+@dataclass(frozen=True)
+class World:
+    """What a service would be started with."""
+
+    settings: Settings
+    panel: Panel
+    keys: dict[str, str]
+
+    @contextmanager
+    def live(self) -> Iterator[Live]:
+        """What is served, without a key and without a thread that looks for news."""
+        live = Live.from_settings(self.open)
+        live.refresh()
+        try:
+            yield live
+        finally:
+            with live:
+                pass  # it closes what it opened
+
+    @property
+    def open(self) -> Settings:
+        """The settings of a service that asks for no key."""
+        return self.settings.model_copy(update={"api_keys_file": None})
+
+    def app(self, live: Live) -> ASGIApp:
+        """The application that serves it."""
+        return create_app(live, pages=Pages(live, self.open))
+
+
+def world(folder: Path, layout: str, origins: int = _ORIGINS) -> World:
+    """Load, then forecast and judge period by period, as Mondays would."""
+    panel = {"stores": stores, "departments": departments}[layout]()
+    made = {role: new_entry(f"a-{role}", role) for role in ROLES}
+    file = folder / "keys.toml"
+    file.write_text("".join(lines for _, lines in made.values()))
+    bundle = write_bundle(folder, challenger_of(layout).sealed)
+    settings = Settings(
+        database_url=f"sqlite:///{folder}/sales.db",
+        model_uri=str(bundle),
+        var_dir=folder,
+        api_keys_file=file,
+        forecast_horizon=30,
+    )
+    for left in range(origins, -1, -1):
+        known = panel.until(panel.periods[-1 - left])
+        with closing(Database(settings.database_url)) as database:
+            database.write(known, "made for tests")
+            write_forecasts(settings, silent)
+            judge(settings.database_url, database.read_panel())
+    return World(settings, panel, {role: key for role, (key, _) in made.items()})
+
+
+def get(app: ASGIApp, path: str, **options: object) -> httpx.Response:
+    """Ask for a page."""
+    return ask_app(app, "GET", path, **options)
