@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.client
 import botocore.loaders
 import botocore.session
 import httpx
@@ -47,6 +48,18 @@ _EMULATOR = {
 
 
 _LOADER = botocore.loaders.create_loader()
+# A service has up to 700 calls: its client's class is made once, not by each of 30 000 clients.
+_make_class = botocore.client.ClientCreator._create_client_class
+_classes: dict[str, type] = {}
+
+
+def _class_of(creator: Any, service: str, *arguments: Any) -> type:
+    if service not in _classes:
+        _classes[service] = _make_class(creator, service, *arguments)
+    return _classes[service]
+
+
+botocore.client.ClientCreator._create_client_class = _class_of  # type: ignore[method-assign]
 _KEYS = {"aws_access_key_id": "AKIAEMULATOR", "aws_secret_access_key": "emulated"}
 
 
@@ -252,7 +265,7 @@ def _serve(*command: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(timeout=10)
+        server.wait(timeout=60)
 
 
 def _answers(port: int) -> bool:

@@ -1,23 +1,25 @@
 """What the emulator lacks of AWS Budgets: who is told, and tags. To be imported by its process.
 
 And what it does in vain, not done: at each request it looks through its 200 folders for the names
-of its services and writes a line that nobody reads; for each service it looks anew through the 400
-that botocore has.
+of its services, through all that a service can answer, and writes a line that nobody reads; for
+each service it looks anew through the 400 that botocore has.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 
 from moto import backends
 from moto.budgets.responses import BudgetsResponse
-from moto.core import utils
+from moto.core import responses, utils
 
 _loader = utils.create_loader()
 utils.create_loader = lambda: _loader
 _services = frozenset(backends.list_of_moto_modules())
 backends.list_of_moto_modules = lambda: _services
+responses.method_names_from_class = functools.cache(responses.method_names_from_class)
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
 _create_budget = BudgetsResponse.create_budget
