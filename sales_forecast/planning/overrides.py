@@ -7,7 +7,7 @@ meanwhile is refused and changes nothing. Must not know HTTP, nor who may.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal, NamedTuple, get_args
@@ -218,11 +218,34 @@ class Overrides:
         InvalidRequest for periods that were not forecast, have come, or are locked, and for an
         amount below 0.
         """
-        check_amount(wish.kind, wish.amount)
+        (made,) = self.make_all(spec, [wish], made_by)
+        return made
+
+    def make_all(self, spec: PanelSpec, wishes: Sequence[Wish], made_by: str) -> list[Made]:
+        """Make several overrides in their order, all of them or none. Raises as `make`."""
+        if not wishes:
+            return []
         with self.tables.writing(spec) as rows:
-            issue = rows.newest_issue()
-            self._check_periods(spec, issue, wish.first, wish.last)
-            number = rows.last_number() + 1
+            made = self._made(rows, wishes, made_by)
+            for of in made:
+                rows.add(of.override)
+            first, last = min(of.first for of in wishes), max(of.last for of in wishes)
+            renew(rows, made[0].override.issue_id, first, last)
+        return made
+
+    def preview(self, spec: PanelSpec, wishes: Sequence[Wish], made_by: str) -> list[Made]:
+        """Return what `make_all` would make, and make nothing. Raises as `make`."""
+        with self.tables.reading(spec) as rows:
+            return self._made(rows, wishes, made_by)
+
+    def _made(self, rows: PlanRows, wishes: Sequence[Wish], made_by: str) -> list[Made]:
+        """Return overrides that may be made, in the order of their wishes."""
+        issue, number = rows.newest_issue(), rows.last_number()
+        new: list[Override] = []
+        for wish in wishes:
+            check_amount(wish.kind, wish.amount)
+            self._check_periods(rows.spec, issue, wish.first, wish.last)
+            number += 1
             row = Override(
                 number=number,
                 id=new_id(),
@@ -238,12 +261,17 @@ class Overrides:
                 undoes=None,
                 issue_id=issue.id,
             )
-            _check_version(rows, issue, wish.version, row)
-            cells, seen = _cells(rows, issue, row)
-            row = replace(row, seen=seen)
-            rows.add(row)
-            renew(rows, issue.id, wish.first, wish.last)
-        return Made(row, cells, f"{issue.id}-{number}")
+            new.append(row)
+        for version in {wish.version for wish in wishes}:
+            of_version = [
+                row for row, wish in zip(new, wishes, strict=True) if wish.version == version
+            ]
+            _check_version(rows, issue, version, of_version)
+        told = _cells(rows, issue, new)
+        return [
+            Made(replace(row, seen=seen), cells, f"{issue.id}-{number}")
+            for row, (cells, seen) in zip(new, told, strict=True)
+        ]
 
     def undo(self, spec: PanelSpec, override_id: str, version: str, made_by: str) -> Override:
         """Take an override back in all of its periods that have not come; return the new row.
@@ -284,7 +312,7 @@ class Overrides:
                 undoes=of.id,
                 issue_id=issue.id,
             )
-            _check_version(rows, issue, version, row)
+            _check_version(rows, issue, version, [row])
             rows.add(row)
             renew(rows, issue.id, first, min(of.last, issue.last))
         return row
@@ -351,8 +379,10 @@ def check_amount(kind: Kind, amount: float) -> None:
         )
 
 
-def _check_version(rows: PlanRows, issue: KnownIssue, version: str, row: Override) -> None:
-    """Raise ChangedMeanwhile where cells of a row changed since a version."""
+def _check_version(
+    rows: PlanRows, issue: KnownIssue, version: str, new: Sequence[Override]
+) -> None:
+    """Raise ChangedMeanwhile where cells of new rows changed since a version."""
     found = _VERSION.fullmatch(version)
     if found is None:
         raise InvalidRequest(
@@ -360,7 +390,7 @@ def _check_version(rows: PlanRows, issue: KnownIssue, version: str, row: Overrid
         )
     later = rows.overrides(after=int(found["number"]))
     for other in reversed(later):
-        if other.meets(row.scope, row.first, row.last):
+        if any(other.meets(row.scope, row.first, row.last) for row in new):
             raise _changed(other, "These cells were changed")
     if int(found["issue"]) != issue.id:
         raise ChangedMeanwhile(
@@ -378,11 +408,23 @@ def _changed(row: Override, what: str) -> ChangedMeanwhile:
     )
 
 
-def _cells(rows: PlanRows, issue: KnownIssue, row: Override) -> tuple[list[Cell], list[Seen]]:
-    """Return what an override that is not stored yet would make of its periods."""
-    others = rows.overrides(last_from=row.first, first_until=row.last)
-    _, plan = plan_issue(rows, issue.id, row.first, row.last, [*others, row])
-    effects = [of for of in plan.effects if of.number == row.number]
+def _cells(
+    rows: PlanRows, issue: KnownIssue, new: Sequence[Override]
+) -> Iterator[tuple[list[Cell], list[Seen]]]:
+    """Yield what each of some overrides that are not stored yet would make of its periods."""
+    first, last = min(of.first for of in new), max(of.last for of in new)
+    others = rows.overrides(last_from=first, first_until=last)
+    _, plan = plan_issue(rows, issue.id, first, last, [*others, *new])
+    effects: dict[int, list[Effect]] = {}
+    for of in plan.effects:
+        effects.setdefault(of.number, []).append(of)
+    for row in new:
+        yield _told(rows, issue, row, effects.get(row.number, []))
+
+
+def _told(
+    rows: PlanRows, issue: KnownIssue, row: Override, effects: Sequence[Effect]
+) -> tuple[list[Cell], list[Seen]]:
     stored = rows.stored(issue.id, row.scope)
     if not effects or stored is None:
         raise NoForecasts("Nothing is forecast of these series in these periods.", {})

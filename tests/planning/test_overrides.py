@@ -264,3 +264,31 @@ def test_pages_are_of_what_is_asked_for_the_newest_first(local: World) -> None:
     assert [0] == asked(limit=3, before=page.last)
     local.overrides.undo(SPEC, ids[3], local.version(), "ada")
     assert [2, 1, 0] == asked(active=True)
+
+
+def test_several_are_made_as_if_one_after_the_other_or_none_of_them(world: World) -> None:
+    scopes = [{"k1": "1", "k2": "a"}, {"k1": "2", "k2": "A"}, {"k1": "1"}]
+    wishes = [
+        replace(world.wish(scope, "value", 1000.0 + number, (2, 3)), version=world.version())
+        for number, scope in enumerate(scopes)
+    ]
+    wrong = replace(world.wish({"k1": "2"}, "value", 1.0, (99, 99)), version=world.version())
+    told = world.overrides.preview(SPEC, wishes, "ada")
+    with pytest.raises(InvalidRequest, match="is not forecast"):
+        world.overrides.make_all(SPEC, [*wishes, wrong], "ada")
+    assert not world.overrides.page(SPEC, OverridesWish()).items
+    before = world.planned()
+
+    made = world.overrides.make_all(SPEC, wishes, "ada")
+
+    assert [of.cells for of in told] == [of.cells for of in made]
+    assert [1000.0, 1000.0] == [of.after for of in made[0].cells]
+    assert 100_200 == world.planned(k1="1")[1] == world.planned(k1="1")[2]
+    assert 100_100 == world.planned(k1="2", k2="A")[1]
+    assert world.by_series().sum(axis=0).tolist() == world.planned() != before
+    assert [3, 2, 1] == [
+        of.override.number for of in world.overrides.page(SPEC, OverridesWish()).items
+    ]
+    with pytest.raises(ChangedMeanwhile):
+        world.overrides.make_all(SPEC, wishes[:1], "bob")
+    assert world.overrides.make_all(SPEC, [], "ada") == []
