@@ -23,9 +23,11 @@ import numpy as np
 
 from sales_forecast.commands.arguments import add_layout, check_layout
 from sales_forecast.commands.ending import ended
+from sales_forecast.data.connectors.outside import with_outside
 from sales_forecast.data.connectors.sql import answered
+from sales_forecast.data.connectors.web import Web
 from sales_forecast.data.database import SAMPLE, Database, LoadReport
-from sales_forecast.data.files.layouts import read_panel, read_sales
+from sales_forecast.data.files.layouts import read_panel, read_sales, sources_of
 from sales_forecast.data.files.s3 import SCHEME, at_hand
 from sales_forecast.data.frequency import WEEKLY
 from sales_forecast.data.gaps import Gap, gaps
@@ -84,15 +86,17 @@ def load_file(
     dates = arguments.dates
     _progress(arguments.layout, f"Reading {readable(file)}.")
     asked = settings.source_database_url
+    url = asked.get_secret_value() if asked else None
+    web = Web(settings.var_dir / "sources", settings.keys_of_sources)
     with (
         at_hand(file) as there,
-        answered(there, asked and asked.get_secret_value()) as path,
+        answered(there, url) as path,
         at_hand(arguments.layout) as layout,
     ):
         panel = (
             read_sales(Path(path), layout, dates).to_panel()
             if arguments.sum_to_stores
-            else read_panel(Path(path), layout, dates)
+            else with_outside(read_panel(Path(path), layout, dates), sources_of(layout), web)
         )
         source = file if file.startswith(SCHEME) else Path(file).resolve()
     _progress(layout, f"Writing {panel.n_series:,} series.")

@@ -28,8 +28,10 @@ from sales_forecast.bundles.bundle import CHALLENGER, CHAMPION
 from sales_forecast.commands import outputs, progress
 from sales_forecast.commands.arguments import file_words, parse_train
 from sales_forecast.commands.ending import ended, heard
+from sales_forecast.data.connectors.outside import with_outside
+from sales_forecast.data.connectors.web import Web
 from sales_forecast.data.database import Database
-from sales_forecast.data.files.layouts import read_panel
+from sales_forecast.data.files.layouts import read_panel, sources_of
 from sales_forecast.data.panel import Panel
 from sales_forecast.errors import NotEnoughData, NothingToPublish
 from sales_forecast.params import Params, read_params
@@ -243,7 +245,10 @@ def _params() -> Params:
 def _panel(arguments: argparse.Namespace, params: Params) -> Panel:
     """Read what the models may see of a file, or of the database."""
     if arguments.csv:
-        panel = read_panel(arguments.csv, arguments.layout, arguments.dates).with_zeros()
+        settings = load_settings()
+        web = Web(settings.var_dir / "sources", settings.keys_of_sources)
+        read = read_panel(arguments.csv, arguments.layout, arguments.dates)
+        panel = with_outside(read, sources_of(arguments.layout), web).with_zeros()
     else:
         with closing(Database(load_settings().database_url)) as database:
             panel = database.read_panel()

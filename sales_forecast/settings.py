@@ -6,6 +6,7 @@ environment, and nothing is read when it is imported.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +39,8 @@ class Settings(BaseSettings):
     database_url: str = Field(default_factory=lambda told: f"sqlite:///{told['var_dir']}/sales.db")
     source_database_url: SecretStr | None = None
     """A database that is asked for sales, by a query in a file; see `data.connectors.sql`."""
+    source_keys: Mapping[str, SecretStr] = {}
+    """Name -> key of sources of the web, as JSON."""
     mlflow_tracking_uri: str = Field(
         default_factory=lambda told: f"sqlite:///{told['var_dir']}/mlflow.db"
     )
@@ -78,6 +81,11 @@ class Settings(BaseSettings):
     """A topic of SNS that is told the same."""
     cloudwatch_namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./#-]{1,255}$")] | None = None
     """Where in CloudWatch that job says how good forecasts turned out to be."""
+
+    @property
+    def keys_of_sources(self) -> Mapping[str, str]:
+        """Name -> key."""
+        return {name: key.get_secret_value() for name, key in self.source_keys.items()}
 
     @field_validator("notify_webhook_url")
     @classmethod

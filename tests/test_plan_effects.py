@@ -108,3 +108,12 @@ def test_the_profile_tells_what_a_past_week_owes_to_its_plan():
     panel = promoted()
     past = History(panel, fit_profile(panel))
     assert np.nanstd(np.diff(past.adjusted, axis=1)) < 0.1 < np.nanstd(np.diff(np.log(panel.y)))
+
+
+def test_a_plan_of_which_nothing_is_known_does_not_hide_the_others() -> None:
+    panel = promoted()
+    alone = PlanEffects.fit(panel)
+    unknown = np.full_like(panel.plan["promotion"], np.nan)
+    both = PlanEffects.fit(replace(panel, plan={**panel.plan, "weather": unknown}))
+    np.testing.assert_allclose(both.chain, [alone.chain[0], 0.0], atol=1e-12)
+    assert alone.chain[0] > 0.25

@@ -126,14 +126,22 @@ class Panel:
     def until(self, cutoff: date | np.datetime64) -> Panel:
         """Return what was known when the period that ends on `cutoff` had ended (inclusive).
 
-        Plans stay whole: they are what is known in advance.
+        Plans stay whole, as they are what is known in advance; those that are known only some
+        periods before end there.
         """
         end = int((self.periods <= np.datetime64(cutoff)).sum())
+        leads = self.spec.leads if self.spec else {}
         return replace(
             self,
             y=self.y[:, :end],
             periods=self.periods[:end],
             conditions={name: values[:, :end] for name, values in self.conditions.items()},
+            plan={
+                name: values[:, : end + leads[name]] if name in leads else values
+                for name, values in self.plan.items()
+            }
+            if leads
+            else self.plan,
         )
 
     def with_zeros(self) -> Panel:

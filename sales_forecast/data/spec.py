@@ -67,10 +67,15 @@ class Key(_Value):
 
 
 class Covariate(_Value):
-    """A number that is known of each series and period: `name` in a panel, `column` in files."""
+    """A number that is known of each series and period: `name` in a panel, `column` in files.
+
+    Attributes:
+        lead: so many periods before its own it is known; None: whenever there is a plan.
+    """
 
     name: str
     column: str
+    lead: int | None = None
 
 
 class StaticFeature(_Value):
@@ -150,6 +155,11 @@ class PanelSpec(_Value):
         """Static features that do not repeat a key."""
         keys = {key.column for key in self.keys}
         return tuple(of for of in self.static if of.column not in keys)
+
+    @property
+    def leads(self) -> Mapping[str, int]:
+        """Future covariate -> how many periods ahead it is known, of those that are not always."""
+        return {of.name: of.lead for of in self.future if of.lead is not None}
 
     def differences(self, other: PanelSpec) -> tuple[str, ...]:
         """Return how the other differs, each in words that name both; nothing if it fits.

@@ -200,9 +200,20 @@ class History:
                 events[:n] - events[n:],
                 season[:n],
                 self._traits[series],
-                condition_changes(self._planned(series, target), self._planned(series, reference)),
+                condition_changes(
+                    self._known_of(series, origin, target), self._planned(series, reference)
+                ),
             ]
         )
+
+    def _known_of(self, series: Index, origin: Index, target: Index) -> Array:
+        """Return float64[n, n_plans] of targets: NaN where there is no plan at the origin."""
+        planned = self._planned(series, target)
+        leads = self.panel.spec.leads if self.panel.spec else {}
+        for place, name in enumerate(self.panel.plan):
+            if name in leads:
+                planned[target - origin > leads[name], place] = np.nan
+        return planned
 
     def _planned(self, series: Index, week: Index) -> Array:
         """Return float64[n, n_plans], NaN where there is no plan."""

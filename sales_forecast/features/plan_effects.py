@@ -68,11 +68,12 @@ class PlanEffects:
         usual = np.where(known, plans, 0.0).sum(axis=(0, 1)) / count
         moved = np.clip(np.diff(log_sales(panel.y), axis=1), -_LARGEST_MOVE, _LARGEST_MOVE)
         changed = np.diff(plans, axis=1)
-        told = ~np.isnan(moved) & ~np.isnan(changed).any(axis=2)
-        moved, changed = np.where(told, moved, 0.0), np.where(told[:, :, None], changed, 0.0)
+        # A plan that is unknown says nothing, and keeps no other from being learned from.
+        told = ~np.isnan(moved)[:, :, None] & ~np.isnan(changed)
+        moved, changed = np.nan_to_num(moved), np.where(told, changed, 0.0)
         squares = np.einsum("swp,swq->spq", changed, changed)
         products = np.einsum("swp,sw->sp", changed, moved)
-        variances = squares.sum(axis=0).diagonal() / max(int(told.sum()), 1)
+        variances = squares.sum(axis=0).diagonal() / np.maximum(told.sum(axis=(0, 1)), 1)
         # A plan that never changes tells nothing, and has no effect.
         prior = _OF_ALL * np.diag(np.where(variances > 0, variances, 1.0))
         chain = np.linalg.solve(squares.sum(axis=0) + prior, products.sum(axis=0))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from sales_forecast.data.connectors.description import Description
 from sales_forecast.data.files.daily import StoreDays
 from sales_forecast.data.files.departments import DepartmentWeeks
 from sales_forecast.data.files.own import OwnLayout
@@ -54,6 +55,14 @@ def read_panel(path: Path, layout: str = "stores", dates: WeekDates | None = Non
     read, or if there is no such layout.
     """
     return _layout(path, layout, dates).panel(path)
+
+
+def sources_of(layout: str) -> tuple[Description, ...]:
+    """Return the sources of the web that a layout names. Raises DataRefused."""
+    if not layout.endswith(OWN_LAYOUT):
+        return ()
+    file = Path(layout)
+    return tuple(Description.read(name, file.parent) for name in OwnLayout.read(file).sources)
 
 
 def read_sales(path: Path, layout: str = "stores", dates: WeekDates | None = None) -> SalesRows:

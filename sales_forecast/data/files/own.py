@@ -12,6 +12,7 @@
     open = "open"                     # 0 or 1, daily only: what sells nothing by plan
     country = "DE"                    # its public holidays are known in advance, without a column
     dates = "last"                    # what the date of a week is: its "first" or its "last" day
+    sources = ["weather.toml"]        # of the web; see `data.connectors.description`
 
 Only `date` and `target` must be there. Other columns of the file are not read.
 """
@@ -75,6 +76,7 @@ class OwnLayout(BaseModel):
     country: _Name | None = None
     dates: WeekDates | None = None
     missing: Missing = "unknown"
+    sources: _Names = ()
     _name: str = ""
 
     @classmethod
