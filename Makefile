@@ -73,6 +73,8 @@ lock: setup ## resolve pyproject.toml anew; the images' locks keep the versions 
 	$(COMPILE) pyproject.toml --constraints requirements/dev.txt --output-file requirements/serve.txt
 	echo pip | $(COMPILE) - --output-file requirements/pip.txt
 	echo apache-airflow | $(COMPILE) - --output-file pipelines/airflow/requirements.txt
+	echo kubernetes-validate | $(COMPILE) - --output-file pipelines/kubernetes/requirements.txt
+	echo 'dvc[s3]' | $(COMPILE) - --output-file pipelines/dvc/requirements.txt
 
 clean: ## forget the environment and everything made here
 	rm -rf $(VENV) var .coverage* .import_linter_cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
