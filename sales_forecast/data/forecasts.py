@@ -25,7 +25,9 @@ from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.plan_rows import KnownIssue, PlanRows
 from sales_forecast.errors import NotReady
 
-Role = Literal["best", "baseline"]
+Role = Literal["best", "baseline", "covariates", "corrected_sales", "new_sales"]
+"""Those after the first two were never issued: see `Issue.changes`."""
+_ISSUED = frozenset({"best", "baseline"})
 _BLOCK = 200_000
 """Rows that are written at once: few enough for a server to answer within seconds."""
 _SERIES_AT_ONCE = 2_000
@@ -45,6 +47,9 @@ class Issue:
         sums: JSON, what was measured of sums by their level.
         note: what is to be said of all forecasts.
         cautions: name of a series -> what is to be said of its forecasts.
+        changes: JSON of the best model's issue: `since`, the id of the one before; `causes`, what
+            changed since, in the order in which it was changed; `notes`. After each cause but the
+            last stands what would have been forecast then, in an issue whose role is that cause.
     """
 
     role: Role
@@ -55,6 +60,7 @@ class Issue:
     sums: str = "{}"
     note: str = ""
     cautions: Mapping[str, str] | None = None
+    changes: Mapping[str, object] | None = None
 
     @property
     def horizon(self) -> int:
@@ -116,7 +122,8 @@ class ForecastTable:
             for number, issue in enumerate(issues, newest + 1):
                 row = _row(number, panel, issue, ids, issued_at)
                 connection.execute(sa.insert(FORECAST_ISSUES), row)
-                written += _add(connection, number, _blocks(panel, issue, ids))
+                added = _add(connection, number, _blocks(panel, issue, ids))
+                written += added if issue.role in _ISSUED else 0
             if connection.dialect.name == "sqlite":  # others drop it with the transaction
                 connection.execute(sa.schema.DropTable(STAGED))
             thinned = _thin(connection)
@@ -163,7 +170,10 @@ def _row(
         "fingerprint": panel.fingerprint,
         "horizon": issue.horizon,
         "sums": issue.sums,
-        "warnings": json.dumps({"note": issue.note, "series": said}),
+        "warnings": json.dumps(
+            {"note": issue.note, "series": said}
+            | ({} if issue.changes is None else {"changes": issue.changes})
+        ),
     }
 
 

@@ -48,6 +48,27 @@ class KnownIssue:
     last: date
 
 
+@dataclass(frozen=True)
+class FormerIssue:
+    """What the best model issued last, by the bundle `model_version`, and what it knew."""
+
+    id: int
+    origin: date
+    model: str
+    model_version: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class IssueOnTheWay:
+    """One issue between two others; `role`, `changes` as `forecasts.Issue` has them."""
+
+    id: int
+    origin: date
+    role: str
+    changes: Mapping[str, Any] | None
+
+
 @dataclass(frozen=True, eq=False)
 class Baseline:
     """What an issue expects of some series and periods.
@@ -124,6 +145,13 @@ class PlanRows:
             raise none_yet()
         return issues[0]
 
+    def former_issue(self) -> FormerIssue | None:
+        """Return what the best model issued last; None before the first."""
+        of = FORECAST_ISSUES.c
+        columns = (of.id, of.origin, of.model, of.model_version, of.fingerprint)
+        found = self.connection.execute(newest_first(*columns).limit(1)).one_or_none()
+        return None if found is None else FormerIssue(*found)
+
     def issues(self, most: int | None = None) -> list[KnownIssue]:
         """Return what best models issued, the newest origin first, and of one the newest issue."""
         of, days = FORECAST_ISSUES.c, self.spec.frequency.days
@@ -132,6 +160,40 @@ class PlanRows:
             KnownIssue(number, origin, origin + timedelta(days=days * horizon))
             for number, origin, horizon in self.connection.execute(query)
         ]
+
+    def issues_between(self, first: int, last: int) -> list[IssueOnTheWay]:
+        """Return all but the baseline's issues from one of best models to another, oldest first."""
+        of = FORECAST_ISSUES.c
+        ends = {row.id: (row.origin, row.id) for row in self.issues() if row.id in {first, last}}
+        query = sa.select(of.id, of.origin, of.role, of.warnings).where(of.role != "baseline")
+        found = [
+            IssueOnTheWay(number, origin, role, json.loads(warnings).get("changes"))
+            for number, origin, role, warnings in self.connection.execute(
+                query.order_by(of.origin, of.id)
+            )
+            if ends[first] <= (origin, number)
+        ]
+        # What would have been forecast comes after the issue that it explains.
+        end = next(place for place, of in enumerate(found) if of.id == last) + 1
+        while end < len(found) and found[end].role != "best":
+            end += 1
+        begin = next((place for place, of in enumerate(found) if of.role == "best"), 0)
+        return found[begin:end]
+
+    def sums(self, issues: Sequence[int], scope: Scope) -> Mapping[int, Mapping[date, int]]:
+        """Return issue -> period -> cents of the sum of all series with some keys."""
+        row = FORECASTS.c
+        chosen = [row.issue_id.in_(issues)]
+        if scope:
+            chosen.append(row.series_id.in_(ids_with(self.connection, self.spec, scope)))
+        cents = sa.func.sum(sa.func.round(row.sales * 100))
+        query = sa.select(row.issue_id, row.target, cents).where(*chosen)
+        found: dict[int, dict[date, int]] = {issue: {} for issue in issues}
+        for issue, target, total in self.connection.execute(
+            query.group_by(row.issue_id, row.target)
+        ):
+            found[issue][target] = round(total)
+        return found
 
     def stored(self, issue: int, scope: Scope) -> StoredIssue | None:
         """Return all that an issue says of a sum; None if nothing."""

@@ -129,7 +129,8 @@ class RealisedScores:
 def _issues(connection: sa.Connection) -> list[JudgedIssue]:
     of = FORECAST_ISSUES.c
     columns = (of.id, of.origin, of.horizon, of.role, of.model, of.model_version, of.sums)
-    found = connection.execute(sa.select(*columns).order_by(of.origin, of.id))
+    issued = of.role.in_(["best", "baseline"])
+    found = connection.execute(sa.select(*columns).where(issued).order_by(of.origin, of.id))
     return [JudgedIssue(*row) for row in found]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Event
 
@@ -24,9 +25,11 @@ from sales_forecast.data.forecast_tables import QUANTILES
 from sales_forecast.data.forecasts import ForecastTable, Issue, Role
 from sales_forecast.data.frequency import DAILY, SEASON_LENGTH, WEEKLY
 from sales_forecast.data.panel import Panel
+from sales_forecast.data.plan_rows import FormerIssue, PlanTables
 from sales_forecast.models.naive import GROWTH
 from sales_forecast.models.spread import SpreadByAge
 from sales_forecast.planning.plan import renew_all
+from sales_forecast.planning.reforecast import Changes, changes_since
 from sales_forecast.prediction.cautions import cautions
 from sales_forecast.prediction.forecast import forecast, mean, quantiles
 from sales_forecast.settings import Settings
@@ -56,11 +59,22 @@ def write_forecasts(settings: Settings, progress: Callable[[str], None]) -> str:
             return _nothing_new(bundle, panel, horizon)
         progress("forecasting")
         issues = list(issues_of(bundle, panel, horizon))
+        if former := _former(settings, panel):
+            progress("finding out what changed since the last forecasts")
+            changes = changes_since(
+                former,
+                bundle,
+                panel,
+                horizon,
+                url=settings.database_url,
+                bundles=folder.parent,
+            )
+            issues = _explained(issues, changes, former)
         progress("writing")
         written = table.write(panel, issues, datetime.now(UTC), then=renew_all)
     if not written.forecasts:
         return _nothing_new(bundle, panel, horizon)
-    best, baseline = issues
+    best, baseline, *_ = issues
     n_series = int((~np.isnan(best.mean[:, 0])).sum())
     told = (
         f"Wrote {written.forecasts:,} forecasts of {n_series:,} series, {horizon} "
@@ -70,6 +84,23 @@ def write_forecasts(settings: Settings, progress: Callable[[str], None]) -> str:
     if written.thinned:
         told += f" Thinned {written.thinned:,} of old origins, more than 13 weeks ahead."
     return told
+
+
+def _former(settings: Settings, panel: Panel) -> FormerIssue | None:
+    assert panel.spec is not None  # noqa: S101 - as every panel of a database has
+    with closing(PlanTables(settings.database_url)) as tables, tables.reading(panel.spec) as rows:
+        return rows.former_issue()
+
+
+def _explained(issues: list[Issue], changes: Changes, former: FormerIssue) -> list[Issue]:
+    """Return issues beside which stands what changed since a former one."""
+    best, *others = issues
+    nothing = np.full(best.mean.shape, np.nan)
+    between = [
+        Issue(of.role, of.model, of.version, of.mean, dict.fromkeys(QUANTILES, nothing))
+        for of in changes.between
+    ]
+    return [replace(best, changes=changes.told(former.id)), *others, *between]
 
 
 def _nothing_new(bundle: Bundle, panel: Panel, horizon: int) -> str:

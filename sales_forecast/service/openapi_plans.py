@@ -14,23 +14,26 @@ from pydantic.json_schema import JsonSchemaMode
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.service.openapi_parts import answered, get, parameters, post
 from sales_forecast.service.plan_schemas import (
+    ForecastChange,
     ForecastValueAdded,
     MadeOverride,
     MadeUndo,
     OverridesPage,
 )
 from sales_forecast.service.plans import (
+    CHANGE,
     OVERRIDE,
     OVERRIDES,
     VALUE_ADDED,
     UndoQuery,
     ValueAddedQuery,
+    change_query,
     override_form,
     overrides_query,
 )
 
 Of = Callable[[type[BaseModel], JsonSchemaMode], dict[str, Any]]
-ANSWERS = (MadeOverride, MadeUndo, OverridesPage, ForecastValueAdded)
+ANSWERS = (MadeOverride, MadeUndo, OverridesPage, ForecastValueAdded, ForecastChange)
 _NOT_YET = "The series is not in the model, or nothing was forecast yet"
 _AWAY = "No verified model, or the database does not answer"
 _MAY_NOT = "No key is set up, or that of a viewer was sent"
@@ -95,7 +98,13 @@ def paths(
             error,
         ),
     )
+    change = get(
+        "Read why what is planned changed between two origins of forecasts.",
+        parameters(change_query(spec), keys),
+        answered(of(ForecastChange, "serialization"), _REFUSALS_OF_PAGE, error),
+    )
     return {
+        CHANGE: change,
         OVERRIDES: made | page,
         OVERRIDE: {"delete": undone["get"]},
         VALUE_ADDED: value_added,

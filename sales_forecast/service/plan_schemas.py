@@ -110,3 +110,30 @@ class ForecastValueAdded(BaseModel):
 
     by: Grouping
     groups: list[ValueAddedGroup]
+
+
+class ChangePart(BaseModel):
+    """How much of a change has one cause."""
+
+    cause: Literal[
+        "covariates", "corrected_sales", "new_sales", "new_model", "not_split", "overrides"
+    ]
+    amount: float
+
+
+class ForecastChange(BaseModel):
+    """Why what is planned changed between two origins."""
+
+    keys: dict[str, int | str]
+    start: date = Field(alias="from", description="The earlier origin.")
+    end: date = Field(alias="to")
+    first: date = Field(description="The first of the periods that are summed.")
+    last: date
+    before: float
+    after: float
+    difference: float = Field(description="The sum of all parts, to the cent.")
+    parts: list[ChangePart] = Field(
+        description="One input after the other exchanged, in this order; `not_split`: what is left "
+        "where the bundle of an origin is gone."
+    )
+    notes: list[str] = Field(description="What could not be told apart.")

@@ -23,6 +23,7 @@ from starlette.types import Scope
 from sales_forecast.data.override_tables import Override
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.errors import Forbidden, UnknownOverride
+from sales_forecast.planning.change import explain
 from sales_forecast.planning.overrides import LARGEST, OverridesWish, Reason, State, Wish
 from sales_forecast.planning.value_added import Grouping, advice
 from sales_forecast.service.api_keys import Caller
@@ -34,9 +35,10 @@ from sales_forecast.service.live import Live
 from sales_forecast.service.predictions import LIMIT, Moment
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.service.queries import NoQuery, key_of, optional
-from sales_forecast.service.stored import ending, texts_of
+from sales_forecast.service.stored import STORED, ending, texts_of
 
 OVERRIDES, OVERRIDE, VALUE_ADDED = "/overrides", "/overrides/{id}", "/forecast_value_added"
+CHANGE = f"{STORED}/change"
 _LONGEST_NOTE = 500
 _SUM = "Left out: the sum over all of them."
 _Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
@@ -110,6 +112,22 @@ def overrides_query(spec: PanelSpec) -> type[BaseModel]:
     return made
 
 
+@cache
+def change_query(spec: PanelSpec) -> type[BaseModel]:
+    """Return the form of a query of a change: any of the keys, a period, two origins."""
+    keys: dict[str, Any] = {f"key_{n}": key_of(key, _SUM) for n, key in enumerate(spec.keys)}
+    unit = spec.frequency.field
+    made: type[BaseModel] = create_model(
+        "ChangeQuery",
+        __config__=ConfigDict(extra="forbid"),
+        **keys,
+        period=optional(Day, unit, "Left out: all periods that both origins forecast, summed."),
+        start=optional(Day, "from", "An origin; left out: the one before `to`."),
+        end=optional(Day, "to", "A later one; left out: the newest."),
+    )
+    return made
+
+
 class UndoQuery(BaseModel):
     """What is sent with an undo."""
 
@@ -153,6 +171,11 @@ def add_plans(app: FastAPI, live: Live) -> None:
         version, of = query.version, _id(asked)
         made = await run_in_threadpool(live.overrides.undo, spec, of, version, caller.name)
         return _json({**override_told(spec, made), "version": f"{made.issue_id}-{made.number}"})
+
+    @app.get(CHANGE, include_in_schema=False)
+    async def change(request: Request) -> Response:
+        pairs = request.query_params.multi_items()
+        return _json(await run_in_threadpool(_change, live, pairs))
 
     @app.get(VALUE_ADDED, include_in_schema=False)
     async def value_added(request: Request) -> Response:
@@ -264,6 +287,33 @@ def _page(live: Live, pairs: list[tuple[str, str]]) -> object:
         "items": [_state(spec, of) for of in found.items],
         "next": None if found.last is None else str(found.last),
         "version": found.version,
+    }
+
+
+def _change(live: Live, pairs: list[tuple[str, str]]) -> object:
+    predictor = live.predictor
+    query: Any = read_query(change_query(predictor.spec), pairs)
+    target = None if query.period is None else ending(predictor, query.period)
+    scope = _scope(predictor, query)
+    found = explain(
+        live.overrides.tables,
+        predictor.spec,
+        scope,
+        target=target,
+        start=query.start,
+        end=query.end,
+    )
+    return {
+        "keys": keys_told(predictor.spec, scope),
+        "from": found.start,
+        "to": found.end,
+        "first": found.targets[0],
+        "last": found.targets[-1],
+        "before": found.before / 100,
+        "after": found.after / 100,
+        "difference": (found.after - found.before) / 100,
+        "parts": [{"cause": name, "amount": cents / 100} for name, cents in found.parts.items()],
+        "notes": found.notes,
     }
 
 

@@ -15,6 +15,7 @@ from sales_forecast.data.database import Database
 from sales_forecast.service.api_keys import ApiKeys, new_entry
 from sales_forecast.service.app import create_app
 from sales_forecast.service.plan_schemas import (
+    ForecastChange,
     ForecastValueAdded,
     MadeOverride,
     MadeUndo,
@@ -230,3 +231,30 @@ def test_a_database_of_its_own_is_closed_with_the_service(tmp_path: Path) -> Non
     deployment = Deployment(tmp_path, panel(60), windows=0)
     refused = ask_app(deployment.app, "GET", "/overrides")
     assert (404, "no_forecasts") == (refused.status_code, error_of(refused)["code"])
+
+
+def test_the_change_between_two_origins_is_told_in_parts_that_add_up(tmp_path: Path) -> None:
+    deployment = Deployment(tmp_path, panel(60), windows=0)
+    early = deployment.sales.until(deployment.sales.periods[-2])
+    deployment.issue(sales=early)
+    alone = ask_app(deployment.app, "GET", "/forecast/change")
+    assert (404, "no_forecasts") == (alone.status_code, error_of(alone)["code"])
+    deployment.issue()
+    first, last = deployment.sales.after(1)[0], deployment.sales.after(3)[-1]
+    whole = ask_app(deployment.app, "GET", "/forecast/change?store_id=2").json()
+    ForecastChange.model_validate(whole)
+    assert ({"store_id": 2}, str(early.last), str(deployment.sales.last)) == (
+        whole["keys"],
+        whole["from"],
+        whole["to"],
+    )
+    assert (str(first), str(last)) == (whole["first"], whole["last"])
+    amounts = {of["cause"]: of["amount"] for of in whole["parts"]}
+    assert {"not_split"} == {name for name, amount in amounts.items() if amount}
+    assert whole["difference"] == round(whole["after"] - whole["before"], 2)
+    assert whole["difference"] == amounts["not_split"]
+    query = f"?from={early.last}&to={deployment.sales.last}&week={first}"
+    one = ask_app(deployment.app, "GET", f"/forecast/change{query}").json()
+    assert one["first"] == one["last"] == str(first)
+    refused = ask_app(deployment.app, "GET", "/forecast/change?from=2020-01-03")
+    assert (422, ["from"]) == (refused.status_code, [*error_of(refused)["fields"]])
