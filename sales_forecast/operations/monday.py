@@ -22,6 +22,7 @@ from sales_forecast.data.deployments import Cause
 from sales_forecast.data.ledger_retention import prune
 from sales_forecast.data.monitor_steps import Done, MonitorSteps
 from sales_forecast.data.one_job import one_job
+from sales_forecast.data.override_retention import forget_people
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.stored_scores import StoredScores
 from sales_forecast.errors import NoticeError
@@ -169,8 +170,14 @@ class _Job:
         return {"told": write_forecasts(self._settings, self._progress)}
 
     def _prune(self, _: Results) -> Outcome:
-        days = self._settings.prediction_retention_days
-        return {"told": f"Deleted {prune(self._settings):,} answers older than {days} days."}
+        answers, names = (
+            self._settings.prediction_retention_days,
+            self._settings.override_retention_days,
+        )
+        told = f"Deleted {prune(self._settings):,} answers older than {answers} days."
+        if forgotten := forget_people(self._settings):
+            told += f" {forgotten:,} overrides older than {names} days name nobody any more."
+        return {"told": told}
 
     def _export(self, _: Results) -> Outcome:
         file = self._settings.var_dir / "exports" / "forecasts.csv"

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from sales_forecast.data.override_retention import forget_people
 from sales_forecast.data.stored_forecasts import StoredForecasts
 from sales_forecast.errors import ChangedMeanwhile, InvalidRequest, UnknownOverride
 from sales_forecast.planning.overrides import Overrides, OverridesWish
+from sales_forecast.settings import Settings
 from tests.planning.world import World
 from tests.two_keys import KEYS, SPEC, sales_of
 
@@ -292,3 +294,22 @@ def test_several_are_made_as_if_one_after_the_other_or_none_of_them(world: World
     with pytest.raises(ChangedMeanwhile):
         world.overrides.make_all(SPEC, wishes[:1], "bob")
     assert world.overrides.make_all(SPEC, [], "ada") == []
+
+
+def test_after_its_time_a_number_stands_for_the_person_and_nothing_else_changes(
+    world: World,
+) -> None:
+    for by in ("ada", "bob", "ada"):
+        world.change({}, "units", 1, by=by)
+    settings = Settings(database_url=world.url, override_retention_days=10)
+    made = world.overrides.page(SPEC, OverridesWish()).items[::-1]
+    old = made[-1].override.made_at + timedelta(days=10)
+    assert 0 == forget_people(settings)
+    assert 2 == forget_people(settings, old)
+    assert 0 == forget_people(settings, old)
+    assert 1 == forget_people(settings, old + timedelta(seconds=1))
+    after = world.overrides.page(SPEC, OverridesWish()).items[::-1]
+    assert ["#1", "#2", "#3"] == [of.override.made_by for of in after]
+    for was, now in zip(made, after, strict=True):
+        assert replace(was.override, made_by=now.override.made_by) == now.override
+    assert world.planned()[0] == round(world.by_series()[:, 0].sum())
