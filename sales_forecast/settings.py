@@ -79,6 +79,8 @@ class Settings(BaseSettings):
         Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]+:.+$")] | None
     ) = None
     """A topic of SNS that is told the same."""
+    export_uri: Annotated[str, Field(min_length=1)] | None = None
+    """A folder, or s3://BUCKET/PREFIX, that the weekly job writes forecasts and answers to."""
     cloudwatch_namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./#-]{1,255}$")] | None = None
     """Where in CloudWatch that job says how good forecasts turned out to be."""
 

@@ -198,6 +198,7 @@ def test_every_layout_has_a_page_that_needs_nothing_from_elsewhere(
     assert "&lt;b&gt;mine&lt;/b&gt;" in made
     assert ">nan<" not in made
     stored = json.loads(as_json(found))
+    assert found.data_fingerprint == stored["data_fingerprint"]
     assert found.shape.series == stored["shape"]["series"]
     assert found.refused is stored["refused"]
 

@@ -62,7 +62,7 @@ ALLOWED = {
         "aws_cloud_infra/account/checks.py",
     ),
     "httpx": ("client.py",),
-    "pyarrow": ("sales_forecast/training/",),
+    "pyarrow": ("sales_forecast/operations/parquet_export.py", "sales_forecast/training/"),
     "yaml": ("sales_forecast/params.py",),
     "rich": ("sales_forecast/commands/progress.py", "aws_cloud_infra/commands/progress.py"),
     "boto3": ("aws_cloud_infra/", "sales_forecast/data/files/s3.py",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -30,8 +30,10 @@ _TYPES: Mapping[str, sa.types.TypeEngine[Any]] = {
 
 
 @contextmanager
-def newest_forecasts(url: str) -> Iterator[Iterator[str]]:
-    """Give the file in pieces, header first. The tables must be up to date.
+def newest_rows(
+    url: str,
+) -> Iterator[tuple[Sequence[str], Iterator[Sequence[Sequence[object]]]]]:
+    """Give the names of columns, and rows in pieces. The tables must be up to date.
 
     Raises NoForecasts where nothing was forecast yet, DatabaseError.
     """
@@ -47,16 +49,24 @@ def newest_forecasts(url: str) -> Iterator[Iterator[str]]:
             # A colon in the name of a key would be taken for a parameter.
             text = sa.text(query.replace(":", r"\:").replace(r"\:issue", ":issue"))
             streamed = connection.execution_options(yield_per=_ROWS_AT_ONCE)
-            yield _lines(streamed.execute(text.columns(**_TYPES), {"issue": issue}))
+            found = streamed.execute(text.columns(**_TYPES), {"issue": issue})
+            yield [*found.keys()], found.partitions()
     finally:
         server.close()
 
 
-def _lines(found: sa.CursorResult[tuple[object, ...]]) -> Iterator[str]:
+@contextmanager
+def newest_forecasts(url: str) -> Iterator[Iterator[str]]:
+    """Give the file in pieces, header first. As `newest_rows`."""
+    with newest_rows(url) as (names, pieces):
+        yield _lines(names, pieces)
+
+
+def _lines(names: Sequence[str], pieces: Iterator[Sequence[Sequence[object]]]) -> Iterator[str]:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(found.keys())
-    for rows in found.partitions():
+    writer.writerow(names)
+    for rows in pieces:
         writer.writerows([_plain(value) for value in row] for row in rows)
         yield out.getvalue()
         out.seek(0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,19 @@ class StoredPredictions:
                 {**of, "cleared_at": in_utc(of["cleared_at"]), "up_to": in_utc(of["up_to"])}
                 for of in connection.execute(query.limit(_MOST_CLEARED)).mappings()
             ]
+
+    def newest_origins(self, most: int) -> Sequence[date]:
+        """Return the newest origins that answers start from. Raises as `page`."""
+        asked = sa.select(_ROW.origin).distinct().order_by(_ROW.origin.desc()).limit(most)
+        with self._connection() as connection:
+            return [] if connection is None else [*connection.scalars(asked)]
+
+    def of_origin(self, origin: date) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+        """Return names of columns, and the answers that start from an origin, oldest first."""
+        asked = sa.select(PREDICTIONS).where(_ROW.origin == origin).order_by(_ROW.id)
+        with self._connection() as connection:
+            rows = [] if connection is None else connection.execute(asked).all()
+        return PREDICTIONS.c.keys(), rows
 
     @contextmanager
     def _connection(self) -> Iterator[sa.Connection | None]:

@@ -36,6 +36,7 @@ class Findings:
     """What is known of a panel.
 
     Attributes:
+        data_fingerprint: changes with every value of the sales; see `Panel.fingerprint`.
         periods: the ends of periods, as texts.
         total, before: float64[n_periods], all sales, and those a year before.
         selling: int64[n_periods], how many series have a row.
@@ -44,6 +45,7 @@ class Findings:
         outlying: how many rows stand out; `outliers` are the farthest of them.
     """
 
+    data_fingerprint: str
     shape: Shape
     periods: Sequence[str]
     total: Array
@@ -74,6 +76,7 @@ def explore(panel: Panel) -> Findings:
     selling = (~np.isnan(panel.y)).sum(axis=0)
     checks = [*_checks(panel, counted, selling.tolist()), *_of_outliers(outlying, counted)]
     return Findings(
+        data_fingerprint=panel.fingerprint,
         shape=counted,
         periods=panel.periods.astype(str).tolist(),
         total=total,
