@@ -38,11 +38,11 @@ _STDOUT = 1
 def create(started: Callable[[Live], object] = lambda _: None) -> ASGIApp:
     """Return the application that the environment describes."""
     settings = load_settings()
-    live = Live.from_settings(settings)
+    live, ledger = Live.from_settings(settings), Ledger.from_settings(settings)
     return create_app(
         live,
-        ledger=Ledger.from_settings(settings),
-        pages=Pages(live, settings),
+        ledger=ledger,
+        pages=Pages(live, settings, ledger),
         # Not through a buffer, which would be emptied in the middle of a line.
         write_log=partial(os.write, _STDOUT) if settings.access_log else None,
         counts=settings.prometheus_multiproc_dir,

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -65,7 +66,7 @@ class OverviewPage:
         self._records = records
         self._former = former
         self._lock = Lock()
-        self._made: tuple[object, dict[str, object]] = (None, {})
+        self._made: tuple[object, dict[str, Any]] = (None, {})
 
     async def answer(self, request: Request) -> Response:
         """Show it."""
@@ -73,7 +74,7 @@ class OverviewPage:
         predictor = self._live.predictor
         values = await run_in_threadpool(self._values, predictor)
         wanted = request.query_params.get("kind")
-        items = [of for of in values["items"] if wanted in {None, of.kind}]  # type: ignore[attr-defined]
+        items = [of for of in values["items"] if wanted in {None, of.kind}]
         return self._templates.page(
             "overview.html",
             visitor=visitor,
@@ -81,7 +82,7 @@ class OverviewPage:
             **{**values, "items": items[:_MOST_SHOWN], "wanted": wanted},
         )
 
-    def _values(self, predictor: Predictor) -> dict[str, object]:
+    def _values(self, predictor: Predictor) -> dict[str, Any]:
         try:
             stamp = (predictor, [*self._former.origins(1).values()], self._version(predictor))
         except SalesForecastError as error:
@@ -98,12 +99,12 @@ class OverviewPage:
             return ""
         return self._live.overrides.planned(predictor.spec, number, {}).version
 
-    def _make(self, predictor: Predictor) -> dict[str, object]:
+    def _make(self, predictor: Predictor) -> dict[str, Any]:
         unit = predictor.panel.frequency.unit
         back = _WEEKS_BACK if unit == "week" else _DAYS_BACK
         everything = selections_of(predictor).of({})
         outlook = self._outlooks.of(predictor, everything, back, AHEAD[unit][1])
-        values: dict[str, object] = {
+        values: dict[str, Any] = {
             "outlook": outlook,
             "unit": unit,
             "headlines": headlines_of(outlook),

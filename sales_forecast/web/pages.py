@@ -20,10 +20,12 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from sales_forecast.data.former_forecasts import FormerForecasts
+from sales_forecast.data.ledger import Ledger
 from sales_forecast.data.stored_scores import StoredScores
 from sales_forecast.errors import SalesForecastError
 from sales_forecast.service.live import Live
 from sales_forecast.settings import Settings
+from sales_forecast.web.ask import AskPage
 from sales_forecast.web.assets import PREFIX, Assets
 from sales_forecast.web.history import ANSWER, CLEAR, FILE, HISTORY, HistoryPages
 from sales_forecast.web.outlook import Outlooks
@@ -43,7 +45,7 @@ _FAILED = "The page failed to answer; the reason is in the log of the service."
 class Pages:
     """The planner's page; see `service.beside.Pages`."""
 
-    def __init__(self, live: Live, settings: Settings) -> None:
+    def __init__(self, live: Live, settings: Settings, ledger: Ledger | None = None) -> None:
         """Prepare everything; nothing is read but the files of the page."""
         assets = Assets()
         self._templates = Templates(assets)
@@ -63,6 +65,7 @@ class Pages:
             former=self._former,
         )
         series = SeriesPage(live, self._door, self._templates, outlooks, records)
+        asking = AskPage(live, self._door, self._templates, ledger)
         self._history = HistoryPages(live, settings, self._door, self._templates)
         routes: list[tuple[str, str, Endpoint]] = [
             ("GET", "/", overview.answer),
@@ -72,6 +75,7 @@ class Pages:
             ("POST", CLEAR, self._history.clear),
             ("GET", ANSWER, self._history.one),
             ("GET", "/series", series.answer),
+            ("GET", "/ask", asking.answer),
             ("GET", "/search", series.search),
             ("GET", "/sign-in", signing_in.form),
             ("POST", "/sign-in", signing_in.sign_in),

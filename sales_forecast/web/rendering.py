@@ -14,17 +14,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from sales_forecast.service.safe_headers import safe_headers
 from sales_forecast.web.assets import Assets
 
-SAFE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'",
-    "Cache-Control": "no-store",  # sales are nobody else's
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
+SAFE_HEADERS = safe_headers()
 NOTHING = "\N{EN DASH}"
 """Stands where there is no number."""
 _SHORT = ((1e9, "bn"), (1e6, "m"), (1e3, "k"))

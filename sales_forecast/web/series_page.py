@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -86,7 +87,7 @@ class SeriesPage:
         found = await run_in_threadpool(selections_of(self._live.predictor).search, text)
         return self._templates.page("found.html", text=text, found=found)
 
-    def _values(self, request: Request, predictor: Predictor) -> dict[str, object]:
+    def _values(self, request: Request, predictor: Predictor) -> dict[str, Any]:
         unit = predictor.panel.frequency.unit
         selections = selections_of(predictor)
         selection = selections.read(request.query_params.multi_items())

@@ -1,0 +1,225 @@
+"""The question of one series, one period and its conditions: its form, and what answers it.
+
+Takes a predictor and what a form sent, gives fields to show and an answer to explain. What is wrong
+is said in the words of the API, because the API's own form reads it. Must not know HTML.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from pydantic_core import PydanticUndefined
+
+from sales_forecast.data.panel import Panel
+from sales_forecast.models.naive import GROWTH
+from sales_forecast.prediction.forecast import forecast
+from sales_forecast.service.covariates import Told
+from sales_forecast.service.forms import Named
+from sales_forecast.service.json_route import read
+from sales_forecast.service.predictor import Answer, Predictor
+
+Kind = Literal["whole", "number", "text", "day", "choice", "flag"]
+_NUMBER = re.compile(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]{1,3})?")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,12}")
+_MOST_CHOICES = 300
+_NO_EFFECT = 0.0005
+"""Of an answer: what moves it by less moves nothing."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of the form.
+
+    Attributes:
+        value: what was sent, or what the form begins with.
+        problem: what is wrong with it.
+        choices: value -> what it is called, where there are few.
+    """
+
+    name: str
+    kind: Kind
+    required: bool
+    value: str
+    hint: str | None
+    problem: str | None = None
+    choices: Mapping[str, str] | None = None
+
+    @property
+    def wish(self) -> str:
+        """What a browser says of a value that is none, as the API would."""
+        return {"whole": "must be a valid integer", "number": "must be a valid number"}.get(
+            self.kind, ""
+        )
+
+
+@dataclass(frozen=True)
+class Influence:
+    """How far a condition can move one answer, over all that was seen of it.
+
+    Attributes:
+        used: what was taken for it; `source`: where that came from.
+        low, high: the least and the most that it changes the answer, as parts of it.
+    """
+
+    name: str
+    used: float | None
+    source: str
+    low: float
+    high: float
+
+    @property
+    def has_effect(self) -> bool:
+        """Whether it moves the answer at all."""
+        return max(abs(self.low), abs(self.high)) >= _NO_EFFECT
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question that was answered.
+
+    Attributes:
+        title: the series.
+        baseline: what the growth baseline says, None where it says nothing.
+    """
+
+    series: Named
+    told: Told
+    title: str
+    answer: Answer
+    baseline: float | None
+    influences: Sequence[Influence]
+
+    @property
+    def apart(self) -> float | None:
+        """How much more the answer is than the baseline, as a part of it."""
+        return self.answer.prediction / self.baseline - 1 if self.baseline else None
+
+
+def fields(
+    predictor: Predictor, sent: Mapping[str, str], problems: Mapping[str, object]
+) -> list[Field]:
+    """Return the form, filled with what was sent, or with an example."""
+    spec, forms = predictor.spec, predictor.forms
+    series, day = predictor.example
+    begin = {key.column: str(value) for key, value in zip(spec.keys, series, strict=True)}
+    begin[spec.date] = day.isoformat()
+    flags = {of.column for of in forms.covariates if of.name in {spec.holiday, spec.open}}
+    made = []
+    for attribute, of in forms.predict.model_fields.items():
+        name = of.alias or attribute
+        required = of.is_required()
+        kind: Kind = "number"
+        choices = None
+        if name in begin and name != spec.date:
+            place = [key.column for key in spec.keys].index(name)
+            kind = "whole" if spec.keys[place].kind == "number" else "text"
+            values = sorted({named[place] for named in predictor.series.named})
+            if len(values) <= _MOST_CHOICES:
+                kind, choices = "choice", {str(value): str(value) for value in values}
+        elif name == spec.date:
+            kind = "day"
+        elif name in flags:
+            kind, choices = "flag", {"0": "no", "1": "yes"}
+            if not required:
+                choices = {"": "as expected", **choices}
+        example = of.examples[0] if of.examples else PydanticUndefined
+        first = begin.get(name, str(example) if required and example is not None else "")
+        said = problems.get(name)
+        made.append(
+            Field(
+                name=name,
+                kind=kind,
+                required=required,
+                value=sent.get(name, "" if sent else first),
+                hint=of.description,
+                problem=None if said is None else str(said),
+                choices=choices,
+            )
+        )
+    return made
+
+
+def ask(predictor: Predictor, sent: Mapping[str, str]) -> Asked:
+    """Return the answer to a form. Raises InvalidRequest, UnknownSeries."""
+    forms = predictor.forms
+    body = {name: _typed(predictor, name, text.strip()) for name, text in sent.items()}
+    told_fields = {name: value for name, value in body.items() if value != ""}
+    request: Any = read(forms.predict, json.dumps(told_fields).encode())
+    series, told = forms.series_of(request), forms.covariates_of(request)
+    answer = predictor.predict(series, request.day, told)
+    row = predictor.series.row(series, by_column=True)
+    return Asked(
+        series=series,
+        told=told,
+        title=predictor.series.shown(row),
+        answer=answer,
+        baseline=_baseline(predictor, row, answer),
+        influences=[*_influences(predictor, series, request.day, told, answer)],
+    )
+
+
+def _typed(predictor: Predictor, name: str, text: str) -> object:
+    """Return a text of a form as JSON would have it: what is no number stays a text."""
+    texts = {key.column for key in predictor.spec.keys if key.kind == "text"}
+    if name in texts or name == predictor.spec.date:
+        return text
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    if _NUMBER.fullmatch(text):
+        value = float(text.replace(",", "."))
+        return value if math.isfinite(value) else text
+    return text
+
+
+def _baseline(predictor: Predictor, row: int, answer: Answer) -> float | None:
+    """Return what the growth baseline would have said when the answer would have been given."""
+    panel = predictor.panel
+    place = (answer.period - panel.first).days // panel.frequency.days
+    if answer.step > predictor.most_steps or place < 1:
+        return None
+    known = panel.select([panel.series[row]]).until(panel.periods[min(place, panel.n_periods) - 1])
+    said = forecast({GROWTH.name: GROWTH}, known, answer.step)[GROWTH.name].if_sold[0, -1]
+    return None if math.isnan(said) else round(float(said), 2)
+
+
+def _influences(
+    predictor: Predictor, series: Named, day: Any, told: Told, answer: Answer
+) -> Iterator[Influence]:
+    if not answer.prediction or not predictor.uses_covariates:
+        return
+    past = predictor.spec.past
+    for place, of in enumerate(past):
+        seen = _seen(predictor.panel).get(of.name)
+        if seen is None:
+            continue
+        moved = []
+        for value in seen:
+            changed = [*told]
+            changed[place] = value
+            other = predictor.predict(series, day, changed).prediction
+            moved.append(other / answer.prediction - 1)
+        used = answer.covariates.get(of.column)
+        yield Influence(
+            of.column,
+            told[place] if used is None else used.value,
+            "supplied" if used is None else used.source,
+            min(moved),
+            max(moved),
+        )
+
+
+@lru_cache(1)
+def _seen(panel: Panel) -> Mapping[str, tuple[float, float]]:
+    """Return the least and the most of each condition."""
+    return {
+        name: (float(np.nanmin(values)), float(np.nanmax(values)))
+        for name, values in panel.conditions.items()
+        if not np.isnan(values).all()
+    }

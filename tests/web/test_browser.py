@@ -1,0 +1,210 @@
+"""What a planner does, in a real browser: by mouse, by keyboard alone, on a phone, in the dark."""
+
+from __future__ import annotations
+
+import os
+from importlib.resources import files
+from types import SimpleNamespace
+
+import pytest
+
+from sales_forecast.service.app import create_app
+from sales_forecast.service.live import Live
+from sales_forecast.web.pages import Pages
+from tests.web.browser import CHROMIUM, chromium, served
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None and os.environ.get("CI") != "true",
+    reason="chromium is not installed: apt-get install chromium fonts-dejavu-core",
+)
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+QUESTION = "Store=2&Date=2012-11-02&Holiday_Flag=0&Temperature=60&Fuel_Price=3.4&CPI=200"
+PAGES = [
+    ("shop", "/"),
+    ("shop", "/series?store_id=2"),
+    ("shop", "/series?q=sto"),
+    ("shop", "/ask"),
+    ("shop", f"/ask?{QUESTION}&Unemployment=8"),
+    ("shop", f"/ask?{QUESTION}&Unemployment=x"),
+    ("shop", "/history"),
+    ("shop", "/series?store_id=99"),
+    ("departments", "/"),
+    ("departments", "/series"),
+    ("departments", "/series?store_id=2&dept_id=3"),
+    ("departments", "/ask?Store=2&Dept=3&Date=2012-11-02"),
+    ("guarded", "/sign-in"),
+]
+
+
+def of(world, *, keys=False):
+    settings = world.settings if keys else world.open
+    live = Live.from_settings(settings)
+    live.refresh()  # so that nobody is told to wait
+    return create_app(live, pages=Pages(live, settings))
+
+
+@pytest.fixture(scope="module")
+def at(shop, departments_shop):
+    """The addresses of three services."""
+    with (
+        served(of(shop)) as plain,
+        served(of(departments_shop)) as departments,
+        served(of(shop, keys=True)) as guarded,
+    ):
+        yield SimpleNamespace(shop=plain, departments=departments, guarded=guarded)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser, at):
+    """A page that complains of every error in the console and every request elsewhere."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.told, page.elsewhere = [], []
+    page.on("console", lambda of: page.told.append(of.text) if of.type == "error" else None)
+    page.on("pageerror", lambda of: page.told.append(str(of)))
+    page.on("request", lambda of: None if "//127.0.0.1:" in of.url else page.elsewhere.append(of))
+    yield page
+    context.close()
+    assert [] == [of for of in page.told if "status of 4" not in of]  # refusals are shown as such
+    assert [] == page.elsewhere
+
+
+@pytest.mark.parametrize(("whose", "path"), PAGES)
+def test_no_page_shuts_anybody_out(page, at, whose, path):
+    axe = files("axe_playwright_python").joinpath("axe.min.js").read_text()
+    page.goto(getattr(at, whose) + path)
+    page.evaluate(axe)
+    for scheme, rules in (("light", RULES), ("dark", ["color-contrast"])):
+        page.emulate_media(color_scheme=scheme)
+        found = page.evaluate("rules => axe.run({runOnly: rules})", rules)["violations"]
+        told = [(of["id"], [node["html"][:150] for node in of["nodes"][:3]]) for of in found]
+        assert [] == told, scheme
+
+
+@pytest.mark.parametrize(("whose", "path"), PAGES)
+def test_a_phone_scrolls_no_page_sideways(page, at, whose, path):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(getattr(at, whose) + path)
+    assert 390 >= page.evaluate("document.documentElement.scrollWidth")
+
+
+def test_a_planner_asks_and_the_answer_comes_without_a_reload(page, at):
+    page.goto(f"{at.shop}/ask")
+    page.evaluate("window.same = true")
+    page.select_option("#f-Store", "2")
+    page.fill("#f-Temperature", "60")
+    page.click("text=Ask >> nth=-1")
+    page.wait_for_selector("#answer")
+    assert page.evaluate("window.same")
+    assert page.inner_text("#answer").startswith("Store 2, week ending")
+    assert "Store=2" in page.url
+    assert "growth baseline" in page.inner_text(".answer")
+    api = page.request.post(
+        f"{at.shop}/predict_sales",
+        data={
+            name: float(value) if name not in {"Date", "Store", "Holiday_Flag"} else value
+            for name, value in dict(
+                pair.split("=") for pair in page.url.partition("?")[2].split("&")
+            ).items()
+        }
+        | {"Store": 2, "Holiday_Flag": 0},
+    ).json()
+    assert f"{api['prediction']:,.2f}" in page.inner_text(".answer")
+
+
+def test_a_condition_that_training_never_saw_is_said_to_be_one(page, at):
+    page.goto(f"{at.shop}/ask?{QUESTION}&Unemployment=99")
+    assert "outside what the models were trained on" in page.inner_text(".answer")
+
+
+@pytest.mark.parametrize("wrong", ["", "abc", "1e", "--3"])
+def test_browser_and_server_say_the_same_of_what_is_wrong(page, at, wrong):
+    page.goto(f"{at.shop}/ask?{QUESTION}&Unemployment={wrong}")
+    server = page.inner_text("#h-Unemployment .wrong")
+    page.goto(f"{at.shop}/ask?{QUESTION}&Unemployment=8")
+    page.fill("#f-Unemployment", wrong)
+    page.keyboard.press("Enter")
+    assert server == page.inner_text("#h-Unemployment .wrong")
+    assert server
+    assert "f-Unemployment" == page.evaluate("document.activeElement.id")
+
+
+def test_the_form_is_filled_and_sent_by_keyboard_alone(page, at):
+    page.goto(f"{at.shop}/ask")
+    page.keyboard.press("Tab")
+    assert "skip" == page.evaluate("document.activeElement.className")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert "f-Store" == page.evaluate("document.activeElement.id")
+    page.keyboard.press("ArrowDown")
+    while page.evaluate("document.activeElement.tagName") != "BUTTON":
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#answer")
+    assert "answer" == page.evaluate("document.activeElement.id")
+    assert page.inner_text("#answer").startswith("Store 2,")
+
+
+def test_a_series_is_found_while_its_name_is_typed(page, at):
+    page.goto(f"{at.departments}/")
+    page.type("[data-search]", "2 3")
+    page.wait_for_selector(".found a")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/series?store_id=2&dept_id=3")
+    assert "Store 2, Dept 3" == page.inner_text("h1")
+
+
+def test_one_goes_from_the_whole_to_a_department_and_back(page, at):
+    page.goto(f"{at.departments}/series")
+    page.click(".below >> text=Store 2")
+    page.click(".below >> text=Dept 3")
+    assert "Store 2, Dept 3" == page.inner_text("h1")
+    page.click(".crumbs >> text=Store 2")
+    assert "Store 2" == page.inner_text("h1")
+
+
+def test_everything_works_without_script(browser, at):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{at.shop}/ask")
+    page.select_option("#f-Store", "3")
+    page.click("main button")
+    assert page.inner_text("#answer").startswith("Store 3,")
+    page.fill("[name=q]", "store 4")
+    page.press("[name=q]", "Enter")
+    assert "Store 4" == page.inner_text("h1")
+    context.close()
+
+
+def test_one_signs_in_and_out(page, at, shop):
+    page.goto(f"{at.guarded}/series?store_id=2")
+    page.fill("#key", "wrong")
+    page.keyboard.press("Enter")
+    assert "That is no key" in page.inner_text("[role=alert]")
+    page.fill("#key", shop.keys["planner"])
+    page.keyboard.press("Enter")
+    assert "Store 2" == page.inner_text("h1")
+    page.click("text=Sign out")
+    page.goto(f"{at.guarded}/")
+    assert "/sign-in" in page.url
+
+
+def test_the_documentation_of_the_api_needs_nothing_from_elsewhere(page, at):
+    page.goto(f"{at.shop}/docs")
+    page.wait_for_selector("text=/predict_sales")
+    headers = page.request.get(f"{at.shop}/docs").headers
+    assert "unsafe-inline" not in headers["content-security-policy"]
+
+
+def test_paper_shows_no_buttons(page, at):
+    page.goto(f"{at.shop}/series?store_id=2")
+    page.emulate_media(media="print")
+    assert not page.is_visible("[name=q]")
+    assert page.is_visible("svg.fan.wide")
