@@ -230,11 +230,10 @@ def _scope(predictor: Predictor, form: Any) -> dict[str, str]:
     return texts_of(keys)
 
 
-def _make(live: Live, body: bytes, name: str) -> object:
-    predictor = live.predictor
-    spec = predictor.spec
-    request: Any = read(override_form(spec), body)
-    wish = Wish(
+def wish_of(predictor: Predictor, body: bytes) -> Wish:
+    """Return what a body asks for. Raises InvalidJson, InvalidRequest, UnknownSeries."""
+    request: Any = read(override_form(predictor.spec), body)
+    return Wish(
         scope=_scope(predictor, request.keys),
         first=ending(predictor, request.first),
         last=ending(predictor, request.last or request.first),
@@ -244,7 +243,12 @@ def _make(live: Live, body: bytes, name: str) -> object:
         note=request.note.strip(),
         version=request.version,
     )
-    made = live.overrides.make(spec, wish, name)
+
+
+def _make(live: Live, body: bytes, name: str) -> object:
+    predictor = live.predictor
+    spec = predictor.spec
+    made = live.overrides.make(spec, wish_of(predictor, body), name)
     record = live.value_added.of_kind(spec, made)
     return {
         **override_told(spec, made.override),

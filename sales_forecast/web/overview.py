@@ -28,7 +28,8 @@ from sales_forecast.web.fan import fan
 from sales_forecast.web.outlook import Outlooks
 from sales_forecast.web.record import Records
 from sales_forecast.web.rendering import Templates
-from sales_forecast.web.series_page import AHEAD, headlines_of, selections_of
+from sales_forecast.web.selection import selections_of
+from sales_forecast.web.series_page import AHEAD, headlines_of
 from sales_forecast.web.visitors import Door
 
 _MOST_SHOWN = 20

@@ -27,9 +27,11 @@ from sales_forecast.service.live import Live
 from sales_forecast.settings import Settings
 from sales_forecast.web.ask import AskPage
 from sales_forecast.web.assets import PREFIX, Assets
+from sales_forecast.web.change_page import CHANGES, ChangePage
 from sales_forecast.web.history import ANSWER, CLEAR, FILE, HISTORY, HistoryPages
 from sales_forecast.web.outlook import Outlooks
 from sales_forecast.web.overview import OverviewPage
+from sales_forecast.web.plan_pages import PLAN, UNDO, PlanPages
 from sales_forecast.web.record import Records
 from sales_forecast.web.rendering import Templates
 from sales_forecast.web.series_page import SeriesPage
@@ -65,6 +67,8 @@ class Pages:
             former=self._former,
         )
         series = SeriesPage(live, self._door, self._templates, outlooks, records)
+        plans = PlanPages(live, self._door, self._templates)
+        changes = ChangePage(live, self._door, self._templates)
         asking = AskPage(live, self._door, self._templates, ledger)
         self._history = HistoryPages(live, settings, self._door, self._templates)
         routes: list[tuple[str, str, Endpoint]] = [
@@ -75,6 +79,10 @@ class Pages:
             ("POST", CLEAR, self._history.clear),
             ("GET", ANSWER, self._history.one),
             ("GET", "/series", series.answer),
+            ("GET", CHANGES, changes.answer),
+            ("GET", PLAN, plans.answer),
+            ("POST", PLAN, plans.override),
+            ("POST", UNDO, plans.undo),
             ("GET", "/ask", asking.answer),
             ("GET", "/search", series.search),
             ("GET", "/sign-in", signing_in.form),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -164,3 +164,9 @@ class Selections:
         if n == 1:
             return "All sales"
         return f"All {n:,} {'stores' if self.spec.layout == STORES.layout else 'series'}"
+
+
+@lru_cache(1)
+def selections_of(predictor: Predictor) -> Selections:
+    """Return what can be selected; made once for each predictor."""
+    return Selections(predictor)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -15,15 +14,17 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from sales_forecast.errors import SalesForecastError
+from sales_forecast.planning.overrides import REASONS
 from sales_forecast.service.covariates import NOT_USED, UsedCovariate
 from sales_forecast.service.live import Live
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.web.charts import NARROW
 from sales_forecast.web.fan import fan
 from sales_forecast.web.outlook import Outlook, Outlooks, Period
+from sales_forecast.web.plan_pages import KINDS, first_open, listed
 from sales_forecast.web.record import Record, Records
 from sales_forecast.web.rendering import Templates
-from sales_forecast.web.selection import Selection, Selections
+from sales_forecast.web.selection import Selection, selections_of
 from sales_forecast.web.visitors import Door
 
 AHEAD = {"week": (13, 26, 52), "day": (28, 42, 90)}
@@ -45,12 +46,6 @@ class Headline:
     def growth(self) -> float | None:
         """How much more it is, as a part of last year's."""
         return self.expected / self.last_year - 1 if self.last_year else None
-
-
-@lru_cache(1)
-def selections_of(predictor: Predictor) -> Selections:
-    """Return what can be selected; made once for each predictor."""
-    return Selections(predictor)
 
 
 class SeriesPage:
@@ -78,7 +73,13 @@ class SeriesPage:
                 "search.html", visitor=visitor, here="/series", text=text, found=found
             )
         shown = await run_in_threadpool(self._values, request, predictor)
-        return self._templates.page("series.html", visitor=visitor, here="/series", **shown)
+        return self._templates.page(
+            "series.html",
+            visitor=visitor,
+            here="/series",
+            done="done" in request.query_params,
+            **shown,
+        )
 
     async def search(self, request: Request) -> Response:
         """Return what a few letters find, as a part of a page."""
@@ -109,9 +110,21 @@ class SeriesPage:
             "wide": fan(outlook),
             "narrow": fan(outlook, NARROW),
             "records": self._records_of(predictor, selection),
+            **self._plan_of(predictor, outlook),
             "covariates": _covariates(predictor, selection),
             "version": predictor.version,
         }
+
+    def _plan_of(self, predictor: Predictor, outlook: Outlook) -> dict[str, Any]:
+        """Return what people changed of these series, and the form that changes more."""
+        begin = {"kind": "percent", "number": "", "reason": "promotion", "note": "", "last": ""}
+        values: dict[str, Any] = {"overrides": (), "list_version": "", "begin": begin}
+        if outlook.version is not None:
+            overrides, version = listed(self._live, predictor, outlook.selection.scope, active=True)
+            opened = first_open(self._live, predictor, outlook.origin)
+            values |= {"overrides": overrides, "list_version": version}
+            values["begin"] = {**begin, "first": opened.isoformat()}
+        return {**values, "reasons": REASONS, "kinds": KINDS}
 
     def _records_of(self, predictor: Predictor, selection: Selection) -> Sequence[Record]:
         try:
