@@ -5,8 +5,6 @@ Takes rows as `StoredPredictions` gives them. Must not read any.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +29,6 @@ _OF_PERIOD = ("step", "target", "median", "mean")
 _AS_JSON = ("covariates", "warnings")
 QUANTILES = ("0.025", "0.1", "0.5", "0.9", "0.975")
 """Those that have a column of their own in a sheet; others stand in `quantiles`."""
-_COMMANDS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -82,43 +79,25 @@ def quantiles_of(forecast: Sequence[Mapping[str, Any]]) -> list[str]:
     return sorted({name for period in forecast for name in period["quantiles"]}, key=float)
 
 
-def csv_lines(rows: Iterable[Row], fields: Sequence[str]) -> Iterator[str]:
-    """Yield a CSV file in pieces: a line for each series and period of each answer.
+def sheet_of(rows: Iterable[Row], fields: Sequence[str]) -> Iterator[Sequence[object]]:
+    """Yield a head, then a row for each series and period of each answer.
 
     `fields`: the names of the keys of a series.
     """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
     shares = [f"q{name}" for name in QUANTILES]
-    heads = [*_OF_ANSWER, *fields, *_OF_PERIOD, *shares, "quantiles", *_AS_JSON]
-    writer.writerow([inert(name) for name in heads])
+    yield [*_OF_ANSWER, *fields, *_OF_PERIOD, *shares, "quantiles", *_AS_JSON]
     for row in rows:
-        writer.writerows(_cells(row, fields))
-        yield out.getvalue()
-        out.seek(0)
-        out.truncate()
-    yield out.getvalue()
-
-
-def inert(value: object) -> object:
-    """Return a cell that no spreadsheet takes for a formula; numbers stay numbers."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_COMMANDS) else value
+        yield from _cells(row, fields)
 
 
 def _cells(row: Row, fields: Sequence[str]) -> Iterator[list[object]]:
-    of_answer = [_plain(row[name]) for name in _OF_ANSWER]
+    of_answer = [row[name] for name in _OF_ANSWER]
     said = [json.dumps(row[name], ensure_ascii=False) for name in _AS_JSON]
     for one in row["answer"]:
-        keys = [inert(one["series"].get(name)) for name in fields]
+        keys = [one["series"].get(name) for name in fields]
         for period in one["forecast"]:
             of_period = [period.get(name) for name in _OF_PERIOD]
             known = dict(period["quantiles"])
             shares = [known.pop(name, None) for name in QUANTILES]
             others = json.dumps(known) if known else None
             yield [*of_answer, *keys, *of_period, *shares, others, *said]
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="microseconds")
-    return inert(value)

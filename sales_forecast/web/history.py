@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
+from sales_forecast.data.files.csv_sheet import csv_sheet
 from sales_forecast.data.ledger_store import LedgerStore
 from sales_forecast.data.ledger_tables import ledger_url
 from sales_forecast.data.spec import PanelSpec
@@ -37,7 +38,7 @@ from sales_forecast.service.predictions import (
 from sales_forecast.service.queries import optional
 from sales_forecast.service.routes import FORECAST, PREDICT
 from sales_forecast.settings import Settings
-from sales_forecast.web.answers import csv_lines, line_of, named, quantiles_of
+from sales_forecast.web.answers import line_of, named, quantiles_of, sheet_of
 from sales_forecast.web.forms import form_of
 from sales_forecast.web.rendering import SAFE_HEADERS, Templates
 from sales_forecast.web.visitors import Door, Visitor
@@ -145,7 +146,7 @@ class HistoryPages:
         fields = [key.field for key in self._live.predictor.spec.keys]
         named_as = f'attachment; filename="history-{datetime.now(UTC):%Y-%m-%d}.csv"'
         return StreamingResponse(
-            csv_lines(rows(), fields),
+            csv_sheet(sheet_of(rows(), fields)),
             headers={**SAFE_HEADERS, "Content-Disposition": named_as},
             media_type="text/csv; charset=utf-8",
         )

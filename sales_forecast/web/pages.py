@@ -36,6 +36,7 @@ from sales_forecast.web.record import Records
 from sales_forecast.web.rendering import Templates
 from sales_forecast.web.series_page import SeriesPage
 from sales_forecast.web.sessions import Sessions, secret_of
+from sales_forecast.web.sheets import CHECK, CSV, SHEETS, TAKE, WORKBOOK, SheetPages
 from sales_forecast.web.signing_in import SigningIn
 from sales_forecast.web.visitors import Door, MustSignIn, Visitor
 
@@ -71,6 +72,7 @@ class Pages:
         changes = ChangePage(live, self._door, self._templates)
         asking = AskPage(live, self._door, self._templates, ledger)
         self._history = HistoryPages(live, settings, self._door, self._templates)
+        sheets = SheetPages(live, self._door, self._templates)
         routes: list[tuple[str, str, Endpoint]] = [
             ("GET", "/", overview.answer),
             ("GET", HISTORY, self._history.answer),
@@ -85,6 +87,11 @@ class Pages:
             ("POST", UNDO, plans.undo),
             ("GET", "/ask", asking.answer),
             ("GET", "/search", series.search),
+            ("GET", SHEETS, sheets.answer),
+            ("GET", WORKBOOK, sheets.workbook),
+            ("GET", CSV, sheets.csv),
+            ("POST", CHECK, sheets.check),
+            ("POST", TAKE, sheets.take),
             ("GET", "/sign-in", signing_in.form),
             ("POST", "/sign-in", signing_in.sign_in),
             ("POST", "/sign-out", signing_in.sign_out),
