@@ -31,6 +31,7 @@ boundary where they arise: sources, database, registry, bundle, engine, cluster.
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -67,6 +68,8 @@ _STATES: Mapping[str, str] = {
     "json_invalid": "is not JSON",
     "string_too_short": "must not be empty",
 }
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+FULL = "the disk is full. Make room (`df -h` shows where), then run the command again."
 _SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 _LOCAL = "/", "sqlite:///", "file:///"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -87,6 +90,13 @@ def in_words(detail: Mapping[str, Any]) -> str:
         return f"{name or 'it'} {_STATES[kind]}"
     said: str = detail["msg"].removeprefix("Value error, ")
     return f"{name}: {said}" if name else said
+
+
+def is_full(error: BaseException) -> bool:
+    """Tell whether a disk that is full is behind a failure, whoever's words it has."""
+    number = getattr(error, "errno", None)
+    said = str(error).lower()
+    return number in _FULL or "no space left" in said or "disk is full" in said
 
 
 def scheme_of(address: str) -> str:

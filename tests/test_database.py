@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -20,6 +21,7 @@ import sqlalchemy as sa
 from sales_forecast.data.database import SAMPLE, Database, LoadReport
 from sales_forecast.data.panel import CONDITIONS, Panel
 from sales_forecast.data.rows import SalesRows
+from sales_forecast.data.sample import sample_rows
 from sales_forecast.errors import DatabaseError, DataRefused, NotReady, SettingsError
 
 FRIDAY = date(2010, 2, 5)
@@ -385,6 +387,21 @@ def test_a_database_that_is_not_there_is_one_line_without_the_password(
     assert "Check DATABASE_URL, and that the database runs" in error.value.message
     assert "s3cret" not in f"{error.value.message} {error.value.fields}"
     assert "\n" not in error.value.message
+
+
+def test_a_full_disk_is_called_that_and_nothing_is_written(tmp_path: Path) -> None:
+    def fill(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA max_page_count = 60")
+
+    sa.event.listen(sa.Engine, "connect", fill)
+    try:
+        with closing(Database(f"sqlite:///{tmp_path}/sales.db")) as database:
+            with pytest.raises(DatabaseError) as failed:
+                database.write(sample_rows(), "a.csv")
+            assert 0 == database.version()
+    finally:
+        sa.event.remove(sa.Engine, "connect", fill)
+    assert "does not answer as it should: its disk is full. Make room" in failed.value.message
 
 
 def test_a_file_that_is_no_database_is_an_error_that_names_it(tmp_path: Path) -> None:

@@ -267,7 +267,10 @@ def test_a_receiver_that_is_down_does_not_cost_the_forecasts(
 
 def test_a_second_job_is_refused_while_the_first_works(url: str, tmp_path: Path) -> None:
     settings = place(tmp_path, url)
-    with one_job(url), pytest.raises(DatabaseError, match=r"Another `monitor\.py run` is at work"):
+    with (
+        one_job(url, "monitor"),
+        pytest.raises(DatabaseError, match=r"Another `monitor\.py run` is at work"),
+    ):
         run(settings)
     assert run(settings).succeeded
 

@@ -22,8 +22,9 @@ from sales_forecast.bundles.conformance import verify
 from sales_forecast.bundles.downloads import VERSION_TAG
 from sales_forecast.data.database import SAMPLE, Database
 from sales_forecast.data.deployments import Cause, Deployment, Deployments
+from sales_forecast.data.one_job import one_job
 from sales_forecast.data.panel import Panel
-from sales_forecast.errors import NotEnoughData
+from sales_forecast.errors import DatabaseError, NotEnoughData
 from sales_forecast.models.naive import GROWTH_ANSWERS
 from sales_forecast.params import DEFAULTS, read_params
 from sales_forecast.settings import Settings
@@ -206,6 +207,16 @@ def test_a_champion_that_was_made_elsewhere_is_written_down_as_found(here: Place
     assert found.cause.reason.startswith("found as champion: made so elsewhere, ")
     assert made.cause.reason.startswith("a training was asked for; ")
     assert made.cause.reason.endswith(GROWTH_ANSWERS)
+
+
+def test_two_trainings_at_once_are_one_and_a_refusal(here: Place) -> None:
+    with (
+        one_job(here.settings.database_url, "train"),
+        pytest.raises(DatabaseError, match="Another training is at work on this database"),
+    ):
+        here.train()
+    assert not (here.folder / "bundles").exists()
+    assert "champion" == here.train().alias
 
 
 @pytest.mark.usefixtures("give")

@@ -135,6 +135,11 @@ def test_mlflow_that_dies_while_it_records_costs_one_command_later(
     assert folder == place.link(CHAMPION).resolve()
     found = MlflowClient(server.url).get_model_version_by_alias("Sales-Forecasting", CHAMPION)
     assert ("1", "READY") == (found.version, found.status)
+    # What the training began, the command after it took up.
+    client = MlflowClient(server.url)
+    experiment = client.get_experiment_by_name("sales-forecasting")
+    tag = f"tags.bundle_version = '{made.version}'"
+    assert 1 == len(client.search_runs([experiment.experiment_id], tag))
     with pytest.raises(NothingToPublish):
         place.publish()
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,9 +21,10 @@ from sales_forecast.features.features import FEATURE_NAMES, features
 from sales_forecast.models.fitted.regressor import FittedRegressor
 from sales_forecast.training.challenger import baseline_challenger
 from sales_forecast.training.tracking.arima import ArimaModel
-from sales_forecast.training.tracking.client import BUNDLE_MODEL, TrackingServer
+from sales_forecast.training.tracking.client import BUNDLE_MODEL, TrackingServer, quietly
 from sales_forecast.training.tracking.log import log
 from tests import trained
+from tests.silent import silent_server
 
 ROOT = Path(__file__).parents[1]
 REPORT = {"scores_one_step.md": b"| model |", "forecasts_one_step.png": b"\x89PNG"}
@@ -300,6 +303,56 @@ def test_a_new_tracking_database_is_not_answered_from_the_cache_of_the_old_one(
         assert folder is not None
         notes.append(read_manifest(folder).note)
     assert ["one", "two"] == notes
+
+
+def test_a_record_that_was_broken_off_is_taken_up_and_never_made_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    server = TrackingServer(uri, tmp_path)
+    made = replace(trained.challenger(), models={})
+
+    def die(*_: object) -> None:
+        raise RegistryError("killed")
+
+    moments = ((mlflow, "log_artifacts"), (mlflow, "log_artifact"), (server, "register_bundle"))
+    for of, moment in moments:
+        with monkeypatch.context() as patch:
+            patch.setattr(of, moment, die)
+            with pytest.raises(RegistryError):
+                log(server, made, REPORT)
+    versions = [log(server, made, REPORT) for _ in range(2)]
+
+    assert ["1", "1"] == versions
+    recorded = Logged(uri, tmp_path, server)
+    assert "FINISHED" == recorded.parent().info.status
+    assert made.version == recorded.parent().data.tags["bundle_version"]
+    server.set_alias("champion", "1")
+    assert made.version == read_bundle(server.fetch(BUNDLE_MODEL, "champion")).version
+
+
+def test_a_server_that_takes_a_request_and_never_answers_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with silent_server() as (port, _), pytest.raises(RegistryError) as failed:
+        TrackingServer(f"http://127.0.0.1:{port}", tmp_path).fetch(BUNDLE_MODEL, "champion")
+
+    assert failed.value.message == (
+        f"MLflow: http://127.0.0.1:{port} did not answer within 1 s. Check MLFLOW_TRACKING_URI and "
+        "that the server answers, then run the command again."
+    )
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT")
+    TrackingServer(f"http://127.0.0.1:{port}", tmp_path)
+    assert "30" == os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]
+
+
+def test_a_full_disk_is_called_that() -> None:
+    with pytest.raises(RegistryError) as failed, quietly():
+        raise OSError(errno.ENOSPC, "No space left on device", "mlartifacts/x")
+
+    assert failed.value.message.startswith("MLflow: the disk is full. Make room")
 
 
 def test_a_damaged_tracking_database_is_said_in_one_line(tmp_path: Path) -> None:

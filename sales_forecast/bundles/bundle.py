@@ -26,7 +26,15 @@ from pydantic import BaseModel, ValidationError
 from sales_forecast.bundles.manifest import FORMAT, Manifest, Origin
 from sales_forecast.bundles.states import State, Unpacked
 from sales_forecast.data.panel import Panel
-from sales_forecast.errors import BundleRefused, OlderBundle, SettingsError, brief, in_words
+from sales_forecast.errors import (
+    FULL,
+    BundleRefused,
+    OlderBundle,
+    SettingsError,
+    brief,
+    in_words,
+    is_full,
+)
 from sales_forecast.models.base import Storable
 from sales_forecast.models.fitted.onnx_trees import OnnxRegressor, OnnxTrees
 from sales_forecast.models.fitted.restore import Restored
@@ -125,7 +133,8 @@ def _writing(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SettingsError(f"{place} cannot be written: {error.strerror}.") from error
+        reason = FULL if is_full(error) else f"{error.strerror}."
+        raise SettingsError(f"{place} cannot be written: {reason}") from error
 
 
 def set_alias(link: Path, folder: Path) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from sales_forecast.errors import STOPPED, SalesForecastError
+from sales_forecast.errors import FULL, STOPPED, SalesForecastError, is_full
 
 UNREAD = 141
 """The exit code of a command whose reader left, as a shell gives it."""
@@ -22,6 +22,11 @@ def heard(command: Callable[[], int], door: str) -> int:
         return command()
     except SalesForecastError as error:
         sys.stderr.write(f"{error.message}\n")
+        return 1
+    except OSError as error:
+        if not is_full(error) or error.filename is None:
+            raise  # what is printed is `ended`'s matter
+        sys.stderr.write(f"{error.filename}: {FULL}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write(f"{door}: stopped.\n")

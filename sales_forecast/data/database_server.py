@@ -16,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sales_forecast.errors import DatabaseError, SettingsError, scheme_of
+from sales_forecast.errors import DatabaseError, SettingsError, is_full, scheme_of
 
 _WAIT_SECONDS = 30  # how long a writer waits for another one
 _ANSWER_SECONDS = 10  # a server that is silent for so long is dead
@@ -100,6 +100,8 @@ class Server:
                 if self._url.drivername == "sqlite"
                 else "Check DATABASE_URL, and that the database runs and lets this user in."
             )
+            if cause is not None and is_full(cause):
+                reason, hint = "its disk is full", "Make room, then run the command again."
             if self._url.host and not _is_known(self._url.host):
                 # What stands in its place may be a part of the password.
                 reason, shown = "its host cannot be found", scheme_of(self.shown)

@@ -74,7 +74,7 @@ def run_monday(settings: Settings, today: date, progress: Callable[[str], None])
         closing(MonitorSteps(settings.database_url)) as stored,
     ):
         database.migrate()
-        with one_job(settings.database_url):
+        with one_job(settings.database_url, "monitor"):
             record = _Week(stored, week)
             results = run(_Job(settings, database, progress).steps(), record, progress)
             report = Report(week, results)

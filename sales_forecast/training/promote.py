@@ -25,6 +25,7 @@ from sales_forecast.bundles.keeping import leave, prune
 from sales_forecast.bundles.manifest import Manifest
 from sales_forecast.data.database import SAMPLE, Database
 from sales_forecast.data.deployments import Cause, Deployments, who
+from sales_forecast.data.one_job import one_job
 from sales_forecast.data.panel import Panel
 from sales_forecast.errors import (
     BundleRefused,
@@ -80,6 +81,13 @@ def train_and_promote(
     trained models are served that data too short for models cannot challenge; SettingsError for
     a `params.yaml` that makes no sense.
     """
+    with one_job(settings.database_url, "train"):
+        return _train(panel, source, settings, progress, asked)
+
+
+def _train(
+    panel: Panel, source: str, settings: Settings, progress: Progress, asked: Cause
+) -> Outcome:
     params = read_params(settings.params_file)
     panel = panel.without(params.features.leave_out)
     recipe = Recipe.of(panel, params)
@@ -111,6 +119,11 @@ def promote_kept(settings: Settings, progress: Progress, asked: Cause = _ASKED) 
     `asked`: as of the training. Raises NothingToPublish, RegistryError, DatabaseError,
     BundleRefused, SettingsError.
     """
+    with one_job(settings.database_url, "train"):
+        return _publish(settings, progress, asked)
+
+
+def _publish(settings: Settings, progress: Progress, asked: Cause) -> Outcome:
     link = settings.var_dir / _PENDING
     if not link.is_dir():
         raise NothingToPublish(f"Nothing waits to be published: there is no {link}.")

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import httpx
@@ -28,6 +28,7 @@ from tests.fakes import FakePredictor, LiveStub, live_fake
 from tests.service.conftest import ask_app, error_of
 from tests.service.deployment import Deployment
 from tests.service.test_server import eventually, url_in
+from tests.silent import silent_server
 
 # What a database answers, or does not
 
@@ -105,26 +106,6 @@ def test_a_file_that_is_no_more_what_it_was_is_not_ready_and_not_made_anew(
     served.refresh()
     check(served)
     assert served.problem is None
-
-
-@contextmanager
-def silent_server() -> Iterator[tuple[int, list[socket.socket]]]:
-    """A port that takes connections and never says a word."""
-    taken: list[socket.socket] = []
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def take() -> None:
-            with suppress(OSError):
-                while True:
-                    taken.append(listener.accept()[0])
-
-        taking = threading.Thread(target=take)
-        taking.start()
-        yield listener.getsockname()[1], taken
-        listener.shutdown(socket.SHUT_RDWR)
-        taking.join()
-        for connection in taken:
-            connection.close()
 
 
 @pytest.mark.parametrize("scheme", ["mysql+pymysql", "postgresql+psycopg"])

@@ -17,18 +17,23 @@ from pathlib import Path
 from urllib.request import getproxies
 
 import mlflow
+from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
+from mlflow.environment_variables import (
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES,
+    MLFLOW_HTTP_REQUEST_TIMEOUT,
+)
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from sales_forecast.bundles.bundle import MANIFEST
 from sales_forecast.bundles.downloads import VERSION_TAG, move_in, place_for, sealed_as
-from sales_forecast.errors import RegistryError, SalesForecastError, scheme_of, shown
+from sales_forecast.errors import FULL, RegistryError, SalesForecastError, is_full, scheme_of, shown
 
 EXPERIMENT = "sales-forecasting"
 BUNDLE_MODEL = "Sales-Forecasting"
-_RETRIES = 2
+_RETRIES, _SECONDS = 2, 30
+"""How often, and how long each time, a silent server is waited for."""
 
 
 @contextlib.contextmanager
@@ -48,6 +53,11 @@ def quietly() -> Iterator[None]:
         raise
     except Exception as error:  # MLflow lets through what the libraries below it raise
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if is_full(error):
+            raise RegistryError(f"MLflow: {FULL}") from error
+        if "timed out" in reason:
+            seconds = MLFLOW_HTTP_REQUEST_TIMEOUT.get()  # type: ignore[no-untyped-call]
+            reason = f"{shown(mlflow.get_tracking_uri())} did not answer within {seconds} s"
         addresses = {**getproxies(), "no": mlflow.get_tracking_uri()}  # "no" lists hosts
         if any(shown(address) != address for address in addresses.values()):
             # Libraries repeat them, whole and in parts.
@@ -68,8 +78,12 @@ class TrackingServer:
             if self._local:
                 var_dir.mkdir(parents=True, exist_ok=True)
             # A server that is down is to be noticed in seconds; MLflow's own patience is minutes.
-            if not MLFLOW_HTTP_REQUEST_MAX_RETRIES.is_set():  # type: ignore[no-untyped-call]
-                MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(_RETRIES)  # type: ignore[no-untyped-call]
+            for variable, value in (
+                (MLFLOW_HTTP_REQUEST_MAX_RETRIES, _RETRIES),
+                (MLFLOW_HTTP_REQUEST_TIMEOUT, _SECONDS),
+            ):
+                if not variable.is_set():  # type: ignore[no-untyped-call]
+                    variable.set(value)  # type: ignore[no-untyped-call]
             mlflow.set_tracking_uri(tracking_uri)
             self._client = MlflowClient()
 
@@ -129,11 +143,23 @@ class TrackingServer:
         place = (self._var_dir / "mlartifacts").resolve().as_uri() if self._local else None
         return str(self._client.create_experiment(EXPERIMENT, artifact_location=place))
 
+    def run(self, name: str, parent: str | None = None) -> Run | None:
+        """Return the newest run of a bundle, or of a model of the bundle of a run, if there is one.
+
+        `name`: the version of the bundle, or the model's name.
+        """
+        of = "tags.`mlflow.parentRunId`" if parent else "tags.bundle_version"
+        found = self._client.search_runs([self.experiment()], f"{of} = '{parent or name}'")
+        return next((run for run in found if run.info.run_name == name), None)
+
     def register_bundle(self, run_id: str, bundle_version: str) -> str:
-        """Register the `bundle` artifacts of a run; return the new version, without alias."""
+        """Register the `bundle` artifacts of a run, once; return the version, without alias."""
         with contextlib.suppress(MlflowException):  # it exists from the second training on
             self._client.create_registered_model(BUNDLE_MODEL)
         source = f"{self._client.get_run(run_id).info.artifact_uri}/bundle"
+        for made in self._client.search_model_versions(f"name='{BUNDLE_MODEL}'"):
+            if (made.run_id, made.source) == (run_id, source):
+                return str(made.version)
         tags = {VERSION_TAG: bundle_version}
         made = self._client.create_model_version(BUNDLE_MODEL, source, run_id, tags=tags)
         return str(made.version)

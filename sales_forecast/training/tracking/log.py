@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import mlflow
+from mlflow.entities import Run
 
 from sales_forecast.bundles.bundle import write_bundle
 from sales_forecast.evaluation.protocols import PROTOCOLS, protocols_of
@@ -22,49 +23,62 @@ from sales_forecast.training.tracking.flavours import LoggedModel, logged_models
 def log(server: TrackingServer, challenger: Challenger, report: Mapping[str, bytes]) -> str:
     """Log one training: a parent run, a child run per model, and the bundle.
 
-    `report`: file name -> content, kept beside the bundle. Nothing is registered before all of it
-    has been logged. Returns the version of the bundle in the registry, without any alias yet.
+    `report`: file name -> content, kept beside the bundle, which is registered last. A run of the
+    same bundle that was left half done, or asked for again, is taken up. Returns the version of the
+    bundle in the registry, without any alias yet.
     """
     with quietly(), tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         mlflow.set_experiment(experiment_id=server.experiment())
-        with mlflow.start_run(run_name=challenger.version) as run:
-            _log_parent(challenger, folder, report)
-            models = logged_models(challenger, folder) if challenger.models else []
-            logged = {model.registered_name: _log_child(model, challenger) for model in models}
-            for name, uri in logged.items():
-                mlflow.register_model(uri, name)
+        with _run(server.run(challenger.version), challenger.version) as run:
+            # First of all: by this one who was killed finds what it began.
+            mlflow.set_tag("bundle_version", challenger.version)
+            _log_parent(challenger, folder, report, known=run.data.params)
+            for model in logged_models(challenger, folder) if challenger.models else []:
+                begun = server.run(model.name, parent=run.info.run_id)
+                if begun is None or begun.info.status != "FINISHED":
+                    _log_child(begun, model, challenger)
             return server.register_bundle(run.info.run_id, challenger.version)
 
 
-def _log_parent(challenger: Challenger, folder: Path, report: Mapping[str, bytes]) -> None:
+def _run(begun: Run | None, name: str, *, nested: bool = False) -> mlflow.ActiveRun:
+    if begun is None:
+        return mlflow.start_run(run_name=name, nested=nested)
+    return mlflow.start_run(run_id=begun.info.run_id, nested=nested)
+
+
+def _log_parent(
+    challenger: Challenger,
+    folder: Path,
+    report: Mapping[str, bytes],
+    known: Mapping[str, str],
+) -> None:
     manifest, panel = challenger.manifest, challenger.panel
     protocols = PROTOCOLS if panel is None else protocols_of(panel, challenger.params)
     mlflow.set_tags(
         {
-            "bundle_version": challenger.version,
             "kind": manifest.kind,
             "git_commit": challenger.origin.git_commit or "unknown",
             "data_fingerprint": manifest.training.fingerprint,
             "data_source": challenger.origin.source,
         }
     )
-    mlflow.log_params(
-        {
-            "first_week": manifest.training.first_week,
-            "last_week": manifest.training.last_week,
-            "n_series": len(manifest.training.series),
-            **{
-                f"{protocol}_{what}": count
-                for protocol, table in challenger.tables.items()
-                for what, count in (
-                    ("horizon", table["step"].max()),
-                    ("windows", table["cutoff"].nunique()),
-                    ("step", protocols[protocol].step),
-                )
-            },
-        }
-    )
+    params = {
+        "first_week": manifest.training.first_week,
+        "last_week": manifest.training.last_week,
+        "n_series": len(manifest.training.series),
+        **{
+            f"{protocol}_{what}": count
+            for protocol, table in challenger.tables.items()
+            for what, count in (
+                ("horizon", table["step"].max()),
+                ("windows", table["cutoff"].nunique()),
+                ("step", protocols[protocol].step),
+            )
+        },
+    }
+    # What a run has been told once cannot be told otherwise.
+    mlflow.log_params({name: value for name, value in params.items() if name not in known})
     for protocol, models in manifest.scores.items():
         mlflow.log_metrics(
             {
@@ -80,12 +94,12 @@ def _log_parent(challenger: Challenger, folder: Path, report: Mapping[str, bytes
         mlflow.log_artifact(str(folder / name), "report")
 
 
-def _log_child(model: LoggedModel, challenger: Challenger) -> str:
-    """Log one model; return its address in MLflow."""
-    with mlflow.start_run(run_name=model.name, nested=True):
+def _log_child(begun: Run | None, model: LoggedModel, challenger: Challenger) -> None:
+    """Log and register one model."""
+    with _run(begun, model.name, nested=True):
         mlflow.log_params({name: str(value) for name, value in model.params.items()})
         for protocol, models in challenger.manifest.scores.items():
             scores = models.get(model.name, {})
             mlflow.log_metrics({f"{protocol}.{name}": value for name, value in scores.items()})
         logged = model.flavor.log_model(name=model.name, **model.arguments)  # type: ignore[attr-defined]
-        return str(logged.model_uri)
+        mlflow.register_model(logged.model_uri, model.registered_name)
