@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from sales_forecast.data import database_server
 from sales_forecast.data.database import SAMPLE, Database, LoadReport
 from sales_forecast.data.panel import CONDITIONS, Panel
 from sales_forecast.data.rows import SalesRows
@@ -311,6 +313,39 @@ def test_many_threads_that_start_on_an_empty_database_write_every_row_once(url: 
 
     expected = [LoadReport(0, 0, 6)] * 5 + [LoadReport(6, 0, 0)]
     assert expected == sorted(reports, key=lambda report: report.inserted)
+
+
+def test_a_writer_that_waits_says_so_and_ends_well(
+    url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(database_server, "_TURN_SECONDS", 1)
+    said = threading.Event()
+    with (
+        closing(database_server.Server(url)) as server,
+        closing(Database(url)) as waiting,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        caplog.handler.emit = lambda _: said.set()
+        with server.writing():
+            report = pool.submit(waiting.write, sales_rows(), "a.csv")
+            assert said.wait(LONG_ENOUGH)
+        assert LoadReport(6, 0, 0) == report.result(LONG_ENOUGH)
+
+
+def test_a_writer_that_waits_for_too_long_says_how_long(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_server, "_TURN_SECONDS", 1)
+    with (
+        closing(database_server.Server(url)) as first,
+        closing(database_server.Server(url)) as second,
+        first.writing(),
+        pytest.raises(
+            DatabaseError, match=r"Another writer still works after [12] s\. Try again\."
+        ),
+        second.writing(1),
+    ):
+        pass
 
 
 def test_a_database_in_memory_keeps_its_rows_between_calls_and_threads() -> None:

@@ -7,7 +7,9 @@ know what is stored.
 
 from __future__ import annotations
 
+import logging
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,13 +20,17 @@ import sqlalchemy as sa
 
 from sales_forecast.errors import DatabaseError, SettingsError, is_full, scheme_of
 
-_WAIT_SECONDS = 30  # how long a writer waits for another one
+_WAIT_SECONDS = 600
+"""How long a writer waits for those before it, if nobody waits for the writer."""
+_TURN_SECONDS = 5
+_SECONDS_BETWEEN = 0.05
+_LOCK_SECONDS = 30
 _ANSWER_SECONDS = 10  # a server that is silent for so long is dead
 _POSTGRES_LOCK = int.from_bytes(b"sales")  # any number that others in the database do not use
 _ESCAPED = "an @, / or # of a password is written %40, %2F or %23"
 _CONNECT: Mapping[str, Mapping[str, Any]] = {
     # No isolation level: the driver begins nothing by itself, `_lock` does.
-    "sqlite": {"timeout": _WAIT_SECONDS, "isolation_level": None, "check_same_thread": False},
+    "sqlite": {"timeout": _LOCK_SECONDS, "isolation_level": None, "check_same_thread": False},
     "mysql+pymysql": {
         "connect_timeout": 5,
         "read_timeout": _ANSWER_SECONDS,
@@ -36,6 +42,8 @@ _CONNECT: Mapping[str, Mapping[str, Any]] = {
         "tcp_user_timeout": _ANSWER_SECONDS * 1000,
     },
 }
+
+logger = logging.getLogger(__name__)
 
 
 class Server:
@@ -77,10 +85,13 @@ class Server:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
-        """Let one writer in, before it makes tables or reads, until its connection closes."""
+    def writing(self, seconds: int = _WAIT_SECONDS) -> Iterator[sa.Connection]:
+        """Let one writer in, before it makes tables or reads, until its connection closes.
+
+        Raises DatabaseError where others still write after so many `seconds`.
+        """
         with self.connection(makes_file=True) as connection:
-            _lock_writers(connection)
+            _lock_writers(connection, seconds)
             yield connection
 
     def _connect(self, *, makes_file: bool) -> sa.Connection:
@@ -202,19 +213,37 @@ def read_at_one_moment(connection: sa.Connection) -> None:
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
 
-def _lock_writers(connection: sa.Connection) -> None:
-    match connection.dialect.name:
-        case "sqlite":
+def _lock_writers(connection: sa.Connection, seconds: int) -> None:
+    if connection.dialect.name == "mysql":
+        connection.detach()  # the lock belongs to the session: it must not return to the pool
+    begun, told = time.monotonic(), False
+    while not _let_in(connection):
+        waited = time.monotonic() - begun
+        if waited >= seconds:
+            raise DatabaseError(f"Another writer still works after {waited:.0f} s. Try again.")
+        if not told:
+            logger.warning("Another writer is at work: waiting for it, for %d s at most.", seconds)
+            told = True
+        time.sleep(_SECONDS_BETWEEN)
+
+
+def _let_in(connection: sa.Connection) -> bool:
+    """Wait a while for the turn to write, not so long that a server that makes wait looks dead."""
+    name, turn = connection.dialect.name, _TURN_SECONDS
+    if name == "mysql":
+        ask = f"SELECT GET_LOCK(MD5(CONCAT('sales_forecast.', DATABASE())), {turn})"
+        return bool(connection.scalar(sa.text(ask)))
+    try:
+        if name == "sqlite":
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {turn * 1000}")
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")  # readers do not wait
             connection.exec_driver_sql("BEGIN IMMEDIATE")
-        case "postgresql":
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT_SECONDS}s'")
+        else:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{turn}s'")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_POSTGRES_LOCK})")
-        case _:
-            connection.detach()  # the lock belongs to the session: it must not return to the pool
-            turn = _ANSWER_SECONDS // 2  # a server that makes us wait must not look dead
-            ask = f"SELECT GET_LOCK(MD5(CONCAT('sales_forecast.', DATABASE())), {turn})"
-            if not any(connection.scalar(sa.text(ask)) for _ in range(_WAIT_SECONDS // turn)):
-                raise DatabaseError(
-                    f"Another writer still works after {_WAIT_SECONDS} s. Try again."
-                )
+    except sa.exc.OperationalError as error:
+        if not any(word in str(error.orig) for word in ("locked", "lock timeout")):
+            raise
+        connection.rollback()
+        return False
+    return True

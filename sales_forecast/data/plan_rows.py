@@ -36,6 +36,8 @@ _MOST_SCOPES = 50
 """Of so many levels series are looked up; with more of them all series are read."""
 _ROWS = 2_000
 """Rows that are written or read at once."""
+_SECONDS_TO_WRITE = 30
+"""People wait for it."""
 Cents = npt.NDArray[np.int64]
 
 
@@ -121,7 +123,7 @@ class PlanTables:
     @contextmanager
     def writing(self, spec: PanelSpec) -> Iterator[PlanRows]:
         """Let one writer in; what it wrote stays if the block ends well. Raises as `reading`."""
-        with self._server.writing() as connection:
+        with self._server.writing(_SECONDS_TO_WRITE) as connection:
             self._check(connection)
             yield PlanRows(connection, spec)
             connection.commit()
