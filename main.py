@@ -22,6 +22,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sales_forecast.commands.ending import ended
 from sales_forecast.data.ledger import Ledger
 from sales_forecast.errors import SalesForecastError, SettingsError, brief
 from sales_forecast.service.api_keys import ROLES, new_entry
@@ -203,4 +204,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))

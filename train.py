@@ -153,12 +153,13 @@ def run_backtest(arguments: argparse.Namespace) -> int:
             ahead = judged.forecast(panel, forecasters, table, split.horizon, show)
     measured = Measurement(panel, split, table)
     print(measured.text(by_segment=arguments.segments))
+    sheets = load_settings().csv_for_spreadsheets
     if arguments.predictions:
-        _write(arguments.predictions, measured.predictions())
+        _write(arguments.predictions, measured.predictions(for_spreadsheets=sheets))
     if arguments.json:
         _write(arguments.json, measured.summary())
     if ahead is not None:
-        _write(arguments.forecast, forecast_csv(panel, ahead))
+        _write(arguments.forecast, forecast_csv(panel, ahead, for_spreadsheets=sheets))
     if arguments.figures:
         for name, picture in measured.figures().items():
             _write(arguments.figures / name, picture)

@@ -13,6 +13,7 @@ from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.commands.main import main
 from aws_cloud_infra.engine.stack import Stack
 from aws_cloud_infra.stacks import both
+from sales_forecast.commands.ending import ended
 
 
 def build(aws: Aws, *, final_snapshot: bool) -> tuple[Stack, Stack]:
@@ -21,4 +22,4 @@ def build(aws: Aws, *, final_snapshot: bool) -> tuple[Stack, Stack]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(build, operates=True))
+    sys.exit(ended(lambda: main(build, operates=True)))

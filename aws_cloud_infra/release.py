@@ -25,6 +25,7 @@ from aws_cloud_infra.account.errors import AWS_ERRORS, translate
 from aws_cloud_infra.account.settings import load_settings
 from aws_cloud_infra.releasing.check import ATTEMPTS, check
 from aws_cloud_infra.releasing.images import judge, push, withdraw
+from sales_forecast.commands.ending import ended
 from sales_forecast.errors import SalesForecastError
 
 
@@ -85,4 +86,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))

@@ -73,6 +73,8 @@ class Settings(BaseSettings):
     """How often the service looks for new weeks and a new champion."""
     forecast_horizon: Annotated[int, Field(ge=1, le=3660)] | None = None
     """How many periods ahead `train.py forecast` looks; unset: 52 weeks, or 90 days."""
+    csv_for_spreadsheets: bool = False
+    """Whether names in CSV files that a spreadsheet could take for formulas are made inert."""
     notify_webhook_url: SecretStr | None = None
     """Where `monitor.py run` posts what it did, in the form of Slack; its address is a secret."""
     notify_sns_topic_arn: (

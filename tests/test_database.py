@@ -325,7 +325,7 @@ def test_a_writer_that_waits_says_so_and_ends_well(
         closing(Database(url)) as waiting,
         ThreadPoolExecutor(1) as pool,
     ):
-        caplog.handler.emit = lambda _: said.set()
+        monkeypatch.setattr(caplog.handler, "emit", lambda _: said.set())
         with server.writing():
             report = pool.submit(waiting.write, sales_rows(), "a.csv")
             assert said.wait(LONG_ENOUGH)
@@ -436,7 +436,7 @@ def test_a_full_disk_is_called_that_and_nothing_is_written(tmp_path: Path) -> No
             assert 0 == database.version()
     finally:
         sa.event.remove(sa.Engine, "connect", fill)
-    assert "does not answer as it should: its disk is full. Make room" in failed.value.message
+    assert "does not answer as it should: the disk is full. Make room" in failed.value.message
 
 
 def test_a_file_that_is_no_database_is_an_error_that_names_it(tmp_path: Path) -> None:

@@ -36,7 +36,10 @@ def heard(command: Callable[[], int], door: str) -> int:
 def ended(main: Callable[[], int]) -> int:
     """Run a command until all that it prints is out; return its exit code."""
     try:
-        code = main()
+        try:
+            code = main()
+        except SystemExit as left:  # as argparse does after --help
+            code = left.code if isinstance(left.code, int) else 1
         sys.stdout.flush()
     except OSError as error:
         if error.filename is not None:

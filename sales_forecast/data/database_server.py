@@ -112,7 +112,7 @@ class Server:
                 else "Check DATABASE_URL, and that the database runs and lets this user in."
             )
             if cause is not None and is_full(cause):
-                reason, hint = "its disk is full", "Make room, then run the command again."
+                reason, hint = "the disk is full", "Make room, then run the command again."
             if self._url.host and not _is_known(self._url.host):
                 # What stands in its place may be a part of the password.
                 reason, shown = "its host cannot be found", scheme_of(self.shown)

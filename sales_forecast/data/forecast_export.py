@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sales_forecast.data import star, views
 from sales_forecast.data.database_server import Server, in_utc, read_at_one_moment
 from sales_forecast.data.forecast_tables import FORECAST_ISSUES, newest_first
+from sales_forecast.data.inert import inert
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.data.stored_forecasts import none_yet
 
@@ -56,21 +57,32 @@ def newest_rows(
 
 
 @contextmanager
-def newest_forecasts(url: str) -> Iterator[Iterator[str]]:
-    """Give the file in pieces, header first. As `newest_rows`."""
+def newest_forecasts(url: str, *, for_spreadsheets: bool = False) -> Iterator[Iterator[str]]:
+    """Give the file in pieces, header first. As `newest_rows`.
+
+    `for_spreadsheets`: names that could be formulas are made inert.
+    """
     with newest_rows(url) as (names, pieces):
-        yield _lines(names, pieces)
+        yield _lines(names, pieces, inert if for_spreadsheets else _as_it_is)
 
 
-def _lines(names: Sequence[str], pieces: Iterator[Sequence[Sequence[object]]]) -> Iterator[str]:
+def _lines(
+    names: Sequence[str],
+    pieces: Iterator[Sequence[Sequence[object]]],
+    shown: Callable[[object], object],
+) -> Iterator[str]:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(names)
+    writer.writerow(map(shown, names))
     for rows in pieces:
-        writer.writerows([_plain(value) for value in row] for row in rows)
+        writer.writerows([shown(_plain(value)) for value in row] for row in rows)
         yield out.getvalue()
         out.seek(0)
         out.truncate()
+
+
+def _as_it_is(cell: object) -> object:
+    return cell
 
 
 def _plain(value: object) -> object:

@@ -13,6 +13,7 @@ from functools import cached_property
 import pandas as pd
 
 from sales_forecast.data.frequency import DAILY
+from sales_forecast.data.inert import inert
 from sales_forecast.data.panel import Panel
 from sales_forecast.evaluation import figures, report, segments
 from sales_forecast.evaluation.backtest import KEY_COLUMNS
@@ -51,9 +52,9 @@ class Measurement:
         said = (*self.panel.notes, self.split.describe(self.panel))
         return "\n".join(said) + "\n" + "\n\n".join(tables)
 
-    def predictions(self) -> str:
-        """Return every prediction as CSV."""
-        return _csv(self.table)
+    def predictions(self, *, for_spreadsheets: bool = False) -> str:
+        """Return every prediction as CSV, as `forecast_csv`."""
+        return _csv(self.table, for_spreadsheets=for_spreadsheets)
 
     def summary(self) -> str:
         """Return the protocol, what data it was, and the scores as JSON."""
@@ -80,13 +81,17 @@ class Measurement:
         return {name: score.as_dict() for name, score in self._scores.items()}
 
 
-def forecast_csv(panel: Panel, table: pd.DataFrame) -> str:
-    """Return a table of `judged.forecast` as CSV; `warnings` say what little it stands on."""
+def forecast_csv(panel: Panel, table: pd.DataFrame, *, for_spreadsheets: bool = False) -> str:
+    """Return a table of `judged.forecast` as CSV; `warnings` say what little it stands on.
+
+    `for_spreadsheets`: names that could be formulas are made inert.
+    """
     said = cautions(panel)
-    return _csv(table, warnings=[said.get(name, "") for name in table["unique_id"]])
+    last = [said.get(name, "") for name in table["unique_id"]]
+    return _csv(table, for_spreadsheets=for_spreadsheets, warnings=last)
 
 
-def _csv(table: pd.DataFrame, **last: Sequence[str]) -> str:
+def _csv(table: pd.DataFrame, *, for_spreadsheets: bool, **last: Sequence[str]) -> str:
     """Write a table: its keys, medians with intervals of 80%, then means and deciles."""
     models = models_in(table)
     near = [*models, *(f"{model}{end}" for model in models for end in ("_lo_80", "_hi_80"))]
@@ -100,4 +105,6 @@ def _csv(table: pd.DataFrame, **last: Sequence[str]) -> str:
     }
     keys = [name for name in KEY_COLUMNS if name in table and name != "holiday"]
     public = table[[*keys, *near]].assign(cutoff=table["cutoff"].dt.date, **beside, **last)
+    if for_spreadsheets:
+        public["unique_id"] = public["unique_id"].map(inert)
     return str(public.to_csv(index=False, date_format="%Y-%m-%d"))

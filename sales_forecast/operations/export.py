@@ -11,14 +11,16 @@ from sales_forecast.data.forecast_export import newest_forecasts
 from sales_forecast.errors import SettingsError
 
 
-def export(url: str, file: Path) -> str:
+def export(url: str, file: Path, *, for_spreadsheets: bool = False) -> str:
     """Write the forecasts of the newest origin; say so.
+
+    `for_spreadsheets`: names that could be formulas are made inert.
 
     Raises NoForecasts, DatabaseError, and SettingsError where the file cannot be written.
     """
     aside = file.with_name(f".{file.name}.writing")
     rows = -1  # the header is none
-    with newest_forecasts(url) as pieces:
+    with newest_forecasts(url, for_spreadsheets=for_spreadsheets) as pieces:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             with aside.open("w", encoding="utf-8", newline="") as out:

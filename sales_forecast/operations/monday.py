@@ -181,12 +181,13 @@ class _Job:
 
     def _export(self, _: Results) -> Outcome:
         file = self._settings.var_dir / "exports" / "forecasts.csv"
-        told = export(self._settings.database_url, file)
-        if self._settings.export_uri is not None:
+        there = self._settings
+        told = export(there.database_url, file, for_spreadsheets=there.csv_for_spreadsheets)
+        if there.export_uri is not None:
             # It takes seconds to import, where nobody wants it.
             from sales_forecast.operations.parquet_export import export_parquet
 
-            told += f" {export_parquet(self._settings.database_url, self._settings.export_uri)}"
+            told += f" {export_parquet(there.database_url, there.export_uri)}"
         return {"told": told, "file": str(file)}
 
     def _measured(self, results: Results) -> str:
