@@ -119,6 +119,7 @@ def _progress(layout: str, stage: str) -> None:
 
 def load_sample(database: Database) -> Panel | None:
     """Load the generated sample and return what is stored; None if there are real sales already."""
+    database.migrate()  # another loader may be half-way: whoever reads waits for it
     stored = database.source()
     if stored not in {None, SAMPLE}:
         print(f"No {USUAL_FILE} here. The database keeps the sales loaded from {stored}.")

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+import database_loader
 from sales_forecast.data import schema, star
 from sales_forecast.data.database import SAMPLE, Database, LoadReport
 from sales_forecast.data.panel import Panel
@@ -225,6 +226,19 @@ def test_an_unfinished_migration_names_the_command_it_waits_for(url: str, panel:
                 ask()
         database.migrate()
         assert panel == database.read_panel()
+
+
+def test_a_loader_beside_one_that_is_half_way_through_a_migration_ends_well(
+    url: str, panel: Panel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_URL", url)
+    with closing(Database(url)) as database:
+        database.write(panel, SAMPLE)
+        with connected(url) as connection:
+            connection.exec_driver_sql("DELETE FROM alembic_version")
+        assert 0 == database_loader.main([])
+        assert database.version()
 
 
 def test_the_newest_revision_is_the_one_that_readers_know() -> None:
