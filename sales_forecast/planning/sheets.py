@@ -12,15 +12,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from math import isfinite
 
-import sqlalchemy as sa
-
-from sales_forecast.data import star
 from sales_forecast.data.files.workbook import Cell
-from sales_forecast.data.forecast_tables import FORECASTS
-from sales_forecast.data.override_tables import PLANNED_SALES, Scope
+from sales_forecast.data.override_tables import Scope
+from sales_forecast.data.plan_cells import plan_cells
 from sales_forecast.data.plan_rows import PlanRows
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.data.stored_forecasts import ids_with
 from sales_forecast.errors import InvalidRequest
 
 NEW = "new_plan"
@@ -30,7 +26,6 @@ _VERSION = "version"
 MOST_CHANGES = 1_000
 """Of one sheet."""
 _MOST_PROBLEMS = 20
-_ROWS_AT_ONCE = 5_000
 _WHOLE = re.compile(r"-?[0-9]{1,9}")
 _PARTS = re.compile(r"([0-9]{1,4})([-./])([0-9]{1,2})\2([0-9]{1,4})")
 
@@ -53,42 +48,16 @@ def head_of(spec: PanelSpec) -> list[str]:
     return [*(key.column for key in spec.keys), *_FORECAST, *_FILLED, _VERSION]
 
 
-def count(rows: PlanRows, scope: Scope) -> int:
-    """Return how many rows `plan_rows` gives, the head left out."""
-    query = sa.select(sa.func.count()).select_from(FORECASTS)
-    return rows.connection.scalar(query.where(*_chosen(rows, scope))) or 0
-
-
 def plan_rows(rows: PlanRows, scope: Scope) -> Iterator[list[Cell]]:
     """Yield the sheet: its head, then a row for each series with some keys and each period."""
-    spec, of, plan, series = rows.spec, FORECASTS.c, PLANNED_SALES.c, star.dim_series(rows.spec)
+    spec = rows.spec
     yield [*head_of(spec)]
     kinds = [key.kind for key in spec.keys]
     version = f"{rows.newest_issue().id}-{rows.last_number()}"
-    planned = sa.and_(
-        plan.issue_id == of.issue_id, plan.series_id == of.series_id, plan.target == of.target
-    )
-    names = [series.c[column] for column in star.keys(spec)]
-    columns = (of.target, of.sales, of.lower_80, of.upper_80, plan.planned)
-    query = (
-        sa.select(*names, *columns)
-        .join(series, series.c.id == of.series_id)
-        .outerjoin(PLANNED_SALES, planned)
-        .where(*_chosen(rows, scope))
-        .order_by(of.series_id, of.target)
-        .execution_options(yield_per=_ROWS_AT_ONCE)
-    )
     empty: list[Cell] = [None] * len(_FILLED)
-    for *texts, target, sales, lower, upper, changed in rows.connection.execute(query):
-        keys = [int(t) if k == "number" else t for t, k in zip(texts, kinds, strict=True)]
-        now = sales if changed is None else changed
-        yield [*keys, target, sales, lower, upper, now, *empty, version]
-
-
-def _chosen(rows: PlanRows, scope: Scope) -> list[sa.ColumnElement[bool]]:
-    issue = FORECASTS.c.issue_id == rows.newest_issue().id
-    some = FORECASTS.c.series_id.in_(ids_with(rows.connection, rows.spec, scope))
-    return [issue, some] if scope else [issue]
+    for of in plan_cells(rows, scope):
+        keys = [int(t) if k == "number" else t for t, k in zip(of.keys, kinds, strict=True)]
+        yield [*keys, of.target, of.sales, of.lower_80, of.upper_80, of.planned, *empty, version]
 
 
 class Reading:
