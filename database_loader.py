@@ -23,11 +23,10 @@ import numpy as np
 
 from sales_forecast.commands.arguments import add_layout, check_layout
 from sales_forecast.commands.ending import ended
-from sales_forecast.data.connectors.outside import with_outside
+from sales_forecast.commands.reading import read_file
 from sales_forecast.data.connectors.sql import answered
-from sales_forecast.data.connectors.web import Web
 from sales_forecast.data.database import SAMPLE, Database, LoadReport
-from sales_forecast.data.files.layouts import read_panel, read_sales, sources_of
+from sales_forecast.data.files.layouts import read_sales
 from sales_forecast.data.files.s3 import SCHEME, at_hand
 from sales_forecast.data.frequency import WEEKLY
 from sales_forecast.data.gaps import Gap, gaps
@@ -87,7 +86,6 @@ def load_file(
     _progress(arguments.layout, f"Reading {readable(file)}.")
     asked = settings.source_database_url
     url = asked.get_secret_value() if asked else None
-    web = Web(settings.var_dir / "sources", settings.keys_of_sources)
     with (
         at_hand(file) as there,
         answered(there, url) as path,
@@ -96,7 +94,7 @@ def load_file(
         panel = (
             read_sales(Path(path), layout, dates).to_panel()
             if arguments.sum_to_stores
-            else with_outside(read_panel(Path(path), layout, dates), sources_of(layout), web)
+            else read_file(Path(path), layout, dates, settings)
         )
         source = file if file.startswith(SCHEME) else Path(file).resolve()
     _progress(layout, f"Writing {panel.n_series:,} series.")

@@ -6,7 +6,7 @@ python train.py --engine dask --scheduler tcp://host:8786    the same on a Dask 
 python train.py publish         record what a training made while MLflow did not answer
 python train.py backtest --csv FILE --horizon 8 --windows 8 --step 4
 python train.py audit           prove that no prediction knows what came after its cutoff
-python train.py tune            search hyperparameters on weeks before the reported ones
+python train.py tune            search hyperparameters, or covariates, before the reported weeks
 python train.py eda --html FILE    look at sales: gaps, seasons, outliers, what would be refused
 python train.py features --to FILE.parquet    write what the trees learn from; `--features` reads it
 python train.py forecast        write what the champion expects of every series into the database
@@ -28,13 +28,11 @@ from sales_forecast.bundles.bundle import CHALLENGER, CHAMPION
 from sales_forecast.commands import outputs, progress
 from sales_forecast.commands.arguments import file_words, parse_train
 from sales_forecast.commands.ending import ended, heard
-from sales_forecast.data.connectors.outside import with_outside
-from sales_forecast.data.connectors.web import Web
+from sales_forecast.commands.reading import read_file
 from sales_forecast.data.database import Database
-from sales_forecast.data.files.layouts import read_panel, sources_of
 from sales_forecast.data.panel import Panel
 from sales_forecast.errors import NotEnoughData, NothingToPublish
-from sales_forecast.params import Params, read_params
+from sales_forecast.params import DEFAULTS, Params, read_params
 from sales_forecast.settings import load_settings
 from sales_forecast.training.again import trained_already
 
@@ -216,6 +214,8 @@ def run_audit(arguments: argparse.Namespace) -> int:
 
 def run_tune(arguments: argparse.Namespace) -> int:
     """Search hyperparameters on inner windows; say what to commit, and change nothing."""
+    if arguments.covariates:
+        return _search_covariates(arguments)
     params = _params()
     panel = _panel(arguments, params)
     with progress.shown() as show:
@@ -239,6 +239,20 @@ def run_tune(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _search_covariates(arguments: argparse.Namespace) -> int:
+    # What is left out already is judged anew.
+    panel = _panel(arguments, DEFAULTS)
+    with progress.shown() as show:
+        show("importing the training libraries")
+        from sales_forecast.tuning import covariates, tune
+
+        past = tune.searchable(panel, arguments.until, _params())
+        found = covariates.search(past, show)
+    print(tune.describe_windows(past))
+    print(f"\n{covariates.covariates_table(found)}\n\n{covariates.proposal(found)}")
+    return 0
+
+
 def _params() -> Params:
     return read_params(load_settings().params_file)
 
@@ -246,10 +260,8 @@ def _params() -> Params:
 def _panel(arguments: argparse.Namespace, params: Params) -> Panel:
     """Read what the models may see of a file, or of the database."""
     if arguments.csv:
-        settings = load_settings()
-        web = Web(settings.var_dir / "sources", settings.keys_of_sources)
-        read = read_panel(arguments.csv, arguments.layout, arguments.dates)
-        panel = with_outside(read, sources_of(arguments.layout), web).with_zeros()
+        layout, dates = arguments.layout, arguments.dates
+        panel = read_file(arguments.csv, layout, dates, load_settings()).with_zeros()
     else:
         with closing(Database(load_settings().database_url)) as database:
             panel = database.read_panel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from sales_forecast.data.gaps import gaps
 from sales_forecast.data.panel import CONDITIONS, Panel
 from sales_forecast.data.rows import STORES
 from sales_forecast.data.sample import sample_rows
-from sales_forecast.data.spec import PanelSpec
+from sales_forecast.data.spec import Covariate, PanelSpec
 from sales_forecast.errors import DataRefused
 from sales_forecast.features.conditions import outlook
 from sales_forecast.prediction.forecast import chance_of_any
@@ -198,3 +199,11 @@ def test_equal_sales_are_equal_whatever_is_known_of_their_form() -> None:
     bare = Panel(panel.y, panel.periods, panel.series, panel.conditions)
     assert bare == panel
     np.testing.assert_array_equal(bare.y, panel.y)
+
+
+def test_a_covariate_that_is_always_known_is_written_as_before() -> None:
+    """A release from before `lead` reads what this one stores."""
+    always = Covariate(name="promotion", column="Promo")
+    assert {"name": "promotion", "column": "Promo"} == json.loads(always.model_dump_json())
+    weather = Covariate(name="weather", column="weather", lead=1)
+    assert weather == Covariate.model_validate_json(weather.model_dump_json())

@@ -87,6 +87,8 @@ def parse_train(argv: Sequence[str] | None, description: str) -> argparse.Namesp
         parser.error("--if-changed and --features are for a training alone")
     if arguments.features and arguments.scheduler:
         parser.error("--features is read here, and not on a cluster")
+    if arguments.command == "tune" and arguments.covariates and arguments.models:
+        parser.error("--covariates are searched with XGBoost alone: leave out --models")
     if hasattr(arguments, "layout"):
         check_layout(parser, arguments)
     if arguments.scheduler and arguments.command not in {None, "backtest"}:
@@ -163,6 +165,11 @@ def _train_parser(description: str) -> argparse.ArgumentParser:
         )
     search.add_argument(
         "--models", help="comma-separated (default: random_forest,xgboost; also lightgbm,catboost)"
+    )
+    search.add_argument(
+        "--covariates",
+        action="store_true",
+        help="instead of hyperparameters: which covariates XGBoost would not miss",
     )
     search.add_argument(
         "--until", type=day, metavar="YYYY-MM-DD", help="default: all weeks that are not reported"

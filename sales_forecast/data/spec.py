@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from sales_forecast.data.frequency import WEEKLY, Frequency
 
@@ -75,7 +75,7 @@ class Covariate(_Value):
 
     name: str
     column: str
-    lead: int | None = None
+    lead: Annotated[int | None, Field(exclude_if=lambda lead: lead is None)] = None
 
 
 class StaticFeature(_Value):
