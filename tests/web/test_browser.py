@@ -32,6 +32,7 @@ PAGES = [
     ("departments", "/series"),
     ("departments", "/series?store_id=2&dept_id=3"),
     ("departments", "/ask?Store=2&Dept=3&Date=2012-11-02"),
+    ("departments", "/sheets"),
     ("guarded", "/sign-in"),
 ]
 

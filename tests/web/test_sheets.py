@@ -18,7 +18,7 @@ from sales_forecast.service.live import Live
 from sales_forecast.web import forms, sheets
 from tests.service.conftest import ask_app
 from tests.web.test_sessions import FORM, cookie_of, sign_in, token_in
-from tests.web.world import World, world
+from tests.web.world import World, of_ones_own
 
 HEAD = [
     "Store", "Dept", "target", "sales", "lower_80", "upper_80", "planned", "new_plan", "reason",
@@ -74,8 +74,8 @@ def filled(rows: list[dict[str, str]], *cells: tuple[int, str], **others: str) -
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return world(tmp_path_factory.mktemp("sheets"), "departments", 0)
+def made(departments_shop: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    return of_ones_own(departments_shop, tmp_path_factory.mktemp("sheets"))
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -116,6 +117,23 @@ def world(folder: Path, layout: str, origins: int = _ORIGINS) -> World:
             write_forecasts(settings, silent)
             judge(settings.database_url, database.read_panel())
     return World(settings, panel, {role: key for role, (key, _) in made.items()})
+
+
+def of_ones_own(made: World, folder: Path, **keys: str) -> World:
+    """Return a copy of a shop, to be changed; `keys`: name -> role, if others than one for each."""
+    database = Path(made.settings.database_url.removeprefix("sqlite:///"))
+    with closing(sqlite3.connect(database)) as of, closing(sqlite3.connect(folder / "s.db")) as to:
+        of.backup(to)
+    named = {name: new_entry(name, role) for name, role in keys.items()}
+    if named:
+        (folder / "keys.toml").write_text("".join(lines for _, lines in named.values()))
+    changed = {
+        "database_url": f"sqlite:///{folder}/s.db",
+        "var_dir": folder,
+        "api_keys_file": folder / "keys.toml" if named else made.settings.api_keys_file,
+    }
+    settings = made.settings.model_copy(update=changed)
+    return World(settings, made.panel, {name: key for name, (key, _) in named.items()} or made.keys)
 
 
 def get(app: ASGIApp, path: str, **options: object) -> httpx.Response:
