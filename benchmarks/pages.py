@@ -1,0 +1,176 @@
+"""How long the server takes for the first page and for a search, by number of series.
+
+    python -m benchmarks.pages
+    python -m benchmarks.pages --series 3331 100000 --weeks 60
+
+Stores generated series, departments of stores, with forecasts of the growth baseline, once for each
+number of series, in `var/benchmark`; then runs the service as one process and asks it for one thing
+after the other, each beside an endpoint that only echoes: `x echo` is how many times as long ours
+takes, by the medians. The first page is told with all its files, as a browser that keeps nothing
+fetches them. For local use: it needs a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import re
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from statistics import median, quantiles
+
+import numpy as np
+
+from benchmarks.scale import generated
+from benchmarks.serving import ECHO, HOST, ROOT, Workspace, resident_megabytes
+from sales_forecast.bundles.bundle import CHAMPION, set_alias, write_bundle
+from sales_forecast.data.database import Database
+from sales_forecast.data.panel import Panel
+from sales_forecast.data.spec import Key, PanelSpec
+from sales_forecast.operations.batch import write_forecasts
+from sales_forecast.settings import Settings
+from sales_forecast.training.challenger import baseline_challenger
+
+SERIES = (3_331, 100_000)
+WEEKS_AHEAD = 13
+DEPARTMENTS = 74
+SPEC = PanelSpec(
+    layout="generated",
+    keys=(
+        Key(column="Store", kind="number", field="store_id"),
+        Key(column="Dept", kind="number", field="dept_id"),
+    ),
+    date="Date",
+    target="Sales",
+)
+ASKED = {"store_id": 1, "dept_id": 1, "steps": 5}
+
+
+def departments(n_series: int, weeks: int) -> Panel:
+    """Return so many departments of stores, and the last weeks of their sales."""
+    panel = generated(n_series)
+    stores, numbers = np.divmod(np.arange(n_series), DEPARTMENTS)
+    return replace(
+        panel,
+        y=panel.y[:, -weeks:],
+        periods=panel.periods[-weeks:],
+        series=tuple(f"{s}-{d}" for s, d in zip(stores + 1, numbers + 1, strict=True)),
+        keys={"Store": stores + 1, "Dept": numbers + 1},
+        conditions={},
+        traits={},
+        pooled_by=None,
+        spec=SPEC,
+    )
+
+
+def prepare(workspace: Workspace, n_series: int, weeks: int) -> None:
+    """Store, train and forecast, unless that was done."""
+    folder = workspace.folder
+    if (folder / "done").exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    panel = departments(n_series, weeks)
+    print(f"storing {panel.y.size:,} sales", file=sys.stderr)
+    with closing(Database(workspace.database_url)) as database:
+        database.write(panel, "generated")
+        stored = database.read_panel()
+    set_alias(
+        folder / CHAMPION,
+        write_bundle(folder, baseline_challenger(stored, "generated", {}, "").sealed),
+    )
+    settings = Settings(
+        database_url=workspace.database_url,
+        model_uri=str(folder / CHAMPION),
+        var_dir=folder,
+        forecast_horizon=WEEKS_AHEAD,
+    )
+    write_forecasts(settings, lambda said: print(said, file=sys.stderr))
+    (folder / "done").touch()
+
+
+class Asking:
+    """One connection that stays open."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self._connection = http.client.HTTPConnection(HOST, port, timeout=120)
+
+    def get(self, path: str, body: str | None = None) -> tuple[float, bytes]:
+        """Return milliseconds and the answer as it came, packed."""
+        headers = {"Accept-Encoding": "gzip", "Content-Type": "application/json"}
+        start = time.perf_counter()
+        self._connection.request("POST" if body else "GET", path, body, headers)
+        response = self._connection.getresponse()
+        content = response.read()
+        took = (time.perf_counter() - start) * 1000
+        if response.status != http.HTTPStatus.OK:
+            raise SystemExit(f"{path} was answered {response.status}")
+        return took, content
+
+
+def whole_page(asking: Asking) -> tuple[int, int]:
+    """Return the bytes of the first page with all its files, and how many those are."""
+    address = re.compile(rb'(?:href|src)="(/static/[^"]+)"')
+    connection = http.client.HTTPConnection(HOST, asking.port, timeout=120)
+    connection.request("GET", "/")  # not packed, to be read
+    files = {found.decode() for found in address.findall(connection.getresponse().read())}
+    connection.close()
+    return sum(len(asking.get(path)[1]) for path in ("/", *files)), len(files)
+
+
+def measure(n_series: int, weeks: int, times: int) -> None:
+    """Print what is measured of so many series."""
+    folder = ROOT / "var" / "benchmark" / f"pages-{n_series}"
+    workspace = Workspace(folder, f"sqlite:///{folder}/sales.db")
+    prepare(workspace, n_series, weeks)
+    rng = np.random.default_rng(0)
+    stores = -(-n_series // DEPARTMENTS)
+    words: dict[str, Callable[[], str]] = {
+        "the first page": lambda: "/",
+        "search for a store": lambda: f"/search?q=store+{rng.integers(1, stores + 1)}",
+        "search for one series": lambda: (
+            f"/search?q={rng.integers(1, stores)}+{rng.integers(1, DEPARTMENTS + 1)}"
+        ),
+        "search in vain": lambda: f"/search?q=nothing+{rng.integers(1_000_000)}",
+        "page of one series": lambda: (
+            f"/series?store_id={rng.integers(1, stores)}&dept_id={rng.integers(1, DEPARTMENTS + 1)}"
+        ),
+    }
+    print(f"\n{n_series:,} series {'p50 ms':>26}{'p95 ms':>10}{'x echo':>10}{'bytes':>10}")
+    with workspace.serve(ECHO, "/docs") as echo, workspace.serve(["main.py"], "/ready") as ours:
+        echoing, asking = Asking(echo.port), Asking(ours.port)
+        body = json.dumps(ASKED)
+        for name, path in words.items():
+            echoed, took, size = [], [], 0
+            first, _ = asking.get(path())
+            for _ in range(times):
+                echoed.append(echoing.get("/forecast_sales", body)[0])
+                one, content = asking.get(path())
+                took.append(one)
+                size = max(size, len(content))
+            p95 = quantiles(took, n=20)[-1]
+            ratio = median(took) / median(echoed)
+            print(f"{name:<26}{median(took):>14.1f}{p95:>10.1f}{ratio:>10.1f}{size:>10,}"
+                  f"   the first time {first:,.0f} ms")  # fmt: skip
+        whole, files = whole_page(asking)
+        print(f"the first page and its {files} files: {whole:,} bytes, packed; the process holds "
+              f"{resident_megabytes(ours.process.pid):.0f} MB")  # fmt: skip
+
+
+def main() -> None:
+    """Measure each number of series."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--series", type=int, nargs="+", default=SERIES)
+    parser.add_argument("--weeks", type=int, default=143, help="of sales that are stored")
+    parser.add_argument("--times", type=int, default=100, help="that each is asked for")
+    chosen = parser.parse_args()
+    for n_series in chosen.series:
+        measure(n_series, chosen.weeks, chosen.times)
+
+
+if __name__ == "__main__":
+    main()
