@@ -66,11 +66,15 @@ def error_response(
     fields: Mapping[str, object],
     headers: Mapping[str, str] | None = None,
 ) -> Response:
+    """Return the one shape as a response."""
+    body = error_body(code, message, fields)
+    return Response(body, status, headers=headers, media_type="application/json")
+
+
+def error_body(code: str, message: str, fields: Mapping[str, object]) -> bytes:
     """Return the one shape."""
     body = {"error": {"code": code, "message": message, "fields": dict(fields)}}
-    return Response(
-        json.dumps(body, default=str), status, headers=headers, media_type="application/json"
-    )
+    return json.dumps(body, default=str).encode()
 
 
 def response_to(error: Exception, scope: Scope) -> Response:

@@ -8,29 +8,36 @@ wait to be read, requests of which a part is still to come. Must not know the ap
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import selectors
+import signal
 import socket
+import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import multiprocess
 
-SECONDS_FOR_AN_IDLE_CONNECTION = 75
-"""Longer than whoever stands before it keeps one (a load balancer of AWS: 60): else a request may
-come in while this side hangs up, and its caller gets a 502."""
+from sales_forecast.service.connection import Connection, State, most_connections
+
 SECONDS_FOR_OPEN_REQUESTS = 10
 _SECONDS_FOR_WAITING_CONNECTIONS = 1.0
 _TURNS_TO_TAKE_A_CONNECTION = 10  # of the event loop; it needs three
 _SECONDS_FOR_A_FIRST_REQUEST = 1.0  # on a connection that has not asked anything yet
 _SECONDS_TO_LOOK_AGAIN = 0.01
+_TICKS_A_SECOND = 10  # of uvicorn's main loop
+_SECONDS_TO_START_A_WORKER = 60
+_SECONDS_TO_ANSWER_THE_SUPERVISOR = 20  # of a worker; while it imports on a busy machine, too
 
 
 def serve(listener: socket.socket, create: Callable[[], ASGIApp], workers: int) -> None:
     """Serve what `create` makes. With more than one worker, each makes its own."""
     config = _config(create, workers)
     if workers == 1:
+        _ignore_hangup()
         _Server(config).run(sockets=[listener])
     else:
         # The supervisor can be told of another application, but not of another server.
@@ -49,13 +56,53 @@ def _config(create: Callable[[], ASGIApp], workers: int = 1) -> uvicorn.Config:
         log_level="warning",
         server_header=False,
         proxy_headers=False,  # nothing here asks where a caller is
-        timeout_keep_alive=SECONDS_FOR_AN_IDLE_CONNECTION,
         timeout_graceful_shutdown=SECONDS_FOR_OPEN_REQUESTS,
+        timeout_worker_healthcheck=_SECONDS_TO_ANSWER_THE_SUPERVISOR,
     )
 
 
+def _ignore_hangup() -> None:
+    """Nothing here has to be told by SIGHUP to look for new models, sales or keys."""
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
 class _Server(uvicorn.Server):
-    """Takes in the connections that wait before it closes the door."""
+    """Takes in the connections that wait before it closes the door.
+
+    `supervisor`: the process without which it is to stop; None where there is none.
+    """
+
+    def __init__(self, config: uvicorn.Config, supervisor: int | None = None) -> None:
+        super().__init__(config)
+        self.server_state = self._state = State()
+        self._supervisor = supervisor
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and find out how many connections fit beside what is open by then.
+
+        The application may wait for its model, for a while; who stops it must not.
+        """
+        starting = asyncio.ensure_future(super().startup(sockets))
+        while not starting.done():
+            await asyncio.wait([starting], timeout=1 / _TICKS_A_SECOND)
+            if self.should_exit or self._is_left_alone():
+                os._exit(0)  # nothing was answered yet, and what is half loaded is not missed
+        await starting
+        self._state.most_connections = most_connections(*_descriptors())
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look after the connections once a second. Returns whether it is time to stop."""
+        if counter % _TICKS_A_SECOND == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, Connection):
+                    connection.look(now)
+            self.should_exit = self.should_exit or self._is_left_alone()
+        return await super().on_tick(counter)
+
+    def _is_left_alone(self) -> bool:
+        return self._supervisor not in {None, os.getppid()}
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop; connections close by themselves when they have been answered."""
@@ -67,6 +114,12 @@ class _Server(uvicorn.Server):
             waiting = any(_waits(listener.fileno()) for listener in sockets or [])
             quiet = 0 if waiting else quiet + 1
         await super().shutdown(sockets)
+
+
+def _descriptors() -> tuple[int, int]:
+    """Return how many files this process may have open, and how many are."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return limit, sum(1 for _ in Path("/dev/fd").iterdir())
 
 
 class _Supervisor(multiprocess.Multiprocess):
@@ -82,15 +135,28 @@ class _Supervisor(multiprocess.Multiprocess):
 class _Worker(multiprocess.Process):
     """A process of the supervisor, with the server above."""
 
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
+        self._supervisor = os.getpid()
+        super().__init__(config, sockets)
+
+    def target(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve, in the process of its own. A terminal hangs up on all processes at once."""
+        _ignore_hangup()
+        super().target(sockets)
+
+    def wait_until_ready(self, timeout: float, should_exit: threading.Event | None = None) -> bool:
+        """Wait until it serves, with a model: longer than for the answer of one that is well."""
+        return super().wait_until_ready(max(timeout, _SECONDS_TO_START_A_WORKER), should_exit)
+
     @property
     def server(self) -> uvicorn.Server:
         """The one server of this process."""
         if self._server is None:
-            self._server = _Server(self.config)
+            self._server = _Server(self.config, self._supervisor)
         return self._server
 
 
-class _Connection(HttpToolsProtocol):
+class _Connection(Connection):
     """Closes only when nothing that the caller has sent waits to be read."""
 
     _told_to_stop_at: float | None = None
@@ -101,14 +167,16 @@ class _Connection(HttpToolsProtocol):
         if self._told_to_stop_at is None:
             self._told_to_stop_at = now
         may_ask = not self.cycle and now < self._told_to_stop_at + _SECONDS_FOR_A_FIRST_REQUEST
-        if not self.transport.is_closing() and (may_ask or self._has_unread()):
+        unread = self.has_unparsed or self._has_unread()
+        if not self.transport.is_closing() and (may_ask or unread):
             self.loop.call_later(_SECONDS_TO_LOOK_AGAIN, self.shutdown)
+        elif self.answers:
+            self.cycle.keep_alive = False
         else:
-            super().shutdown()
+            self.transport.close()
 
     def _has_unread(self) -> bool:
-        idle = not self.cycle or self.cycle.response_complete
-        return idle and _waits(self.transport.get_extra_info("socket").fileno())
+        return not self.answers and _waits(self.transport.get_extra_info("socket").fileno())
 
 
 def _waits(file: int) -> bool:

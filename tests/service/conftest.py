@@ -12,6 +12,9 @@ import pytest
 
 from sales_forecast.service.app import create_app
 from tests.fakes import FakePredictor, LiveStub
+from tests.service.serving import run
+
+__all__ = ["run"]
 
 PREDICT = {
     "Store": 1,

@@ -150,8 +150,13 @@ def workers_of(process: subprocess.Popen[str]) -> Sequence[int]:
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     if not children.exists():
         pytest.skip("this system does not say which process is whose child")
-    pids = map(int, children.read_text().split())
-    return [pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [pid for pid in map(int, children.read_text().split()) if _answers(pid)]
+
+
+def _answers(pid: int) -> bool:
+    with suppress(OSError):  # it is gone meanwhile
+        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
 
 
 def kill_all(process: subprocess.Popen[str]) -> None:
