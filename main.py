@@ -34,10 +34,14 @@ from sales_forecast.web.pages import Pages
 
 _WAITING_CONNECTIONS = 2048
 _STDOUT = 1
+_STARTED = "started"
+"""The file in the folder of all workers which says that one of them answers."""
 
 
-def create(started: Callable[[Live], object] = lambda _: None) -> ASGIApp:
-    """Return the application that the environment describes."""
+def create(
+    started: Callable[[Live], object] = lambda _: None, *, others_answer: bool = False
+) -> ASGIApp:
+    """Return the application that the environment describes. See `create_app`."""
     settings = load_settings()
     live, ledger = Live.from_settings(settings), Ledger.from_settings(settings)
     return create_app(
@@ -48,6 +52,9 @@ def create(started: Callable[[Live], object] = lambda _: None) -> ASGIApp:
         write_log=partial(os.write, _STDOUT) if settings.access_log else None,
         counts=settings.prometheus_multiproc_dir,
         threads=settings.threads,
+        others_answer=others_answer,
+        rate_limit=settings.rate_limit,
+        trusted_proxies=settings.trusted_proxies,
         started=partial(started, live),
     )
 
@@ -82,18 +89,21 @@ class _Service:
 
     def __call__(self) -> ASGIApp:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-        return create(self._say)
+        return create(self._say, others_answer=self._others_answer())
 
     def _say(self, live: Live) -> None:
-        if self.shared is None or _is_first(self.shared):
+        if self.shared is None or _is_first(self.shared / _STARTED):
             where = f"Sales Forecasting on {self.address} (docs: /docs)."
             with suppress(OSError):  # nobody reads it, or it has no place: no reason not to serve
                 os.write(_STDOUT, f"{where} {_model(live)} {_access(live)}\n".encode())
 
+    def _others_answer(self) -> bool:
+        return self.shared is not None and (self.shared / _STARTED).exists()
 
-def _is_first(folder: Path) -> bool:
+
+def _is_first(started: Path) -> bool:
     try:
-        (folder / "started").touch(exist_ok=False)
+        started.touch(exist_ok=False)
     except FileExistsError:
         return False
     return True

@@ -7,13 +7,14 @@ environment, and nothing is read when it is imported.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from sales_forecast.errors import SettingsError, in_words
+from sales_forecast.errors import SettingsError, brief, in_words
 
 LAST_PORT = 65535
 
@@ -49,6 +50,11 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = None
     api_keys_file: Path | None = None
     """Names, roles and hashes of further keys; see `service.api_keys`."""
+    rate_limit: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Requests a minute of one key, or of one address where none is asked for; each worker counts
+    its own."""
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    """Addresses or networks, with commas between, whose `X-Forwarded-For` is believed."""
     session_secret: Annotated[SecretStr, Field(min_length=32)] | None = None
     """What signs the sessions of the page; unset: a secret that is made once in VAR_DIR."""
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
@@ -85,6 +91,21 @@ class Settings(BaseSettings):
     """A folder, or s3://BUCKET/PREFIX, that the weekly job writes forecasts and answers to."""
     cloudwatch_namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./#-]{1,255}$")] | None = None
     """Where in CloudWatch that job says how good forecasts turned out to be."""
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _are_networks(cls, told: object) -> object:
+        """Take a list with commas. Refuse what is no network, with an example of one."""
+        if not isinstance(told, str):
+            return told
+        parts = [part.strip() for part in told.split(",") if part.strip()]
+        for part in parts:
+            try:
+                ip_network(part, strict=False)
+            except ValueError:
+                problem = f"{brief(repr(part))} is no address or network, such as 10.0.0.0/16."
+                raise ValueError(problem) from None
+        return tuple(ip_network(part, strict=False) for part in parts)
 
     @property
     def keys_of_sources(self) -> Mapping[str, str]:

@@ -5,10 +5,11 @@ Takes a `Live`, gives an ASGI application. Reads no settings and opens nothing b
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, closing, nullcontext
 from pathlib import Path
 
+import anyio
 from anyio.to_thread import current_default_thread_limiter
 from anyio.to_thread import run_sync as run_in_thread
 from fastapi import FastAPI, Response
@@ -17,9 +18,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from sales_forecast.data.ledger import Ledger
-from sales_forecast.errors import SalesForecastError
+from sales_forecast.errors import NotReady, SalesForecastError
 from sales_forecast.service import problems
-from sales_forecast.service.access import RequireApiKey
+from sales_forecast.service.access import RateLimit, RequireApiKey
 from sales_forecast.service.access_log import AccessLog
 from sales_forecast.service.beside import Beside, Pages
 from sales_forecast.service.docs_page import DOCUMENT, add_docs_page
@@ -32,12 +33,16 @@ from sales_forecast.service.openapi import document
 from sales_forecast.service.plans import add_plans
 from sales_forecast.service.predictions import add_predictions
 from sales_forecast.service.prometheus import CONTENT_TYPE, Metrics
+from sales_forecast.service.rates import Addresses, Network
 from sales_forecast.service.routes import add_routes
 from sales_forecast.service.shortcut import Shortcut
 from sales_forecast.service.stored import add_stored_forecasts
 
 _SECONDS_FOR_A_FIRST_LOOK = 1.5
 """Loading takes less; a service that has nothing to load must still answer /health soon."""
+_SECONDS_FOR_A_MODEL = 50.0
+"""Others answer meanwhile; after that, one that says why it has none is better than none."""
+_SECONDS_TO_LOOK_AGAIN = 0.05
 
 
 def create_app(
@@ -48,6 +53,9 @@ def create_app(
     write_log: Callable[[bytes], object] | None = None,
     counts: Path | None = None,
     threads: int = 1,
+    others_answer: bool = False,
+    rate_limit: int | None = None,
+    trusted_proxies: Sequence[Network] = (),
     started: Callable[[], object] = lambda: None,
 ) -> ASGIApp:
     """Return the service. `live` is open as long as the application runs.
@@ -57,14 +65,19 @@ def create_app(
     which guard themselves.
     `write_log` is given the lines of the access log. `counts` is the folder in which several
     workers count together. `threads` is how many reads that wait for the database run side by
-    side. `started` is called once requests can be answered.
+    side. `rate_limit` is how many requests a minute one caller may send, and `trusted_proxies` may
+    say for whom they ask. Where `others_answer` already, nobody is let in before there is a model.
+    `started` is called once requests can be answered.
     """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         current_default_thread_limiter().total_tokens = threads
         with live, ledger or nullcontext(), closing(pages) if pages else nullcontext():
-            await run_in_thread(live.wait, _SECONDS_FOR_A_FIRST_LOOK)
+            if others_answer:
+                await _model_of(live)
+            else:
+                await run_in_thread(live.wait, _SECONDS_FOR_A_FIRST_LOOK)
             started()
             yield
 
@@ -93,8 +106,11 @@ def create_app(
     if write_log is not None:
         reports.append(AccessLog(write_log))
     answered: ASGIApp = Shortcut(app)
+    addresses = Addresses(trusted_proxies)
+    if rate_limit is not None:
+        answered = RateLimit(answered, rate_limit, addresses)
     if live.keys is not None:
-        answered = RequireApiKey(answered, live.keys)
+        answered = RequireApiKey(answered, live.keys, addresses)
     if pages is not None:
         answered = Beside(answered, pages)
     return Observe(answered, reports)
@@ -121,6 +137,21 @@ def _add_metrics(
     if ledger is not None:
         ledger.count = counted.count_rows
     return counted
+
+
+async def _model_of(live: Live) -> None:
+    """Wait for a model; whoever stops the service meanwhile need not wait."""
+    with anyio.move_on_after(_SECONDS_FOR_A_MODEL):
+        while not _has_model(live):  # noqa: ASYNC110 - a thread finds it
+            await anyio.sleep(_SECONDS_TO_LOOK_AGAIN)
+
+
+def _has_model(live: Live) -> bool:
+    try:
+        _ = live.predictor
+    except NotReady:
+        return False
+    return True
 
 
 async def _is_ready(live: Live) -> bool:
