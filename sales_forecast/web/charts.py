@@ -22,6 +22,7 @@ _FROM_ZERO = 0.4
 """Where the least is less than so much of the most, the axis begins at 0."""
 _BAR = 34
 """From one bar to the next."""
+_TOP = 8
 Point = tuple[float, float | None]
 
 
@@ -93,7 +94,7 @@ def waterfall(first: tuple[str, float], parts: Sequence[tuple[str, float]], last
         bars.append((name, amount, at, at + amount))
         at += amount
     bars.append((last, at, 0.0, at))
-    frame = Frame(720, 46 + _BAR * len(bars), left=190, right=100)
+    frame = Frame(720, _TOP + _BAR * len(bars), left=190, right=100, top=_TOP, bottom=0)
     ends = [at for _, _, *both in bars[1:-1] for at in both] + [first[1], at]
     x = scale_of(ends, frame.left, frame.width - frame.right, from_zero=False)
     painted = []

@@ -36,9 +36,9 @@ from sales_forecast.web.visitors import Door, Visitor
 
 PLAN, UNDO = "/plan", "/plan/undo"
 KINDS: Mapping[str, str] = {
-    "percent": "percent more or less",
-    "units": "units more or less",
-    "value": "exactly, each",
+    "percent": "by percent",
+    "units": "by units",
+    "value": "to exactly",
 }
 _GROUPS: Mapping[Grouping, str] = {
     "reason": "By reason",
@@ -83,7 +83,7 @@ class PlanPages:
         selection = selections_of(predictor).read([*sent.items()])
         status, problem, made, wrong = HTTPStatus.OK, None, None, {}
         try:
-            if sent.get("seen") == sent.get("version") and sent.get("again") != "1":
+            if sent.get("seen") == sent.get("version"):
                 await run_in_threadpool(self._make, predictor, selection, sent, visitor)
                 return RedirectResponse(selection.address(done=1) + "#plan", 303)
             made = await run_in_threadpool(self._preview, predictor, selection, sent, visitor)

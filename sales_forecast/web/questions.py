@@ -15,7 +15,6 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
-from pydantic_core import PydanticUndefined
 
 from sales_forecast.data.panel import Panel
 from sales_forecast.models.naive import GROWTH
@@ -110,6 +109,7 @@ def fields(
     series, day = predictor.example
     begin = {key.column: str(value) for key, value in zip(spec.keys, series, strict=True)}
     begin[spec.date] = day.isoformat()
+    begin |= _last_known(predictor)
     flags = {of.column for of in forms.covariates if of.name in {spec.holiday, spec.open}}
     made = []
     for attribute, of in forms.predict.model_fields.items():
@@ -129,8 +129,7 @@ def fields(
             kind, choices = "flag", {"0": "no", "1": "yes"}
             if not required:
                 choices = {"": "as expected", **choices}
-        example = of.examples[0] if of.examples else PydanticUndefined
-        first = begin.get(name, str(example) if required and example is not None else "")
+        first = begin.get(name, "")
         said = problems.get(name)
         made.append(
             Field(
@@ -144,6 +143,18 @@ def fields(
             )
         )
     return made
+
+
+def _last_known(predictor: Predictor) -> dict[str, str]:
+    """Return what the form begins with where something must be told: what was known last."""
+    spec, panel = predictor.spec, predictor.panel
+    begin = {}
+    for of in spec.past:
+        if of.name in spec.required:
+            known = panel.conditions[of.name][0, -1]
+            value = 0.0 if of.name == spec.holiday or np.isnan(known) else float(known)
+            begin[of.column] = f"{value:g}"
+    return begin
 
 
 def ask(predictor: Predictor, sent: Mapping[str, str]) -> Asked:

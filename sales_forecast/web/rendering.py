@@ -63,7 +63,7 @@ def share(value: float | None) -> str:
 
 def signed(value: float | None) -> str:
     """Write a part of one as percent with its sign: +5.8%."""
-    return NOTHING if _is_none(value) else f"{value:+.1%}"
+    return NOTHING if _is_none(value) else f"{_no_minus_zero(value):+.1%}"
 
 
 def short(value: float | None) -> str:
@@ -97,6 +97,10 @@ def day(value: date) -> str:
 def moment(value: datetime, zone: bool = True) -> str:  # noqa: FBT001, FBT002 - of a filter
     """Write a moment in UTC: 26 Oct 2012 20:05:09 UTC."""
     return f"{day(value)} {value:%H:%M:%S}{' UTC' if zone else ''}"
+
+
+def _no_minus_zero(value: float | None) -> float:
+    return round(value or 0.0, 3) + 0.0
 
 
 def _is_none(value: float | None) -> bool:
