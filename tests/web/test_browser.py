@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from importlib.resources import files
 from types import SimpleNamespace
 
@@ -14,9 +13,10 @@ from sales_forecast.web.pages import Pages
 from tests.web.browser import CHROMIUM, chromium, served
 
 pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and os.environ.get("CI") != "true",
+    CHROMIUM is None,
     reason="chromium is not installed: apt-get install chromium fonts-dejavu-core",
 )
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 QUESTION = "Store=2&Date=2012-11-02&Holiday_Flag=0&Temperature=60&Fuel_Price=3.4&CPI=200"
 PAGES = [
@@ -33,6 +33,8 @@ PAGES = [
     ("departments", "/series?store_id=2&dept_id=3"),
     ("departments", "/ask?Store=2&Dept=3&Date=2012-11-02"),
     ("departments", "/sheets"),
+    ("shop", "/plan"),
+    ("shop", "/change?store_id=2"),
     ("guarded", "/sign-in"),
 ]
 
@@ -78,9 +80,13 @@ def page(browser, at):
 
 @pytest.mark.parametrize(("whose", "path"), PAGES)
 def test_no_page_shuts_anybody_out(page, at, whose, path):
-    axe = files("axe_playwright_python").joinpath("axe.min.js").read_text()
     page.goto(getattr(at, whose) + path)
-    page.evaluate(axe)
+    check_axe(page)
+
+
+def check_axe(page):
+    """Let axe look at a page in light and in dark."""
+    page.evaluate(AXE)
     for scheme, rules in (("light", RULES), ("dark", ["color-contrast"])):
         page.emulate_media(color_scheme=scheme)
         found = page.evaluate("rules => axe.run({runOnly: rules})", rules)["violations"]
@@ -195,6 +201,44 @@ def test_one_signs_in_and_out(page, at, shop):
     page.click("text=Sign out")
     page.goto(f"{at.guarded}/")
     assert "/sign-in" in page.url
+
+
+@pytest.fixture
+def planner(page, at, shop):
+    """Somebody who may change plans."""
+    page.goto(f"{at.guarded}/sign-in")
+    page.fill("#key", shop.keys["planner"])
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=a-planner")
+    return page
+
+
+def type_into(page, name, text):
+    """Go to a field by keyboard alone, and fill it."""
+    while page.evaluate("document.activeElement.name") != name:
+        page.keyboard.press("Tab")
+    page.keyboard.type(text)
+
+
+def test_a_plan_is_changed_and_the_change_undone_by_keyboard_alone(planner, at):
+    planner.goto(f"{at.guarded}/series?store_id=2")
+    type_into(planner, "last", "11162012")
+    type_into(planner, "number", "4")
+    type_into(planner, "note", "Leaflet")
+    planner.keyboard.press("Enter")
+    planner.wait_for_selector("text=Planned then")
+    assert "interval of 80%" in planner.inner_text("main")
+    check_axe(planner)
+    while planner.evaluate("document.activeElement.innerText") != "Change the plan":
+        planner.keyboard.press("Tab")
+    planner.keyboard.press("Enter")
+    planner.wait_for_selector("text=The plan is changed.")
+    check_axe(planner)
+    planner.set_viewport_size({"width": 390, "height": 844})
+    assert 390 >= planner.evaluate("document.documentElement.scrollWidth")
+    planner.click("text=Undo")
+    planner.wait_for_url("**/plan?undone=1")
+    assert "undone by a-planner" in planner.inner_text("main")
 
 
 def test_the_documentation_of_the_api_needs_nothing_from_elsewhere(page, at):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import httpx
@@ -43,11 +43,18 @@ def silent(_: str) -> None:
     """Progress that nobody watches."""
 
 
-def stores() -> Panel:
-    """Four stores of the sample."""
-    panel = sample_panel(4)
+def stores(number: int = 4) -> Panel:
+    """The first stores of the sample."""
+    panel = sample_panel(number)
     keys = {"Store": np.array([int(name) for name in panel.series])}
     return replace(panel, keys=keys, spec=STORES)
+
+
+MADE: Mapping[str, Callable[[], Panel]] = {
+    "stores": stores,
+    "departments": departments,
+    "sample": partial(stores, 8),
+}
 
 
 def tables_of(panel: Panel) -> Tables:
@@ -59,10 +66,10 @@ def tables_of(panel: Panel) -> Tables:
 
 
 @cache
-def challenger_of(make: str) -> Challenger:
-    """The models of a panel, fitted once for all tests of a process."""
-    panel = {"stores": stores, "departments": departments}[make]()
-    known = panel.until(panel.periods[-1 - _ORIGINS])
+def challenger_of(make: str, origins: int) -> Challenger:
+    """The models of a panel before some weeks, fitted once for all tests of a process."""
+    panel = MADE[make]()
+    known = panel.until(panel.periods[-1 - origins])
     with one_thread():
         return model_challenger(known, "made for tests", tables_of(known), silent)
 
@@ -98,11 +105,11 @@ class World:
 
 def world(folder: Path, layout: str, origins: int = _ORIGINS) -> World:
     """Load, then forecast and judge period by period, as Mondays would."""
-    panel = {"stores": stores, "departments": departments}[layout]()
+    panel = MADE[layout]()
     made = {role: new_entry(f"a-{role}", role) for role in ROLES}
     file = folder / "keys.toml"
     file.write_text("".join(lines for _, lines in made.values()))
-    bundle = write_bundle(folder, challenger_of(layout).sealed)
+    bundle = write_bundle(folder, challenger_of(layout, origins).sealed)
     settings = Settings(
         database_url=f"sqlite:///{folder}/sales.db",
         model_uri=str(bundle),
