@@ -9,6 +9,7 @@ rows.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -70,6 +71,7 @@ def covariates(spec: PanelSpec) -> Mapping[str, str]:
     return {f"c{number}": of.name for number, of in enumerate(spec.of_periods, 1)}
 
 
+@cache  # of a table made anew no statement is known again: each would be compiled anew
 def dim_series(spec: PanelSpec) -> sa.Table:
     """Return the table of series. Keys are texts: `views` makes numbers of them again."""
     labels = {of.name for of in spec.of_series if of.kind == "label"}
