@@ -19,6 +19,7 @@ import yaml
 import train
 from sales_forecast.commands.arguments import parse_train
 from tests.aws.account import emulator
+from tests.builders import sales_file, sample_panel
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = ROOT / "dvc.yaml"
@@ -120,15 +121,14 @@ def programs(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-def sales(path: Path, weeks: int, csv: Path) -> None:
-    head, *rows = csv.read_text().splitlines()
-    own = [[row for row in rows if row.startswith(f"{store},")][:weeks] for store in (1, 2, 3)]
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("\n".join([head, *(row for of in own for row in of)]) + "\n")
+def sales(checkout: Checkout, n_weeks: int) -> None:
+    folder = checkout.folder / "data"
+    folder.mkdir(exist_ok=True)
+    sales_file(folder, sample_panel(3, n_weeks)).replace(folder / "Walmart_Sales.csv")
 
 
 def test_dvc_runs_what_changed_keeps_it_in_a_bucket_and_compares_experiments(
-    programs: Path, tmp_path: Path, walmart_csv: Path
+    programs: Path, tmp_path: Path
 ) -> None:
     with emulator() as account:
         account.session().client("s3", region_name="us-east-1").create_bucket(Bucket="dvc")
@@ -147,8 +147,7 @@ def test_dvc_runs_what_changed_keeps_it_in_a_bucket_and_compares_experiments(
             environment.pop(name, None)
         here = clone(ROOT, tmp_path / "here", environment)
         (here.folder / "params.yaml").write_text(FEW_WINDOWS)
-        csv = here.folder / "data" / "Walmart_Sales.csv"
-        sales(csv, 120, walmart_csv)
+        sales(here, 120)
         assert {*STAGES} == here.reproduced()
         here.commit()
         before = here.scores()
@@ -178,7 +177,7 @@ def test_dvc_runs_what_changed_keeps_it_in_a_bucket_and_compares_experiments(
         here.commit()
 
         # A new week: everything that stands on sales.
-        sales(csv, 121, walmart_csv)
+        sales(here, 121)
         assert {*STAGES} == here.reproduced()
         here.commit()
 

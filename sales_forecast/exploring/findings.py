@@ -15,12 +15,12 @@ from sales_forecast.data.panel import Array, Panel
 from sales_forecast.evaluation.protocols import MIN_WEEKS
 from sales_forecast.exploring import patterns, tables
 from sales_forecast.exploring.patterns import Lift, Outlier
-from sales_forecast.exploring.shape import Shape, shape, totals
+from sales_forecast.exploring.shape import Shape, Weeks, shape, weeks
 from sales_forecast.exploring.tables import Covariate, Group
 
 Level = Literal["refused", "told", "fine"]
 _COMPLETE = 0.9
-"""So many of the series of the period before must have a row in the last one."""
+"""So many of the series of the period a week before must have a row in the last one."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,6 @@ class Findings:
 
     Attributes:
         data_fingerprint: changes with every value of the sales; see `Panel.fingerprint`.
-        periods: the ends of periods, as texts.
-        total, before: float64[n_periods], all sales, and those a year before.
-        selling: int64[n_periods], how many series have a row.
         months: float64[12]; `weekdays`: float64[7] of daily sales; see `patterns`.
         like_last_year: correlation within series with the same period a year before.
         outlying: how many rows stand out; `outliers` are the farthest of them.
@@ -47,10 +44,7 @@ class Findings:
 
     data_fingerprint: str
     shape: Shape
-    periods: Sequence[str]
-    total: Array
-    before: Array
-    selling: Sequence[int]
+    weeks: Weeks
     months: Array
     weekdays: Array | None
     like_last_year: float
@@ -70,7 +64,6 @@ class Findings:
 def explore(panel: Panel) -> Findings:
     """Find out everything."""
     counted = shape(panel)
-    total, before = totals(panel)
     outlying, farthest = patterns.outliers(panel)
     known = tables.covariates(panel)
     selling = (~np.isnan(panel.y)).sum(axis=0)
@@ -78,10 +71,7 @@ def explore(panel: Panel) -> Findings:
     return Findings(
         data_fingerprint=panel.fingerprint,
         shape=counted,
-        periods=panel.periods.astype(str).tolist(),
-        total=total,
-        before=before,
-        selling=selling.tolist(),
+        weeks=weeks(panel),
         months=patterns.by_month(panel),
         weekdays=patterns.by_weekday(panel),
         like_last_year=patterns.like_last_year(panel),
@@ -114,11 +104,12 @@ def _checks(panel: Panel, of: Shape, selling: Sequence[int]) -> Iterator[Check]:
         )
     if 0 < of.empty < of.series:
         yield Check("told", f"{of.empty:,} of {of.series:,} series never sold anything.")
-    if len(selling) > 1 and selling[-1] < _COMPLETE * selling[-2]:
+    before = selling[-1 - panel.frequency.a_week :][0]
+    if selling[-1] < _COMPLETE * before:
         yield Check(
             "told",
-            f"The last {unit}, {of.last}, has {selling[-1]:,} series; the one before has "
-            f"{selling[-2]:,}. Was all of it loaded?",
+            f"The last {unit}, {of.last}, has {selling[-1]:,} series; the one a week before has "
+            f"{before:,}. Was all of it loaded?",
         )
     yield from _counted(of)
     yield from (Check("told", note) for note in panel.notes)

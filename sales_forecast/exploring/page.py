@@ -48,7 +48,6 @@ def _plain(value: object) -> object:
 
 def page(of: Findings, source: str) -> str:
     """Return everything as HTML. `source`: where the sales are from."""
-    unit = of.shape.unit
     parts = [
         f"<h1>Sales of {escape(source)}</h1>",
         paragraph(_sentence(of)),
@@ -56,12 +55,14 @@ def page(of: Findings, source: str) -> str:
         *(paragraph(f"{_WORDS[one.level]}: {one.said}") for one in of.checks),
         "<h2>All sales</h2>",
         lines(
-            f"Sales a {unit}",
-            of.periods,
-            {f"sales a {unit}": of.total.tolist(), "a year before": of.before.tolist()},
+            "Sales a week",
+            of.weeks.ends,
+            {"sales a week": of.weeks.total.tolist(), "a year before": of.weeks.before.tolist()},
             _short,
         ),
-        lines("Series that sell", of.periods, {"series": [*map(float, of.selling)]}, _short),
+        lines(
+            "Series that sell", of.weeks.ends, {"series": [*map(float, of.weeks.selling)]}, _short
+        ),
         "<h2>Seasons</h2>",
         *_seasons(of),
         "<h2>Holidays</h2>",

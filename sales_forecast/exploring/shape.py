@@ -5,12 +5,14 @@ Takes a panel, gives counts. Must not judge.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
+import numpy.typing as npt
 
+from sales_forecast.data.frequency import SEASON_LENGTH
 from sales_forecast.data.gaps import Gap, gaps
 from sales_forecast.data.panel import Array, Panel
 
@@ -55,8 +57,7 @@ def shape(panel: Panel) -> Shape:
     y, known = panel.y, ~np.isnan(panel.y)
     found = gaps(panel)
     # A day that is closed by plan is neither before the beginning nor after the end.
-    shut = panel.plan[panel.open][:, : panel.n_periods] == 0 if panel.open else ~known & known
-    known_or_shut = known | shut
+    known_or_shut = known | shut(panel)
     some = known_or_shut.any(axis=1)
     first = np.where(some, known_or_shut.argmax(axis=1), 0)
     last = np.where(
@@ -82,10 +83,41 @@ def shape(panel: Panel) -> Shape:
     )
 
 
-def totals(panel: Panel) -> tuple[Array, Array]:
-    """Return float64[n_periods] twice: all sales, and those of the same period a year before."""
-    known = ~np.isnan(panel.y)
-    total = np.where(known.any(axis=0), np.nansum(panel.y, axis=0), np.nan)
+@dataclass(frozen=True)
+class Weeks:
+    """What whole weeks sold: days go up and down too fast for a picture.
+
+    Attributes:
+        ends: the last days of the weeks, as texts.
+        total, before: float64[n_weeks], all sales, and those of the same week a year before.
+        selling: how many series have a row in the week.
+    """
+
+    ends: Sequence[str]
+    total: Array
+    before: Array
+    selling: Sequence[int]
+
+
+def weeks(panel: Panel) -> Weeks:
+    """Add up the whole weeks of a panel, the last one ending with it."""
+    a_week = panel.frequency.a_week
+    start = panel.n_periods % a_week
+    y = panel.y[:, start:].reshape(panel.n_series, -1, a_week)
+    known = ~np.isnan(y)
+    total = np.where(known.any(axis=(0, 2)), np.nansum(y, axis=(0, 2)), np.nan)
     before = np.full_like(total, np.nan)
-    before[panel.frequency.season :] = total[: -panel.frequency.season]
-    return total, before
+    before[SEASON_LENGTH:] = total[:-SEASON_LENGTH]
+    return Weeks(
+        panel.periods[start + a_week - 1 :: a_week].astype(str).tolist(),
+        total,
+        before,
+        known.any(axis=2).sum(axis=0).tolist(),
+    )
+
+
+def shut(panel: Panel) -> npt.NDArray[np.bool_]:
+    """Return bool[n_series, n_periods]: closed by plan, so that nothing is missing."""
+    if not panel.open:
+        return np.zeros(panel.y.shape, dtype=np.bool_)
+    return panel.plan[panel.open][:, : panel.n_periods] == 0

@@ -16,6 +16,7 @@ from sales_forecast.data.traits import is_name
 from sales_forecast.evaluation.groups import ranges
 from sales_forecast.evaluation.sizes import SIZES, thirds
 from sales_forecast.exploring.patterns import changes, within
+from sales_forecast.exploring.shape import shut
 from sales_forecast.features.decomposition import log_sales
 
 
@@ -48,7 +49,7 @@ class Group:
     Attributes:
         of_sales: their part of all sales.
         zeros: the part of their rows without sales.
-        missing: the part of periods between first and last that have no row.
+        missing: the part of periods between first and last that have no row and are not shut.
         varies: standard deviation over mean of the middle series.
         growth: sales of the last year against those of the year before, of the series that sold
             in both; NaN where less than two years are known.
@@ -126,6 +127,7 @@ def _group(panel: Panel, name: str, rows: npt.NDArray[np.intp]) -> Group:
     known = ~np.isnan(y)
     between = np.logical_or.accumulate(known, axis=1)
     between &= np.logical_or.accumulate(known[:, ::-1], axis=1)[:, ::-1]
+    between &= ~shut(panel)[rows] | known
     sold = np.nansum(np.maximum(y, 0))
     everything = np.nansum(np.maximum(panel.y, 0))
     varies = [
