@@ -21,9 +21,9 @@ PUBLIC_HOLIDAY = "public_holiday"
 
 RESERVED = frozenset(
     {
-        "active", "as_of", "by", "cost_of_one_too_few", "cost_of_one_too_many", "cursor", "date",
-        "from", "level", "limit", "model", "quantiles", "reason", "series", "since", "step",
-        "steps", "to", "week",
+        "active", "answered_by", "as_of", "by", "caller", "cleared", "cost_of_one_too_few",
+        "cost_of_one_too_many", "cursor", "date", "endpoint", "form", "from", "level", "limit",
+        "model", "quantiles", "reason", "series", "since", "step", "steps", "to", "until", "week",
     }
 )  # fmt: skip
 """What requests are told by: no key and no covariate may be called so, in whatever case."""
