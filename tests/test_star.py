@@ -263,7 +263,7 @@ def test_a_column_may_be_called_anything(database: Database, tmp_path: Path, row
         "%(a)s",
         "x" * 99,
         "колонка 🙂",
-        "group ",
+        "where ",
         ":a",
     ]
     (tmp_path / "my.toml").write_text(

@@ -15,9 +15,11 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
+from sales_forecast.data.spec import RESERVED, PanelSpec
 from sales_forecast.data.stored_predictions import PageWish, StoredPredictions
 from sales_forecast.service.app import create_app
 from sales_forecast.settings import Settings
+from sales_forecast.web.history import _query
 from sales_forecast.web.pages import Pages
 from tests.fakes import FakePredictor, LiveStub
 from tests.ledger_rows import BEGIN, keep, row
@@ -194,3 +196,9 @@ def test_what_cannot_be_cleared_is_said_and_hides_nothing(page: Page, up_to: str
 def test_a_form_of_nobody_clears_nothing(page: Page) -> None:
     assert 403 == page.clear("2026-11-26", "stolen").status_code
     assert [] == page.predictions.cleared(None)
+
+
+def test_no_filter_has_the_name_of_a_key() -> None:
+    spec = PanelSpec(layout="my.toml", keys=(), date="d", target="y")
+    fields = _query(spec).model_fields
+    assert {of.alias or name for name, of in fields.items()} <= RESERVED
