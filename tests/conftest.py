@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
+
+from tests import shared
+
+if TYPE_CHECKING:
+    from tests.aws.account import Account
 
 DATA_DIR_VARIABLE = "SALES_DATA_DIR"
 SERVERS = {"mysql": "TEST_MYSQL_URL", "postgresql": "TEST_POSTGRES_URL"}
@@ -16,9 +24,29 @@ SERVERS = {"mysql": "TEST_MYSQL_URL", "postgresql": "TEST_POSTGRES_URL"}
 LONG_AND_LATE = "test_train.py"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder that all processes of this run share; those of pytest-xdist inherit it."""
+    if not hasattr(config, "workerinput"):
+        os.environ[shared.FOLDER] = tempfile.mkdtemp(prefix="shared-by-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ.pop(shared.FOLDER))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the long file that would come last, while another process has nothing to do."""
     items.sort(key=lambda item: item.path.name != LONG_AND_LATE)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Account]:
+    """An emulated AWS account, one for all tests of a process: whoever uses it empties it first."""
+    from tests.aws.account import emulator  # noqa: PLC0415 - brings boto3 along
+
+    with emulator() as account:
+        yield account
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
@@ -30,3 +32,19 @@ def stopped_after(number: int) -> Iterator[None]:
         yield
     finally:
         sa.event.remove(sa.Engine, "after_cursor_execute", after)
+
+
+def in_a_fork(work: Callable[[], object]) -> int:
+    """Do some work in a copy of this process, which imports nothing anew; the status it ends with.
+
+    Of work that is not killed it is 256.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # threads that sleep do no harm
+        child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1]
+    try:
+        work()
+    finally:
+        os._exit(1)

@@ -15,7 +15,13 @@ from pathlib import Path
 
 import httpx
 
+from tests.shared import empty_mlflow
+
 START_SECONDS = 120
+_ALONE = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # six more processes, for jobs nobody asks for
+}
 
 
 def free_port() -> int:
@@ -49,13 +55,15 @@ class MlflowServer:
         return self._folder / "artifacts"
 
     def start(self) -> None:
+        if not (database := self._folder / "mlflow.db").exists():
+            empty_mlflow(database)
         log = self._folder / "server.log"
         with log.open("ab") as out:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "mlflow", "server", "--workers=1", "--host=127.0.0.1",
                  f"--port={self._port}", f"--artifacts-destination={self.artifacts}",
-                 f"--backend-store-uri=sqlite:///{self._folder}/mlflow.db"],
-                env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+                 f"--backend-store-uri=sqlite:///{database}"],
+                env={**os.environ, **_ALONE},
                 cwd=self._folder, stdout=out, stderr=out, start_new_session=True,
             )  # fmt: skip
         until(self.answers, log.read_text, START_SECONDS)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -59,8 +57,8 @@ from sales_forecast.models.spread import Spread, SpreadByAge
 from tests import trained
 from tests.builders import daily_panel, sample_panel
 from tests.builders import panel_of as stores_of
+from tests.killed import in_a_fork
 
-ROOT = Path(__file__).parents[1]
 TABLE = "backtest_one_step.csv.gzip"
 CODE = "0123456789ab"
 WEEKS = np.array(["2012-10-12", "2012-10-19", "2012-10-26"], dtype="datetime64[D]")
@@ -125,25 +123,8 @@ def folder(tmp_path: Path) -> Path:
     return write_bundle(tmp_path / "bundles", sealed())
 
 
-def killed(code: str, *arguments: Path) -> None:
-    """Run code that must end in `kill -9` of its own process."""
-    preamble = """
-        import os, signal, sys
-        from pathlib import Path
-        from sales_forecast.bundles.bundle import set_alias, write_bundle
-        from tests.test_bundle import sealed
-
-        def die(*_: object) -> None:
-            os.kill(os.getpid(), signal.SIGKILL)
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(preamble) + textwrap.dedent(code), *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert -signal.SIGKILL == done.returncode, done.stderr
+def die(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_bundle_reads_back_as_it_was_written(folder: Path) -> None:
@@ -251,15 +232,19 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("files_written", [1, 2, 3, 4])
-def test_a_bundle_whose_writer_is_killed_does_not_exist(tmp_path: Path, files_written: int) -> None:
-    killed(
-        f"""
-        written = []
-        os.fsync = lambda file: written.append(file) or len(written) < {files_written} or die()
-        write_bundle(Path(sys.argv[1]), sealed())
-        """,
-        tmp_path,
-    )
+def test_a_bundle_whose_writer_is_killed_does_not_exist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files_written: int
+) -> None:
+    written: list[int] = []
+
+    def fsync(file: int) -> None:
+        written.append(file)
+        if len(written) == files_written:
+            die()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        assert signal.SIGKILL == in_a_fork(lambda: write_bundle(tmp_path, sealed()))
 
     assert not (tmp_path / sealed().version).exists()
     folder = write_bundle(tmp_path, sealed())
@@ -268,18 +253,14 @@ def test_a_bundle_whose_writer_is_killed_does_not_exist(tmp_path: Path, files_wr
 
 
 def test_a_link_whose_writer_is_killed_still_names_the_old_bundle(
-    folder: Path, tmp_path: Path
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     link = tmp_path / "champion"
     set_alias(link, folder)
-    killed(
-        """
-        Path.replace = die
-        set_alias(Path(sys.argv[1]), Path(sys.argv[2]))
-        """,
-        link,
-        tmp_path / "bundles" / "other",
-    )
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", die)
+        other = tmp_path / "bundles" / "other"
+        assert signal.SIGKILL == in_a_fork(lambda: set_alias(link, other))
 
     assert folder == link.resolve()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +12,7 @@ from sales_forecast.errors import NoticeError, SettingsError
 from sales_forecast.evaluation.error_sums import Measures
 from sales_forecast.operations.cloudwatch import Metric, metrics, publish
 from sales_forecast.settings import load_settings
-from tests.aws.account import Account, emulator
+from tests.aws.account import Account
 from tests.mlflow_server import free_port
 from tests.test_batch import load
 from tests.test_monday import MONDAY, N_WEEKS, place, run
@@ -25,16 +24,10 @@ NEAR = Measures(9, wape=0.05, bias=-0.02, wmae=1.0, skill=0.2, coverage_80=0.8, 
 FAR = replace(NEAR, wape=0.07, skill=float("nan"), coverage_80=0.7)
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[Account]:
-    with emulator() as account:
-        yield account
-
-
 @pytest.fixture(autouse=True)
-def at_hand(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    account.reset()
-    for name, value in account.environment().items():
+def at_hand(server: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.reset()
+    for name, value in server.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
 
@@ -61,7 +54,7 @@ def test_each_lag_is_told_and_their_mean_and_nothing_that_does_not_exist() -> No
     assert {"StepsFailed": 0} == values([*metrics({}, failed=0)])
 
 
-def test_the_weekly_job_tells_what_was_judged_once(account: Account, tmp_path: Path) -> None:
+def test_the_weekly_job_tells_what_was_judged_once(server: Account, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/sales.db"
     settings = place(tmp_path, url)
     assert "metrics" not in {result.step for result in run(settings).results}
@@ -71,7 +64,7 @@ def test_the_weekly_job_tells_what_was_judged_once(account: Account, tmp_path: P
     assert f"11 metrics to the namespace {NAMESPACE}" == told["metrics"].told
     assert "was done" == {of.step: of.status for of in run(settings).results}["metrics"]
 
-    cloudwatch = account.session().client("cloudwatch")
+    cloudwatch = server.session().client("cloudwatch")
     there = cloudwatch.list_metrics(Namespace=NAMESPACE)["Metrics"]
     assert {"StepsFailed", "RealisedWape", "RealisedBias", "Skill", "Coverage"} == {
         item["MetricName"] for item in there

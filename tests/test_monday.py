@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import signal
-import warnings
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import date, timedelta
@@ -29,7 +28,9 @@ from sales_forecast.operations.monday import STEPS, Report, monday_of, run_monda
 from sales_forecast.settings import Settings
 from sales_forecast.training.challenger import baseline_challenger
 from tests import trained
+from tests.killed import in_a_fork
 from tests.mlflow_server import free_port
+from tests.shared import empty_mlflow
 from tests.test_batch import bundle, load, read
 from tests.test_notices import receiver
 from tests.test_promote import without_seal
@@ -53,6 +54,7 @@ def place(folder: Path, url: str, sales: Panel | None = None) -> Settings:
     """Nine departments and the growth baseline, trained on what is stored."""
     known = sales or panel(N_WEEKS)
     load(url, known)
+    empty_mlflow(folder / "mlflow.db")
     model = bundle(folder / "bundles", known)
     return Settings(
         var_dir=folder,
@@ -147,11 +149,6 @@ def remembered(settings: Settings, week: date) -> set[str]:
 
 def dies(settings: Settings, when: str, step: str, today: date = MONDAY) -> int:
     """Run the job in a process that is killed before or after it remembers a step."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # threads that sleep do no harm
-        child = os.fork()
-    if child:
-        return os.waitpid(child, 0)[1]
     whole = MonitorSteps.record
 
     def deadly(self: MonitorSteps, week: date, name: str, *rest: Any) -> None:
@@ -161,11 +158,9 @@ def dies(settings: Settings, when: str, step: str, today: date = MONDAY) -> int:
         if (when, name) == ("after", step):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    MonitorSteps.record = deadly  # type: ignore[method-assign]
-    try:
-        run(settings, today)
-    finally:
-        os._exit(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MonitorSteps, "record", deadly)
+        return in_a_fork(lambda: run(settings, today))
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -279,6 +274,7 @@ def test_a_second_job_is_refused_while_the_first_works(url: str, tmp_path: Path)
 def due(tmp_path: Path) -> Settings:
     """A champion of a month ago that has not seen ten weeks; data is short, so trainings are."""
     url = f"sqlite:///{tmp_path}/sales.db"
+    empty_mlflow(tmp_path / "mlflow.db")
     load(url, trained.first_weeks(50))
     made = baseline_challenger(trained.first_weeks(40), "my.csv", {}, "")
     then = made.origin.trained_at - timedelta(days=30)

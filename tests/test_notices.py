@@ -15,7 +15,7 @@ from sales_forecast.errors import SettingsError
 from sales_forecast.operations import notices
 from sales_forecast.operations.notices import tell
 from sales_forecast.settings import Settings, load_settings
-from tests.aws.account import Account, emulator
+from tests.aws.account import Account
 from tests.mlflow_server import free_port
 
 SECRET = "T000-secret"  # noqa: S105 - of nobody
@@ -108,17 +108,11 @@ def test_a_receiver_that_never_answers_costs_seconds(monkeypatch: pytest.MonkeyP
         assert ("the webhook: no answer within 0 s",) == tell(to(url), "x").failed
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[Account]:
-    with emulator() as account:
-        yield account
-
-
-def test_a_topic_is_told(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    account.reset()
-    for name, value in account.environment().items():
+def test_a_topic_is_told(server: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.reset()
+    for name, value in server.environment().items():
         monkeypatch.setenv(name, value)
-    session = account.session("eu-west-1")
+    session = server.session("eu-west-1")
     sns, sqs = session.client("sns"), session.client("sqs")
     topic = sns.create_topic(Name="watch")["TopicArn"]
     queue = sqs.create_queue(QueueName="mail")["QueueUrl"]

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
+import importlib
 import json
 import os
-import pickle
+import re
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -35,8 +34,8 @@ from sales_forecast.training.promote import Outcome, train_and_promote
 from sales_forecast.training.tracking.client import BUNDLE_MODEL, TrackingServer
 from tests import trained
 from tests.builders import sample_panel
-
-ROOT = Path(__file__).parents[1]
+from tests.killed import in_a_fork
+from tests.shared import empty_mlflow
 
 
 @dataclass(frozen=True)
@@ -96,9 +95,7 @@ def _environment_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
 def empty_databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Databases without a run and without sales: to copy them is faster than to make 60 tables."""
     folder = tmp_path_factory.mktemp("empty")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", "")
-        TrackingServer(f"sqlite:///{folder}/mlflow.db", folder)
+    empty_mlflow(folder / "mlflow.db")
     with closing(Database(f"sqlite:///{folder}/sales.db")) as database:
         database.migrate()
     return folder
@@ -422,57 +419,41 @@ MOMENTS = {
     "before: 2nd promote.set_alias": (False, True),
     "after: 2nd promote.set_alias": (True, True),
 }
-KILLED = """
-import importlib, os, pickle, signal, sys
-from pathlib import Path
-from sales_forecast.training import promote
-from tests import test_promote, trained
 
-folder, moment = Path(sys.argv[1]), sys.argv[2]
-made = pickle.loads(Path(sys.argv[3]).read_bytes())
-promote.evaluate = lambda *_: made.tables
-promote.model_challenger = lambda *_: made
-when, place = moment.split(": ")
-left = 2 if "2nd " in place else 1
-place = place.removeprefix("2nd ")
-module_name, function_name = place.rsplit(".", 1)
-module = promote if module_name == "promote" else importlib.import_module(module_name)
-whole = getattr(module, function_name)
 
-def deadly(*arguments, **named):
-    global left
-    left -= 1
-    if left or when == "after":
-        done = whole(*arguments, **named)
-        if left:
-            return done
-    os.kill(os.getpid(), signal.SIGKILL)
+def dies(here: Place, moment: str) -> int:
+    """Train in a process that is killed at a moment."""
+    when, number, module, name = re.fullmatch(r"(\w+): (2nd )?(.+)\.(\w+)", moment).groups()
+    at = promote if module == "promote" else importlib.import_module(module)
+    whole, left = getattr(at, name), 2 if number else 1
 
-setattr(module, function_name, deadly)
-test_promote.place(folder).train(trained.panel())
-"""
+    def deadly(*arguments: object, **named: object) -> object:
+        nonlocal left
+        left -= 1
+        if left or when == "after":
+            done = whole(*arguments, **named)
+            if left:
+                return done
+        os.kill(os.getpid(), signal.SIGKILL)
+        return None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(at, name, deadly)
+        return in_a_fork(here.train)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_training_killed_at_any_moment_leaves_the_last_good_state_and_the_next_one_works(
-    here: Place, give: Give, tmp_path: Path, moment: str
+    here: Place, give: Give, moment: str
 ) -> None:
     old = trained.challenger().version
-    new = replace(with_errors(0.5), models=trained.challenger().models)
+    new = with_errors(0.5)
     here.train()
-    pickled = tmp_path / "challenger.pickle"
-    pickled.write_bytes(pickle.dumps(new))
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, here.folder, moment, pickled],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    switched = MOMENTS[moment]
-
-    assert -signal.SIGKILL == done.returncode, done.stderr
-    assert tuple(new.version if each else old for each in switched) == here.versions("champion")
+    # MLflow takes ten seconds to log models: they are there where it is to be killed at one.
+    give(replace(new, models=trained.challenger().models if "_log_child" in moment else {}))
+    assert signal.SIGKILL == dies(here, moment)
+    expected = tuple(new.version if each else old for each in MOMENTS[moment])
+    assert expected == here.versions("champion")
     give(replace(new, models={}))
     assert "champion" == here.train().alias
     assert (new.version, new.version) == here.versions("champion")

@@ -32,6 +32,7 @@ from sales_forecast.training.tracking import client as tracking_client
 from sales_forecast.training.tracking import log as tracking_log
 from tests import trained
 from tests.mlflow_server import MlflowServer
+from tests.shared import empty_mlflow
 from tests.stages import only_stages
 from tests.test_promote import with_errors
 
@@ -145,6 +146,7 @@ def test_mlflow_that_dies_while_it_records_costs_one_command_later(
 
 
 def local(folder: Path) -> Settings:
+    empty_mlflow(folder / "mlflow.db")
     return settings(folder, f"sqlite:///{folder}/mlflow.db")
 
 

@@ -28,6 +28,7 @@ from sales_forecast.training.promote import train_and_promote
 from sales_forecast.training.tracking.client import BUNDLE_MODEL, TrackingServer
 from tests import trained
 from tests.mlflow_server import until
+from tests.shared import empty_mlflow
 
 ROOT = Path(__file__).parents[1]
 
@@ -52,6 +53,7 @@ def trained_three_times(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three champions one after the other; data is too short for more than the baseline."""
     folder = tmp_path_factory.mktemp("var")
     there = settings_of(folder)
+    empty_mlflow(folder / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", "")
         with closing(Database(there.database_url)) as database:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,28 +11,22 @@ import pytest
 
 import database_loader
 from sales_forecast.data.database import Database
-from tests.aws.account import Account, emulator
+from tests.aws.account import Account
 from tests.builders import panel_of_layout, weeks
 
 WEEKS = [str(day) for day in weeks("2021-01-01", 60)]
 OWN = 'series = ["shop"]\ndate = "week"\ntarget = "sold"\n'
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[Account]:
-    with emulator() as account:
-        yield account
-
-
 @pytest.fixture
-def s3(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def s3(server: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A bucket, in the account that any process talks to, and an empty folder to be in."""
-    account.reset()
-    for name, value in account.environment().items():
+    server.reset()
+    for name, value in server.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.chdir(tmp_path)
-    client = account.session("us-east-1").client("s3")
+    client = server.session("us-east-1").client("s3")
     client.create_bucket(Bucket="shop")
     return client
 

@@ -24,6 +24,7 @@ from sales_forecast.training.tracking.arima import ArimaModel
 from sales_forecast.training.tracking.client import BUNDLE_MODEL, TrackingServer, quietly
 from sales_forecast.training.tracking.log import log
 from tests import trained
+from tests.shared import empty_mlflow
 from tests.silent import silent_server
 
 ROOT = Path(__file__).parents[1]
@@ -73,6 +74,7 @@ def _environment_as_it_was() -> Iterator[None]:
 def logged(tmp_path_factory: pytest.TempPathFactory, _environment_as_it_was: None) -> Logged:
     folder = tmp_path_factory.mktemp("mlflow")
     tracking_uri = f"sqlite:///{folder}/mlflow.db"
+    empty_mlflow(folder / "mlflow.db")
     server = TrackingServer(tracking_uri, folder)
     server.set_alias("champion", log(server, trained.challenger(), REPORT))
     return Logged(tracking_uri, folder, server)
@@ -214,6 +216,7 @@ def test_the_server_says_which_version_it_holds(logged: Logged) -> None:
 
 def test_a_bundle_that_was_exchanged_on_the_server_is_refused(tmp_path: Path) -> None:
     """Whole and right in itself, but another one than was registered."""
+    empty_mlflow(tmp_path / "mlflow.db")
     server = TrackingServer(f"sqlite:///{tmp_path}/mlflow.db", tmp_path)
     one, other = (baseline_challenger(trained.first_weeks(2), "x", {}, name) for name in "ab")
     registered = log(server, one, {})

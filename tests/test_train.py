@@ -204,30 +204,26 @@ def test_what_other_code_made_of_the_same_data_is_trained_anew(
     assert "Published as champion" in out
 
 
-@pytest.mark.usefixtures("first")
-def test_a_corrected_value_is_trained_on(place: Place) -> None:
+def test_too_few_weeks_are_published_as_the_baseline_and_anew_when_a_value_was_corrected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    place, few = Place(tmp_path), rows(40)
+    place.load(few)
+    code, out, err = place.run_here(monkeypatch, capfd)
     before = place.champion()
-    changed = rows()
-    changed.sales[-1] += 1.0
-    place.load(changed)
-    again = place.run("--if-changed")
 
-    assert 0 == again.returncode
-    assert only_stages(again.stderr)
-    assert place.champion() != before
-    assert "is the new champion" in again.stdout
-
-
-def test_too_few_weeks_are_published_as_the_baseline(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    place.load(rows(40))
-    done = place.run()
-
-    assert 0 == done.returncode
-    assert only_stages(done.stderr)
-    assert "the longest has 40. Load at least 16 more. Until then the growth" in done.stdout
+    assert 0 == code
+    assert only_stages(err)
+    assert "the longest has 40. Load at least 16 more. Until then the growth" in out
     assert "baseline" == read_bundle(tmp_path / "champion").manifest.kind
-    assert "Nothing changed" in place.run("--if-changed").stdout
+    assert "Nothing changed" in place.run_here(monkeypatch, capfd, "--if-changed")[1]
+
+    few.sales[-1] += 1.0
+    place.load(few)
+    code, out, err = place.run_here(monkeypatch, capfd, "--if-changed")
+    assert (0, True) == (code, only_stages(err))
+    assert place.champion() != before
+    assert place.champion() in out.splitlines()[-1]
 
 
 def test_an_empty_database_is_refused_with_the_remedy(
@@ -536,15 +532,10 @@ def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> 
     assert only_stages("\n".join(done.stderr.splitlines()[:-1]))
 
 
-def test_ctrl_c_ends_a_command_with_one_line(tmp_path: Path) -> None:
-    root = Path(train.__file__).parent
-    command = [sys.executable, "train.py", "backtest", "--models", "pooled,arima"]
-    command += ["--horizon", "8", "--windows", "8", "--step", "4"]
-    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/sales.db"}
-    subprocess.run([sys.executable, "database_loader.py"], cwd=root, env=environment, check=True)
-    with subprocess.Popen(
-        command, cwd=root, env=environment, stderr=subprocess.PIPE, text=True
-    ) as process:
+def test_ctrl_c_ends_a_command_with_one_line(sales_csv: Path) -> None:
+    command = [sys.executable, DOOR, "backtest", "--csv", sales_csv, "--models", "pooled,arima"]
+    command += ["--horizon", "8", "--windows", "20", "--step", "4"]
+    with subprocess.Popen(command, cwd=DOOR.parent, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for stage in process.stderr:
             if stage.startswith("window 1 "):

@@ -1,4 +1,4 @@
-"""One small training, shared by all tests that need one; made when a process first asks."""
+"""One small training, shared by all tests that need one; made once a test run, when first asked."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from sales_forecast.models.fitted.onnx_trees import OnnxTrees
 from sales_forecast.models.fitted.restore import Restored
 from sales_forecast.training.challenger import Challenger, model_challenger, regressors
 from sales_forecast.training.training import evaluate
+from tests.shared import once
 
 STORES = ("3", "12", "30")
 SOURCE = "three stores of the sample"
@@ -41,16 +42,18 @@ def first_weeks(number: int) -> Panel:
 
 
 @cache
+def challenger() -> Challenger:
+    return once("challenger", _trained)
+
+
 def tables() -> Tables:
+    return challenger().tables
+
+
+def _trained() -> Challenger:
     # Other tests keep the cores busy, and then the threads of XGBoost cost tenfold.
     with threadpool_limits(1):
-        return evaluate(panel(), silent)
-
-
-@cache
-def challenger() -> Challenger:
-    with threadpool_limits(1):
-        return model_challenger(panel(), SOURCE, tables(), silent)
+        return model_challenger(panel(), SOURCE, evaluate(panel(), silent), silent)
 
 
 @cache

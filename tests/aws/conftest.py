@@ -1,21 +1,13 @@
-"""One emulator for all tests of a process, empty at the start of each."""
+"""The emulator of the process, empty at the start of each test."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import pytest
 
 pytest.register_assert_rewrite("tests.aws.lifecycle")
 
 from aws_cloud_infra.account import clients, patience  # noqa: E402
-from tests.aws.account import Account, emulator  # noqa: E402 - after what must come before
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[Account]:
-    with emulator() as account:
-        yield account
+from tests.aws.account import Account  # noqa: E402 - after what must come before
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from aws_cloud_infra.engine.plan import plan
 from aws_cloud_infra.operating import job
 from aws_cloud_infra.stacks import both
 from sales_forecast.data.database import Database
-from tests.aws.account import Account, emulator, record
+from tests.aws.account import Account, record
 from tests.aws.fargate import Fargate
 from tests.aws.lifecycle import quietly
 from tests.builders import weeks
@@ -32,16 +32,16 @@ OWN = 'series = ["shop"]\ndate = "week"\ntarget = "sold"\n'
 
 
 @pytest.fixture(scope="module")
-def made() -> Iterator[Account]:
+def made(server: Account) -> Account:
     """An account with both stacks, and an image of the jobs."""
-    with emulator() as account:
-        for stack in reversed(both(account.aws())):
-            apply(plan(stack.resources), quietly)
-        put(account.aws(), "train-1")
-        apply(plan(both(account.aws())[0].resources), quietly)
-        # It lets nobody in without TLS, which the emulator has not.
-        account.aws().client("s3").delete_bucket_policy(Bucket=BUCKET)
-        yield account
+    server.reset()
+    for stack in reversed(both(server.aws())):
+        apply(plan(stack.resources), quietly)
+    put(server.aws(), "train-1")
+    apply(plan(both(server.aws())[0].resources), quietly)
+    # It lets nobody in without TLS, which the emulator has not.
+    server.aws().client("s3").delete_bucket_policy(Bucket=BUCKET)
+    return server
 
 
 @pytest.fixture
@@ -185,11 +185,12 @@ def test_the_printed_policy_allows_every_call(
     assert {"ecs:RunTask", "ssm:StartSession"} <= {actions.action(*call) for call in calls.made}
 
 
-def test_in_an_empty_account_each_verb_says_what_comes_first(
-    account: Account, monkeypatch: pytest.MonkeyPatch, capsys, tmp_path: Path
+def test_where_nothing_was_made_each_verb_says_what_comes_first(
+    made: Account, monkeypatch: pytest.MonkeyPatch, capsys, tmp_path: Path
 ) -> None:
-    for name, value in account.environment().items():
+    for name, value in made.environment().items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("INFRA_ENVIRONMENT", "staging")
     for words, script in (
         (["load", str(sales(tmp_path))], "mlflow_infra.py"),
         (["train"], "infra.py"),

@@ -34,7 +34,11 @@ from tests.service.test_server import eventually, url_in
 
 NEVER = Event()
 URI = "models:/Sales-Forecasting@champion"
-VERSION = trained.challenger().version
+
+
+def version() -> str:
+    """Of the shared bundle, which is trained for the first test and not when tests are listed."""
+    return trained.challenger().version
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -67,7 +71,7 @@ def server(mlflow: MlflowServer, tmp_path_factory: pytest.TempPathFactory) -> Tr
     source = f"{run.info.artifact_uri}/bundle"
     client.create_model_version("Sales-Forecasting", source, run.info.run_id)
     second = client.get_model_version("Sales-Forecasting", "2")
-    tags = {VERSION_TAG: VERSION}
+    tags = {VERSION_TAG: version()}
     client.create_model_version("Sales-Forecasting", second.source, second.run_id, tags=tags)
     return server
 
@@ -107,7 +111,7 @@ def problem_of(registered: RegisteredModel) -> str:
 def test_the_bundle_arrives_whole_and_is_downloaded_once(champion: str, tmp_path: Path) -> None:
     folder = model(champion, tmp_path).find(NEVER)
 
-    assert VERSION == version_in(folder)
+    assert version() == version_in(folder)
     assert {**trained.challenger().sealed.files} == {
         file.name: file.read_bytes() for file in folder.iterdir()
     }
@@ -178,7 +182,7 @@ def test_what_was_exchanged_in_the_registry_is_refused(
     server.set_alias("champion", "4")
 
     assert problem_of(model(champion, tmp_path)) == (
-        f"The registry says that it holds version {VERSION}, and what it gave is "
+        f"The registry says that it holds version {version()}, and what it gave is "
         f"{another().version}: it was changed there. Run `python train.py` again."
     )
 
@@ -432,7 +436,7 @@ def test_while_the_server_is_down_the_bundle_fetched_before_stays(
 def test_a_start_without_the_server_serves_what_last_proved_itself(outage: Outage) -> None:
     started = model(outage.asked._server, outage.asked._cache.parent)
 
-    assert VERSION == version_in(started.find(NEVER))
+    assert version() == version_in(started.find(NEVER))
     assert PROBLEM == started.describe()["problem"]
     assert str(started.describe()["confirmed_at"]) <= outage.confirmed_at
 
@@ -440,7 +444,7 @@ def test_a_start_without_the_server_serves_what_last_proved_itself(outage: Outag
 def test_no_request_notices_that_the_server_is_down(outage: Outage) -> None:
     assert outage.running.get("/ready").is_success
     answer = outage.running.post("/forecast_sales", json={"store_id": 3, "steps": 1})
-    assert VERSION == answer.headers["X-Model-Version"]
+    assert version() == answer.headers["X-Model-Version"]
 
 
 def test_a_service_that_starts_now_is_ready_and_says_since_when(outage: Outage) -> None:
@@ -448,7 +452,7 @@ def test_a_service_that_starts_now_is_ready_and_says_since_when(outage: Outage) 
         eventually(lambda: client.get("/ready").is_success)
         now = client.get("/model").json()
 
-    assert (VERSION, VERSION) == (outage.model["model_version"], now["model_version"])
+    assert (version(), version()) == (outage.model["model_version"], now["model_version"])
     assert (None, PROBLEM) == (outage.model["registry"]["problem"], now["registry"]["problem"])
     then, since = (
         datetime.fromisoformat(told["registry"]["confirmed_at"]) for told in (outage.model, now)
