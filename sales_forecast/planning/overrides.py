@@ -7,18 +7,18 @@ meanwhile is refused and changes nothing. Must not know HTTP, nor who may.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal, NamedTuple, get_args
 
 from sales_forecast.data.ledger_ids import new_id
 from sales_forecast.data.override_tables import Kind, Override, Scope, Seen
-from sales_forecast.data.plan_rows import Effect, KnownIssue, PlanRows, PlanTables
+from sales_forecast.data.plan_rows import Baseline, Effect, KnownIssue, PlanRows, PlanTables
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.errors import ChangedMeanwhile, InvalidRequest, NoForecasts, UnknownOverride
 from sales_forecast.planning.intervals import quantiles_by_period
-from sales_forecast.planning.plan import plan_issue, renew, rows_of
+from sales_forecast.planning.plan import Plan, plan_issue, renew, rows_of, write
 from sales_forecast.settings import Settings
 
 Reason = Literal[
@@ -226,20 +226,22 @@ class Overrides:
         if not wishes:
             return []
         with self.tables.writing(spec) as rows:
-            made = self._made(rows, wishes, made_by)
+            made, planned = self._made(rows, wishes, made_by)
             for of in made:
                 rows.add(of.override)
-            first, last = min(of.first for of in wishes), max(of.last for of in wishes)
-            renew(rows, made[0].override.issue_id, first, last)
+            issue = made[0].override.issue_id
+            write(rows, issue, *_span(of.override for of in made), planned)
         return made
 
     def preview(self, spec: PanelSpec, wishes: Sequence[Wish], made_by: str) -> list[Made]:
         """Return what `make_all` would make, and make nothing. Raises as `make`."""
         with self.tables.reading(spec) as rows:
-            return self._made(rows, wishes, made_by)
+            return self._made(rows, wishes, made_by)[0]
 
-    def _made(self, rows: PlanRows, wishes: Sequence[Wish], made_by: str) -> list[Made]:
-        """Return overrides that may be made, in the order of their wishes."""
+    def _made(
+        self, rows: PlanRows, wishes: Sequence[Wish], made_by: str
+    ) -> tuple[list[Made], tuple[Baseline, Plan]]:
+        """Return overrides that may be made, in the order of their wishes, and their plan."""
         issue, number = rows.newest_issue(), rows.last_number()
         new: list[Override] = []
         for wish in wishes:
@@ -267,11 +269,15 @@ class Overrides:
                 row for row, wish in zip(new, wishes, strict=True) if wish.version == version
             ]
             _check_version(rows, issue, version, of_version)
-        told = _cells(rows, issue, new)
-        return [
+        first, last = _span(new)
+        others = rows.overrides(last_from=first, first_until=last)
+        planned = plan_issue(rows, issue.id, first, last, [*others, *new])
+        told = _cells(rows, issue, new, planned[1])
+        made = [
             Made(replace(row, seen=seen), cells, f"{issue.id}-{number}")
             for row, (cells, seen) in zip(new, told, strict=True)
         ]
+        return made, planned
 
     def undo(self, spec: PanelSpec, override_id: str, version: str, made_by: str) -> Override:
         """Take an override back in all of its periods that have not come; return the new row.
@@ -408,13 +414,16 @@ def _changed(row: Override, what: str) -> ChangedMeanwhile:
     )
 
 
+def _span(overrides: Iterable[Override]) -> tuple[date, date]:
+    """Return the first and the last period that any of them is about."""
+    found = [*overrides]
+    return min(of.first for of in found), max(of.last for of in found)
+
+
 def _cells(
-    rows: PlanRows, issue: KnownIssue, new: Sequence[Override]
+    rows: PlanRows, issue: KnownIssue, new: Sequence[Override], plan: Plan
 ) -> Iterator[tuple[list[Cell], list[Seen]]]:
-    """Yield what each of some overrides that are not stored yet would make of its periods."""
-    first, last = min(of.first for of in new), max(of.last for of in new)
-    others = rows.overrides(last_from=first, first_until=last)
-    _, plan = plan_issue(rows, issue.id, first, last, [*others, *new])
+    """Yield what each of some overrides that are not stored yet makes of its periods."""
     effects: dict[int, list[Effect]] = {}
     for of in plan.effects:
         effects.setdefault(of.number, []).append(of)

@@ -111,7 +111,14 @@ def plan_issue(
 
 def renew(rows: PlanRows, issue: int, first: date, last: date) -> None:
     """Write what is planned of an issue from one period to another, in place of what was."""
-    baseline, plan = plan_issue(rows, issue, first, last)
+    write(rows, issue, first, last, plan_issue(rows, issue, first, last))
+
+
+def write(
+    rows: PlanRows, issue: int, first: date, last: date, planned: tuple[Baseline, Plan]
+) -> None:
+    """Write what `plan_issue` gave of these periods, in place of what was."""
+    baseline, plan = planned
     series, column = np.nonzero(plan.touched)
     cells = zip(
         baseline.series[series].tolist(),
