@@ -6,6 +6,7 @@ those of the API are. Must not know how they come about.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from starlette.concurrency import run_in_threadpool
@@ -13,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sales_forecast.data.ledger import Ledger
-from sales_forecast.errors import InvalidRequest, UnknownSeries
+from sales_forecast.errors import InvalidRequest, SalesForecastError, UnknownSeries
 from sales_forecast.service.json_route import Question
 from sales_forecast.service.kept import Kept
 from sales_forecast.service.live import Live
@@ -44,13 +45,14 @@ class AskPage:
         known = {of.name for of in fields(predictor, {}, {})}
         sent = {name: value for name, value in request.query_params.items() if name in known}
         status, problem, asked, kept = HTTPStatus.OK, None, None, None
-        wrong: dict[str, object] = {}
+        wrong: Mapping[str, object] = {}
         if sent:
             try:
                 asked = await run_in_threadpool(ask, predictor, sent)
                 kept = self._keep(request, visitor, predictor, asked)
             except (InvalidRequest, UnknownSeries) as error:
-                status, wrong, problem = HTTPStatus(error.status), error.fields, error.message
+                status, problem = HTTPStatus(error.status), error.message
+                wrong = _wrong(error)
         form = fields(predictor, sent, wrong)
         name = "ask_part.html" if PART in request.headers else "ask.html"
         return self._templates.page(
@@ -74,3 +76,13 @@ class AskPage:
             return None
         question = Question(b"", (), PREDICT, request_id_of(request.scope), visitor.name)
         return self._kept.predicted(question, predictor, asked.series, asked.told, asked.answer)
+
+
+def _wrong(error: SalesForecastError) -> Mapping[str, object]:
+    """Return what is wrong with single fields; of values that fit no series nothing is."""
+    if isinstance(error, UnknownSeries):
+        return {}
+    told = error.fields.items()
+    return {
+        name: of for name, of in told if isinstance(of, str) and f"{name} {of}" in error.message
+    }

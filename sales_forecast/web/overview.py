@@ -7,7 +7,7 @@ sales are others. Must not know how numbers are made.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -35,6 +35,7 @@ from sales_forecast.web.visitors import Door
 _MOST_SHOWN = 20
 _SPARK_WEEKS = 26
 _WEEKS_BACK, _DAYS_BACK = 65, 119
+_LEVELS: Mapping[str, str] = {"All together": "chain", "Series by series": "series"}
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class OverviewPage:
         self._former = former
         self._lock = Lock()
         self._made: tuple[object, dict[str, Any]] = (None, {})
+        self._found: tuple[object, Sequence[_Item]] = (None, ())
 
     async def answer(self, request: Request) -> Response:
         """Show it."""
@@ -84,23 +86,24 @@ class OverviewPage:
         )
 
     def _values(self, predictor: Predictor) -> dict[str, Any]:
+        """Return what the page shows, made anew where the sales, forecasts or plans are others."""
         try:
-            stamp = (predictor, [*self._former.origins(1).values()], self._version(predictor))
+            issue = next(iter(self._former.origins(1).values()), None)
+            version = None
+            if issue is not None:
+                version = self._live.overrides.planned(predictor.spec, issue, {}).version
+            stamp: tuple[object, ...] = predictor, issue, version
         except SalesForecastError as error:
-            stamp = (predictor, [], error.message)
+            issue, stamp = None, (predictor, error.public)
         with self._lock:  # whoever comes meanwhile waits for the same numbers
             if self._made[0] != stamp:
-                self._made = stamp, self._make(predictor)
+                values = self._make(predictor, (predictor, issue))
+                if values["problem"] is not None:
+                    return values  # it may be over soon
+                self._made = stamp, values
             return self._made[1]
 
-    def _version(self, predictor: Predictor) -> str:
-        issue = self._former.origins(1)
-        number = next(iter(issue.values()), None)
-        if number is None:
-            return ""
-        return self._live.overrides.planned(predictor.spec, number, {}).version
-
-    def _make(self, predictor: Predictor) -> dict[str, Any]:
+    def _make(self, predictor: Predictor, of: tuple[object, ...]) -> dict[str, Any]:
         unit = predictor.panel.frequency.unit
         back = _WEEKS_BACK if unit == "week" else _DAYS_BACK
         everything = selections_of(predictor).of({})
@@ -119,15 +122,15 @@ class OverviewPage:
             "problem": None,
         }
         try:
-            levels = {"All together": "chain", "Series by series": "series"}
             values["records"] = {
-                name: self._records.of_level(predictor, level) for name, level in levels.items()
+                name: self._records.of_level(predictor, level) for name, level in _LEVELS.items()
             }
-            items = self._items(predictor)
-            values["items"], values["counts"] = items, Counter(of.kind for of in items)
+            if self._found[0] != of:  # plans do not change it
+                self._found = of, self._items(predictor)
         except SalesForecastError as error:
-            values["problem"] = error.public
-        return values
+            return {**values, "problem": error.public}
+        items = self._found[1]
+        return {**values, "items": items, "counts": Counter(item.kind for item in items)}
 
     def _items(self, predictor: Predictor) -> Sequence[_Item]:
         selections, panel = selections_of(predictor), predictor.panel

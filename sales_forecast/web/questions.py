@@ -110,6 +110,7 @@ def fields(
     begin = {key.column: str(value) for key, value in zip(spec.keys, series, strict=True)}
     begin[spec.date] = day.isoformat()
     begin |= _last_known(predictor)
+    places = {key.column: place for place, key in enumerate(spec.keys)}
     flags = {of.column for of in forms.covariates if of.name in {spec.holiday, spec.open}}
     made = []
     for attribute, of in forms.predict.model_fields.items():
@@ -117,8 +118,8 @@ def fields(
         required = of.is_required()
         kind: Kind = "number"
         choices = None
-        if name in begin and name != spec.date:
-            place = [key.column for key in spec.keys].index(name)
+        if name in places:
+            place = places[name]
             kind = "whole" if spec.keys[place].kind == "number" else "text"
             values = sorted({named[place] for named in predictor.series.named})
             if len(values) <= _MOST_CHOICES:
