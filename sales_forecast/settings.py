@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str = Field(
         default_factory=lambda told: f"sqlite:///{told['var_dir']}/mlflow.db"
     )
+    mlflow_tracking_username: str | None = None
+    mlflow_tracking_password: SecretStr | None = None
+    """The login of a tracking server that asks for one; MLflow's own client reads both as well."""
     model_uri: str = Field(default_factory=lambda told: f"{told['var_dir']}/champion")
     """A bundle folder, or a registered model such as `models:/Sales-Forecasting@champion`."""
     api_key: SecretStr | None = None
@@ -111,6 +114,13 @@ class Settings(BaseSettings):
     def keys_of_sources(self) -> Mapping[str, str]:
         """Name -> key."""
         return {name: key.get_secret_value() for name, key in self.source_keys.items()}
+
+    @property
+    def mlflow_login(self) -> tuple[str, str] | None:
+        """User and password for the tracking server, if it asks for them."""
+        if self.mlflow_tracking_username is None or self.mlflow_tracking_password is None:
+            return None
+        return self.mlflow_tracking_username, self.mlflow_tracking_password.get_secret_value()
 
     @field_validator("notify_webhook_url")
     @classmethod

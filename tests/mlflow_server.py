@@ -41,8 +41,10 @@ def until(done: Callable[[], object], what: Callable[[], str], seconds: float) -
 class MlflowServer:
     """Runs on local SQLite, and hands artifacts through as the deployed one does."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, admin: tuple[str, str] | None = None) -> None:
+        """Take where its files go, and who may ask it: anybody, or whoever logs in."""
         self._folder = folder
+        self._admin = admin
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -58,12 +60,22 @@ class MlflowServer:
         if not (database := self._folder / "mlflow.db").exists():
             empty_mlflow(database)
         log = self._folder / "server.log"
+        login: list[str] = []
+        environment = {**os.environ, **_ALONE}
+        if self._admin:
+            login = ["--app-name=basic-auth"]
+            environment |= {
+                "MLFLOW_FLASK_SERVER_SECRET_KEY": "of this server",
+                "MLFLOW_AUTH_ADMIN_USERNAME": self._admin[0],
+                "MLFLOW_AUTH_ADMIN_PASSWORD": self._admin[1],
+                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            }
         with log.open("ab") as out:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "mlflow", "server", "--workers=1", "--host=127.0.0.1",
                  f"--port={self._port}", f"--artifacts-destination={self.artifacts}",
-                 f"--backend-store-uri=sqlite:///{database}"],
-                env={**os.environ, **_ALONE},
+                 f"--backend-store-uri=sqlite:///{database}", *login],
+                env=environment,
                 cwd=self._folder, stdout=out, stderr=out, start_new_session=True,
             )  # fmt: skip
         until(self.answers, log.read_text, START_SECONDS)

@@ -1,14 +1,14 @@
 #!/bin/bash
 # Makes this machine the MLflow server. cloud-init runs it as root at every start. What is in place
 # is left alone, and only what changed is restarted; a step that fails is done by the next run.
-# Before it, __init__.py puts REGION, BUCKET, DATABASE, SECRET_NAME, LOG_GROUP and PORT, and two
-# functions that print files: `pins` and `start_py`. ROOT and PAUSE are for tests.
+# Before it, __init__.py puts REGION, BUCKET, DATABASE, SECRETS, HOST_NAME, LOG_GROUP and PORT, and
+# two functions that print files: `pins` and `start_py`. ROOT and PAUSE are for tests.
 set -Eeuo pipefail
 umask 022
 trap 'echo "MLflow setup failed in line $LINENO: $BASH_COMMAND" >&2' ERR
 ROOT=${ROOT:-} PAUSE=${PAUSE:-20}
 home=$ROOT/opt/mlflow venv=$ROOT/opt/mlflow/venv log=$ROOT/var/log/mlflow/server.log
-unit=$ROOT/etc/systemd/system/mlflow.service
+units=$ROOT/etc/systemd/system unit=$ROOT/etc/systemd/system/mlflow.service
 agent=$ROOT/opt/aws/amazon-cloudwatch-agent/etc/mlflow.json
 packages=(amazon-cloudwatch-agent logrotate python3.11 python3.11-pip)
 
@@ -75,7 +75,7 @@ if [ ! -x "$venv/bin/python" ]; then
 fi
 if changed packages "$home/pins.txt"; then
   again "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check \
-    -c "$home/pins.txt" mlflow 'pymysql[rsa]' boto3
+    -c "$home/pins.txt" mlflow flask-wtf 'pymysql[rsa]' boto3
   done_with packages "$home/pins.txt"
 fi
 
@@ -83,7 +83,8 @@ put "$home/environment" <<EOF
 AWS_DEFAULT_REGION=$REGION
 BUCKET=$BUCKET
 DATABASE=$DATABASE
-SECRET_NAME=$SECRET_NAME
+SECRETS=$SECRETS
+HOST_NAME=$HOST_NAME
 PORT=$PORT
 EOF
 put "$unit" <<EOF
@@ -103,6 +104,7 @@ RestartSec=10
 StandardOutput=append:$log
 StandardError=append:$log
 StateDirectory=mlflow
+StateDirectoryMode=0700
 WorkingDirectory=/var/lib/mlflow
 Environment=HOME=/var/lib/mlflow
 CapabilityBoundingSet=
@@ -135,6 +137,49 @@ if changed service "${service[@]}"; then
   done_with service "${service[@]}"
 else
   running mlflow
+fi
+
+# Amazon Linux stays at the release of its image unless told otherwise. What runs is only new after a
+# restart, the kernel too; all comes up again by itself.
+put "$home/patch.sh" <<'EOF'
+set -eo pipefail
+before=$(rpm -qa | sort)
+dnf upgrade -y -q --releasever=latest
+if [ "$before" = "$(rpm -qa | sort)" ]; then
+  echo 'MLflow host: no newer packages'
+else
+  echo 'MLflow host: newer packages, restarts'
+  systemctl reboot
+fi
+EOF
+put "$units/mlflow-patch.service" <<EOF
+[Unit]
+Description=Newest packages of Amazon Linux
+
+[Service]
+Type=oneshot
+ExecStart=/bin/bash $home/patch.sh
+StandardOutput=append:$log
+StandardError=append:$log
+EOF
+put "$units/mlflow-patch.timer" <<EOF
+[Unit]
+Description=Newest packages of Amazon Linux, once a week
+
+[Timer]
+OnCalendar=Sun 03:00 UTC
+RandomizedDelaySec=1h
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+EOF
+patch=("$units"/mlflow-patch.*)
+if changed patch "${patch[@]}"; then
+  systemctl daemon-reload
+  systemctl enable --quiet mlflow-patch.timer
+  systemctl restart mlflow-patch.timer
+  done_with patch "${patch[@]}"
 fi
 
 # `apply` waits for this line.

@@ -1,9 +1,10 @@
 """Starts MLflow on its host: sees to databases and logins, then becomes `mlflow server`.
 
 systemd runs it there as a user without rights, again and again until it stays. All it is told is
-its environment: AWS_DEFAULT_REGION, BUCKET, DATABASE, SECRET_NAME, PORT; and, where the database is
-reached over a proxy or a tunnel, DATABASE_HOST and DATABASE_PORT instead of what AWS says.
-Must not show a password, nor keep one anywhere but in Secrets Manager.
+its environment: AWS_DEFAULT_REGION, BUCKET, DATABASE, SECRETS (how the names of secrets begin),
+HOST_NAME, PORT; and, where the database is reached over a proxy or a tunnel, DATABASE_HOST and
+DATABASE_PORT instead of what AWS says. Must not show a password, nor keep one anywhere but in
+Secrets Manager.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import secrets
 import socket
 import sys
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -25,6 +27,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 TLS = {"check_hostname": False}
 SAME_TLS = "ssl_check_hostname=false"
 REFUSED = {1044, 1045}  # no right to the database, wrong password
+USERS = {"admin": True, "reader": False}
+"""Who may ask MLflow, and whether he may change anything."""
 
 
 class NotYet(Exception):
@@ -112,7 +116,7 @@ def own_names(databases: Databases, port: str) -> list[str]:
     """Return what callers may call this host: MLflow refuses every other Host header."""
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
         probe.connect((databases.host, databases.port))  # sends nothing: it only picks an address
-        names = {probe.getsockname()[0], socket.gethostname(), socket.getfqdn()}
+        names = {os.environ["HOST_NAME"], probe.getsockname()[0], socket.gethostname()}
     return [
         *sorted({*names, *(f"{name}:{port}" for name in names)}),
         # Session Manager forwards any port of one's own machine.
@@ -129,22 +133,54 @@ def prepare(port: str) -> tuple[str, list[str]]:
     with closing(open_databases(os.environ["DATABASE"])) as databases:
         for name in ("mlflow", "sales"):
             databases.ensure(name)
-        share_sales(databases, os.environ["SECRET_NAME"])
+        share_sales(databases, f"{os.environ['SECRETS']}-database-url")
         password = secrets.token_urlsafe(32)
         databases.let_in("mlflow", password)
         return databases.url("mlflow", password), own_names(databases, port)
 
 
+def ask_for_passwords() -> None:
+    """Let MLflow ask everybody for a password, and give its users those of their secrets.
+
+    MLflow cannot keep its users in MySQL: it makes two constraints of one name. So they are on this
+    disk, hashed, and those that a person made go with the machine.
+    """
+    manager = boto3.client("secretsmanager")
+    passwords = {
+        user: manager.get_secret_value(SecretId=f"{os.environ['SECRETS']}-mlflow-{user}")
+        for user in USERS
+    }
+    users = f"sqlite:///{Path.cwd()}/users.db"
+    config = Path.cwd() / "users.ini"
+    config.write_text(f"[mlflow]\ndefault_permission = READ\ndatabase_uri = {users}\n")
+    os.environ |= {
+        "MLFLOW_AUTH_CONFIG_PATH": str(config),
+        "MLFLOW_AUTH_ADMIN_USERNAME": "admin",
+        "MLFLOW_AUTH_ADMIN_PASSWORD": passwords["admin"]["SecretString"],
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_urlsafe(32),
+    }
+    from mlflow.server.auth import store  # noqa: PLC0415 - it reads the file
+
+    store.init_db(users)  # type: ignore[no-untyped-call]
+    for user, is_admin in USERS.items():
+        password = passwords[user]["SecretString"]
+        if store.has_user(user):
+            store.update_user(user, password=password, is_admin=is_admin)
+        else:
+            store.create_user(user, password, is_admin=is_admin)
+
+
 def main() -> None:
     """Become the server, or exit with one line."""
     port = os.environ["PORT"]
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     try:
         url, names = prepare(port)
+        ask_for_passwords()
     except (BotoCoreError, ClientError, pymysql.MySQLError, OSError, NotYet) as error:
         sys.exit(f"MLflow cannot start yet: {error}")
     os.environ |= {
         "MLFLOW_BACKEND_STORE_URI": url,  # not in the arguments, which every user can see
-        "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # nothing here needs its processes
     }
     os.execv(  # noqa: S606 - no shell is wanted
@@ -153,7 +189,7 @@ def main() -> None:
             sys.executable, "-m", "mlflow", "server", "--workers", "2",
             "--host", "0.0.0.0", "--port", port,  # noqa: S104 - its security group is the door
             "--artifacts-destination", f"s3://{os.environ['BUCKET']}/artifacts",
-            "--serve-artifacts", "--allowed-hosts", ",".join(names),
+            "--serve-artifacts", "--allowed-hosts", ",".join(names), "--app-name", "basic-auth",
         ],
     )  # fmt: skip
 

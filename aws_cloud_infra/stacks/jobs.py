@@ -24,7 +24,7 @@ from aws_cloud_infra.resources.identity.role import Role
 from aws_cloud_infra.resources.watching.log_group import LogGroup
 from aws_cloud_infra.resources.watching.queue import Queue
 from aws_cloud_infra.resources.watching.topic import Topic
-from aws_cloud_infra.stacks.shared import MODEL, Shared, namespace
+from aws_cloud_infra.stacks.shared import ADMIN, MODEL, Shared, mlflow_login, namespace
 from aws_cloud_infra.stacks.watch import job_watch
 
 COMMANDS = {
@@ -73,7 +73,9 @@ def jobs(aws: Aws, shared: Shared, runtime: Runtime) -> Jobs:
     tasks = {
         job: TaskDefinition(
             aws, f"{aws.prefix}-{job}", image, runtime.execution_role, runtime.job_role,
-            runtime.logs, secrets=runtime.secrets, environment={**MODEL, **more.get(job, {})},
+            runtime.logs,
+            secrets={**runtime.secrets, "MLFLOW_TRACKING_PASSWORD": shared.mlflow_admin},
+            environment={**MODEL, **mlflow_login(ADMIN), **more.get(job, {})},
             command=COMMANDS.get(job, ()), cpu=settings.job_cpu, memory=settings.job_memory,
         )
         for job in (*COMMANDS, *_RETIRED)

@@ -1,4 +1,4 @@
-"""The MLflow stack: bucket, database and host; its address goes where the service reads it.
+"""The MLflow stack: bucket, database and host; its name goes where the service reads it.
 
 Takes the account at hand and what is shared, gives a stack.
 """
@@ -20,7 +20,9 @@ from aws_cloud_infra.resources.data.database_parameters import DatabaseParameter
 from aws_cloud_infra.resources.data.database_subnets import DatabaseSubnets
 from aws_cloud_infra.resources.identity.instance_profile import InstanceProfile
 from aws_cloud_infra.resources.identity.role import Role
+from aws_cloud_infra.resources.machines.host_name import HostName
 from aws_cloud_infra.resources.machines.instance import Instance
+from aws_cloud_infra.resources.machines.private_zone import PrivateZone
 from aws_cloud_infra.resources.references import FromFact
 from aws_cloud_infra.resources.watching.database_log_group import DatabaseLogGroup
 from aws_cloud_infra.resources.watching.log_group import LogGroup
@@ -52,19 +54,22 @@ def mlflow(aws: Aws, shared: Shared, *, final_snapshot: bool) -> Stack:
     profile = InstanceProfile(aws, f"{aws.prefix}-mlflow", role)
     host = Instance(
         aws, f"{aws.prefix}-mlflow", profile, network.mlflow_group, network.public[0],
-        network.way_out, shared.database_url, bucket, logs,
+        network.way_out, (shared.database_url, shared.mlflow_admin, shared.mlflow_reader),
+        bucket, logs,
         settings.instance_type, settings.instance_disk_gb,
         user_data(
             region=aws.region, bucket=bucket.name, database=database.name,
-            secret=shared.database_url.name, log_group=logs.name,
+            secrets=aws.prefix, host_name=f"mlflow.{aws.prefix}.internal", log_group=logs.name,
         ),
     )  # fmt: skip
+    zone = PrivateZone(aws, f"{aws.prefix}.internal", network.vpc)
+    name = HostName(aws, f"mlflow.{zone.name}", zone, host)
     tracking_uri = replace(
-        shared.tracking_uri, value=FromFact(host, "address", f"http://{{}}:{MLFLOW_PORT}")
+        shared.tracking_uri, value=FromFact(name, "name", f"http://{{}}:{MLFLOW_PORT}")
     )
     own: tuple[Resource, ...] = (
         bucket, logs, *database_logs, subnets, parameters, database, role, profile, host,
-        *data_watch(aws, shared.topic, database, host),
+        zone, name, *data_watch(aws, shared.topic, database, host),
     )  # fmt: skip
 
     def outputs(lives: Mapping[Resource, Live]) -> dict[str, str]:
@@ -101,6 +106,9 @@ def _host_statements(
         allow(
             ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"],
             shared.database_url.arn,
+        ),
+        allow(
+            "secretsmanager:GetSecretValue", [shared.mlflow_admin.arn, shared.mlflow_reader.arn]
         ),
         allow("s3:ListBucket", bucket.arn),
         allow(

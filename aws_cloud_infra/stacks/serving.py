@@ -37,9 +37,11 @@ from aws_cloud_infra.stacks.pipeline import may_release, pipeline
 from aws_cloud_infra.stacks.shared import (
     LOADS,
     MODEL,
+    READER,
     SERVICE_PORT,
     Shared,
     bucket_name,
+    mlflow_login,
     namespace,
 )
 from aws_cloud_infra.stacks.watch import forecast_alarms, service_alarms
@@ -63,8 +65,14 @@ def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
     image = Image(aws, f"{aws.prefix} serve", runtime.repository, "serve-")
     task = TaskDefinition(
         aws, aws.prefix, image, runtime.execution_role, runtime.task_role, runtime.logs,
-        secrets={**runtime.secrets, "API_KEY": api_key},
-        environment={**_ENVIRONMENT, "PREDICTION_LEDGER": str(settings.prediction_ledger).lower()},
+        secrets={
+            **runtime.secrets, "API_KEY": api_key,
+            "MLFLOW_TRACKING_PASSWORD": shared.mlflow_reader,
+        },
+        environment={
+            **_ENVIRONMENT, **mlflow_login(READER),
+            "PREDICTION_LEDGER": str(settings.prediction_ledger).lower(),
+        },
         command=(),
         cpu=settings.task_cpu, memory=settings.task_memory, port=SERVICE_PORT, health_check=_ALIVE,
     )  # fmt: skip
@@ -190,6 +198,17 @@ def _start_tasks(
             repository.arn,
         ),
         allow(["logs:CreateLogStream", "logs:PutLogEvents"], f"{logs.arn}:*"),
-        allow("secretsmanager:GetSecretValue", [shared.database_url.arn, api_key.arn]),
+        allow(
+            "secretsmanager:GetSecretValue",
+            [
+                secret.arn
+                for secret in (
+                    shared.database_url,
+                    shared.mlflow_admin,
+                    shared.mlflow_reader,
+                    api_key,
+                )
+            ],
+        ),
         allow("ssm:GetParameters", shared.tracking_uri.arn),
     )

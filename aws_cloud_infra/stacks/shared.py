@@ -30,6 +30,8 @@ MLFLOW_PORT = 5000
 _MYSQL_PORT = 3306
 MODEL = {"MODEL_URI": "models:/Sales-Forecasting@champion", "VAR_DIR": "/app/var"}
 """What tells a task which model to use, and where it may write."""
+ADMIN, READER = "admin", "reader"
+"""Who may ask MLflow: as its host makes them."""
 LOADS = "loads"
 """Where in the bucket sales lie that a job is to load."""
 
@@ -62,6 +64,10 @@ class Shared:
     network: Network
     database_url: Secret
     tracking_uri: Parameter
+    mlflow_admin: Secret
+    """The password of who may change what MLflow has: the jobs, and people."""
+    mlflow_reader: Secret
+    """That of the service."""
     topic: Topic
     budgets: tuple[Budget, ...]
     """One, where somebody is to be told."""
@@ -71,7 +77,7 @@ class Shared:
         """All of it."""
         return (
             *self.network.resources, self.topic, *self.budgets, self.database_url,
-            self.tracking_uri,
+            self.tracking_uri, self.mlflow_admin, self.mlflow_reader,
         )  # fmt: skip
 
 
@@ -96,7 +102,19 @@ def shared(aws: Aws) -> Shared:
             value=None,
             initial="sqlite:///var/mlflow.db",
         ),
+        mlflow_admin=_password(aws, ADMIN, "the jobs"),
+        mlflow_reader=_password(aws, READER, "the service"),
     )
+
+
+def _password(aws: Aws, user: str, whose: str) -> Secret:
+    purpose = f"MLFLOW_TRACKING_PASSWORD of {whose}, as user {user}"
+    return Secret(aws, f"{aws.prefix}-mlflow-{user}", purpose, generated=True)
+
+
+def mlflow_login(user: str) -> dict[str, str]:
+    """Return what tells a task as whom it asks MLflow."""
+    return {"MLFLOW_TRACKING_USERNAME": user}
 
 
 def bucket_name(aws: Aws) -> str:

@@ -66,5 +66,7 @@ def locate(settings: Settings) -> ModelLocation:
         )
     if settings.model_uri.startswith(SCHEME):
         cache = settings.var_dir / "fetched"
-        return RegisteredModel(settings.model_uri, settings.mlflow_tracking_uri, cache)
+        return RegisteredModel(
+            settings.model_uri, settings.mlflow_tracking_uri, cache, settings.mlflow_login
+        )
     return Folder(Path(settings.model_uri))

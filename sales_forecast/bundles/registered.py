@@ -8,6 +8,7 @@ starts, costs no answer. Must not read the bundle.
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import re
@@ -17,13 +18,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from http import HTTPStatus
 from http.client import HTTPException, InvalidURL
 from pathlib import Path
 from threading import Event
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from sales_forecast.bundles.bundle import MANIFEST, set_alias
 from sales_forecast.bundles.downloads import VERSION_TAG, move_in, place_for, sealed_as
@@ -50,19 +52,26 @@ logger = logging.getLogger(__name__)
 class RegisteredModel:
     """What an alias of a registered model names, looked up once a minute at most."""
 
-    def __init__(self, uri: str, tracking_uri: str, cache: Path) -> None:
-        """Touch nothing yet. Raises SettingsError where this can never work."""
+    def __init__(
+        self, uri: str, tracking_uri: str, cache: Path, login: tuple[str, str] | None = None
+    ) -> None:
+        """Touch nothing yet; `login` is user and password of a server that asks for them.
+
+        Raises SettingsError where this can never work.
+        """
         named = _URI.fullmatch(uri)
         if named is None:
             raise SettingsError(f"MODEL_URI: {uri} is not of the form {SCHEME}NAME@ALIAS.")
         if not tracking_uri.startswith(("http://", "https://")) or "@" in tracking_uri:
             raise SettingsError(
                 f"MODEL_URI={uri} is fetched from a tracking server: set MLFLOW_TRACKING_URI to "
-                "its http address, without user and password. Without a server, MODEL_URI is "
-                "the folder `var/champion`."
+                "its http address; user and password go into MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD. Without a server, MODEL_URI is the folder "
+                "`var/champion`."
             )
         self._uri = uri
         self._server = tracking_uri.rstrip("/")
+        self._login = login
         self._name, self._alias = named["name"], named["alias"]
         self._cache = cache / self._name
         self._link = self._cache / self._alias
@@ -123,7 +132,7 @@ class RegisteredModel:
 
     def _fetch(self, stop: Event) -> Path:
         """Return the folder with what the alias names now, downloaded if it is not there yet."""
-        server = _Server(self._server, self._uri, stop)
+        server = _Server(self._server, self._login, self._uri, stop)
         found = server.json(_MODELS, {"name": self._name, "alias": self._alias})["model_version"]
         place = place_for(self._cache.resolve(), found["version"], found["run_id"])
         tags = {tag["key"]: tag["value"] for tag in found.get("tags", ())}
@@ -166,8 +175,11 @@ class RegisteredModel:
 class _Server:
     """A tracking server that is asked for one bundle, for so long and no longer."""
 
-    def __init__(self, address: str, uri: str, stop: Event) -> None:
+    def __init__(self, address: str, login: tuple[str, str] | None, uri: str, stop: Event) -> None:
         self._address, self._uri, self._stop = address, uri, stop
+        self._header = (
+            "Basic " + base64.b64encode(":".join(login).encode()).decode() if login else ""
+        )
         self._deadline = time.monotonic() + _SECONDS_FOR_A_BUNDLE
 
     def json(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
@@ -178,7 +190,10 @@ class _Server:
     def pieces(self, path: str, most: int) -> Iterator[bytes]:
         """Yield what is there, and end when it is more than `most` bytes. Raises RegistryError."""
         # The scheme was checked: no file of this machine is opened.
-        with urlopen(self._address + path, timeout=_SECONDS_FOR_AN_ANSWER) as answer:  # noqa: S310
+        asked = Request(self._address + path)  # noqa: S310
+        if self._header:
+            asked.add_unredirected_header("Authorization", self._header)  # for this server alone
+        with urlopen(asked, timeout=_SECONDS_FOR_AN_ANSWER) as answer:  # noqa: S310
             while most >= 0 and (piece := answer.read1(_PIECE)):
                 if self._stop.is_set():
                     raise RegistryError(f"{self._uri}: not fetched, the service stops.")
@@ -209,6 +224,11 @@ def _translated(uri: str) -> Iterator[None]:
 
 def _reason(error: HTTPError) -> str:
     """Return what MLflow says, or the status where something else answers in its place."""
+    if error.code == HTTPStatus.UNAUTHORIZED:
+        return (
+            "the tracking server does not let this user in (401): check MLFLOW_TRACKING_USERNAME "
+            "and MLFLOW_TRACKING_PASSWORD."
+        )
     try:
         message = str(json.loads(error.read(_MOST_JSON))["message"]).splitlines()[0]
     except _UNEXPECTED:

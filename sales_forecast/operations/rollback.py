@@ -56,7 +56,7 @@ def roll_back(
         database.migrate()
         panel = database.read_panel()
     progress("asking the registry")
-    server = TrackingServer(settings.mlflow_tracking_uri, settings.var_dir)
+    server = TrackingServer(settings.mlflow_tracking_uri, settings.var_dir, settings.mlflow_login)
     registered = server.registered()
     bundles = settings.var_dir / "bundles"
     with closing(Deployments(settings.database_url)) as deployments:

@@ -201,7 +201,9 @@ class _Promotion:
     """What is champion, and what becomes it: in MLflow, in the local folder, in the database."""
 
     def __init__(self, settings: Settings, asked: Cause, progress: Progress) -> None:
-        self._server = TrackingServer(settings.mlflow_tracking_uri, settings.var_dir)
+        self._server = TrackingServer(
+            settings.mlflow_tracking_uri, settings.var_dir, settings.mlflow_login
+        )
         self._settings = settings
         self._asked = asked
         self._progress = progress

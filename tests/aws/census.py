@@ -29,6 +29,7 @@ _LISTINGS: tuple[tuple[str, str, str, str | None], ...] = (
     ("rds", "describe_db_subnet_groups", "DBSubnetGroups", "DBSubnetGroupName"),
     ("rds", "describe_db_parameter_groups", "DBParameterGroups", "DBParameterGroupName"),
     ("s3", "list_buckets", "Buckets", "Name"),
+    ("route53", "list_hosted_zones", "HostedZones", "Name"),
     ("scheduler", "list_schedule_groups", "ScheduleGroups", "Name"),
     ("scheduler", "list_schedules", "Schedules", "Name"),
     ("secretsmanager", "list_secrets", "SecretList", "Name"),

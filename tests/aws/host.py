@@ -20,11 +20,14 @@ import sqlalchemy as sa
 
 from aws_cloud_infra.mlflow_host import start
 from tests.aws.account import Account
-from tests.aws.machine import BUCKET, DATABASE, REAL, SECRET, Machine
+from tests.aws.machine import BUCKET, DATABASE, REAL, SECRETS, Machine
 from tests.mlflow_server import START_SECONDS, free_port, until
 
 MASTER = ("admin", "P@55w0rd!")
 """The one login that the emulator's databases have."""
+SECRET = f"{SECRETS}-database-url"
+PASSWORDS = {"admin": "of jobs and people", "reader": "of the service"}
+"""What the stacks would have made up."""
 
 
 @dataclass
@@ -192,7 +195,10 @@ def running_host(account: Account, database: TlsDatabase, folder: Path) -> Itera
     session = account.session()
     where = {"LocationConstraint": "eu-central-1"}
     session.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=where)
-    session.client("secretsmanager").create_secret(Name=SECRET)
+    manager = session.client("secretsmanager")
+    manager.create_secret(Name=SECRET)
+    for user, password in PASSWORDS.items():
+        manager.create_secret(Name=f"{SECRETS}-mlflow-{user}", SecretString=password)
     session.client("rds").create_db_instance(
         DBInstanceIdentifier=DATABASE, DBInstanceClass="db.t4g.micro", Engine="mysql",
         MasterUsername=MASTER[0], ManageMasterUserPassword=True, AllocatedStorage=20,

@@ -17,11 +17,18 @@ from typing import Any
 from aws_cloud_infra.mlflow_host import user_data
 
 ENVIRONMENT = Path(sys.prefix)
-BUCKET, DATABASE, SECRET = "artifacts", "sales-forecast-production", "database-url"
+BUCKET, DATABASE, SECRETS = "artifacts", "sales-forecast-production", "sales-forecast-production"
+NAME = "mlflow.sales-forecast-production.internal"
 
 
 def composed(**changes: Any) -> str:
-    names = {"region": "eu-central-1", "bucket": BUCKET, "database": DATABASE, "secret": SECRET}
+    names = {
+        "region": "eu-central-1",
+        "bucket": BUCKET,
+        "database": DATABASE,
+        "secrets": SECRETS,
+        "host_name": NAME,
+    }
     return user_data(**{**names, "log_group": "/sales-forecast/production/mlflow", **changes})
 
 
@@ -37,8 +44,14 @@ def parts(text: str) -> dict[str, str]:
 
 
 STAND_INS = {
-    "rpm": '[ -e "$STATE/packages" ]',
-    "dnf": '[ ! -e "$STATE/no-network" ] && touch "$STATE/packages"',
+    "rpm": """case $1 in
+        -qa) ls "$STATE" ;;
+        *) [ -e "$STATE/packages" ] ;;
+    esac""",
+    "dnf": """case $1 in
+        upgrade) [ ! -e "$STATE/newer" ] || touch "$STATE/upgraded" ;;
+        *) [ ! -e "$STATE/no-network" ] && touch "$STATE/packages" ;;
+    esac""",
     "id": '[ -e "$STATE/user" ]',
     "useradd": 'touch "$STATE/user"',
     "python3.11": 'mkdir -p "$3/bin" && cp "$STATE/python" "$3/bin"',
@@ -83,14 +96,27 @@ class Machine:
         done = subprocess.run(
             ["bash", script],
             env={
-                "PATH": f"{commands}:{os.environ['PATH']}", "STATE": str(self.state),
-                "CALLS": str(calls),
+                **self._paths, "CALLS": str(calls),
                 "ROOT": str(self.root), "PAUSE": "0", "PIP_NO_INDEX": "1",
                 "PIP_ROOT_USER_ACTION": "ignore",
             },
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         return calls.read_text().splitlines(), done
+
+    def run(self, *command: str) -> list[str]:
+        """Run a command of the machine once it is set up; return the stand-ins' calls."""
+        calls = self.root / "calls"
+        calls.write_text("")
+        subprocess.run(
+            command, env={**self._paths, "CALLS": str(calls)}, check=True, capture_output=True
+        )
+        return calls.read_text().splitlines()
+
+    @property
+    def _paths(self) -> dict[str, str]:
+        commands = self.root / "commands"
+        return {"PATH": f"{commands}:{os.environ['PATH']}", "STATE": str(self.state)}
 
     @property
     def unit(self) -> Path:

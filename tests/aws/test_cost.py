@@ -103,6 +103,7 @@ FREE = {
     "ECS cluster", "container image", "task definition", "scalable target", "schedule group",
     "alarm topic", "budget", "event rule", "queue", "parameter", "database subnets",
     "database parameters", "certificate", "record", "hosted zone",
+    "host name",
 }  # fmt: skip
 """What AWS takes nothing for, or less than a cent a month at what is done here."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import shutil
+import string
 import subprocess
 import sys
 from importlib.metadata import distribution
@@ -16,14 +18,16 @@ from packaging.utils import canonicalize_name
 
 from aws_cloud_infra import mlflow_host
 from aws_cloud_infra.account.errors import InfraError
-from tests.aws.machine import BUCKET, DATABASE, REAL, SECRET, Machine, composed, parts
+from aws_cloud_infra.account.packing import packed
+from aws_cloud_infra.mlflow_host import LIMIT
+from tests.aws.machine import BUCKET, DATABASE, NAME, REAL, SECRETS, Machine, composed, parts
 
 HERE = Path(mlflow_host.__file__).parent
 SHELLCHECK = Path(sys.prefix) / "bin" / "shellcheck"
 
 
 def test_it_fits_into_what_ec2_takes_with_room_to_grow() -> None:
-    assert len(composed()) < 16_384 - 1_500
+    assert len(packed(composed())) < LIMIT / 2
 
 
 def test_cloud_init_is_told_to_run_the_script_at_every_start() -> None:
@@ -53,14 +57,15 @@ def test_all_it_is_told_are_names() -> None:
     script = parts(composed())["text/x-shellscript"]
     exports = dict(re.findall(r"^export (\w+)=(.*)$", script, re.MULTILINE))
     assert {
-        "REGION": "eu-central-1", "BUCKET": BUCKET, "DATABASE": DATABASE, "SECRET_NAME": SECRET,
+        "REGION": "eu-central-1", "BUCKET": BUCKET, "DATABASE": DATABASE, "SECRETS": SECRETS,
+        "HOST_NAME": NAME,
         "LOG_GROUP": "/sales-forecast/production/mlflow", "PORT": "5000",
     } == exports  # fmt: skip
 
 
 def test_user_data_that_is_too_long_is_refused_with_numbers() -> None:
     with pytest.raises(InfraError, match=r"has \d{5} bytes, and EC2 takes 16384: .* 9\d pinned"):
-        composed(log_group="x" * 5000)
+        composed(log_group="".join(secrets.choice(string.printable) for _ in range(20_000)))
 
 
 def test_without_the_lock_it_says_where_to_deploy_from(tmp_path: Path) -> None:
@@ -71,7 +76,7 @@ def test_without_the_lock_it_says_where_to_deploy_from(tmp_path: Path) -> None:
 def test_exactly_what_mlflow_brings_along_is_pinned() -> None:
     """Held against the environment here. If it fails, bring `_NEEDED` in line."""
     linux = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
-    todo = [Requirement(text) for text in ("mlflow", "pymysql[rsa]", "boto3")]
+    todo = [Requirement(text) for text in ("mlflow", "flask-wtf", "pymysql[rsa]", "boto3")]
     seen: set[tuple[str, frozenset[str]]] = set()
     while todo:
         wanted = todo.pop()
@@ -117,10 +122,13 @@ def test_a_new_machine_is_set_up_step_by_step(machine: Machine) -> None:
         "id mlflow",
         "useradd --system --no-create-home --shell /sbin/nologin mlflow",
         f"python3.11 -m venv {home}/venv",
-        f"pip install {quiet} -c {home}/pins.txt mlflow pymysql[rsa] boto3",
+        f"pip install {quiet} -c {home}/pins.txt mlflow flask-wtf pymysql[rsa] boto3",
         "systemctl daemon-reload",
         "systemctl enable --quiet mlflow",
         "systemctl restart mlflow",
+        "systemctl daemon-reload",
+        "systemctl enable --quiet mlflow-patch.timer",
+        "systemctl restart mlflow-patch.timer",
         "curl -fs -o /dev/null http://127.0.0.1:5000/health",
     ]
     assert "MLflow answers\n" == done.stdout, "what `apply` waits for"
@@ -188,6 +196,21 @@ def test_a_step_that_fails_is_told_and_done_by_the_next_run(machine: Machine, tr
     assert "systemctl restart mlflow" in calls
 
 
+@pytest.mark.parametrize("newer", [False, True])
+def test_once_a_week_it_takes_newer_packages_and_restarts_if_there_were_any(
+    machine: Machine, newer: bool
+) -> None:
+    machine.set_up()
+    if newer:
+        (machine.state / "newer").touch()
+    (command,) = re.findall(
+        "^ExecStart=(.*)$", (machine.unit.parent / "mlflow-patch.service").read_text(), re.MULTILINE
+    )
+    calls = machine.run(*command.split())
+    assert "dnf upgrade -y -q --releasever=latest" in calls
+    assert newer == ("systemctl reboot" in calls)
+
+
 def test_the_logs_of_server_and_setup_go_to_the_log_group(machine: Machine) -> None:
     machine.set_up()
     file = machine.root / "opt/aws/amazon-cloudwatch-agent/etc/mlflow.json"
@@ -202,9 +225,13 @@ def test_the_logs_of_server_and_setup_go_to_the_log_group(machine: Machine) -> N
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
 def test_systemd_understands_the_unit_and_calls_it_safe(machine: Machine) -> None:
     machine.set_up()
-    for arguments in (["verify", "--man=no"], ["security", "--offline=true", "--threshold=40"]):
+    patch, timer = (machine.unit.parent / f"mlflow-patch.{kind}" for kind in ("service", "timer"))
+    for arguments in (
+        ["verify", "--man=no", machine.unit, patch, timer],
+        ["security", "--offline=true", "--threshold=40", machine.unit],
+    ):
         done = subprocess.run(
-            ["systemd-analyze", *arguments, machine.unit],
+            ["systemd-analyze", *arguments],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert 0 == done.returncode, done.stdout + done.stderr

@@ -20,8 +20,8 @@ from aws_cloud_infra.mlflow_host import start
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.training import tracking as registry
 from tests.aws.account import Account
-from tests.aws.host import MASTER, Host, running_host, tls_database
-from tests.aws.machine import BUCKET, DATABASE, SECRET
+from tests.aws.host import MASTER, PASSWORDS, SECRET, Host, running_host, tls_database
+from tests.aws.machine import BUCKET, DATABASE, NAME
 from tests.service.conftest import PREDICT
 from tests.service.deployment import ROOT, Deployment
 from tests.service.test_server import eventually, url_in
@@ -39,6 +39,14 @@ def host(server: Account, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield running
 
 
+@pytest.fixture
+def as_admin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process asks MLflow as the jobs do."""
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORDS["admin"])
+
+
+@pytest.mark.usefixtures("as_admin")
 def test_a_run_with_an_artifact_is_logged_through_it_and_lands_in_the_bucket(host: Host) -> None:
     assert registry
     from mlflow import MlflowClient  # noqa: PLC0415 - takes seconds
@@ -61,7 +69,23 @@ def test_a_run_with_an_artifact_is_logged_through_it_and_lands_in_the_bucket(hos
 )  # fmt: skip
 def test_only_its_own_names_are_answered(host: Host, called: str, status: int) -> None:
     url = f"{host.url}/api/2.0/mlflow/experiments/get?experiment_id=0"
-    assert status == httpx.get(url, headers={"Host": called}).status_code
+    answer = httpx.get(url, headers={"Host": called}, auth=("reader", PASSWORDS["reader"]))
+    assert status == answer.status_code
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "reads", "writes"),
+    [("admin", PASSWORDS["admin"], 200, 200), ("reader", PASSWORDS["reader"], 200, 403),
+     ("admin", PASSWORDS["reader"], 401, 401), ("nobody", "", 401, 401)],
+)  # fmt: skip
+def test_nobody_asks_without_a_password_and_the_service_changes_nothing(
+    host: Host, user: str, password: str, reads: int, writes: int
+) -> None:
+    at, tag = f"{host.url}/api/2.0/mlflow/experiments", {"key": "a", "value": "b"}
+    with httpx.Client(auth=(user, password)) as client:
+        read = client.get(f"{at}/get?experiment_id=0")
+        written = client.post(f"{at}/set-experiment-tag", json={"experiment_id": "0", **tag})
+    assert (reads, writes) == (read.status_code, written.status_code)
 
 
 def test_its_private_address_with_the_port_is_one_of_its_names(host: Host) -> None:
@@ -71,6 +95,7 @@ def test_its_private_address_with_the_port_is_one_of_its_names(host: Host) -> No
     assert {"127.0.0.1", f"127.0.0.1:{host.port}", f"{socket.gethostname()}:{host.port}"} <= {
         *names
     }
+    assert {NAME, f"{NAME}:{host.port}"} <= {*names}
     assert "*" not in names
 
 
@@ -111,11 +136,12 @@ def test_no_password_is_in_the_log_or_in_what_other_users_can_see(host: Host) ->
         r"MLFLOW_BACKEND_STORE_URI=mysql\+pymysql://mlflow:([\w-]{43})@", environment
     )
     (shared,) = re.findall(r"sales:([\w-]{43})@", host.shared_url)
+    own_passwords = (own, shared, MASTER[1], *PASSWORDS.values())
     seen = host.log.read_text() + " ".join(_arguments_of(host))
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             seen += process.read_text()
-    assert [] == [password for password in (own, shared, MASTER[1]) if password in seen]
+    assert [] == [password for password in own_passwords if password in seen]
 
 
 @pytest.fixture
@@ -152,7 +178,7 @@ def test_somebodys_own_database_in_the_secret_is_left_alone(told: Host) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"DATABASE": "not-there"}, {"SECRET_NAME": "not-there"}, {"DATABASE_PORT": "1"}],
+    [{"DATABASE": "not-there"}, {"SECRETS": "not-there"}, {"DATABASE_PORT": "1"}],
 )
 def test_what_is_not_there_yet_ends_it_with_one_line(host: Host, changes: dict[str, str]) -> None:
     done = subprocess.run(
@@ -173,6 +199,10 @@ def trained_into(host: Host, tmp_path_factory: pytest.TempPathFactory) -> dict[s
         "MLFLOW_TRACKING_URI": host.url,
         "MODEL_URI": "models:/Sales-Forecasting@champion",
     }
+    jobs, service = (
+        {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": PASSWORDS[user]}
+        for user in ("admin", "reader")
+    )
     rows = sample_rows()
     table = pd.DataFrame({
         "Store": rows.store, "Date": rows.week, "Weekly_Sales": rows.sales, **rows.conditions
@@ -182,12 +212,12 @@ def trained_into(host: Host, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     for command in (["database_loader.py", "--csv", f"{folder}/sales.csv"], ["train.py"]):
         done = subprocess.run(
             [sys.executable, *command], cwd=ROOT, check=False,
-            env={**os.environ, **settings, "VAR_DIR": f"{folder}/trained"},
+            env={**os.environ, **settings, **jobs, "VAR_DIR": f"{folder}/trained"},
             capture_output=True, text=True,
         )  # fmt: skip
         assert 0 == done.returncode
         assert only_stages(done.stderr)
-    return {**settings, "VAR_DIR": f"{folder}/served"}
+    return {**settings, **service, "VAR_DIR": f"{folder}/served"}
 
 
 def test_runs_and_models_are_in_the_database_and_their_files_in_the_bucket(
@@ -259,4 +289,5 @@ def test_a_server_that_was_killed_starts_again_with_what_it_had(host: Host) -> N
     host.start()
     assert before == host.shared_url
     url = f"{host.url}/api/2.0/mlflow/experiments/get-by-name?experiment_name=Default"
-    assert "Default" == httpx.get(url).json()["experiment"]["name"]
+    answer = httpx.get(url, auth=("admin", PASSWORDS["admin"]))
+    assert "Default" == answer.json()["experiment"]["name"]

@@ -27,6 +27,8 @@ SETTLED = {
     ("RESOURCE_MISMATCH", "elasticloadbalancing:DeleteListener"),
     ("RESOURCE_MISMATCH", "elasticloadbalancing:DeleteRule"),
     ("RESOURCE_MISMATCH", "elasticloadbalancing:ModifyListener"),
+    # Nor do we have any health check of Route 53, which takes tags by the same call.
+    ("RESOURCE_MISMATCH", "route53:ChangeTagsForResource"),
     # Public parameters of AWS are in no account.
     ("RESOURCE_MISMATCH", "ssm:GetParameter"),
     # The tables have this service twice, the second time without the key.

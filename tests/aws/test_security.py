@@ -16,6 +16,7 @@ import pytest
 from aws_cloud_infra import infra, mlflow_infra
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.account.documents import policy
+from aws_cloud_infra.account.packing import unpacked
 from aws_cloud_infra.account.settings import InfraSettings
 from aws_cloud_infra.commands.main import main
 from aws_cloud_infra.resources.identity.role import Role
@@ -26,7 +27,7 @@ from tests.aws.mlflow_log import will_answer
 PREFIX = "sales-forecast-production"
 AS_WIDE_AS_AWS_HAS_IT = re.compile(
     r"(ec2|elasticloadbalancing|application-autoscaling):Describe\w+"
-    r"|ecr:GetAuthorizationToken|ecs:(Describe|List)TaskDefinitions?|iam:ListRoles"
+    r"|route53:(ListHostedZonesByName|CreateHostedZone)|ecr:GetAuthorizationToken|ecs:(Describe|List)TaskDefinitions?|iam:ListRoles"
     r"|logs:DescribeLogGroups"
     r"|secretsmanager:GetRandomPassword|sns:Unsubscribe|ssm:DescribeParameters"
     r"|ssmmessages:\w+Channel|sts:GetCallerIdentity"
@@ -86,7 +87,7 @@ def user_data(session: boto3.Session, instance: dict[str, Any]) -> str:
     answer = session.client("ec2").describe_instance_attribute(
         InstanceId=instance["InstanceId"], Attribute="userData"
     )
-    return base64.b64decode(answer["UserData"]["Value"]).decode()
+    return unpacked(base64.b64decode(answer["UserData"]["Value"])).decode()
 
 
 @pytest.fixture
@@ -244,7 +245,7 @@ def test_containers_get_their_secrets_by_reference_only(containers) -> None:
         assert [] == [
             item["name"] for item in container["environment"] if _SECRET_WORDS.search(item["name"])
         ]
-        wanted = {"DATABASE_URL", "MLFLOW_TRACKING_URI"}
+        wanted = {"DATABASE_URL", "MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_PASSWORD"}
         references = {item["name"]: item["valueFrom"] for item in container["secrets"]}
         assert wanted <= references.keys() <= {*wanted, "API_KEY"}
         for arn in references.values():

@@ -78,7 +78,8 @@ NAMES: dict[str, dict[str, str]] = {
         "ResourceName": "{}",
     },
     "route-53": {"Id": "arn:aws:route53:::hostedzone/{}",
-                 "HostedZoneId": "arn:aws:route53:::hostedzone/{}"},
+                 "HostedZoneId": "arn:aws:route53:::hostedzone/{}",
+                 "ResourceId": "arn:aws:route53:::hostedzone/{}"},
     "s3": {"Bucket": "arn:aws:s3:::{}"},
     "scheduler": {
         "Name": f"arn:aws:scheduler:{HERE}:schedule/{P}/{{}}",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from aws_cloud_infra.account.clients import as_tags, patiently, remove
 from aws_cloud_infra.account.errors import CannotChange
+from aws_cloud_infra.account.packing import packed
 from aws_cloud_infra.account.prices import HOURS
 from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings
 from aws_cloud_infra.resources.data.bucket import Bucket
@@ -35,7 +36,8 @@ _WHILE_STOPPED = {"type", "user_data", "disk_gb", "disk_type"}
 class Instance(Ec2Resource):
     """One instance of the newest Amazon Linux there was when it was made.
 
-    A newer image later changes nothing. Changes of type, disk or user data stop it for a minute.
+    A newer image later changes nothing: it puts newer packages in by itself. Changes of type, disk
+    or user data stop it for a minute.
     """
 
     profile: InstanceProfile
@@ -43,7 +45,7 @@ class Instance(Ec2Resource):
     subnet: Resource
     routes: tuple[Resource, ...]
     """The way out, over which it installs what it needs."""
-    secret: Resource
+    secrets: tuple[Resource, ...]
     bucket: Bucket
     log_group: Resource
     instance_type: str
@@ -159,7 +161,7 @@ class Instance(Ec2Resource):
                 InstanceId=live.id, InstanceType={"Value": desired["type"]}
             )
         if "user_data" in changed:
-            text = base64.b64encode(self.user_data.encode()).decode()
+            text = base64.b64encode(packed(self.user_data)).decode()
             ec2.modify_instance_attribute(InstanceId=live.id, Attribute="userData", Value=text)
         if changed & {"disk_gb", "disk_type"}:
             ec2.modify_volume(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aws_cloud_infra.account.clients import Aws, as_tags, from_tags, read
+from aws_cloud_infra.account.packing import unpacked
 from aws_cloud_infra.engine.resource import Live
 
 ROOT = "/dev/xvda"
@@ -38,7 +39,7 @@ def described(aws: Aws, found: Mapping[str, Any], disk_gb: int) -> Live:
                 "hops": metadata.get("HttpPutResponseHopLimit"),
             },
             "shutdown": _attribute(aws, name, SHUTDOWN),
-            "user_data": fingerprint(base64.b64decode(_attribute(aws, name, "userData"))),
+            "user_data": fingerprint(unpacked(base64.b64decode(_attribute(aws, name, "userData")))),
             "disk_gb": disk["Size"],
             "disk_type": disk["VolumeType"],
             "disk_encrypted": disk["Encrypted"],

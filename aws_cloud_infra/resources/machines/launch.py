@@ -9,6 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from aws_cloud_infra.account.errors import AwsRefused
+from aws_cloud_infra.account.packing import packed
 from aws_cloud_infra.engine.resource import Settings
 from aws_cloud_infra.resources.machines.instance_settings import ROOT
 from aws_cloud_infra.resources.network.ec2 import Ec2Resource
@@ -27,7 +28,7 @@ def launched(instance: Ec2Resource, user_data: str, desired: Settings) -> str:
         "MaxCount": 1,
         "InstanceType": desired["type"],
         "IamInstanceProfile": {"Arn": desired["profile"]},
-        "UserData": user_data,
+        "UserData": packed(user_data),
         "Monitoring": {"Enabled": False},
         "InstanceInitiatedShutdownBehavior": desired["shutdown"],
         "MetadataOptions": metadata(desired),
@@ -63,7 +64,9 @@ def _launch(instance: Ec2Resource, request: dict[str, Any]) -> str:
     """
     call = instance.aws.client("ec2").run_instances
     for number in range(_MOST_LAUNCHES):
-        text = json.dumps([instance.name, instance.aws.tags, request, number], sort_keys=True)
+        text = json.dumps(
+            [instance.name, instance.aws.tags, request, number], sort_keys=True, default=bytes.hex
+        )
         token = hashlib.sha256(text.encode()).hexdigest()
         try:
             answer = call(ClientToken=token, **request)

@@ -22,6 +22,8 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.environment_variables import (
     MLFLOW_HTTP_REQUEST_MAX_RETRIES,
     MLFLOW_HTTP_REQUEST_TIMEOUT,
+    MLFLOW_TRACKING_PASSWORD,
+    MLFLOW_TRACKING_USERNAME,
 )
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -34,6 +36,7 @@ EXPERIMENT = "sales-forecasting"
 BUNDLE_MODEL = "Sales-Forecasting"
 _RETRIES, _SECONDS = 2, 30
 """How often, and how long each time, a silent server is waited for."""
+_LOGIN = MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD
 
 
 @contextlib.contextmanager
@@ -62,6 +65,11 @@ def quietly() -> Iterator[None]:
         if any(shown(address) != address for address in addresses.values()):
             # Libraries repeat them, whole and in parts.
             reason = f"{scheme_of(mlflow.get_tracking_uri())} failed, and what it says is not shown"
+        if "error code 401" in reason:
+            raise RegistryError(
+                "The tracking server does not let this user in (401). Check "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, then run the command again."
+            ) from error
         raise RegistryError(
             f"MLflow: {reason.rstrip('.')}. Check MLFLOW_TRACKING_URI and that the server answers,"
             " then run the command again."
@@ -71,7 +79,9 @@ def quietly() -> Iterator[None]:
 class TrackingServer:
     """One MLflow tracking server or local database."""
 
-    def __init__(self, tracking_uri: str, var_dir: Path) -> None:
+    def __init__(
+        self, tracking_uri: str, var_dir: Path, login: tuple[str, str] | None = None
+    ) -> None:
         self._local = not tracking_uri.startswith("http")
         self._var_dir = var_dir
         with quietly():
@@ -84,6 +94,8 @@ class TrackingServer:
             ):
                 if not variable.is_set():  # type: ignore[no-untyped-call]
                     variable.set(value)  # type: ignore[no-untyped-call]
+            for variable, told in zip(_LOGIN, login or (), strict=False):
+                variable.set(told)  # type: ignore[no-untyped-call]
             mlflow.set_tracking_uri(tracking_uri)
             self._client = MlflowClient()
 

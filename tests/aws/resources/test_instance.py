@@ -49,7 +49,7 @@ def resources(base: Ground, profile: Given) -> Build:
 
     def build(aws: Aws, **changes: Any) -> Sequence[Resource]:
         secret, bucket, logs = (Given(aws, what, what) for what in ("secret", "bucket", "logs"))
-        needs = (profile, base.group, base.subnets[0], (base.routes,), secret, bucket, logs)
+        needs = (profile, base.group, base.subnets[0], (base.routes,), (secret,), bucket, logs)
         chosen = {"instance_type": "t3.small", "disk_gb": 20, "user_data": USER_DATA}
         machine = Instance(aws, f"{aws.prefix}-mlflow", *needs, **{**chosen, **changes})
         return [profile, *base.all, secret, bucket, logs, machine]
