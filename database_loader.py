@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings()
         url = settings.database_url
-        with closing(Database(url)) as database:
+        with closing(Database(url, settings.database_service_user)) as database:
             stored = (
                 load_file(database, file, arguments, settings) if file else load_sample(database)
             )

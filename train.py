@@ -63,7 +63,7 @@ def _engine(scheduler: str | None) -> AbstractContextManager[None]:
 def train(arguments: argparse.Namespace) -> int:
     """Train on the database, publish what deserves it, and say so."""
     settings = load_settings()
-    with closing(Database(settings.database_url)) as database:
+    with closing(Database(settings.database_url, settings.database_service_user)) as database:
         database.migrate()
         panel, source = database.read_panel(), database.source() or "unknown"
     params = read_params(settings.params_file)

@@ -14,6 +14,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from sales_forecast.database_trust import verified
 from sales_forecast.errors import SettingsError, brief, in_words
 
 LAST_PORT = 65535
@@ -42,6 +43,10 @@ class Settings(BaseSettings):
     """A database that is asked for sales, by a query in a file; see `data.connectors.sql`."""
     source_keys: Mapping[str, SecretStr] = {}
     """Name -> key of sources of the web, as JSON."""
+    database_ca: str | None = None
+    """Who signs the certificate of the database: text in PEM, or a file; "-": as the URL says."""
+    database_service_user: str | None = None
+    """The login of the service, to which whoever makes the tables gives its rights."""
     mlflow_tracking_uri: str = Field(
         default_factory=lambda told: f"sqlite:///{told['var_dir']}/mlflow.db"
     )
@@ -145,7 +150,7 @@ def load_settings() -> Settings:
     Raises SettingsError naming the variable, its value's problem and nothing secret.
     """
     try:
-        return Settings()
+        return _with_a_proven_database(Settings())
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0]).upper()
@@ -155,3 +160,15 @@ def load_settings() -> Settings:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise SettingsError(f".env cannot be read: {reason}.") from None
+
+
+def _with_a_proven_database(settings: Settings) -> Settings:
+    """Return settings by whose `database_url` the database is held to `database_ca`."""
+    if settings.database_ca is None:
+        return settings
+    try:
+        url = verified(settings.database_url, settings.database_ca, settings.var_dir)
+    except (OSError, UnicodeError) as error:
+        problem = f"it cannot be put into a file of {settings.var_dir}: {error}"
+        raise SettingsError(f"DATABASE_CA: {problem}.", {"DATABASE_CA": problem}) from None
+    return settings.model_copy(update={"database_url": url})

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from sales_forecast.data import anchors, bulk, dimensions, schema, star, v05, views
+from sales_forecast.data import anchors, bulk, dimensions, rights, schema, star, v05, views
 from sales_forecast.data.database_server import Server, read_at_one_moment
 from sales_forecast.data.facts import blocks, panel_of
 from sales_forecast.data.merge import merge
@@ -44,9 +44,13 @@ class Database:
     that read raise NotReady where its tables are of another release.
     """
 
-    def __init__(self, url: str) -> None:
-        """Take a URL as in the setting DATABASE_URL. Raises SettingsError for another form."""
+    def __init__(self, url: str, service_user: str | None = None) -> None:
+        """Take a URL as in the setting DATABASE_URL. Raises SettingsError for another form.
+
+        `service_user`: whom `migrate` and `write` give the rights of a service.
+        """
         self._server = Server(url)
+        self._service_user = service_user
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -128,6 +132,9 @@ class Database:
             if spec is not None and (of_another_spec or not views.are_of(connection, spec)):
                 views.renew(connection, spec)
             connection.commit()
+        if self._service_user:
+            with self._server.connection() as connection:
+                rights.grant(connection, self._service_user)
 
     def _newest_load(self) -> tuple[int, str] | None:
         with self._server.connection() as connection:

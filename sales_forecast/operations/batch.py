@@ -45,7 +45,7 @@ def write_forecasts(settings: Settings, progress: Callable[[str], None]) -> str:
     Raises BundleRefused, RegistryError, NotReady, DatabaseError.
     """
     progress("reading the sales")
-    with closing(Database(settings.database_url)) as database:
+    with closing(Database(settings.database_url, settings.database_service_user)) as database:
         database.migrate()
         panel = database.read_panel()
     progress("letting the model prove itself")

@@ -70,7 +70,7 @@ def run_monday(settings: Settings, today: date, progress: Callable[[str], None])
     """
     week = monday_of(today)
     with (
-        closing(Database(settings.database_url)) as database,
+        closing(Database(settings.database_url, settings.database_service_user)) as database,
         closing(MonitorSteps(settings.database_url)) as stored,
     ):
         database.migrate()

@@ -52,7 +52,7 @@ def roll_back(
     RegistryError, DatabaseError, NotReady.
     """
     progress("reading the sales")
-    with closing(Database(settings.database_url)) as database:
+    with closing(Database(settings.database_url, settings.database_service_user)) as database:
         database.migrate()
         panel = database.read_panel()
     progress("asking the registry")

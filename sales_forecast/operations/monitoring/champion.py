@@ -43,7 +43,7 @@ def decision(settings: Settings, progress: Callable[[str], None]) -> Decision:
     Without a champion of these sales, a training. Raises RegistryError, NotReady, DatabaseError.
     """
     progress("reading the sales")
-    with closing(Database(settings.database_url)) as database:
+    with closing(Database(settings.database_url, settings.database_service_user)) as database:
         database.migrate()
         panel = database.read_panel()
     progress("reading the champion")

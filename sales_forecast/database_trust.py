@@ -1,0 +1,47 @@
+"""A database that must prove itself: TLS, by a certificate of its name that an authority signed.
+
+Takes DATABASE_URL and who signs, gives the URL by which drivers hold it to that. Must not connect.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import parse_qsl, urlencode
+
+AS_THE_URL_SAYS = "-"
+_PEM = "-----BEGIN"
+_FILE = "database-ca.pem"
+_DEMANDS = {
+    "mysql": ("ssl_ca", {"ssl_check_hostname": "true"}),
+    "postgresql": ("sslrootcert", {"sslmode": "verify-full"}),
+}
+
+
+def verified(url: str, authority: str, folder: Path) -> str:
+    """Return a URL whose server must prove to be the host it names; SQLite proves nothing.
+
+    Args:
+        url: as DATABASE_URL.
+        authority: who signs: text in PEM, or a file with it; "-": `url` as it is.
+        folder: where a text is put into a file, which drivers want.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    address, _, query = url.partition("?")
+    demands = _DEMANDS.get(address.partition("://")[0].partition("+")[0])
+    if authority == AS_THE_URL_SAYS or demands is None:
+        return url
+    name, more = demands
+    file = _written(authority, folder) if authority.startswith(_PEM) else Path(authority)
+    return f"{address}?{urlencode({**dict(parse_qsl(query)), name: file, **more})}"
+
+
+def _written(text: str, folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    file = (folder / _FILE).resolve()
+    if not file.exists() or file.read_text(encoding="ascii") != text:
+        new = file.with_suffix(".new")
+        new.write_text(text, encoding="ascii")
+        new.replace(file)
+    return file
