@@ -68,7 +68,6 @@ class MlflowServer:
                 "MLFLOW_FLASK_SERVER_SECRET_KEY": "of this server",
                 "MLFLOW_AUTH_ADMIN_USERNAME": self._admin[0],
                 "MLFLOW_AUTH_ADMIN_PASSWORD": self._admin[1],
-                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             }
         with log.open("ab") as out:
             self._process = subprocess.Popen(
