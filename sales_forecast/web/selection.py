@@ -6,9 +6,11 @@ what is above and below them, and what a few typed letters find. Must not know s
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
+from itertools import accumulate
 from typing import Any
 from urllib.parse import urlencode
 
@@ -136,13 +138,23 @@ class Selections:
         words = [f" {word}" for word in text.lower().replace(",", " ").split()]
         if not words:
             return []
-        found = []
-        for name, keys in self._names:
+        whole, begins = self._text
+        rarest = min(words, key=whole.count)
+        found: list[Found] = []
+        at = whole.find(rarest)
+        while at >= 0 and len(found) < _MOST_FOUND:
+            place = bisect_right(begins, at) - 1
+            name, keys = self._names[place]
             if all(word in name for word in words):
                 found.append(self._found(self.of(keys)))
-                if len(found) == _MOST_FOUND:
-                    break
+            at = whole.find(rarest, begins[place] + len(name))
         return found
+
+    @cached_property
+    def _text(self) -> tuple[str, list[int]]:
+        """All names as one text, in which a word is found at once, and where each begins."""
+        lengths = [len(name) + 1 for name, _ in self._names]
+        return "\n".join(name for name, _ in self._names), [0, *accumulate(lengths)][:-1]
 
     @cached_property
     def _names(self) -> list[tuple[str, Keys]]:

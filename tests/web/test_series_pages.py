@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from sales_forecast.web.rendering import money
+from sales_forecast.web.selection import Selections
 from tests.service.conftest import ask_app
 from tests.web.world import get
 
@@ -117,3 +118,13 @@ def test_the_overview_of_departments_names_the_one_that_began(departments, depar
     assert "Store 2, Dept 7" in text_of(get(departments, "/series?store_id=2&dept_id=7"))
     page = text_of(get(departments, "/series?store_id=3&dept_id=7"))
     assert "Nothing is known of it: expected to sell" in page
+
+
+@pytest.mark.parametrize("text", ["sto", "3", "1 3", "dept 7, store 2", "st de", "9", "e", " "])
+def test_a_search_finds_what_has_all_words_in_its_name_and_sums_first(departments_shop, text):
+    with departments_shop.live() as live:
+        selections = Selections(live.predictor)
+        words = [f" {word}" for word in text.replace(",", "").split()]
+        names = [f" {name}" for name in map(selections._title, selections._all())]
+        slow = [name[1:] for name in names if words and all(of in name.lower() for of in words)]
+        assert slow[:30] == [of.title for of in selections.search(text)]
