@@ -35,7 +35,7 @@ import errno
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 STOPPED = 130
 """The exit code of a command that Ctrl-C ended, as a shell gives it."""
@@ -118,6 +118,8 @@ class SalesForecastError(Exception):
 
     code = "error"
     status = 500
+    _unprinted: ClassVar[re.Pattern[str]] = _CONTROL
+    """One line of a log is one message, whatever names somebody else chose."""
 
     def __init__(
         self,
@@ -127,8 +129,7 @@ class SalesForecastError(Exception):
         public: str | None = None,
     ) -> None:
         """`public`: the message for those who must not learn what hosts and users are called."""
-        # One line of a log is one message, whatever names somebody else chose.
-        self.message = _CONTROL.sub("?", message)
+        self.message = self._unprinted.sub("?", message)
         self.public = self.message if public is None else public
         super().__init__(self.message)
         self.fields = dict(fields or {})

@@ -101,6 +101,8 @@ class InfraError(SalesForecastError):
     """Base of what the infrastructure commands refuse or fail with."""
 
     code = "infrastructure"
+    _unprinted = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]+")
+    """A person reads these in a terminal, where a statement stands on a line of its own."""
 
 
 class NoCredentials(InfraError):

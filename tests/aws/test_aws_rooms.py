@@ -13,13 +13,13 @@ from tests.linter import ROOT, lint
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """Copy the package, and of `sales_forecast` its errors and a module that is nobody's here."""
+    """Copy the package, and of `sales_forecast` what it may know and a module that it may not."""
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "aws_cloud_infra", tmp_path / "aws_cloud_infra", ignore=ignored)
     other = tmp_path / "sales_forecast"
-    other.mkdir()
-    for name in ("__init__.py", "errors.py"):
-        shutil.copy(ROOT / "sales_forecast" / name, other)
+    (other / "commands").mkdir(parents=True)
+    for name in ("__init__.py", "errors.py", "commands/__init__.py", "commands/ending.py"):
+        shutil.copy(ROOT / "sales_forecast" / name, other / name)
     (other / "sample.py").touch()
     return tmp_path
 

@@ -82,7 +82,7 @@ def test_the_weekly_job_has_settings_that_it_takes(monkeypatch: pytest.MonkeyPat
         settings.prediction_retention_days,
     )
     assert "eu-central-1" == told["AWS_DEFAULT_REGION"]
-    assert {"MODEL_URI", "VAR_DIR"} == environment("check").keys()
+    assert {"MLFLOW_TRACKING_USERNAME", "MODEL_URI", "VAR_DIR"} == environment("check").keys()
 
 
 @pytest.mark.parametrize("kept", [True, False])
