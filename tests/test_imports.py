@@ -55,7 +55,7 @@ ALLOWED = {
     "fastapi": ("sales_forecast/service/", "main.py"),
     "starlette": ("sales_forecast/service/", "sales_forecast/web/", "main.py"),
     "jinja2": ("sales_forecast/web/",),
-    "uvicorn": ("sales_forecast/service/server.py",),
+    "uvicorn": ("sales_forecast/service/server.py", "sales_forecast/service/connection.py"),
     "prometheus_client": ("sales_forecast/service/prometheus.py",),
     "pydantic_settings": (
         "sales_forecast/settings.py", "aws_cloud_infra/account/settings.py",

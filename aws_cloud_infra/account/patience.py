@@ -31,7 +31,9 @@ PAUSES = (1, 2, 4, 8, 15, 30, 30, 30)
 A_FEW = 3
 """How many of them are taken where nothing was just made: AWS may still name what it knows not."""
 
-_MAKES_ANOTHER = {"CreateVpc", "CreateInternetGateway", "RegisterTaskDefinition"}
+_MAKES_ANOTHER = {
+    "CreateVpc", "CreateInternetGateway", "RegisterTaskDefinition", "CreateHostedZone"
+}  # fmt: skip
 """Calls that have neither a name nor a token by which AWS would know the second as the first."""
 _SERVER_ERROR = 500
 _GONE = "InvalidPermission.NotFound"

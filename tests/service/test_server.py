@@ -212,6 +212,8 @@ def test_workers_count_together_and_say_once_that_they_serve(deployment, tmp_pat
 
 
 def test_a_worker_that_dies_is_replaced(deployment):
+    deployment.load()
+    deployment.publish("")  # one without a model lets nobody in for a while
     with deployment.served(WORKERS="2") as (process, line):
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         if not children.exists():
