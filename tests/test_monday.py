@@ -179,7 +179,7 @@ def test_killed_between_any_two_steps_the_next_run_does_the_rest(
 
 
 def fails(reason: str) -> Callable[..., Any]:
-    def fail(*_: object) -> Any:
+    def fail(*_: object, **__: object) -> Any:
         raise DatabaseError(reason)
 
     return fail
