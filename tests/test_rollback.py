@@ -136,7 +136,7 @@ def test_what_cannot_be_had_is_refused_and_nothing_changes(settings: Settings) -
     with pytest.raises(BundleRefused, match=f"{second} was champion, and is not kept any more"):
         back(settings)
     file = next((settings.var_dir / "bundles" / first).glob("manifest.json"))
-    file.write_text(file.read_text().replace("0.5", "0.6", 1) + " ")
+    file.write_text(file.read_text() + " ")
     with pytest.raises(BundleRefused, match="It was changed or renamed"):
         back(settings, first)
     assert (third, third) == named(settings, CHAMPION)
