@@ -24,6 +24,7 @@ from sales_forecast.data.ledger import Ledger
 from sales_forecast.data.stored_scores import StoredScores
 from sales_forecast.errors import SalesForecastError
 from sales_forecast.service.live import Live
+from sales_forecast.service.rates import Addresses
 from sales_forecast.settings import Settings
 from sales_forecast.web.ask import AskPage
 from sales_forecast.web.assets import PREFIX, Assets
@@ -54,7 +55,8 @@ class Pages:
         self._templates = Templates(assets)
         keys = live.keys
         self._door = Door(None if keys is None else Sessions(keys, secret_of(settings)))
-        signing_in = SigningIn(self._door, self._templates)
+        addresses = Addresses(settings.trusted_proxies)
+        signing_in = SigningIn(self._door, self._templates, addresses)
         self._former = FormerForecasts(settings.database_url)
         self._scores = StoredScores(settings.database_url)
         outlooks = Outlooks(live, self._former, self._scores)

@@ -14,6 +14,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from sales_forecast.service.rates import Addresses
 from sales_forecast.web.forms import form_of
 from sales_forecast.web.rendering import Templates
 from sales_forecast.web.sessions import SECONDS, Sessions
@@ -30,8 +31,9 @@ _OTHER_SITE = "This form was sent from another site. Sign in here."
 class SigningIn:
     """The form, its answer and the way out. `door.sessions` must be there."""
 
-    def __init__(self, door: Door, templates: Templates) -> None:
+    def __init__(self, door: Door, templates: Templates, addresses: Addresses) -> None:
         self._door = door
+        self._addresses = addresses
         self._templates = templates
         self._wrong = _Wrong()
 
@@ -50,7 +52,7 @@ class SigningIn:
         after = sent.get("next")
         if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
             return self._page(request, after, HTTPStatus.FORBIDDEN, _OTHER_SITE)
-        address = request.client.host if request.client else ""
+        address = self._addresses.of(request.scope)
         wait = self._wrong.seconds(address)
         if wait:
             problem = f"Too many wrong keys from your address. Try again in {wait} seconds."

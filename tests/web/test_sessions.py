@@ -155,6 +155,16 @@ def test_after_ten_wrong_keys_no_other_is_looked_at_for_a_minute(app, keys, monk
     assert 303 == sign_in(app, keys.of["admin"]).status_code
 
 
+def test_behind_a_trusted_proxy_each_address_has_tries_of_its_own(live, keys, tmp_path):
+    stub = LiveStub(live.predictor, keys=keys.known)
+    settings = Settings(var_dir=tmp_path, trusted_proxies="127.0.0.0/8")
+    app = create_app(stub, pages=Pages(stub, settings))
+    one, other = ({"X-Forwarded-For": address} for address in ("203.0.113.7", "203.0.113.8"))
+    assert [401] * 10 == [sign_in(app, "wrong", **one).status_code for _ in range(10)]
+    assert 429 == sign_in(app, keys.of["admin"], **one).status_code
+    assert 303 == sign_in(app, keys.of["admin"], **other).status_code
+
+
 def test_no_other_site_signs_anybody_in(app, keys):
     response = sign_in(app, keys.of["admin"], **{"Sec-Fetch-Site": "cross-site"})
     assert 403 == response.status_code
