@@ -206,6 +206,7 @@ def test_a_champion_that_was_made_elsewhere_is_written_down_as_found(here: Place
     assert made.cause.reason.endswith(GROWTH_ANSWERS)
 
 
+@pytest.mark.usefixtures("give")
 def test_two_trainings_at_once_are_one_and_a_refusal(here: Place) -> None:
     with (
         one_job(here.settings.database_url, "train"),

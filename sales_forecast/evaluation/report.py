@@ -33,6 +33,8 @@ _COLUMNS = (
 )
 _RMSPE = "RMSPE"
 _PANELS = 4
+_ROOM = {"left": 0.07, "right": 0.98, "bottom": 0.11, "top": 0.9, "wspace": 0.16, "hspace": 0.28}
+"""Where the panels lie: to measure every label for that would take as long as to draw."""
 
 
 def score_table(scores: Scores) -> str:
@@ -125,14 +127,14 @@ def forecast_plot(tables: Tables, protocol: str, served: str) -> bytes:
     model = served if served in table.columns else BASELINE_MODEL
     sizes = table.groupby("unique_id")["y"].mean().sort_values()
     picks = sizes.index[:: max(len(sizes) // _PANELS, 1)][:_PANELS]
-    figure = Figure(figsize=(11, 6.5), layout="constrained")
-    axes = figure.subplots(2, 2, squeeze=False).ravel()
+    figure = Figure(figsize=(11, 6.5))
+    axes = figure.subplots(2, 2, squeeze=False, gridspec_kw=_ROOM).ravel()
     for ax, series in zip(axes, picks, strict=False):
         _draw(ax, table[table["unique_id"] == series], series, model)
     for ax in axes[len(picks) :]:
         ax.remove()
     lines, labels = axes[0].get_legend_handles_labels()
-    figure.legend(lines, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    figure.legend(lines, labels, loc="lower center", ncols=len(labels), frameon=False)
     steps = int(table["step"].max())
     kind = "one week ahead" if steps == 1 else f"one to {steps} weeks ahead"
     figure.suptitle(f"Sales a week, and what {model} had forecast {kind}", fontsize=12)
