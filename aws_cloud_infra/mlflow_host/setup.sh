@@ -1,8 +1,8 @@
 #!/bin/bash
 # Makes this machine the MLflow server. cloud-init runs it as root at every start. What is in place
 # is left alone, and only what changed is restarted; a step that fails is done by the next run.
-# Before it, __init__.py puts REGION, BUCKET, DATABASE, SECRETS, HOST_NAME, LOG_GROUP and PORT, and
-# two functions that print files: `pins` and `start_py`. ROOT and PAUSE are for tests.
+# Before it, __init__.py puts REGION, BUCKET, DATABASE, SECRETS, AUTHORITIES_NAME, HOST_NAME, LOG_GROUP
+# and PORT, and two functions that print files: `pins` and `start_py`. ROOT and PAUSE are for tests.
 set -Eeuo pipefail
 umask 022
 trap 'echo "MLflow setup failed in line $LINENO: $BASH_COMMAND" >&2' ERR
@@ -79,11 +79,23 @@ if changed packages "$home/pins.txt"; then
   done_with packages "$home/pins.txt"
 fi
 
+# Who signs the certificates of RDS in this region. What an earlier start fetched will do.
+authorities=$home/authorities.pem
+if again curl -fsS --max-time 30 -o "$authorities.fetched" \
+  "https://truststore.pki.rds.amazonaws.com/$REGION/$REGION-bundle.pem"; then
+  put "$authorities" <"$authorities.fetched"
+  rm "$authorities.fetched"
+else
+  test -s "$authorities"
+fi
+
 put "$home/environment" <<EOF
 AWS_DEFAULT_REGION=$REGION
 BUCKET=$BUCKET
 DATABASE=$DATABASE
 SECRETS=$SECRETS
+AUTHORITIES=$authorities
+AUTHORITIES_NAME=$AUTHORITIES_NAME
 HOST_NAME=$HOST_NAME
 PORT=$PORT
 EOF
@@ -129,7 +141,7 @@ SystemCallArchitectures=native
 [Install]
 WantedBy=multi-user.target
 EOF
-service=("$unit" "$home/environment" "$home/start.py" "$home/pins.txt")
+service=("$unit" "$home"/{environment,start.py,pins.txt,authorities.pem})
 if changed service "${service[@]}"; then
   systemctl daemon-reload
   systemctl enable --quiet mlflow

@@ -2,9 +2,10 @@
 
 systemd runs it there as a user without rights, again and again until it stays. All it is told is
 its environment: AWS_DEFAULT_REGION, BUCKET, DATABASE, SECRETS (how the names of secrets begin),
-HOST_NAME, PORT; and, where the database is reached over a proxy or a tunnel, DATABASE_HOST and
-DATABASE_PORT instead of what AWS says. Must not show a password, nor keep one anywhere but in
-Secrets Manager.
+AUTHORITIES (a file with who signs the certificate of the database), AUTHORITIES_NAME (the parameter
+in which others find that), HOST_NAME, PORT; and, where the database is reached over a proxy,
+DATABASE_HOST and DATABASE_PORT instead of what AWS says. Must not show a password, nor keep one
+anywhere but in Secrets Manager.
 """
 
 from __future__ import annotations
@@ -16,17 +17,23 @@ import socket
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import boto3
 import pymysql  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError, ClientError
 
-# TLS or nothing; without a file of authorities on the host, the certificate is not looked at.
-TLS = {"check_hostname": False}
-SAME_TLS = "ssl_check_hostname=false"
-REFUSED = {1044, 1045}  # no right to the database, wrong password
+LOGINS = {
+    "mlflow": ("mlflow", "ALL PRIVILEGES", ""),
+    "sales": ("sales", "ALL PRIVILEGES", " WITH GRANT OPTION"),
+    "service": ("sales", "SELECT", ""),
+}
+"""Each with its database and what it may do there. What the service writes, the owner of the tables
+grants: they are not there yet."""
+URLS = {"sales": "database-url", "service": "service-database-url"}
+"""How the names of the secrets end in which these logins find where their database is."""
+TLS_OF_OTHERS = "ssl_check_hostname=false"
+"""TLS or nothing, for who has no file: that the server proves itself is DATABASE_CA's part."""
 USERS = {"admin": True, "reader": False}
 """Who may ask MLflow, and whether he may change anything."""
 
@@ -36,17 +43,15 @@ class NotYet(Exception):
 
 
 class Databases:
-    """The server, as its master user."""
+    """The server, as its master user, by TLS and only if it proves to be that host."""
 
     def __init__(self, host: str, port: int, user: str, password: str) -> None:
         """Connect."""
         self.host, self.port = host, port
-        self._connection = self._connect(user, password)
-
-    def _connect(self, user: str, password: str, database: str | None = None) -> Any:
-        return pymysql.connect(
-            host=self.host, port=self.port, user=user, password=password, database=database,
-            ssl=TLS, connect_timeout=10, read_timeout=60, autocommit=True,
+        self._connection = pymysql.connect(
+            host=host, port=port, user=user, password=password,
+            ssl={"ca": os.environ["AUTHORITIES"]}, connect_timeout=10, read_timeout=60,
+            autocommit=True,
         )  # fmt: skip
 
     def _run(self, statement: str, *values: str) -> None:
@@ -58,25 +63,17 @@ class Databases:
         self._run(f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4")
 
     def let_in(self, user: str, password: str) -> None:
-        """Let a user in, with this password, to the database of the same name and no other."""
+        """Let a user in, with this password, to one database and no other."""
         login = "%s@'%%' IDENTIFIED BY %s REQUIRE SSL"
         self._run(f"CREATE USER IF NOT EXISTS {login}", user, password)
         self._run(f"ALTER USER {login}", user, password)
-        self._run(f"GRANT ALL PRIVILEGES ON `{user}`.* TO %s@'%%'", user)
+        database, rights, more = LOGINS[user]
+        self._run(f"GRANT {rights} ON `{database}`.* TO %s@'%%'{more}", user)
 
-    def lets_in(self, user: str, password: str) -> bool:
-        """Return whether a user gets into the database of the same name."""
-        try:
-            self._connect(user, password, user).close()
-        except pymysql.MySQLError as error:
-            if error.args[0] in REFUSED:
-                return False
-            raise
-        return True
-
-    def url(self, user: str, password: str) -> str:
-        """Return where a user finds the database of the same name."""
-        return f"mysql+pymysql://{user}:{password}@{self.host}:{self.port}/{user}?{SAME_TLS}"
+    def url(self, user: str, password: str, tls: str = TLS_OF_OTHERS) -> str:
+        """Return where a user finds his database."""
+        database, *_ = LOGINS[user]
+        return f"mysql+pymysql://{user}:{password}@{self.host}:{self.port}/{database}?{tls}"
 
     def close(self) -> None:
         """Log out."""
@@ -97,19 +94,33 @@ def open_databases(name: str) -> Databases:
     return Databases(host, port, master["username"], master["password"])
 
 
-def share_sales(databases: Databases, secret: str) -> None:
-    """Put a working URL of the service's database into its secret; leave one that is not ours."""
+def share_sales(databases: Databases, prefix: str) -> None:
+    """Let jobs and service in, each by the URL in its secret; leave a database that is not ours."""
+    for user, name in URLS.items():
+        if not share(databases, user, f"{prefix}-{name}"):
+            return
+
+
+def share(databases: Databases, user: str, secret: str) -> bool:
+    """Let a user in by the URL in a secret, made if there is none. Returns whether it is ours."""
     manager = boto3.client("secretsmanager")
     try:
         url = manager.get_secret_value(SecretId=secret)["SecretString"]
     except manager.exceptions.ResourceNotFoundException:
-        url = ""  # it has no value yet
-    password = unquote(urlsplit(url).password or "") if url else ""
-    if url and (url != databases.url("sales", password) or databases.lets_in("sales", password)):
-        return
-    password = secrets.token_urlsafe(32)
-    manager.put_secret_value(SecretId=secret, SecretString=databases.url("sales", password))
-    databases.let_in("sales", password)
+        url = databases.url(user, secrets.token_urlsafe(32))  # it has no value yet
+        manager.put_secret_value(SecretId=secret, SecretString=url)
+    password = unquote(urlsplit(url).password or "")
+    if url != databases.url(user, password):
+        return False
+    databases.let_in(user, password)
+    return True
+
+
+def share_authorities(name: str) -> None:
+    """Tell the tasks by whose signature the database proves itself."""
+    manager, text = boto3.client("ssm"), Path(os.environ["AUTHORITIES"]).read_text("ascii")
+    if manager.get_parameter(Name=name)["Parameter"]["Value"] != text.strip():
+        manager.put_parameter(Name=name, Value=text.strip(), Tier="Advanced", Overwrite=True)
 
 
 def own_names(databases: Databases, port: str) -> list[str]:
@@ -133,10 +144,11 @@ def prepare(port: str) -> tuple[str, list[str]]:
     with closing(open_databases(os.environ["DATABASE"])) as databases:
         for name in ("mlflow", "sales"):
             databases.ensure(name)
-        share_sales(databases, f"{os.environ['SECRETS']}-database-url")
-        password = secrets.token_urlsafe(32)
+        share_authorities(os.environ["AUTHORITIES_NAME"])
+        share_sales(databases, os.environ["SECRETS"])
+        password, tls = secrets.token_urlsafe(32), f"ssl_ca={os.environ['AUTHORITIES']}"
         databases.let_in("mlflow", password)
-        return databases.url("mlflow", password), own_names(databases, port)
+        return databases.url("mlflow", password, tls), own_names(databases, port)
 
 
 def ask_for_passwords() -> None:

@@ -24,7 +24,14 @@ from aws_cloud_infra.resources.identity.role import Role
 from aws_cloud_infra.resources.watching.log_group import LogGroup
 from aws_cloud_infra.resources.watching.queue import Queue
 from aws_cloud_infra.resources.watching.topic import Topic
-from aws_cloud_infra.stacks.shared import ADMIN, MODEL, Shared, mlflow_login, namespace
+from aws_cloud_infra.stacks.shared import (
+    ADMIN,
+    MODEL,
+    SERVICE_LOGIN,
+    Shared,
+    mlflow_login,
+    namespace,
+)
 from aws_cloud_infra.stacks.watch import job_watch
 
 COMMANDS = {
@@ -74,8 +81,14 @@ def jobs(aws: Aws, shared: Shared, runtime: Runtime) -> Jobs:
         job: TaskDefinition(
             aws, f"{aws.prefix}-{job}", image, runtime.execution_role, runtime.job_role,
             runtime.logs,
-            secrets={**runtime.secrets, "MLFLOW_TRACKING_PASSWORD": shared.mlflow_admin},
-            environment={**MODEL, **mlflow_login(ADMIN), **more.get(job, {})},
+            secrets={
+                **runtime.secrets, "DATABASE_URL": shared.database_url,
+                "MLFLOW_TRACKING_PASSWORD": shared.mlflow_admin,
+            },
+            environment={
+                **MODEL, **mlflow_login(ADMIN), "DATABASE_SERVICE_USER": SERVICE_LOGIN,
+                **more.get(job, {}),
+            },
             command=COMMANDS.get(job, ()), cpu=settings.job_cpu, memory=settings.job_memory,
         )
         for job in (*COMMANDS, *_RETIRED)

@@ -54,12 +54,15 @@ def mlflow(aws: Aws, shared: Shared, *, final_snapshot: bool) -> Stack:
     profile = InstanceProfile(aws, f"{aws.prefix}-mlflow", role)
     host = Instance(
         aws, f"{aws.prefix}-mlflow", profile, network.mlflow_group, network.public[0],
-        network.way_out, (shared.database_url, shared.mlflow_admin, shared.mlflow_reader),
+        network.way_out,
+        (shared.database_url, shared.service_database_url, shared.database_ca,
+         shared.mlflow_admin, shared.mlflow_reader),
         bucket, logs,
         settings.instance_type, settings.instance_disk_gb,
         user_data(
             region=aws.region, bucket=bucket.name, database=database.name,
-            secrets=aws.prefix, host_name=f"mlflow.{aws.prefix}.internal", log_group=logs.name,
+            secrets=aws.prefix, authorities=shared.database_ca.name,
+            host_name=f"mlflow.{aws.prefix}.internal", log_group=logs.name,
         ),
     )  # fmt: skip
     zone = PrivateZone(aws, f"{aws.prefix}.internal", network.vpc)
@@ -105,8 +108,9 @@ def _host_statements(
         ),
         allow(
             ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"],
-            shared.database_url.arn,
+            [shared.database_url.arn, shared.service_database_url.arn],
         ),
+        allow(["ssm:GetParameter", "ssm:PutParameter"], shared.database_ca.arn),
         allow(
             "secretsmanager:GetSecretValue", [shared.mlflow_admin.arn, shared.mlflow_reader.arn]
         ),

@@ -28,6 +28,7 @@ from aws_cloud_infra.resources.front.load_balancer import LoadBalancer
 from aws_cloud_infra.resources.front.record import Record
 from aws_cloud_infra.resources.front.target_group import TargetGroup
 from aws_cloud_infra.resources.identity.role import Role
+from aws_cloud_infra.resources.references import FromFact
 from aws_cloud_infra.resources.watching.dashboard import Dashboard
 from aws_cloud_infra.resources.watching.log_group import LogGroup
 from aws_cloud_infra.resources.watching.widgets import service_widgets
@@ -61,17 +62,24 @@ def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
     """Return the stack of the forecasting service; its pipeline may manage what is beside it."""
     settings = aws.settings
     api_key = Secret(aws, f"{aws.prefix}-api-key", "API_KEY of the service", generated=True)
-    runtime = _runtime(aws, shared, api_key)
+    session_secret = Secret(
+        aws, f"{aws.prefix}-session-secret", "SESSION_SECRET of the service: what its tasks share",
+        generated=True,
+    )  # fmt: skip
+    runtime = _runtime(aws, shared, (api_key, session_secret))
     image = Image(aws, f"{aws.prefix} serve", runtime.repository, "serve-")
     task = TaskDefinition(
         aws, aws.prefix, image, runtime.execution_role, runtime.task_role, runtime.logs,
         secrets={
-            **runtime.secrets, "API_KEY": api_key,
+            **runtime.secrets, "API_KEY": api_key, "SESSION_SECRET": session_secret,
+            "DATABASE_URL": shared.service_database_url,
             "MLFLOW_TRACKING_PASSWORD": shared.mlflow_reader,
         },
         environment={
             **_ENVIRONMENT, **mlflow_login(READER),
             "PREDICTION_LEDGER": str(settings.prediction_ledger).lower(),
+            # Only the load balancer reaches a task, from addresses of its own that change.
+            "TRUSTED_PROXIES": FromFact(shared.network.vpc, "ranges"),
         },
         command=(),
         cpu=settings.task_cpu, memory=settings.task_memory, port=SERVICE_PORT, health_check=_ALIVE,
@@ -95,8 +103,8 @@ def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
     widgets = service_widgets(balancer, targets, runtime.cluster, service, every)
     by_the_clock = jobs(aws, shared, runtime)
     own: tuple[Resource, ...] = (
-        api_key, *runtime.resources, image, task, requests, balancer, targets, *name, *listeners,
-        service, scalable,
+        api_key, session_secret, *runtime.resources, image, task, requests, balancer, targets,
+        *name, *listeners, service, scalable,
         ScalingPolicy(aws, f"{aws.prefix}-cpu", scalable, "cpu", settings.target_cpu_percent),
         ScalingPolicy(
             aws, f"{aws.prefix}-requests", scalable, "requests",
@@ -141,7 +149,7 @@ def _doors(
     return name, (http, Listener(aws, f"{aws.prefix}-443", balancer, 443, targets, certificate))
 
 
-def _runtime(aws: Aws, shared: Shared, api_key: Secret) -> Runtime:
+def _runtime(aws: Aws, shared: Shared, secrets: tuple[Secret, ...]) -> Runtime:
     """Return what the service and its jobs run on and as."""
     settings = aws.settings
     repository = Repository(aws, aws.prefix)
@@ -163,10 +171,10 @@ def _runtime(aws: Aws, shared: Shared, api_key: Secret) -> Runtime:
         ),
         execution_role=Role(
             aws, f"{aws.prefix}-execution", "Lets ECS start tasks: image, logs, secrets",
-            trust(ecs), _start_tasks(repository, logs, shared, api_key),
+            trust(ecs), _start_tasks(repository, logs, shared, secrets),
         ),
         secrets={
-            "DATABASE_URL": shared.database_url,
+            "DATABASE_CA": shared.database_ca,
             "MLFLOW_TRACKING_URI": shared.tracking_uri,
         },
     )  # fmt: skip
@@ -189,7 +197,7 @@ def _tell(aws: Aws, shared: Shared) -> tuple[Document, ...]:
 
 
 def _start_tasks(
-    repository: Repository, logs: LogGroup, shared: Shared, api_key: Secret
+    repository: Repository, logs: LogGroup, shared: Shared, secrets: tuple[Secret, ...]
 ) -> tuple[Document, ...]:
     return (
         allow("ecr:GetAuthorizationToken", "*"),  # AWS knows no narrower one
@@ -204,11 +212,12 @@ def _start_tasks(
                 secret.arn
                 for secret in (
                     shared.database_url,
+                    shared.service_database_url,
                     shared.mlflow_admin,
                     shared.mlflow_reader,
-                    api_key,
+                    *secrets,
                 )
             ],
         ),
-        allow("ssm:GetParameters", shared.tracking_uri.arn),
+        allow("ssm:GetParameters", [shared.tracking_uri.arn, shared.database_ca.arn]),
     )

@@ -32,6 +32,8 @@ MODEL = {"MODEL_URI": "models:/Sales-Forecasting@champion", "VAR_DIR": "/app/var
 """What tells a task which model to use, and where it may write."""
 ADMIN, READER = "admin", "reader"
 """Who may ask MLflow: as its host makes them."""
+SERVICE_LOGIN = "service"
+"""As whom the service asks the database: as MLflow's host makes it, or a person elsewhere."""
 LOADS = "loads"
 """Where in the bucket sales lie that a job is to load."""
 
@@ -63,6 +65,10 @@ class Shared:
 
     network: Network
     database_url: Secret
+    """For who makes the tables: the jobs."""
+    service_database_url: Secret
+    """For who reads them, and keeps answers and overrides: the service."""
+    database_ca: Parameter
     tracking_uri: Parameter
     mlflow_admin: Secret
     """The password of who may change what MLflow has: the jobs, and people."""
@@ -77,27 +83,34 @@ class Shared:
         """All of it."""
         return (
             *self.network.resources, self.topic, *self.budgets, self.database_url,
-            self.tracking_uri, self.mlflow_admin, self.mlflow_reader,
+            self.service_database_url, self.database_ca, self.tracking_uri, self.mlflow_admin,
+            self.mlflow_reader,
         )  # fmt: skip
 
 
 def shared(aws: Aws) -> Shared:
     """Return what both stacks need."""
     dollars, email = aws.settings.budget_dollars, aws.settings.alarm_email
+    folder = f"/{aws.settings.project}/{aws.settings.environment}"
     return Shared(
         topic=Topic(aws, f"{aws.prefix}-alarms", email),
         budgets=(Budget(aws, aws.prefix, dollars, email),) if dollars and email else (),
         network=_network(aws),
-        database_url=Secret(
+        database_url=_database_url(aws, "database-url", "the jobs"),
+        service_database_url=_database_url(
+            aws, "service-database-url", f"the service, as user {SERVICE_LOGIN}"
+        ),
+        database_ca=Parameter(
             aws,
-            f"{aws.prefix}-database-url",
-            "DATABASE_URL of the service: the MLflow host writes it at its first start, "
-            "or put your own",
-            generated=False,
+            f"{folder}/database-ca",
+            "DATABASE_CA of the service and its jobs: the MLflow host writes it at its first start",
+            value=None,
+            initial="-",
+            long=True,
         ),
         tracking_uri=Parameter(
             aws,
-            f"/{aws.settings.project}/{aws.settings.environment}/mlflow-tracking-uri",
+            f"{folder}/mlflow-tracking-uri",
             "MLFLOW_TRACKING_URI of the service and its jobs: the MLflow stack writes it",
             value=None,
             initial="sqlite:///var/mlflow.db",
@@ -105,6 +118,13 @@ def shared(aws: Aws) -> Shared:
         mlflow_admin=_password(aws, ADMIN, "the jobs"),
         mlflow_reader=_password(aws, READER, "the service"),
     )
+
+
+def _database_url(aws: Aws, name: str, whose: str) -> Secret:
+    purpose = (
+        f"DATABASE_URL of {whose}: the MLflow host writes it at its first start, or put your own"
+    )
+    return Secret(aws, f"{aws.prefix}-{name}", purpose, generated=False)
 
 
 def _password(aws: Aws, user: str, whose: str) -> Secret:

@@ -15,6 +15,7 @@ from sales_forecast.errors import DatabaseError
 WRITES: Mapping[str, str] = {
     "predictions": "INSERT",
     "prediction_keys": "INSERT",
+    "history_cleared": "INSERT",
     "overrides": "INSERT",
     "planned_sales": "INSERT, DELETE",
     "override_effects": "INSERT, DELETE",

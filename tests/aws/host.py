@@ -16,53 +16,42 @@ from typing import Any
 import httpx
 import pymysql
 import pytest
-import sqlalchemy as sa
 
 from aws_cloud_infra.mlflow_host import start
 from tests.aws.account import Account
-from tests.aws.machine import BUCKET, DATABASE, REAL, SECRETS, Machine
+from tests.aws.machine import AUTHORITIES, BUCKET, DATABASE, REAL, SECRETS, Machine
 from tests.mlflow_server import START_SECONDS, free_port, until
 
 MASTER = ("admin", "P@55w0rd!")
 """The one login that the emulator's databases have."""
-SECRET = f"{SECRETS}-database-url"
+URLS = {user: f"{SECRETS}-{name}" for user, name in start.URLS.items()}
+"""Where whoever asks the database finds it."""
 PASSWORDS = {"admin": "of jobs and people", "reader": "of the service"}
 """What the stacks would have made up."""
 
 
 @dataclass
 class TlsDatabase:
-    """A server that the master user may only reach with TLS."""
+    """A server that all but the machine's own may only reach with TLS."""
 
     port: int
+    certificate: Path
+    """By which it proves itself; nobody else signed it."""
     host: str = "127.0.0.1"
 
     def connect(self, user: str, password: str, **options: Any) -> Any:
         return pymysql.connect(
             host=self.host, port=self.port, user=user, password=password,
-            **{"ssl": start.TLS, **options},
+            **{"ssl": {"ca": str(self.certificate)}, **options},
         )  # fmt: skip
 
 
 @contextmanager
 def tls_database() -> Iterator[TlsDatabase]:
-    """Run a throwaway MariaDB; without one, borrow the server that TEST_MYSQL_URL names."""
-    missing = [
-        program
-        for program in ("mariadbd", "mariadb-install-db", "openssl")
-        if not shutil.which(program)
-    ]
-    given = os.environ.get("TEST_MYSQL_URL")
-    if missing and not given:
-        pytest.skip(
-            f"install MariaDB ({', '.join(missing)} not found), or set TEST_MYSQL_URL to a server"
-        )
-    with _borrowed(str(given)) if missing else _throwaway() as database:
-        yield database
-
-
-@contextmanager
-def _throwaway() -> Iterator[TlsDatabase]:
+    """Run a throwaway MariaDB."""
+    for program in ("mariadbd", "mariadb-install-db", "openssl"):
+        if not shutil.which(program):
+            pytest.skip(f"install MariaDB: {program} is not found")
     # Its user must be able to read the folder, which pytest's own do not allow.
     folder = Path(tempfile.mkdtemp(prefix="mariadb-"))
     folder.chmod(0o755)
@@ -75,7 +64,8 @@ def _throwaway() -> Iterator[TlsDatabase]:
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-         "-subj", "/CN=database", "-keyout", key, "-out", certificate],
+         "-subj", "/CN=database", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-keyout", key, "-out", certificate],
         check=True, capture_output=True,
     )  # fmt: skip
     key.chmod(0o644)
@@ -84,7 +74,7 @@ def _throwaway() -> Iterator[TlsDatabase]:
          "--auth-root-authentication-method=normal"],
         check=True, capture_output=True,
     )  # fmt: skip
-    database, socket = TlsDatabase(free_port()), data / "socket"
+    database, socket = TlsDatabase(free_port(), certificate), data / "socket"
     server = subprocess.Popen(
         ["mariadbd", "--no-defaults", *user, f"--datadir={data}", f"--socket={socket}",
          "--bind-address=127.0.0.1", f"--port={database.port}", "--require-secure-transport=ON",
@@ -100,27 +90,6 @@ def _throwaway() -> Iterator[TlsDatabase]:
         server.terminate()
         server.wait(30)
         shutil.rmtree(folder)
-
-
-@contextmanager
-def _borrowed(url: str) -> Iterator[TlsDatabase]:
-    """Use a server whose databases may be somebody's: only where ours are not there yet."""
-    at = sa.make_url(url)
-    database = TlsDatabase(at.port or 3306, at.host or "127.0.0.1")
-    with closing(database.connect(at.username or "root", at.password or "")) as root:
-        with root.cursor() as cursor:
-            cursor.execute("SHOW DATABASES")
-            if taken := {"sales", "mlflow"} & {name for (name,) in cursor.fetchall()}:
-                pytest.skip(f"the server of TEST_MYSQL_URL has databases named {sorted(taken)}")
-        _let_the_master_in(root)
-        try:
-            yield database
-        finally:
-            with root.cursor() as cursor:
-                for name in ("sales", "mlflow"):
-                    cursor.execute(f"DROP DATABASE IF EXISTS {name}")
-                for user in ("sales", "mlflow", MASTER[0]):
-                    cursor.execute(f"DROP USER IF EXISTS '{user}'@'%'")
 
 
 def _let_the_master_in(root: Any) -> None:
@@ -182,10 +151,14 @@ class Host:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    @property
-    def shared_url(self) -> str:
+    def shared_url(self, user: str = "sales") -> str:
         secrets = self.account.session().client("secretsmanager")
-        return secrets.get_secret_value(SecretId=SECRET)["SecretString"]
+        return secrets.get_secret_value(SecretId=URLS[user])["SecretString"]
+
+    @property
+    def shared_authorities(self) -> str:
+        ssm = self.account.session().client("ssm")
+        return ssm.get_parameter(Name=AUTHORITIES)["Parameter"]["Value"]
 
 
 @contextmanager
@@ -196,7 +169,9 @@ def running_host(account: Account, database: TlsDatabase, folder: Path) -> Itera
     where = {"LocationConstraint": "eu-central-1"}
     session.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=where)
     manager = session.client("secretsmanager")
-    manager.create_secret(Name=SECRET)
+    for name in URLS.values():
+        manager.create_secret(Name=name)
+    session.client("ssm").put_parameter(Name=AUTHORITIES, Value="-", Type="String")
     for user, password in PASSWORDS.items():
         manager.create_secret(Name=f"{SECRETS}-mlflow-{user}", SecretString=password)
     session.client("rds").create_db_instance(
@@ -204,6 +179,7 @@ def running_host(account: Account, database: TlsDatabase, folder: Path) -> Itera
         MasterUsername=MASTER[0], ManageMasterUserPassword=True, AllocatedStorage=20,
     )  # fmt: skip
     running = Host(Machine(folder, REAL), account, database, free_port())
+    shutil.copy(database.certificate, running.machine.state / "authorities")
     _, done = running.machine.set_up(port=running.port)
     assert 0 == done.returncode, done.stderr
     running.start()

@@ -18,6 +18,7 @@ from aws_cloud_infra.mlflow_host import user_data
 
 ENVIRONMENT = Path(sys.prefix)
 BUCKET, DATABASE, SECRETS = "artifacts", "sales-forecast-production", "sales-forecast-production"
+AUTHORITIES = "/sales-forecast/production/database-ca"
 NAME = "mlflow.sales-forecast-production.internal"
 
 
@@ -27,6 +28,7 @@ def composed(**changes: Any) -> str:
         "bucket": BUCKET,
         "database": DATABASE,
         "secrets": SECRETS,
+        "authorities": AUTHORITIES,
         "host_name": NAME,
     }
     return user_data(**{**names, "log_group": "/sales-forecast/production/mlflow", **changes})
@@ -55,7 +57,10 @@ STAND_INS = {
     "id": '[ -e "$STATE/user" ]',
     "useradd": 'touch "$STATE/user"',
     "python3.11": 'mkdir -p "$3/bin" && cp "$STATE/python" "$3/bin"',
-    "curl": '[ -e "$STATE/mlflow" ]',
+    "curl": """case $* in
+        *truststore.pki.rds*) [ -e "$STATE/authorities" ] && cp "$STATE/authorities" "$5" ;;
+        *) [ -e "$STATE/mlflow" ] ;;
+    esac""",
     "amazon-cloudwatch-agent-ctl": 'touch "$STATE/amazon-cloudwatch-agent"',
     "systemctl": """case $1 in
         is-active) [ -e "$STATE/$3" ] ;;
@@ -74,6 +79,11 @@ class Machine:
     pip: str = 'echo "pip ${*:3}" >>"$CALLS"; [ ! -e "$STATE/no-index" ]'
     """What stands in for the environment's Python, to be quick, where it is not the point."""
 
+    def __post_init__(self) -> None:
+        """AWS says who signs, and MLflow answers."""
+        self.state.mkdir(parents=True)
+        (self.state / "authorities").write_text("who signs\n")
+
     @property
     def state(self) -> Path:
         return self.root / "state"
@@ -82,7 +92,6 @@ class Machine:
         """Run the script as cloud-init does; return the stand-ins' calls and how it ended."""
         commands, calls = self.root / "commands", self.root / "calls"
         commands.mkdir(parents=True, exist_ok=True)
-        self.state.mkdir(exist_ok=True)
         calls.write_text("")
         told = 'echo "${0##*/} $*" >>"$CALLS"'
         for command, does in (

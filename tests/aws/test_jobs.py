@@ -11,6 +11,7 @@ import pytest
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.account.settings import InfraSettings
 from aws_cloud_infra.engine.resource import Ids
+from aws_cloud_infra.mlflow_host.start import LOGINS
 from aws_cloud_infra.resources.containers.schedule import Schedule
 from aws_cloud_infra.resources.containers.task_definition import TaskDefinition
 from aws_cloud_infra.resources.identity.role import Role
@@ -82,7 +83,10 @@ def test_the_weekly_job_has_settings_that_it_takes(monkeypatch: pytest.MonkeyPat
         settings.prediction_retention_days,
     )
     assert "eu-central-1" == told["AWS_DEFAULT_REGION"]
-    assert {"MLFLOW_TRACKING_USERNAME", "MODEL_URI", "VAR_DIR"} == environment("check").keys()
+    assert {
+        "DATABASE_SERVICE_USER", "MLFLOW_TRACKING_USERNAME", "MODEL_URI", "VAR_DIR"
+    } == environment("check").keys()  # fmt: skip
+    assert LOGINS.keys() >= {environment("check")["DATABASE_SERVICE_USER"]}
 
 
 @pytest.mark.parametrize("kept", [True, False])

@@ -20,7 +20,17 @@ from aws_cloud_infra import mlflow_host
 from aws_cloud_infra.account.errors import InfraError
 from aws_cloud_infra.account.packing import packed
 from aws_cloud_infra.mlflow_host import LIMIT
-from tests.aws.machine import BUCKET, DATABASE, NAME, REAL, SECRETS, Machine, composed, parts
+from tests.aws.machine import (
+    AUTHORITIES,
+    BUCKET,
+    DATABASE,
+    NAME,
+    REAL,
+    SECRETS,
+    Machine,
+    composed,
+    parts,
+)
 
 HERE = Path(mlflow_host.__file__).parent
 SHELLCHECK = Path(sys.prefix) / "bin" / "shellcheck"
@@ -58,7 +68,7 @@ def test_all_it_is_told_are_names() -> None:
     exports = dict(re.findall(r"^export (\w+)=(.*)$", script, re.MULTILINE))
     assert {
         "REGION": "eu-central-1", "BUCKET": BUCKET, "DATABASE": DATABASE, "SECRETS": SECRETS,
-        "HOST_NAME": NAME,
+        "HOST_NAME": NAME, "AUTHORITIES_NAME": AUTHORITIES,
         "LOG_GROUP": "/sales-forecast/production/mlflow", "PORT": "5000",
     } == exports  # fmt: skip
 
@@ -114,6 +124,7 @@ def test_a_new_machine_is_set_up_step_by_step(machine: Machine) -> None:
     home = machine.root / "opt/mlflow"
     agent = machine.root / "opt/aws/amazon-cloudwatch-agent/etc/mlflow.json"
     packages = "amazon-cloudwatch-agent logrotate python3.11 python3.11-pip"
+    bundle = "https://truststore.pki.rds.amazonaws.com/eu-central-1/eu-central-1-bundle.pem"
     quiet = "--quiet --no-input --disable-pip-version-check"
     assert calls == [
         f"rpm -q {packages}",
@@ -123,6 +134,7 @@ def test_a_new_machine_is_set_up_step_by_step(machine: Machine) -> None:
         "useradd --system --no-create-home --shell /sbin/nologin mlflow",
         f"python3.11 -m venv {home}/venv",
         f"pip install {quiet} -c {home}/pins.txt mlflow flask-wtf pymysql[rsa] boto3",
+        f"curl -fsS --max-time 30 -o {home}/authorities.pem.fetched {bundle}",
         "systemctl daemon-reload",
         "systemctl enable --quiet mlflow",
         "systemctl restart mlflow",
@@ -182,7 +194,6 @@ def test_changed_user_data_restarts_mlflow_and_installs_nothing(machine: Machine
 
 @pytest.mark.parametrize("trouble", ["no-network", "no-index", "broken"])
 def test_a_step_that_fails_is_told_and_done_by_the_next_run(machine: Machine, trouble: str) -> None:
-    machine.state.mkdir()
     (machine.state / trouble).touch()
     calls, done = machine.set_up()
     assert 0 != done.returncode
@@ -194,6 +205,27 @@ def test_a_step_that_fails_is_told_and_done_by_the_next_run(machine: Machine, tr
     calls, done = machine.set_up()
     assert (0, "") == (done.returncode, done.stderr)
     assert "systemctl restart mlflow" in calls
+
+
+def test_who_signs_is_fetched_at_each_start_and_an_older_answer_will_do(machine: Machine) -> None:
+    told, kept = machine.state / "authorities", machine.root / "opt/mlflow/authorities.pem"
+    told.unlink()
+    calls, done = machine.set_up()
+    assert 0 != done.returncode
+    assert ["curl"] * 5 == [call.split()[0] for call in calls[-5:]]
+    assert "MLflow setup failed in line" in done.stderr
+
+    told.write_text("who signs today")
+    assert 0 == machine.set_up()[1].returncode
+    told.unlink()
+    calls, done = machine.set_up()
+    assert (0, "who signs today") == (done.returncode, kept.read_text())
+    assert "systemctl restart mlflow" not in calls
+
+    told.write_text("who signs tomorrow")
+    calls, _ = machine.set_up()
+    assert "systemctl restart mlflow" in calls
+    assert "who signs tomorrow" == kept.read_text()
 
 
 @pytest.mark.parametrize("newer", [False, True])

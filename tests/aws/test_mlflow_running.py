@@ -10,24 +10,32 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import NamedTuple
 
+import certifi
 import httpx
 import pandas as pd
 import pymysql
 import pytest
+from botocore.exceptions import ClientError
 
 from aws_cloud_infra.mlflow_host import start
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.training import tracking as registry
 from tests.aws.account import Account
-from tests.aws.host import MASTER, PASSWORDS, SECRET, Host, running_host, tls_database
-from tests.aws.machine import BUCKET, DATABASE, NAME
+from tests.aws.host import MASTER, PASSWORDS, URLS, Host, running_host, tls_database
+from tests.aws.machine import BUCKET, DATABASE, NAME, SECRETS
 from tests.service.conftest import PREDICT
 from tests.service.deployment import ROOT, Deployment
 from tests.service.test_server import eventually, url_in
 from tests.stages import only_stages
 
 STORES = (3, 12, 30)
+QUICK = """
+windows: {weekly: {one_step: {windows: 13, step: 1}, many_steps: {horizon: 8, windows: 2, step: 4}}}
+models: {usual: [random_forest, xgboost, arima, ensemble, rf_xgb_mean]}
+"""
+"""How well it learns is not the point."""
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +52,14 @@ def as_admin(monkeypatch: pytest.MonkeyPatch) -> None:
     """This process asks MLflow as the jobs do."""
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORDS["admin"])
+
+
+@pytest.fixture
+def told(host: Host, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """This process is told what the host is."""
+    for name, value in host.environment.items():
+        monkeypatch.setenv(name, value)
+    return host
 
 
 @pytest.mark.usefixtures("as_admin")
@@ -104,29 +120,49 @@ def _arguments_of(host: Host) -> list[str]:
     return Path(f"/proc/{host.server.pid}/cmdline").read_text().split("\0")
 
 
-def test_the_secret_opens_the_services_database_and_no_other(host: Host) -> None:
+@pytest.mark.parametrize("user", ["sales", "service"])
+def test_each_secret_opens_the_services_database_and_no_other(host: Host, user: str) -> None:
     found = re.fullmatch(
-        rf"mysql\+pymysql://sales:([\w-]{{43}})@127\.0\.0\.1:{host.database.port}/sales"
+        rf"mysql\+pymysql://{user}:([\w-]{{43}})@127\.0\.0\.1:{host.database.port}/sales"
         r"\?ssl_check_hostname=false",
-        host.shared_url,
+        host.shared_url(user),
     )
     assert found
-    with closing(host.database.connect("sales", found[1])) as connection:
+    with closing(host.database.connect(user, found[1])) as connection:
         with connection.cursor() as cursor:
             cursor.execute("SHOW DATABASES")
             assert {"sales", "information_schema"} == {name for (name,) in cursor.fetchall()}
         with connection.cursor() as cursor, pytest.raises(pymysql.OperationalError, match="1044"):
             cursor.execute("USE mlflow")
-    for ssl in ({"ssl_disabled": True, "ssl": None},):
-        with pytest.raises(pymysql.OperationalError, match="1045"):
-            host.database.connect("sales", found[1], **ssl)
+    with pytest.raises(pymysql.OperationalError, match="1045"):
+        host.database.connect(user, found[1], ssl_disabled=True, ssl=None)
 
 
-def test_the_url_in_the_secret_works_as_the_services_database_url(host: Host) -> None:
+def test_what_it_shares_lets_tasks_in_and_holds_the_database_to_its_name(
+    host: Host, tmp_path: Path
+) -> None:
     from sales_forecast.data.database import Database  # noqa: PLC0415 - brings SQLAlchemy along
+    from sales_forecast.database_trust import verified  # noqa: PLC0415
+    from sales_forecast.errors import DatabaseError  # noqa: PLC0415
 
-    with closing(Database(host.shared_url)) as database:
-        database.version()
+    for user in URLS:
+        url = verified(host.shared_url(user), host.shared_authorities, tmp_path)
+        with closing(Database(url)) as database:
+            database.version()
+        with (
+            closing(Database(url.replace("127.0.0.1", "localhost"))) as database,
+            pytest.raises(DatabaseError, match="certificate is not valid for 'localhost'"),
+        ):
+            database.version()
+
+
+@pytest.mark.usefixtures("told")
+def test_a_database_that_cannot_prove_itself_is_told_no_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AUTHORITIES", certifi.where())
+    with pytest.raises(pymysql.OperationalError, match="CERTIFICATE_VERIFY_FAILED"):
+        start.open_databases(DATABASE)
 
 
 def test_no_password_is_in_the_log_or_in_what_other_users_can_see(host: Host) -> None:
@@ -135,8 +171,8 @@ def test_no_password_is_in_the_log_or_in_what_other_users_can_see(host: Host) ->
     (own,) = re.findall(
         r"MLFLOW_BACKEND_STORE_URI=mysql\+pymysql://mlflow:([\w-]{43})@", environment
     )
-    (shared,) = re.findall(r"sales:([\w-]{43})@", host.shared_url)
-    own_passwords = (own, shared, MASTER[1], *PASSWORDS.values())
+    shared = [re.findall(r":([\w-]{43})@", host.shared_url(user))[0] for user in URLS]
+    own_passwords = (own, *shared, MASTER[1], *PASSWORDS.values())
     seen = host.log.read_text() + " ".join(_arguments_of(host))
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
@@ -144,36 +180,31 @@ def test_no_password_is_in_the_log_or_in_what_other_users_can_see(host: Host) ->
     assert [] == [password for password in own_passwords if password in seen]
 
 
-@pytest.fixture
-def told(host: Host, monkeypatch: pytest.MonkeyPatch) -> Host:
-    """This process is told what the host is."""
-    for name, value in host.environment.items():
-        monkeypatch.setenv(name, value)
-    return host
-
-
-def test_a_password_that_does_not_work_any_more_is_replaced(told: Host) -> None:
-    before = told.shared_url
+def test_a_login_that_is_gone_is_made_again_as_its_secret_says(told: Host) -> None:
+    before = {user: told.shared_url(user) for user in URLS}
     with closing(told.database.connect(*MASTER)) as connection, connection.cursor() as cursor:
-        cursor.execute("DROP USER sales")
+        cursor.execute("DROP USER sales, service")
     with closing(start.open_databases(DATABASE)) as databases:
-        start.share_sales(databases, SECRET)
-        after = told.shared_url
-        assert before != after
-        start.share_sales(databases, SECRET)
-    assert after == told.shared_url
-    told.database.connect("sales", re.findall(r":([\w-]{43})@", after)[0]).close()
+        start.share_sales(databases, SECRETS)
+    assert before == {user: told.shared_url(user) for user in URLS}
+    for user, url in before.items():
+        told.database.connect(user, re.findall(r":([\w-]{43})@", url)[0]).close()
 
 
-def test_somebodys_own_database_in_the_secret_is_left_alone(told: Host) -> None:
+def test_somebodys_own_database_in_the_secrets_is_left_alone(told: Host) -> None:
     secrets = told.account.session().client("secretsmanager")
-    before = told.shared_url
+    before = told.shared_url()
     own = "postgresql+psycopg://me:mine@db.example.com/sales"
-    secrets.put_secret_value(SecretId=SECRET, SecretString=own)
+    secrets.put_secret_value(SecretId=URLS["sales"], SecretString=own)
+    secrets.delete_secret(SecretId=URLS["service"], ForceDeleteWithoutRecovery=True)
+    secrets.create_secret(Name=URLS["service"])
     with closing(start.open_databases(DATABASE)) as databases:
-        start.share_sales(databases, SECRET)
-    assert own == told.shared_url
-    secrets.put_secret_value(SecretId=SECRET, SecretString=before)
+        start.share_sales(databases, SECRETS)
+        assert own == told.shared_url()
+        with pytest.raises(ClientError, match="AWSCURRENT"):
+            told.shared_url("service")
+        secrets.put_secret_value(SecretId=URLS["sales"], SecretString=before)
+        start.share_sales(databases, SECRETS)
 
 
 @pytest.mark.parametrize(
@@ -190,19 +221,37 @@ def test_what_is_not_there_yet_ends_it_with_one_line(host: Host, changes: dict[s
     assert 1 == len(done.stderr.splitlines())
 
 
+class Tasks(NamedTuple):
+    """What the tasks are told."""
+
+    jobs: dict[str, str]
+    service: dict[str, str]
+
+
 @pytest.fixture(scope="module")
-def trained_into(host: Host, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Load and train by the commands that people use. Gives the environment of the service."""
+def trained_into(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Tasks:
+    """Load and train by the commands that people use. Gives what jobs and service are told."""
     folder = tmp_path_factory.mktemp("training")
     settings = {
-        "DATABASE_URL": host.shared_url,
+        "DATABASE_CA": host.shared_authorities,
         "MLFLOW_TRACKING_URI": host.url,
         "MODEL_URI": "models:/Sales-Forecasting@champion",
     }
     jobs, service = (
-        {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": PASSWORDS[user]}
-        for user in ("admin", "reader")
+        {
+            "MLFLOW_TRACKING_USERNAME": user,
+            "MLFLOW_TRACKING_PASSWORD": PASSWORDS[user],
+            "DATABASE_URL": host.shared_url(login),
+        }
+        for user, login in (("admin", "sales"), ("reader", "service"))
     )
+    (folder / "quick.yaml").write_text(QUICK)
+    jobs |= {
+        "DATABASE_SERVICE_USER": "service",
+        "PARAMS_FILE": f"{folder}/quick.yaml",
+        "VAR_DIR": f"{folder}/trained",
+    }
+    service["VAR_DIR"] = f"{folder}/served"
     rows = sample_rows()
     table = pd.DataFrame({
         "Store": rows.store, "Date": rows.week, "Weekly_Sales": rows.sales, **rows.conditions
@@ -212,16 +261,16 @@ def trained_into(host: Host, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     for command in (["database_loader.py", "--csv", f"{folder}/sales.csv"], ["train.py"]):
         done = subprocess.run(
             [sys.executable, *command], cwd=ROOT, check=False,
-            env={**os.environ, **settings, **jobs, "VAR_DIR": f"{folder}/trained"},
+            env={**os.environ, **settings, **jobs},
             capture_output=True, text=True,
         )  # fmt: skip
-        assert 0 == done.returncode
+        assert 0 == done.returncode, done.stderr
         assert only_stages(done.stderr)
-    return {**settings, **service, "VAR_DIR": f"{folder}/served"}
+    return Tasks({**settings, **jobs}, {**settings, **service})
 
 
 def test_runs_and_models_are_in_the_database_and_their_files_in_the_bucket(
-    host: Host, trained_into: dict[str, str]
+    host: Host, trained_into: Tasks
 ) -> None:
     with closing(host.database.connect(*MASTER)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT name FROM mlflow.registered_models ORDER BY name")
@@ -242,16 +291,25 @@ def test_runs_and_models_are_in_the_database_and_their_files_in_the_bucket(
     assert 3 == keys.count("MLmodel")
 
 
+def _kept(host: Host) -> int:
+    """Return how many answers of the service the database keeps."""
+    with closing(host.database.connect(*MASTER)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*) FROM sales.predictions")
+        ((kept,),) = cursor.fetchall()
+    return int(kept)
+
+
 def test_the_service_answers_from_what_it_finds_there(
-    host: Host, trained_into: dict[str, str], tmp_path: Path
+    host: Host, trained_into: Tasks, tmp_path: Path
 ) -> None:
     deployment = Deployment(tmp_path)
-    deployment.environment |= trained_into
+    deployment.environment |= trained_into.service
     with deployment.served() as (_, line), httpx.Client(base_url=url_in(line)) as client:
         eventually(lambda: client.get("/ready").is_success)
         prediction = client.post("/predict_sales", json={**PREDICT, "Store": STORES[0]}).json()
         weeks = client.post("/forecast_sales", json={"store_id": STORES[0], "steps": 5})
         model = client.get("/model").json()
+        eventually(lambda: _kept(host) == len([prediction, weeks]))
     deployment.database.close()
 
     assert 5 == len(weeks.json())
@@ -261,12 +319,10 @@ def test_the_service_answers_from_what_it_finds_there(
     assert model["registry"]["problem"] is None
 
 
-def test_the_batch_job_writes_a_year_of_every_store(
-    host: Host, trained_into: dict[str, str]
-) -> None:
+def test_the_batch_job_writes_a_year_of_every_store(host: Host, trained_into: Tasks) -> None:
     done = subprocess.run(
         [sys.executable, "train.py", "forecast"], cwd=ROOT, check=False,
-        env={**os.environ, **trained_into}, capture_output=True, text=True,
+        env={**os.environ, **trained_into.jobs}, capture_output=True, text=True,
     )  # fmt: skip
     with closing(host.database.connect(*MASTER)) as connection, connection.cursor() as cursor:
         cursor.execute(
@@ -284,10 +340,10 @@ def test_the_batch_job_writes_a_year_of_every_store(
 
 
 def test_a_server_that_was_killed_starts_again_with_what_it_had(host: Host) -> None:
-    before = host.shared_url
+    before = host.shared_url()
     host.kill()
     host.start()
-    assert before == host.shared_url
+    assert before == host.shared_url()
     url = f"{host.url}/api/2.0/mlflow/experiments/get-by-name?experiment_name=Default"
     answer = httpx.get(url, auth=("admin", PASSWORDS["admin"]))
     assert "Default" == answer.json()["experiment"]["name"]

@@ -241,18 +241,27 @@ def test_containers_run_as_nobody_special_on_a_root_that_cannot_be_written(conta
 
 
 def test_containers_get_their_secrets_by_reference_only(containers) -> None:
+    everyone = {
+        "DATABASE_URL", "DATABASE_CA", "MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_PASSWORD"
+    }  # fmt: skip
     for container in containers:
         assert [] == [
             item["name"] for item in container["environment"] if _SECRET_WORDS.search(item["name"])
         ]
-        wanted = {"DATABASE_URL", "MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_PASSWORD"}
         references = {item["name"]: item["valueFrom"] for item in container["secrets"]}
-        assert wanted <= references.keys() <= {*wanted, "API_KEY"}
+        is_service = bool(container["portMappings"])
+        more = {"API_KEY", "SESSION_SECRET"} if is_service else set()
+        assert everyone | more == references.keys()
         for arn in references.values():
             assert re.match(r"arn:aws:(secretsmanager|ssm):eu-central-1:\d{12}:", arn)
-    assert any(
-        item["name"] == "API_KEY" for container in containers for item in container["secrets"]
-    )
+        login = "production-service-database-url-" if is_service else "production-database-url-"
+        assert login in references["DATABASE_URL"], "each logs in as itself"
+
+
+def test_the_service_believes_the_load_balancer_whose_address_a_caller_has(containers) -> None:
+    (service,) = (item for item in containers if item["portMappings"])
+    told = {item["name"]: item["value"] for item in service["environment"]}
+    assert "10.20.0.0/16" == told["TRUSTED_PROXIES"]
 
 
 def test_no_secret_value_appears_in_output_user_data_or_task_definitions(

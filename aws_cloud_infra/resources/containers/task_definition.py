@@ -18,6 +18,7 @@ from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Set
 from aws_cloud_infra.resources.containers.ecs import TAGS
 from aws_cloud_infra.resources.containers.task_settings import as_arguments, told
 from aws_cloud_infra.resources.identity.role import Role
+from aws_cloud_infra.resources.references import FromFact, resolve
 
 CONTAINER = "app"
 """The one container of every task."""
@@ -48,7 +49,7 @@ class TaskDefinition(Resource):
     log_group: Resource
     secrets: Mapping[str, Resource]
     """Environment variables, each with what holds its value; its id is the ARN to read."""
-    environment: Mapping[str, str]
+    environment: Mapping[str, str | FromFact]
     command: tuple[str, ...]
     cpu: int
     """In 1/1024 of a core."""
@@ -106,7 +107,7 @@ class TaskDefinition(Resource):
         health = {"interval": 15, "timeout": 5, "retries": 3, "startPeriod": 60}
         optional = {
             "command": list(self.command),
-            "environment": dict(self.environment),
+            "environment": resolve(self.environment, ids),
             "secrets": {name: ids[secret] for name, secret in self.secrets.items()},
             "portMappings": [port] if self.port else [],
             "healthCheck": {"command": list(self.health_check), **health}

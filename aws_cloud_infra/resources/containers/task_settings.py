@@ -5,7 +5,7 @@ Must not show the value of an environment variable that is not ours: it may be a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from aws_cloud_infra.engine.resource import Settings
@@ -19,10 +19,10 @@ _NAMED = {"environment": "value", "secrets": "valueFrom"}
 _HIDDEN = "(set by somebody else)"
 
 
-def told(definition: Mapping[str, Any], ours: Mapping[str, str]) -> Settings:
+def told(definition: Mapping[str, Any], ours: Collection[str]) -> Settings:
     """Return what AWS tells in the form of `desired`, without what it fills in by itself.
 
-    `ours` are the environment variables whose values may be shown.
+    `ours` are the names of environment variables whose values may be shown.
     """
     content = {key: value for key, value in definition.items() if key not in _TELLS_NOTHING}
     settings: Settings = _pruned(content)
@@ -34,7 +34,7 @@ def told(definition: Mapping[str, Any], ours: Mapping[str, str]) -> Settings:
     return settings
 
 
-def _container_settings(container: Settings, ours: Mapping[str, str]) -> Settings:
+def _container_settings(container: Settings, ours: Collection[str]) -> Settings:
     settings = dict(container)
     for name, value in _NAMED.items():
         if name in settings:

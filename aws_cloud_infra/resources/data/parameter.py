@@ -20,6 +20,8 @@ class Parameter(Resource):
     purpose: str
     value: str | FromFact | None
     initial: str
+    long: bool = False
+    """Whether others may write 8 KB instead of 4, which costs."""
 
     kind = "parameter"
     fixed = frozenset({"type"})
@@ -36,6 +38,11 @@ class Parameter(Resource):
     def arn(self) -> str:
         """Known before it exists."""
         return self.aws.arn("ssm", f"parameter{self.name}")
+
+    @property
+    def prices(self) -> tuple[tuple[str, float], ...]:
+        """Nothing, unless it is long."""
+        return (("long parameter", 1),) if self.long else ()
 
     def desired(self, ids: Ids) -> Settings:
         """Its text, if that is ours; a description cannot be written without one."""
@@ -72,6 +79,7 @@ class Parameter(Resource):
             Type=desired["type"],
             Value=desired.get("value", self.initial),
             Tags=as_tags(self.aws.tags),
+            Tier="Advanced" if self.long else "Standard",
         )
 
     def configure(self, live: Live, desired: Settings, changed: set[str]) -> None:

@@ -45,7 +45,8 @@ class Instance(Ec2Resource):
     subnet: Resource
     routes: tuple[Resource, ...]
     """The way out, over which it installs what it needs."""
-    secrets: tuple[Resource, ...]
+    values: tuple[Resource, ...]
+    """Secrets and parameters that it reads or writes when it starts."""
     bucket: Bucket
     log_group: Resource
     instance_type: str

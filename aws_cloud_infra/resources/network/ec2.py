@@ -5,7 +5,7 @@ Takes the calls that a kind makes, gives its permissions.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -44,6 +44,13 @@ def ec2_permissions(
         Permission(("ec2:CreateTags",), NEW, _AS_MADE),
         Permission(tuple(f"ec2:{call}" for call in changes), NEW, OURS),
     )
+
+
+def ranges(vpc: Mapping[str, Any]) -> str:
+    """Return the ranges of addresses of a VPC, as AWS tells it, with commas between."""
+    parts = vpc["CidrBlockAssociationSet"]
+    there = (item["CidrBlock"] for item in parts if item["CidrBlockState"]["State"] == "associated")
+    return ",".join(sorted(there))
 
 
 @dataclass(frozen=True, eq=False)

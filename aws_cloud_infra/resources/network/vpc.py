@@ -11,6 +11,7 @@ from aws_cloud_infra.resources.network.ec2 import (
     MINUTES_FOR_INTERFACES,
     Ec2Resource,
     ec2_permissions,
+    ranges,
 )
 
 
@@ -48,7 +49,8 @@ class Vpc(Ec2Resource):
                 VpcId=found["VpcId"], Attribute=attribute[0].lower() + attribute[1:]
             )
             settings[name] = answer[attribute]["Value"]
-        return Live(found["VpcId"], settings, from_tags(found["Tags"]))
+        tags, facts = from_tags(found["Tags"]), {"ranges": ranges(found)}
+        return Live(found["VpcId"], settings, tags, facts=facts)
 
     def create(self, desired: Settings) -> None:
         """Make it and wait until it is available."""
