@@ -10,6 +10,8 @@ python train.py tune            search hyperparameters, or covariates, before th
 python train.py eda --html FILE    look at sales: gaps, seasons, outliers, what would be refused
 python train.py features --to FILE.parquet    write what the trees learn from; `--features` reads it
 python train.py forecast        write what the champion expects of every series into the database
+
+Every verb stands here, each a page of calls: so it is longer than other modules.
 """
 
 from __future__ import annotations
@@ -20,7 +22,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,10 +29,10 @@ from sales_forecast.bundles.bundle import CHALLENGER, CHAMPION
 from sales_forecast.commands import outputs, progress
 from sales_forecast.commands.arguments import file_words, parse_train
 from sales_forecast.commands.ending import ended, heard
-from sales_forecast.commands.reading import read_file
+from sales_forecast.commands.reading import asked, until
 from sales_forecast.data.database import Database
 from sales_forecast.data.panel import Panel
-from sales_forecast.errors import NotEnoughData, NothingToPublish
+from sales_forecast.errors import NothingToPublish
 from sales_forecast.params import DEFAULTS, Params, read_params
 from sales_forecast.settings import load_settings
 from sales_forecast.training.again import trained_already
@@ -94,7 +95,7 @@ def _given_features(file: Path | None, panel: Panel) -> AbstractContextManager[N
 def features(arguments: argparse.Namespace) -> int:
     """Write the features that a training learns from, and those of what is to be forecast."""
     outputs.check(arguments.to)
-    panel = _until(_panel(arguments, _params()), arguments.until)
+    panel = until(asked(arguments, _params()), arguments.until)
     with progress.shown() as show:
         show("importing the training libraries")
         from sales_forecast.training.feature_table import parquet, version_of
@@ -135,7 +136,7 @@ def run_backtest(arguments: argparse.Namespace) -> int:
     files = arguments.predictions, arguments.json, arguments.forecast
     outputs.check(*files, folder=arguments.figures)
     params = _params()
-    panel = _until(_panel(arguments, params), arguments.until)
+    panel = until(asked(arguments, params), arguments.until)
     with progress.shown() as show:
         show("importing the training libraries")
         from sales_forecast.evaluation import judged
@@ -178,7 +179,7 @@ def forecast(_: argparse.Namespace) -> int:
 def eda(arguments: argparse.Namespace) -> int:
     """Look at sales before anything is learned from them; 1 if models would not be trained."""
     outputs.check(arguments.html, arguments.json)
-    panel = _panel(arguments, _params())
+    panel = asked(arguments, _params())
     with progress.shown() as show:
         show("looking at the sales")
         from sales_forecast.exploring.findings import explore
@@ -196,7 +197,7 @@ def eda(arguments: argparse.Namespace) -> int:
 def run_audit(arguments: argparse.Namespace) -> int:
     """Examine the backtest, the features and the models; show what leaks would have claimed."""
     params = _params()
-    panel = _panel(arguments, params)
+    panel = asked(arguments, params)
     with progress.shown() as show:
         show("importing the training libraries")
         from sales_forecast.audit import audit, leaks
@@ -217,7 +218,7 @@ def run_tune(arguments: argparse.Namespace) -> int:
     if arguments.covariates:
         return _search_covariates(arguments)
     params = _params()
-    panel = _panel(arguments, params)
+    panel = asked(arguments, params)
     with progress.shown() as show:
         show("importing the training libraries")
         from sales_forecast.tuning import trials, tune
@@ -241,7 +242,7 @@ def run_tune(arguments: argparse.Namespace) -> int:
 
 def _search_covariates(arguments: argparse.Namespace) -> int:
     # What is left out already is judged anew.
-    panel = _panel(arguments, DEFAULTS)
+    panel = asked(arguments, DEFAULTS)
     with progress.shown() as show:
         show("importing the training libraries")
         from sales_forecast.tuning import covariates, tune
@@ -255,26 +256,6 @@ def _search_covariates(arguments: argparse.Namespace) -> int:
 
 def _params() -> Params:
     return read_params(load_settings().params_file)
-
-
-def _panel(arguments: argparse.Namespace, params: Params) -> Panel:
-    """Read what the models may see of a file, or of the database."""
-    if arguments.csv:
-        layout, dates = arguments.layout, arguments.dates
-        panel = read_file(arguments.csv, layout, dates, load_settings()).with_zeros()
-    else:
-        with closing(Database(load_settings().database_url)) as database:
-            panel = database.read_panel()
-    return panel.without(params.features.leave_out)
-
-
-def _until(panel: Panel, day: date | None) -> Panel:
-    """Return a panel as it was known at the end of a day. Raises NotEnoughData."""
-    if day is None:
-        return panel
-    if day < panel.first:
-        raise NotEnoughData(f"--until {day}: the first {panel.frequency.unit} ends {panel.first}.")
-    return panel.until(day)
 
 
 def _write(file: Path, content: str | bytes) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from starlette.types import ASGIApp
 
-from sales_forecast.bundles.bundle import set_alias, write_bundle
+from sales_forecast.bundles.writing import set_alias, write_bundle
 from sales_forecast.data.database import Database
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import SalesRows

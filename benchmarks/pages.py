@@ -27,7 +27,8 @@ import numpy as np
 
 from benchmarks.scale import generated
 from benchmarks.serving import ECHO, HOST, ROOT, Workspace, resident_megabytes
-from sales_forecast.bundles.bundle import CHAMPION, set_alias, write_bundle
+from sales_forecast.bundles.bundle import CHAMPION
+from sales_forecast.bundles.writing import set_alias, write_bundle
 from sales_forecast.data.database import Database
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.spec import Key, PanelSpec

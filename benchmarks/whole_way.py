@@ -25,7 +25,8 @@ import pandas as pd
 import sqlalchemy as sa
 
 from benchmarks.scale import generated, table
-from sales_forecast.bundles.bundle import CHAMPION, set_alias, write_bundle
+from sales_forecast.bundles.bundle import CHAMPION
+from sales_forecast.bundles.writing import set_alias, write_bundle
 from sales_forecast.data.database import Database
 from sales_forecast.data.panel import Panel
 from sales_forecast.training.challenger import baseline_challenger

@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 import train
-from sales_forecast.bundles.bundle import Bundle, read_bundle, write_bundle
+from sales_forecast.bundles.bundle import Bundle, read_bundle
+from sales_forecast.bundles.writing import write_bundle
 from sales_forecast.data.database import Database
 from sales_forecast.data.forecast_tables import QUANTILES
 from sales_forecast.data.panel import Panel

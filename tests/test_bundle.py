@@ -29,9 +29,6 @@ from sales_forecast.bundles.bundle import (
     read_manifest,
     read_origin,
     seal,
-    set_alias,
-    trained_on,
-    write_bundle,
 )
 from sales_forecast.bundles.conformance import load_bundle
 from sales_forecast.bundles.manifest import (
@@ -43,6 +40,7 @@ from sales_forecast.bundles.manifest import (
 )
 from sales_forecast.bundles.panel_state import panel_of, state_of
 from sales_forecast.bundles.states import Packed, Unpacked
+from sales_forecast.bundles.writing import set_alias, write_bundle
 from sales_forecast.data.panel import Panel
 from sales_forecast.errors import BundleRefused, OlderBundle, SettingsError
 from sales_forecast.features.features import FEATURE_NAMES
@@ -54,6 +52,7 @@ from sales_forecast.models.fitted.restore import Restored
 from sales_forecast.models.fitted.smoothing import FittedArima
 from sales_forecast.models.naive import GROWTH
 from sales_forecast.models.spread import Spread, SpreadByAge
+from sales_forecast.training.again import trained_on
 from tests import trained
 from tests.builders import daily_panel, sample_panel
 from tests.builders import panel_of as stores_of

@@ -13,9 +13,10 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from sales_forecast.bundles import bundle as bundles
-from sales_forecast.bundles.bundle import TREES, Bundle, read_bundle, write_bundle
+from sales_forecast.bundles.bundle import TREES, Bundle, read_bundle
 from sales_forecast.bundles.conformance import verify
 from sales_forecast.bundles.panel_state import panel_of
+from sales_forecast.bundles.writing import write_bundle
 from sales_forecast.compute.source import source_hash
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.sample import sample_rows

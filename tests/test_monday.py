@@ -17,7 +17,8 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 import monitor
-from sales_forecast.bundles.bundle import CHAMPION, seal, set_alias, write_bundle
+from sales_forecast.bundles.bundle import CHAMPION, seal
+from sales_forecast.bundles.writing import set_alias, write_bundle
 from sales_forecast.data.deployments import Deployments
 from sales_forecast.data.monitor_steps import MonitorSteps
 from sales_forecast.data.one_job import one_job

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import monitor
-from sales_forecast.bundles.bundle import write_bundle
+from sales_forecast.bundles.writing import write_bundle
 from sales_forecast.data.alarms import Alarm, AlarmTable
 from sales_forecast.data.database import Database
 from sales_forecast.data.deployments import Cause, Deployments

@@ -27,7 +27,7 @@ from sales_forecast.errors import DatabaseError, NotEnoughData
 from sales_forecast.models.naive import GROWTH_ANSWERS
 from sales_forecast.params import DEFAULTS, read_params
 from sales_forecast.settings import Settings
-from sales_forecast.training import promote
+from sales_forecast.training import promote, promotion
 from sales_forecast.training import tables as stored_tables
 from sales_forecast.training.challenger import Challenger
 from sales_forecast.training.promote import Outcome, train_and_promote
@@ -411,21 +411,21 @@ def test_the_local_bundle_is_the_registered_one_byte_for_byte(here: Place) -> No
 
 # Where a training is killed -> does the local folder, does MLflow name the new bundle then?
 MOMENTS = {
-    "before: promote.write_bundle": (False, False),
-    "before: promote.log": (False, False),
+    "before: promotion.write_bundle": (False, False),
+    "before: promotion.log": (False, False),
     "before: sales_forecast.training.tracking.log._log_child": (False, False),
-    "after: promote.log": (False, False),
+    "after: promotion.log": (False, False),
     # The first link says that MLflow may not know the bundle yet, the second that it is champion.
-    "before: promote.set_alias": (False, False),
-    "before: 2nd promote.set_alias": (False, True),
-    "after: 2nd promote.set_alias": (True, True),
+    "before: promotion.set_alias": (False, False),
+    "before: 2nd promotion.set_alias": (False, True),
+    "after: 2nd promotion.set_alias": (True, True),
 }
 
 
 def dies(here: Place, moment: str) -> int:
     """Train in a process that is killed at a moment."""
     when, number, module, name = re.fullmatch(r"(\w+): (2nd )?(.+)\.(\w+)", moment).groups()
-    at = promote if module == "promote" else importlib.import_module(module)
+    at = promotion if module == "promotion" else importlib.import_module(module)
     whole, left = getattr(at, name), 2 if number else 1
 
     def deadly(*arguments: object, **named: object) -> object:

@@ -14,13 +14,8 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 
-from sales_forecast.bundles.bundle import (
-    CHAMPION,
-    read_bundle,
-    read_manifest,
-    set_alias,
-    write_bundle,
-)
+from sales_forecast.bundles.bundle import CHAMPION, read_bundle, read_manifest
+from sales_forecast.bundles.writing import set_alias, write_bundle
 from sales_forecast.data.database import Database
 from sales_forecast.errors import NothingToPublish, RegistryError
 from sales_forecast.models.naive import GROWTH_ANSWERS

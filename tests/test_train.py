@@ -16,15 +16,9 @@ import numpy as np
 import pytest
 
 import train
-from sales_forecast.bundles.bundle import (
-    MANIFEST,
-    ORIGIN,
-    read_bundle,
-    seal,
-    set_alias,
-    write_bundle,
-)
+from sales_forecast.bundles.bundle import MANIFEST, ORIGIN, read_bundle, seal
 from sales_forecast.bundles.conformance import verify
+from sales_forecast.bundles.writing import set_alias, write_bundle
 from sales_forecast.data.database import Database
 from sales_forecast.data.rows import SalesRows
 from sales_forecast.data.sample import sample_rows

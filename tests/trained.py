@@ -10,8 +10,9 @@ from tempfile import TemporaryDirectory
 
 from threadpoolctl import threadpool_limits
 
-from sales_forecast.bundles.bundle import Bundle, Sealed, read_bundle, write_bundle
+from sales_forecast.bundles.bundle import Bundle, Sealed, read_bundle
 from sales_forecast.bundles.states import Packed, Unpacked
+from sales_forecast.bundles.writing import write_bundle
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.evaluation.judged import Tables

@@ -11,12 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -25,15 +21,11 @@ from pydantic import BaseModel, ValidationError
 
 from sales_forecast.bundles.manifest import FORMAT, Manifest, Origin
 from sales_forecast.bundles.states import State, Unpacked
-from sales_forecast.data.panel import Panel
 from sales_forecast.errors import (
-    FULL,
     BundleRefused,
     OlderBundle,
-    SettingsError,
     brief,
     in_words,
-    is_full,
 )
 from sales_forecast.models.base import Storable
 from sales_forecast.models.fitted.onnx_trees import OnnxRegressor, OnnxTrees
@@ -101,50 +93,6 @@ def version_of(folder: Path) -> str:
     """
     text = _read(folder, MANIFEST)
     return _version(_parse(Manifest, folder / MANIFEST, text), text)
-
-
-def write_bundle(parent: Path, sealed: Sealed) -> Path:
-    """Write a bundle so that `parent / version` either holds all of it or does not exist.
-
-    An existing folder of that name is the same bundle and is kept. Returns the folder. Raises
-    SettingsError where nothing can be written.
-    """
-    folder = parent / sealed.version
-    if folder.exists():
-        return folder
-    with _writing(folder):
-        parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=parent))
-        try:
-            for name, content in sealed.files.items():
-                with (aside / name).open("wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-            aside.chmod(0o755)
-            aside.rename(folder)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-    return folder
-
-
-@contextmanager
-def _writing(place: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = FULL if is_full(error) else f"{error.strerror}."
-        raise SettingsError(f"{place} cannot be written: {reason}") from error
-
-
-def set_alias(link: Path, folder: Path) -> None:
-    """Make `link` name `folder`, in one step: a reader sees the old bundle or the new one."""
-    with _writing(link):
-        link.parent.mkdir(parents=True, exist_ok=True)
-        aside = link.with_name(f".{link.name}-{os.getpid()}")
-        aside.unlink(missing_ok=True)
-        aside.symlink_to(os.path.relpath(folder, link.parent))
-        aside.replace(link)
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -248,15 +196,3 @@ def _refuse_older(file: Path, text: bytes) -> None:
             f"The bundle {version} was written by an earlier "
             f"release (format {written}, this one writes {FORMAT}). Run `python train.py`."
         )
-
-
-def trained_on(panel: Panel, code: str, folders: Sequence[Path]) -> str | None:
-    """Return the version of the first of some bundles that this code made of exactly this panel."""
-    for folder in folders:
-        try:
-            manifest, origin = read_manifest(folder), read_origin(folder)
-        except BundleRefused:
-            continue
-        if origin.code == code and manifest.training.fingerprint == panel.fingerprint:
-            return folder.resolve().name
-    return None

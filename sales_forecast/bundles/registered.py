@@ -27,8 +27,9 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
 from urllib.request import Request, urlopen
 
-from sales_forecast.bundles.bundle import MANIFEST, set_alias
+from sales_forecast.bundles.bundle import MANIFEST
 from sales_forecast.bundles.downloads import VERSION_TAG, move_in, place_for, sealed_as
+from sales_forecast.bundles.writing import set_alias
 from sales_forecast.errors import RegistryError, SalesForecastError, SettingsError, brief
 
 SCHEME = "models:/"

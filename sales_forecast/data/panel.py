@@ -2,7 +2,8 @@
 
 Takes arrays or long rows, gives a dense, immutable table of series by weeks or days. Missing
 periods are NaN, so that lag k is a slice and not a join. `Panel.until` is the only way to get
-"the past". Must not know files, databases or models.
+"the past". Must not know files, databases or models. One
+class, and so longer than other modules.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 Takes the names that files use, gives one value that can be JSON: stored beside the sales at the
 first load, and read by whatever must know the panel's form. Must not hold sales.
+Longer than other modules: one form, with all that follows from it.
 """
 
 from __future__ import annotations

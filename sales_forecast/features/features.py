@@ -4,7 +4,8 @@ Takes a `History` (a panel seen through the calendar profile) and rows of (serie
 target), gives float32 features and the log reference that a prediction starts from. For a
 row, only weeks at or before its origin are read; what is *known in advance* (the calendar)
 is computed from dates, and *conditions* (weather, prices) come in as arguments. Needs numpy
-only, so that training and serving run the same code.
+only, so that training and serving run the same code. Longer than other modules, so that every
+feature is found in one place.
 
 Periods are counted from the first one of the panel; targets may lie after the last one. What is
 said of weeks here holds for the periods of any panel; windows are the same length of time.

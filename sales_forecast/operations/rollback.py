@@ -12,17 +12,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from sales_forecast.bundles.bundle import (
-    CHALLENGER,
-    CHAMPION,
-    Sealed,
-    read_files,
-    set_alias,
-    write_bundle,
-)
+from sales_forecast.bundles.bundle import CHALLENGER, CHAMPION, Sealed, read_files
 from sales_forecast.bundles.fallback import load_for
 from sales_forecast.bundles.fitting import check_fits
 from sales_forecast.bundles.keeping import leave
+from sales_forecast.bundles.writing import set_alias, write_bundle
 from sales_forecast.data.database import Database
 from sales_forecast.data.deployments import Cause, Deployments, champions, who
 from sales_forecast.data.panel import Panel

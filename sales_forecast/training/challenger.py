@@ -16,15 +16,7 @@ from typing import cast
 
 import numpy as np
 
-from sales_forecast.bundles.bundle import (
-    ARRAYS,
-    TREES,
-    Sealed,
-    read_bundle,
-    read_files,
-    seal,
-    write_bundle,
-)
+from sales_forecast.bundles.bundle import ARRAYS, TREES, Sealed, read_bundle, read_files, seal
 from sales_forecast.bundles.cells import drawn
 from sales_forecast.bundles.conformance import questions, verify
 from sales_forecast.bundles.manifest import (
@@ -38,6 +30,7 @@ from sales_forecast.bundles.manifest import (
     TrainingWindow,
 )
 from sales_forecast.bundles.states import Packed, State
+from sales_forecast.bundles.writing import write_bundle
 from sales_forecast.compute.source import source_hash
 from sales_forecast.data.panel import Panel
 from sales_forecast.evaluation.backtest import Progress

@@ -1,64 +1,45 @@
 """From a panel to what is served: train, judge, record, promote.
 
-Takes a panel and settings, gives the outcome. The order makes it safe to be killed at any
-moment: a bundle is written whole before anything names it, recorded in MLflow before an
-alias names it, and the folder that the service reads is switched last, in one step. Who became
-champion, and why, is written into the database.
+Takes a panel and settings, gives the outcome. Must not know how a bundle is recorded and switched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sales_forecast.bundles.bundle import (
     CHALLENGER,
     CHAMPION,
-    read_files,
-    read_manifest,
-    read_origin,
-    set_alias,
-    write_bundle,
 )
-from sales_forecast.bundles.keeping import leave, prune
-from sales_forecast.bundles.manifest import Manifest
-from sales_forecast.data.database import SAMPLE, Database
-from sales_forecast.data.deployments import Cause, Deployments, who
+from sales_forecast.data.database import Database
+from sales_forecast.data.deployments import Cause
 from sales_forecast.data.one_job import one_job
 from sales_forecast.data.panel import Panel
 from sales_forecast.errors import (
-    BundleRefused,
-    DatabaseError,
     NotEnoughData,
     NothingToPublish,
-    RegistryError,
 )
 from sales_forecast.evaluation.backtest import Progress
-from sales_forecast.evaluation.judged import Tables
-from sales_forecast.evaluation.report import forecast_plot, score_table
+from sales_forecast.evaluation.report import score_table
 from sales_forecast.models.naive import GROWTH_ANSWERS
 from sales_forecast.params import Gate, read_params
 from sales_forecast.settings import Settings
-from sales_forecast.training import tables as stored_tables
 from sales_forecast.training.challenger import (
     Challenger,
     baseline_challenger,
     kept_challenger,
     model_challenger,
 )
-from sales_forecast.training.gate import Verdict, answering, judge
+from sales_forecast.training.gate import Verdict, judge
+from sales_forecast.training.promotion import PENDING, Champion, Promotion
 from sales_forecast.training.recipe import Recipe
 from sales_forecast.training.slices import groups_of
-from sales_forecast.training.tracking.client import BUNDLE_MODEL, TrackingServer
-from sales_forecast.training.tracking.log import log
 from sales_forecast.training.training import evaluate
 
 _UNBEATEN = "No model has beaten the growth baseline on this data yet."
-_PENDING = "pending"
-"""The link to a bundle that MLflow may not know yet."""
 _ASKED = Cause("train.py", "a training was asked for")
-_FOUND = Cause("unknown", "found as champion: made so elsewhere, or before this was written down")
 _TOO_SHORT = "There are too few weeks for windows that could judge the models"
 
 
@@ -91,7 +72,7 @@ def _train(
     params = read_params(settings.params_file)
     panel = panel.without(params.features.leave_out)
     recipe = Recipe.of(panel, params)
-    promote = _Promotion(settings, asked, progress)
+    promote = Promotion(settings, asked, progress)
     champion = promote.champion(source)
     tables = evaluate(panel, progress, recipe)
     try:
@@ -124,13 +105,13 @@ def promote_kept(settings: Settings, progress: Progress, asked: Cause = _ASKED) 
 
 
 def _publish(settings: Settings, progress: Progress, asked: Cause) -> Outcome:
-    link = settings.var_dir / _PENDING
+    link = settings.var_dir / PENDING
     if not link.is_dir():
         raise NothingToPublish(f"Nothing waits to be published: there is no {link}.")
     challenger = kept_challenger(link.resolve())
     manifest, gate = challenger.manifest, read_params(settings.params_file).gate
     groups = _stored_groups(settings.database_url)
-    promote = _Promotion(settings, asked, progress)
+    promote = Promotion(settings, asked, progress)
     champion = promote.champion(challenger.origin.source)
     if manifest.kind == "models":
         verdict = _judge(challenger, champion, groups, gate)
@@ -148,7 +129,7 @@ def _stored_groups(url: str) -> Mapping[str, str]:
 
 
 def _judge(
-    challenger: Challenger, champion: _Champion | None, groups: Mapping[str, str], gate: Gate
+    challenger: Challenger, champion: Champion | None, groups: Mapping[str, str], gate: Gate
 ) -> Verdict:
     serving = challenger.manifest.answered_by
     if champion is None:
@@ -161,7 +142,7 @@ def _shortfall(verdict: Verdict) -> str:
     return "; ".join(str(check) for check in verdict.shortfalls) or _TOO_SHORT.lower()
 
 
-def _promote_judged(promote: _Promotion, challenger: Challenger, verdict: Verdict) -> Outcome:
+def _promote_judged(promote: Promotion, challenger: Challenger, verdict: Verdict) -> Outcome:
     version = challenger.version
     if verdict.passed:
         promote(challenger, CHAMPION, verdict)
@@ -171,7 +152,7 @@ def _promote_judged(promote: _Promotion, challenger: Challenger, verdict: Verdic
     return _outcome(challenger, verdict, CHALLENGER, sentence)
 
 
-def _promote_baseline(promote: _Promotion, baseline: Challenger, verdict: Verdict) -> Outcome:
+def _promote_baseline(promote: Promotion, baseline: Challenger, verdict: Verdict) -> Outcome:
     """Publish the growth baseline as the first champion: always something honest to serve."""
     promote(baseline, CHAMPION, verdict)
     version = baseline.version
@@ -183,89 +164,3 @@ def _promote_baseline(promote: _Promotion, baseline: Challenger, verdict: Verdic
 def _outcome(challenger: Challenger, verdict: Verdict, alias: str, sentence: str) -> Outcome:
     tables = {name: score_table(scores) for name, scores in challenger.manifest.scores.items()}
     return Outcome(tables, verdict, alias, sentence)
-
-
-@dataclass(frozen=True)
-class _Champion:
-    tables: Tables
-    manifest: Manifest
-
-
-def _passed(challenger: Challenger, verdict: Verdict) -> str:
-    if challenger.manifest.kind == "baseline":
-        return challenger.manifest.note
-    return f"all {len(verdict.checks)} checks of the gate were passed"
-
-
-class _Promotion:
-    """What is champion, and what becomes it: in MLflow, in the local folder, in the database."""
-
-    def __init__(self, settings: Settings, asked: Cause, progress: Progress) -> None:
-        self._server = TrackingServer(
-            settings.mlflow_tracking_uri, settings.var_dir, settings.mlflow_login
-        )
-        self._settings = settings
-        self._asked = asked
-        self._progress = progress
-
-    def champion(self, source: str) -> _Champion | None:
-        """Return what the present champion is judged by; one trained on the sample is none.
-
-        Nor is one that this code cannot read.
-        """
-        try:
-            folder = self._server.fetch(BUNDLE_MODEL, CHAMPION)
-            if folder is None:
-                return None
-            read_files(folder)
-            manifest, origin = read_manifest(folder), read_origin(folder)
-        except BundleRefused:
-            return None  # nobody can serve it either: it was changed, or written by older code
-        self._deployed(folder.name, _FOUND)
-        if origin.source == SAMPLE and source != SAMPLE:
-            return None
-        return _Champion(stored_tables.read(folder), manifest)
-
-    def __call__(self, challenger: Challenger, alias: str, verdict: Verdict) -> None:
-        """Make a bundle known under an alias, in MLflow and then in the local folder."""
-        var_dir, version = self._settings.var_dir, challenger.version
-        folder = write_bundle(var_dir / "bundles", challenger.sealed)
-        pending = var_dir / _PENDING
-        set_alias(pending, folder)
-        self._progress(f"recording {version} in MLflow")
-        try:
-            registered = log(self._server, challenger, self._report(challenger))
-            self._server.set_alias(alias, registered)
-        except RegistryError as error:
-            raise RegistryError(
-                f"{error.message} What was trained is kept in {folder}: `python train.py publish` "
-                "records it without training again."
-            ) from error
-        leave(var_dir / alias)
-        set_alias(var_dir / alias, folder)
-        if alias == CHAMPION:
-            reason = f"{self._asked.reason}; {_passed(challenger, verdict)}"
-            self._deployed(version, Cause(self._asked.by, reason, verdict.as_json()))
-        pending.unlink()
-        prune(var_dir / "bundles")
-
-    def _deployed(self, version: str, cause: Cause) -> None:
-        try:
-            with closing(Deployments(self._settings.database_url)) as deployments:
-                deployments.record(version, replace(cause, by=who(cause.by)))
-        except DatabaseError as error:
-            raise DatabaseError(
-                f"{error.message} {version} is champion, but that could not be written down: the "
-                "next training does it.",
-                error.fields,
-            ) from error
-
-    def _report(self, challenger: Challenger) -> dict[str, bytes]:
-        files = {"params.json": f"{challenger.params.model_dump_json(indent=1)}\n".encode()}
-        serving = answering(challenger.manifest.answered_by)
-        for protocol in challenger.tables:
-            text = score_table(challenger.manifest.scores[protocol])
-            files[f"scores_{protocol}.md"] = f"{text}\n".encode()
-            plot = forecast_plot(challenger.tables, protocol, serving[protocol])
-            files[f"forecasts_{protocol}.png"] = plot
-        return files

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from sales_forecast.bundles.bundle import read_bundle, set_alias, write_bundle
+from sales_forecast.bundles.bundle import read_bundle
+from sales_forecast.bundles.writing import set_alias, write_bundle
 from sales_forecast.data.database import Database
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.plan_rows import PlanTables

@@ -12,7 +12,8 @@ import httpx
 import numpy as np
 import pytest
 
-from sales_forecast.bundles.bundle import Bundle, read_bundle, write_bundle
+from sales_forecast.bundles.bundle import Bundle, read_bundle
+from sales_forecast.bundles.writing import write_bundle
 from sales_forecast.data.files.daily import StoreDays
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.spec import Covariate, Key, PanelSpec, StaticFeature, covariates

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 from starlette.types import ASGIApp
 
-from sales_forecast.bundles.bundle import write_bundle
+from sales_forecast.bundles.writing import write_bundle
 from sales_forecast.data.database import Database
 from sales_forecast.data.files.layouts import read_panel
 from sales_forecast.data.frequency import DAILY, WEEKLY, Frequency

@@ -16,7 +16,8 @@ import httpx
 import numpy as np
 import pytest
 
-from sales_forecast.bundles.bundle import Bundle, read_bundle, write_bundle
+from sales_forecast.bundles.bundle import Bundle, read_bundle
+from sales_forecast.bundles.writing import write_bundle
 from sales_forecast.data.database import Database
 from sales_forecast.data.forecasts import ForecastTable
 from sales_forecast.data.panel import Panel

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 from starlette.types import ASGIApp
 
-from sales_forecast.bundles.bundle import write_bundle
+from sales_forecast.bundles.writing import write_bundle
 from sales_forecast.data.database import Database
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import STORES

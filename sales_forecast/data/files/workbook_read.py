@@ -9,39 +9,32 @@ Source of the format: ECMA-376, part 1, chapter 18.
 from __future__ import annotations
 
 import posixpath
-import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import IO
 from xml.parsers import expat
 
-from sales_forecast.data.files.workbook import FIRST_DAY, MOST_ROWS
+from sales_forecast.data.files.workbook import FIRST_DAY
+from sales_forecast.data.files.workbook_cells import Attributes, Cell, Cells, Text, refused
 from sales_forecast.errors import InvalidRequest
 
 MOST_UNPACKED = 200_000_000
-Cell = str | float | bool | None
-"""Of a day its number; see `Sheet.first_day`."""
 
 _MOST_PARTS = 1_000
-_MOST_COLUMNS = 200
-_LONGEST_TEXT = 32_767  # of a cell of Excel
 _MOST_SHARED = 20_000_000
 """Characters of all texts together: they are in memory while rows are read."""
 _CHUNK = 1 << 16
 _LONGEST_PIECE = 1 << 20
 """Bytes in which nothing of XML begins or ends: expat keeps as much in memory."""
-_AT = re.compile("([A-Z]{1,3})([0-9]{1,7})")
 _DAY_0_OF_MACS = date(1904, 1, 1)
 _BROKEN = (
     zipfile.BadZipFile, zlib.error, expat.ExpatError, EOFError, NotImplementedError, RuntimeError,
     OSError, KeyError, ValueError, LookupError,
 )  # fmt: skip
-
-Attributes = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -77,20 +70,16 @@ def _refusing() -> Iterator[None]:
         ) from error
 
 
-def _refused(message: str) -> InvalidRequest:
-    return InvalidRequest(message, {"file": "refused"})
-
-
 def _check(packed: zipfile.ZipFile) -> None:
     parts = packed.infolist()
     whole = sum(part.file_size for part in parts)
     if whole > MOST_UNPACKED or len(parts) > _MOST_PARTS:
-        raise _refused(
+        raise refused(
             f"The workbook unpacks to {whole:,} bytes in {len(parts):,} parts; at most "
             f"{MOST_UNPACKED:,} in {_MOST_PARTS:,} are read."
         )
     if any(of.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED} for of in parts):
-        raise _refused("The workbook is packed in a way that Excel does not know.")
+        raise refused("The workbook is packed in a way that Excel does not know.")
 
 
 def _workbook(packed: zipfile.ZipFile) -> tuple[str, date]:
@@ -120,7 +109,7 @@ def _shared(packed: zipfile.ZipFile) -> list[str]:
     if "xl/sharedStrings.xml" not in packed.namelist():
         return []
     found: list[str] = []
-    text = _Text()
+    text = Text()
     whole = 0
 
     def end(name: str) -> None:
@@ -130,7 +119,7 @@ def _shared(packed: zipfile.ZipFile) -> list[str]:
             found.append(text.taken())
             whole += len(found[-1])
             if whole > _MOST_SHARED:
-                raise _refused(f"The texts of the workbook have over {_MOST_SHARED:,} characters.")
+                raise refused(f"The texts of the workbook have over {_MOST_SHARED:,} characters.")
 
     _read_all(packed, "xl/sharedStrings.xml", text.start, end, text.add)
     return found
@@ -158,7 +147,7 @@ def _events(
     parser, fed = expat.ParserCreate(), 0
 
     def refuse(*_: object) -> None:
-        raise _refused("The workbook declares a document type, which no spreadsheet writes.")
+        raise refused("The workbook declares a document type, which no spreadsheet writes.")
 
     parser.StartDoctypeDeclHandler = refuse
     parser.StartElementHandler = lambda name, of: start(_local(name), of)
@@ -169,7 +158,7 @@ def _events(
             fed += len(chunk)
             parser.Parse(chunk)
             if fed - parser.CurrentByteIndex > _LONGEST_PIECE:
-                raise _refused(f"A piece of the workbook has over {_LONGEST_PIECE:,} bytes.")
+                raise refused(f"A piece of the workbook has over {_LONGEST_PIECE:,} bytes.")
             yield
         parser.Parse(b"", True)  # noqa: FBT003 - it takes no name
     yield
@@ -179,120 +168,12 @@ def _local(name: str) -> str:
     return name.rpartition(":")[2]
 
 
-class _Text:
-    """Gathers the text of an element; how it is spoken is no part of it."""
-
-    def __init__(self) -> None:
-        self._parts: list[str] = []
-        self._size = 0
-        self._takes = self._spoken = False
-
-    def start(self, name: str, _: Attributes) -> None:
-        """Hear that an element begins."""
-        self._spoken |= name == "rPh"
-        self._takes = name in {"t", "v"} and not self._spoken
-
-    def end(self, name: str) -> None:
-        """Hear that one ends."""
-        self._takes = False
-        if name == "rPh":
-            self._spoken = False
-
-    def add(self, text: str) -> None:
-        """Take a part of it."""
-        if self._takes:
-            self._parts.append(text)
-            self._size += len(text)
-            if self._size > _LONGEST_TEXT:
-                raise _refused(f"A cell of the workbook has over {_LONGEST_TEXT:,} characters.")
-
-    def taken(self) -> str:
-        """Return all since the last time."""
-        found = "".join(self._parts)
-        self._parts.clear()
-        self._size = 0
-        return found
-
-
 def _rows(
     packed: zipfile.ZipFile, part: str, shared: list[str]
 ) -> Iterator[tuple[int, list[Cell]]]:
     done: list[tuple[int, list[Cell]]] = []
-    cells = _Cells(shared, done)
+    cells = Cells(shared, done)
     with _refusing():
         for _ in _events(packed, part, cells.start, cells.end, cells.text.add):
             yield from done
             done.clear()
-
-
-class _Cells:
-    """Makes rows of what it hears of a sheet."""
-
-    def __init__(self, shared: list[str], done: list[tuple[int, list[Cell]]]) -> None:
-        self.text = _Text()
-        self._shared = shared
-        self._done = done
-        self._row: list[Cell] = []
-        self._number = 0
-        self._kind, self._at, self._column = "n", "", 0
-        self._computed = False
-
-    def start(self, name: str, of: Attributes) -> None:
-        """Hear that an element begins."""
-        if name == "row":
-            self._number = int(of.get("r", self._number + 1))
-            self._row, self._column = [], 0
-            if self._number > MOST_ROWS:
-                raise _refused(f"The sheet has more than {MOST_ROWS:,} rows.")
-        elif name == "c":
-            self._kind, self._computed = of.get("t", "n"), False
-            at = _AT.fullmatch(of.get("r", ""))
-            self._column = _column(at[1]) if at else self._column
-            self._at = of.get("r", f"number {self._column + 1} of row {self._number}")
-            self.text.taken()
-        elif name == "f":
-            self._computed = True
-        self.text.start(name, of)
-
-    def end(self, name: str) -> None:
-        """Hear that one ends."""
-        self.text.end(name)
-        if name == "c":
-            value = self._value(self.text.taken())
-            if value is not None:
-                self._put(value)
-            self._column += 1
-        elif name == "row" and self._row:
-            self._done.append((self._number, self._row))
-
-    def _put(self, value: Cell) -> None:
-        if self._column >= _MOST_COLUMNS:
-            raise _refused(f"Cell {self._at}: at most {_MOST_COLUMNS} columns are read.")
-        self._row += [None] * (self._column + 1 - len(self._row))
-        self._row[self._column] = value
-
-    def _value(self, text: str) -> Cell:
-        if self._kind == "e":
-            raise _refused(f"Cell {self._at} holds the error {text}. Mend it, and send it again.")
-        if not text:
-            if self._computed:
-                raise _refused(
-                    f"Cell {self._at} holds a formula without its value. Open the file in a "
-                    "spreadsheet, save it, and send it again."
-                )
-            return None
-        match self._kind:
-            case "s":
-                return self._shared[abs(int(text))]
-            case "n":
-                return float(text)
-            case "b":
-                return text == "1"
-        return text
-
-
-def _column(letters: str) -> int:
-    number = 0
-    for letter in letters:
-        number = 26 * number + ord(letter) - ord("A") + 1
-    return number - 1

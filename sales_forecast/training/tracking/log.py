@@ -13,7 +13,7 @@ from pathlib import Path
 import mlflow
 from mlflow.entities import Run
 
-from sales_forecast.bundles.bundle import write_bundle
+from sales_forecast.bundles.writing import write_bundle
 from sales_forecast.evaluation.protocols import PROTOCOLS, protocols_of
 from sales_forecast.training.challenger import Challenger
 from sales_forecast.training.tracking.client import TrackingServer, quietly
