@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -65,6 +66,22 @@ def test_what_came_true_stands_beside_what_was_promised(watched: Settings) -> No
     assert found.model.version == said["freshness"]["batch"]["model_version"]
     assert str(SALES.last) == said["freshness"]["data"]["last"]
     json.dumps(said, allow_nan=False)
+
+
+def test_of_a_champion_of_other_sales_what_stands_in_for_it_is_reported(
+    watched: Settings, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/sales.db"
+    load(url, replace(SALES, y=2 * SALES.y))
+    others = summary(watched.model_copy(update={"database_url": url}), NOW)
+    assert (f"{SALES.last}-baseline", "seasonal_naive_growth") == (
+        others.model.version,
+        others.model.name,
+    )
+    note = f"The model {summary(watched, NOW).model.version} was trained on other sales"
+    assert others.model.note.startswith(note)
+    assert {} == others.promises
+    assert note in report_page.page(others)
 
 
 def test_a_promise_is_what_the_backtest_said_of_that_step(watched: Settings) -> None:

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from threading import Event
 from typing import Any
 
-from sales_forecast.bundles.bundle import read_manifest, read_origin
+from sales_forecast.bundles.fallback import load_for
 from sales_forecast.bundles.location import locate
 from sales_forecast.data.alarms import Alarm, AlarmTable
 from sales_forecast.data.database import Database
@@ -35,12 +35,16 @@ WEEKS = 26
 
 @dataclass(frozen=True)
 class Model:
-    """The champion: what MODEL_URI names."""
+    """What answers: the champion that MODEL_URI names, or what stands in for one of other sales.
+
+    `note`: what callers are told with every answer.
+    """
 
     version: str
     name: str
     trained_at: datetime
     trained_until: date
+    note: str
 
 
 @dataclass(frozen=True)
@@ -86,9 +90,15 @@ def summary(settings: Settings, now: datetime) -> Summary:
     with closing(Database(url)) as database:
         panel = database.read_panel()
     folder = locate(settings).find(Event())
-    manifest, origin = read_manifest(folder), read_origin(folder)
-    best = manifest.answered_by.best
-    model = Model(folder.name, best, origin.trained_at, manifest.training.last_week)
+    answering = load_for(panel, folder)
+    manifest, best = answering.manifest, answering.manifest.answered_by.best
+    model = Model(
+        version=answering.version,
+        name=best,
+        trained_at=answering.origin.trained_at,
+        trained_until=manifest.training.last_week,
+        note=manifest.note,
+    )
     week = monday_of(now.date())
     with (
         closing(StoredForecasts(url)) as forecasts,
@@ -106,7 +116,7 @@ def summary(settings: Settings, now: datetime) -> Summary:
             batch=forecasts.newest(),
             of_step=of_step,
             by_period=by_period,
-            promises=promised(folder, best),
+            promises=promised(folder, best) if model.version == folder.name else {},
             alarms=alarms.raised(model.version),
             deployments=deployments.all(),
             week=week,
@@ -142,6 +152,7 @@ def as_json(of: Summary) -> dict[str, Any]:
                 "trained_at": of.model.trained_at.isoformat(),
                 "trained_until": str(of.model.trained_until),
                 "age_days": (of.now - of.model.trained_at).days,
+                "note": of.model.note,
             },
             "batch": of.batch
             and {

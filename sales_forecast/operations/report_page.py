@@ -53,6 +53,8 @@ def _facts(of: Summary) -> Iterator[str]:
         f"The champion is {model.version} ({model.name}), trained on {model.trained_at:%Y-%m-%d} "
         f"with sales until {model.trained_until}."
     )
+    if model.note:
+        yield model.note
     age = (of.now.date() - of.last).days
     yield f"The newest sales are those until {of.last}, {age} days ago."
     if of.batch is None:
