@@ -1,22 +1,35 @@
-"""The two shops of these tests, made once."""
+"""The two shops of these tests, made once a run; each process changes a copy of its own."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
-from tests.web.world import World, world
+from tests import shared
+from tests.web.world import World, of_ones_own, world
 
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory) -> World:
     """Four stores."""
-    return world(tmp_path_factory.mktemp("stores"), "stores")
+    return of_ones_own(_made("stores"), tmp_path_factory.mktemp("stores"))
 
 
 @pytest.fixture(scope="session")
 def departments_shop(tmp_path_factory) -> World:
     """Two departments of three stores, one of which began lately and one sold nothing yet."""
-    return world(tmp_path_factory.mktemp("departments"), "departments")
+    return of_ones_own(_made("departments"), tmp_path_factory.mktemp("departments"))
+
+
+def _made(layout: str) -> World:
+    def make() -> World:
+        folder = Path(os.environ[shared.FOLDER]) / f"shop of {layout}"
+        folder.mkdir()
+        return world(folder, layout)
+
+    return shared.once(f"world of {layout}", make)
 
 
 @pytest.fixture(scope="session")

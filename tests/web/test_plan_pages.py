@@ -13,7 +13,7 @@ from sales_forecast.service.live import Live
 from sales_forecast.web.pages import Pages
 from tests.service.conftest import ask_app
 from tests.web.test_sessions import FORM, cookie_of
-from tests.web.world import World, world
+from tests.web.world import World, of_ones_own
 
 WEEKS = {"first": "2012-11-16", "last": "2012-11-23"}
 CHANGE = WEEKS | {"kind": "percent", "number": "5", "reason": "promotion", "note": "Leaflet"}
@@ -52,8 +52,8 @@ def hidden(page: str, action: str, nth: int = -1) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory) -> World:
-    return world(tmp_path_factory.mktemp("plans"), "departments", origins=1)
+def shop(departments_shop, tmp_path_factory) -> World:
+    return of_ones_own(departments_shop, tmp_path_factory.mktemp("plans"))
 
 
 @pytest.fixture(scope="module")
