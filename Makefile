@@ -71,6 +71,7 @@ lock: setup ## resolve pyproject.toml anew; the images' locks keep the versions 
 	$(COMPILE) pyproject.toml --extra train --extra aws --constraints requirements/dev.txt \
 		--output-file requirements/train.txt
 	$(COMPILE) pyproject.toml --constraints requirements/dev.txt --output-file requirements/serve.txt
+	$(BIN)/python -m aws_cloud_infra.mlflow_host.lock
 	echo pip | $(COMPILE) - --output-file requirements/pip.txt
 	echo apache-airflow | $(COMPILE) - --output-file pipelines/airflow/requirements.txt
 	echo kubernetes-validate | $(COMPILE) - --output-file pipelines/kubernetes/requirements.txt

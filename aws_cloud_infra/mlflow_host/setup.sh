@@ -75,7 +75,7 @@ if [ ! -x "$venv/bin/python" ]; then
 fi
 if changed packages "$home/pins.txt"; then
   again "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check \
-    -c "$home/pins.txt" mlflow flask-wtf 'pymysql[rsa]' boto3
+    --require-hashes --only-binary :all: -r "$home/pins.txt"
   done_with packages "$home/pins.txt"
 fi
 
