@@ -6,7 +6,6 @@ those of the API are. Must not know how they come about.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from http import HTTPStatus
 
 from starlette.concurrency import run_in_threadpool
@@ -14,14 +13,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sales_forecast.data.ledger import Ledger
-from sales_forecast.errors import InvalidRequest, SalesForecastError, UnknownSeries
+from sales_forecast.errors import InvalidRequest, UnknownSeries
 from sales_forecast.service.json_route import Question
 from sales_forecast.service.kept import Kept
 from sales_forecast.service.live import Live
 from sales_forecast.service.observe import request_id_of
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.service.routes import PREDICT
-from sales_forecast.web.questions import Asked, ask, fields
+from sales_forecast.web.fields import Wrong, wrong_of
+from sales_forecast.web.questions import Asked, ask, questions
 from sales_forecast.web.rendering import Templates
 from sales_forecast.web.visitors import Door, Visitor
 
@@ -42,18 +42,18 @@ class AskPage:
         """Show the form and, once it is filled, the answer."""
         visitor = self._door.reader(request)
         predictor = self._live.predictor
-        known = {of.name for of in fields(predictor, {}, {})}
+        known = {of.name for of in questions(predictor, {}, {})}
         sent = {name: value for name, value in request.query_params.items() if name in known}
         status, problem, asked, kept = HTTPStatus.OK, None, None, None
-        wrong: Mapping[str, object] = {}
+        wrong: Wrong = {}
         if sent:
             try:
                 asked = await run_in_threadpool(ask, predictor, sent)
                 kept = self._keep(request, visitor, predictor, asked)
             except (InvalidRequest, UnknownSeries) as error:
                 status, problem = HTTPStatus(error.status), error.message
-                wrong = _wrong(error)
-        form = fields(predictor, sent, wrong)
+                wrong = wrong_of(error)
+        form = questions(predictor, sent, wrong)
         name = "ask_part.html" if PART in request.headers else "ask.html"
         return self._templates.page(
             name,
@@ -76,13 +76,3 @@ class AskPage:
             return None
         question = Question(b"", (), PREDICT, request_id_of(request.scope), visitor.name)
         return self._kept.predicted(question, predictor, asked.series, asked.told, asked.answer)
-
-
-def _wrong(error: SalesForecastError) -> Mapping[str, object]:
-    """Return what is wrong with single fields; of values that fit no series nothing is."""
-    if isinstance(error, UnknownSeries):
-        return {}
-    told = error.fields.items()
-    return {
-        name: of for name, of in told if isinstance(of, str) and f"{name} {of}" in error.message
-    }

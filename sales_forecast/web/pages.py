@@ -30,6 +30,7 @@ from sales_forecast.web.ask import AskPage
 from sales_forecast.web.assets import PREFIX, Assets
 from sales_forecast.web.change_page import CHANGES, ChangePage
 from sales_forecast.web.history import ANSWER, CLEAR, FILE, HISTORY, HistoryPages
+from sales_forecast.web.order_page import ORDER, OrderPage
 from sales_forecast.web.outlook import Outlooks
 from sales_forecast.web.overview import OverviewPage
 from sales_forecast.web.plan_pages import PLAN, UNDO, PlanPages
@@ -73,6 +74,7 @@ class Pages:
         plans = PlanPages(live, self._door, self._templates)
         changes = ChangePage(live, self._door, self._templates)
         asking = AskPage(live, self._door, self._templates, ledger)
+        ordering = OrderPage(live, self._door, self._templates)
         self._history = HistoryPages(live, settings, self._door, self._templates)
         sheets = SheetPages(live, self._door, self._templates)
         routes: list[tuple[str, str, Endpoint]] = [
@@ -88,6 +90,7 @@ class Pages:
             ("POST", PLAN, plans.override),
             ("POST", UNDO, plans.undo),
             ("GET", "/ask", asking.answer),
+            ("GET", ORDER, ordering.answer),
             ("GET", "/search", series.search),
             ("GET", SHEETS, sheets.answer),
             ("GET", WORKBOOK, sheets.workbook),

@@ -1,18 +1,16 @@
 """The question of one series, one period and its conditions: its form, and what answers it.
 
-Takes a predictor and what a form sent, gives fields to show and an answer to explain. What is wrong
-is said in the words of the API, because the API's own form reads it. Must not know HTML.
+Takes a predictor and what a form sent, gives fields to show and an answer to explain. Must not know
+HTML.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -21,41 +19,11 @@ from sales_forecast.models.naive import GROWTH
 from sales_forecast.prediction.forecast import forecast
 from sales_forecast.service.covariates import Told
 from sales_forecast.service.forms import Named
-from sales_forecast.service.json_route import read
 from sales_forecast.service.predictor import Answer, Predictor
+from sales_forecast.web.fields import Field, Wrong, fields, read_fields
 
-Kind = Literal["whole", "number", "text", "day", "choice", "flag"]
-_NUMBER = re.compile(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]{1,3})?")
-_WHOLE = re.compile(r"[+-]?[0-9]{1,12}")
-_MOST_CHOICES = 300
 _NO_EFFECT = 0.0005
 """Of an answer: what moves it by less moves nothing."""
-
-
-@dataclass(frozen=True)
-class Field:
-    """One field of the form.
-
-    Attributes:
-        value: what was sent, or what the form begins with.
-        problem: what is wrong with it.
-        choices: value -> what it is called, where there are few.
-    """
-
-    name: str
-    kind: Kind
-    required: bool
-    value: str
-    hint: str | None
-    problem: str | None = None
-    choices: Mapping[str, str] | None = None
-
-    @property
-    def wish(self) -> str:
-        """What a browser says of a value that is none, as the API would."""
-        return {"whole": "must be a valid integer", "number": "must be a valid number"}.get(
-            self.kind, ""
-        )
 
 
 @dataclass(frozen=True)
@@ -101,49 +69,13 @@ class Asked:
         return self.answer.prediction / self.baseline - 1 if self.baseline else None
 
 
-def fields(
-    predictor: Predictor, sent: Mapping[str, str], problems: Mapping[str, object]
-) -> list[Field]:
+def questions(predictor: Predictor, sent: Mapping[str, str], wrong: Wrong) -> list[Field]:
     """Return the form, filled with what was sent, or with an example."""
-    spec, forms = predictor.spec, predictor.forms
+    spec = predictor.spec
     series, day = predictor.example
     begin = {key.column: str(value) for key, value in zip(spec.keys, series, strict=True)}
-    begin[spec.date] = day.isoformat()
-    begin |= _last_known(predictor)
-    places = {key.column: place for place, key in enumerate(spec.keys)}
-    flags = {of.column for of in forms.covariates if of.name in {spec.holiday, spec.open}}
-    made = []
-    for attribute, of in forms.predict.model_fields.items():
-        name = of.alias or attribute
-        required = of.is_required()
-        kind: Kind = "number"
-        choices = None
-        if name in places:
-            place = places[name]
-            kind = "whole" if spec.keys[place].kind == "number" else "text"
-            values = sorted({named[place] for named in predictor.series.named})
-            if len(values) <= _MOST_CHOICES:
-                kind, choices = "choice", {str(value): str(value) for value in values}
-        elif name == spec.date:
-            kind = "day"
-        elif name in flags:
-            kind, choices = "flag", {"0": "no", "1": "yes"}
-            if not required:
-                choices = {"": "as expected", **choices}
-        first = begin.get(name, "")
-        said = problems.get(name)
-        made.append(
-            Field(
-                name=name,
-                kind=kind,
-                required=required,
-                value=sent.get(name, "" if sent else first),
-                hint=of.description,
-                problem=None if said is None else str(said),
-                choices=choices,
-            )
-        )
-    return made
+    begin = {**begin, spec.date: day.isoformat(), **_last_known(predictor)}
+    return fields(predictor, predictor.forms.predict, sent or begin, wrong)
 
 
 def _last_known(predictor: Predictor) -> dict[str, str]:
@@ -161,9 +93,7 @@ def _last_known(predictor: Predictor) -> dict[str, str]:
 def ask(predictor: Predictor, sent: Mapping[str, str]) -> Asked:
     """Return the answer to a form. Raises InvalidRequest, UnknownSeries."""
     forms = predictor.forms
-    body = {name: _typed(predictor, name, text.strip()) for name, text in sent.items()}
-    told_fields = {name: value for name, value in body.items() if value != ""}
-    request: Any = read(forms.predict, json.dumps(told_fields).encode())
+    request: Any = read_fields(predictor, forms.predict, sent)
     series, told = forms.series_of(request), forms.covariates_of(request)
     answer = predictor.predict(series, request.day, told)
     row = predictor.series.row(series, by_column=True)
@@ -175,19 +105,6 @@ def ask(predictor: Predictor, sent: Mapping[str, str]) -> Asked:
         baseline=_baseline(predictor, row, answer),
         influences=[*_influences(predictor, series, request.day, told, answer)],
     )
-
-
-def _typed(predictor: Predictor, name: str, text: str) -> object:
-    """Return a text of a form as JSON would have it: what is no number stays a text."""
-    texts = {key.column for key in predictor.spec.keys if key.kind == "text"}
-    if name in texts or name == predictor.spec.date:
-        return text
-    if _WHOLE.fullmatch(text):
-        return int(text)
-    if _NUMBER.fullmatch(text):
-        value = float(text.replace(",", "."))
-        return value if math.isfinite(value) else text
-    return text
 
 
 def _baseline(predictor: Predictor, row: int, answer: Answer) -> float | None:

@@ -46,6 +46,7 @@ PAGES = [
     ("departments", "/series"),
     ("departments", "/series?store_id=2&dept_id=3"),
     ("departments", "/ask?Store=2&Dept=3&Date=2012-11-02"),
+    ("departments", "/order?store_id=2&dept_id=3&cost_of_one_too_many=1&cost_of_one_too_few=4"),
     ("departments", "/sheets"),
     ("shop", "/plan"),
     ("shop", "/change?store_id=2"),
@@ -163,6 +164,19 @@ def test_browser_and_server_say_the_same_of_what_is_wrong(page, at, wrong):
     assert server
     expect(page.locator("#h-Unemployment .wrong")).to_have_text(server)
     assert "f-Unemployment" == page.evaluate("document.activeElement.id")
+
+
+def test_how_much_to_order_is_asked_from_a_series_and_wrong_costs_are_said_at_once(page, at):
+    page.goto(f"{at.departments}/series?store_id=2&dept_id=3")
+    page.click("text=How much to order?")
+    page.fill("[name=cost_of_one_too_many]", "x")
+    page.fill("[name=cost_of_one_too_few]", "4")
+    page.keyboard.press("Enter")
+    said = page.locator("#h-cost_of_one_too_many .wrong")
+    expect(said).to_contain_text('must be a valid number, not "x".')
+    page.fill("[name=cost_of_one_too_many]", "1")
+    page.keyboard.press("Enter")
+    expect(page.locator("#answer")).to_contain_text("Store 2, Dept 3, week ending")
 
 
 def test_the_form_is_filled_and_sent_by_keyboard_alone(page, at):
