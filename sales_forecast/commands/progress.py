@@ -14,7 +14,10 @@ from rich.console import Console
 from rich.markup import escape
 
 SILENCE = 10.0
-"""Seconds after which a stage is told anew, with how far it is."""
+"""Seconds after which a stage is told anew, with how far it is.
+
+Six times as many at most, while nothing else is to be told.
+"""
 
 
 @contextmanager
@@ -37,8 +40,11 @@ def shown(silence: float = SILENCE) -> Iterator[Callable[[str], None]]:
         newest[0] = text
 
     def remind() -> None:
-        while not ended.wait(silence):
-            console.out(newest[0])
+        told, pause = "", silence
+        while not ended.wait(pause):
+            pause = min(2 * pause, 6 * silence) if told == newest[0] else silence
+            told = newest[0]
+            console.out(told)
 
     reminder = Thread(target=remind)
     reminder.start()
