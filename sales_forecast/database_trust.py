@@ -33,15 +33,17 @@ def verified(url: str, authority: str, folder: Path) -> str:
     if authority == AS_THE_URL_SAYS or demands is None:
         return url
     name, more = demands
-    file = _written(authority, folder) if authority.startswith(_PEM) else Path(authority)
+    is_text = authority.startswith(_PEM)
+    file = written(authority, folder / _FILE) if is_text else Path(authority)
     return f"{address}?{urlencode({**dict(parse_qsl(query)), name: file, **more})}"
 
 
-def _written(text: str, folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    file = (folder / _FILE).resolve()
-    if not file.exists() or file.read_text(encoding="ascii") != text:
+def written(text: str, file: Path) -> Path:
+    """Return a file that holds a text. Raises OSError if it cannot be written."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file = file.resolve()
+    if not file.exists() or file.read_text(encoding="utf-8") != text:
         new = file.with_suffix(".new")
-        new.write_text(text, encoding="ascii")
+        new.write_text(text, encoding="utf-8")
         new.replace(file)
     return file

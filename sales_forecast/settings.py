@@ -14,10 +14,12 @@ from typing import Annotated
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from sales_forecast.database_trust import verified
+from sales_forecast.database_trust import verified, written
 from sales_forecast.errors import SettingsError, brief, in_words
 
 LAST_PORT = 65535
+NO_KEYS = "-"
+"""What stands for no file of keys, where something must stand."""
 
 
 def problem_of_key(key: str) -> str | None:
@@ -57,7 +59,7 @@ class Settings(BaseSettings):
     """A bundle folder, or a registered model such as `models:/Sales-Forecasting@champion`."""
     api_key: SecretStr | None = None
     api_keys_file: Path | None = None
-    """Names, roles and hashes of further keys; see `service.api_keys`."""
+    """Names, roles and hashes of further keys, or their text; "-": none; see `service.api_keys`."""
     rate_limit: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Requests a minute of one key, or of one address where none is asked for; each worker counts
     its own."""
@@ -150,7 +152,7 @@ def load_settings() -> Settings:
     Raises SettingsError naming the variable, its value's problem and nothing secret.
     """
     try:
-        return _with_a_proven_database(Settings())
+        return _with_a_proven_database(_with_a_file_of_keys(Settings()))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0]).upper()
@@ -160,6 +162,21 @@ def load_settings() -> Settings:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise SettingsError(f".env cannot be read: {reason}.") from None
+
+
+def _with_a_file_of_keys(settings: Settings) -> Settings:
+    """Return settings by which keys that were told as text lie in a file of VAR_DIR."""
+    told = str(settings.api_keys_file or NO_KEYS)
+    if told == NO_KEYS:
+        return settings.model_copy(update={"api_keys_file": None})
+    if "[[keys]]" not in told:
+        return settings
+    try:
+        file = written(told, settings.var_dir / "api-keys.toml")
+    except OSError as error:
+        problem = f"it cannot be put into a file of {settings.var_dir}: {error.strerror}"
+        raise SettingsError(f"API_KEYS_FILE: {problem}.", {"API_KEYS_FILE": problem}) from None
+    return settings.model_copy(update={"api_keys_file": file})
 
 
 def _with_a_proven_database(settings: Settings) -> Settings:

@@ -20,6 +20,7 @@ from aws_cloud_infra.resources.containers.scaling_policy import ScalingPolicy
 from aws_cloud_infra.resources.containers.service import Service
 from aws_cloud_infra.resources.containers.task_definition import TaskDefinition
 from aws_cloud_infra.resources.data.log_bucket import LogBucket
+from aws_cloud_infra.resources.data.parameter import Parameter
 from aws_cloud_infra.resources.data.secret import Secret
 from aws_cloud_infra.resources.front.certificate import Certificate
 from aws_cloud_infra.resources.front.hosted_zone import HostedZone
@@ -66,12 +67,17 @@ def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
         aws, f"{aws.prefix}-session-secret", "SESSION_SECRET of the service: what its tasks share",
         generated=True,
     )  # fmt: skip
-    runtime = _runtime(aws, shared, (api_key, session_secret))
+    api_keys = Parameter(
+        aws, f"/{settings.project}/{settings.environment}/api-keys",
+        "API_KEYS_FILE of the service, as text: put your own", value=None, initial="-",
+    )  # fmt: skip
+    runtime = _runtime(aws, shared, (api_key, session_secret), api_keys)
     image = Image(aws, f"{aws.prefix} serve", runtime.repository, "serve-")
     task = TaskDefinition(
         aws, aws.prefix, image, runtime.execution_role, runtime.task_role, runtime.logs,
         secrets={
-            **runtime.secrets, "API_KEY": api_key, "SESSION_SECRET": session_secret,
+            **runtime.secrets, "API_KEY": api_key, "API_KEYS_FILE": api_keys,
+            "SESSION_SECRET": session_secret,
             "DATABASE_URL": shared.service_database_url,
             "MLFLOW_TRACKING_PASSWORD": shared.mlflow_reader,
         },
@@ -103,8 +109,8 @@ def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
     widgets = service_widgets(balancer, targets, runtime.cluster, service, every)
     by_the_clock = jobs(aws, shared, runtime)
     own: tuple[Resource, ...] = (
-        api_key, session_secret, *runtime.resources, image, task, requests, balancer, targets,
-        *name, *listeners, service, scalable,
+        api_key, api_keys, session_secret, *runtime.resources, image, task, requests, balancer,
+        targets, *name, *listeners, service, scalable,
         ScalingPolicy(aws, f"{aws.prefix}-cpu", scalable, "cpu", settings.target_cpu_percent),
         ScalingPolicy(
             aws, f"{aws.prefix}-requests", scalable, "requests",
@@ -149,7 +155,7 @@ def _doors(
     return name, (http, Listener(aws, f"{aws.prefix}-443", balancer, 443, targets, certificate))
 
 
-def _runtime(aws: Aws, shared: Shared, secrets: tuple[Secret, ...]) -> Runtime:
+def _runtime(aws: Aws, shared: Shared, secrets: tuple[Secret, ...], api_keys: Parameter) -> Runtime:
     """Return what the service and its jobs run on and as."""
     settings = aws.settings
     repository = Repository(aws, aws.prefix)
@@ -171,7 +177,7 @@ def _runtime(aws: Aws, shared: Shared, secrets: tuple[Secret, ...]) -> Runtime:
         ),
         execution_role=Role(
             aws, f"{aws.prefix}-execution", "Lets ECS start tasks: image, logs, secrets",
-            trust(ecs), _start_tasks(repository, logs, shared, secrets),
+            trust(ecs), _start_tasks(repository, logs, shared, secrets, api_keys),
         ),
         secrets={
             "DATABASE_CA": shared.database_ca,
@@ -197,7 +203,11 @@ def _tell(aws: Aws, shared: Shared) -> tuple[Document, ...]:
 
 
 def _start_tasks(
-    repository: Repository, logs: LogGroup, shared: Shared, secrets: tuple[Secret, ...]
+    repository: Repository,
+    logs: LogGroup,
+    shared: Shared,
+    secrets: tuple[Secret, ...],
+    api_keys: Parameter,
 ) -> tuple[Document, ...]:
     return (
         allow("ecr:GetAuthorizationToken", "*"),  # AWS knows no narrower one
@@ -219,5 +229,8 @@ def _start_tasks(
                 )
             ],
         ),
-        allow("ssm:GetParameters", [shared.tracking_uri.arn, shared.database_ca.arn]),
+        allow(
+            "ssm:GetParameters",
+            [shared.tracking_uri.arn, shared.database_ca.arn, api_keys.arn],
+        ),
     )

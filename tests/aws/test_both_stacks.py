@@ -27,7 +27,7 @@ MADE = {
     "rds DBSnapshots": 1, "rds DBSubnetGroups": 1, "rds DBParameterGroups": 1, "s3 Buckets": 2,
     "scheduler ScheduleGroups": 1, "scheduler Schedules": 2, "secretsmanager SecretList": 7,
     "route53 HostedZones": 1,
-    "sns Topics": 1, "sns Subscriptions": 1, "ssm Parameters": 2, "cloudwatch MetricAlarms": 16,
+    "sns Topics": 1, "sns Subscriptions": 1, "ssm Parameters": 3, "cloudwatch MetricAlarms": 16,
     "cloudwatch DashboardEntries": 1, "events Rules": 2, "sqs QueueUrls": 1, "budgets": 1,
 }  # fmt: skip
 """What both stacks are, as an account lists it, with what AWS makes and takes away by itself: the

@@ -250,7 +250,7 @@ def test_containers_get_their_secrets_by_reference_only(containers) -> None:
         ]
         references = {item["name"]: item["valueFrom"] for item in container["secrets"]}
         is_service = bool(container["portMappings"])
-        more = {"API_KEY", "SESSION_SECRET"} if is_service else set()
+        more = {"API_KEY", "API_KEYS_FILE", "SESSION_SECRET"} if is_service else set()
         assert everyone | more == references.keys()
         for arn in references.values():
             assert re.match(r"arn:aws:(secretsmanager|ssm):eu-central-1:\d{12}:", arn)

@@ -17,6 +17,7 @@ import main
 from sales_forecast.errors import SettingsError
 from sales_forecast.service.api_keys import ROLES, ApiKeys, Caller, new_entry
 from sales_forecast.service.app import create_app
+from sales_forecast.settings import load_settings
 from tests.docs import code_blocks
 from tests.fakes import FakePredictor, LiveStub, live_fake
 from tests.service.conftest import ask_app
@@ -47,6 +48,19 @@ def test_a_key_belongs_to_the_name_and_role_beside_its_hash(file: Path) -> None:
     assert Caller("ben", "planner") == keys.caller(BEN.encode())
     for unknown in (b"", b"default", b"ana", hashed(ANA).encode(), b"\xff\xfe", ANA.encode() * 999):
         assert keys.caller(unknown) is None
+
+
+def test_keys_may_be_told_as_text_where_there_is_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAR_DIR", str(tmp_path / "var"))
+    monkeypatch.setenv("API_KEYS_FILE", "-")
+    assert ApiKeys.from_settings(load_settings()) is None
+    for name in ("ana", "ben"):
+        monkeypatch.setenv("API_KEYS_FILE", "# of ours\n" + entry(name))
+        keys = ApiKeys.from_settings(load_settings())
+        assert keys is not None
+        assert Caller(name, "viewer") == keys.caller(ANA.encode())
 
 
 def test_the_api_key_is_the_admin_called_default_alone_and_beside_a_file(file: Path) -> None:
