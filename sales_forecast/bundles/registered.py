@@ -25,8 +25,9 @@ from threading import Event
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
-from urllib.request import Request, urlopen
+from urllib.request import Request
 
+from sales_forecast.bundles import in_time
 from sales_forecast.bundles.bundle import MANIFEST
 from sales_forecast.bundles.downloads import VERSION_TAG, move_in, place_for, sealed_as
 from sales_forecast.bundles.writing import set_alias
@@ -182,6 +183,7 @@ class _Server:
             "Basic " + base64.b64encode(":".join(login).encode()).decode() if login else ""
         )
         self._deadline = time.monotonic() + _SECONDS_FOR_A_BUNDLE
+        self._opener = in_time.opener(self._deadline)
 
     def json(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
         content = b"".join(self.pieces(f"{path}?{urlencode(query)}", _MOST_JSON))
@@ -194,16 +196,18 @@ class _Server:
         asked = Request(self._address + path)  # noqa: S310
         if self._header:
             asked.add_unredirected_header("Authorization", self._header)  # for this server alone
-        with urlopen(asked, timeout=_SECONDS_FOR_AN_ANSWER) as answer:  # noqa: S310
-            while most >= 0 and (piece := answer.read1(_PIECE)):
-                if self._stop.is_set():
-                    raise RegistryError(f"{self._uri}: not fetched, the service stops.")
-                if time.monotonic() > self._deadline:
-                    raise RegistryError(
-                        f"{self._uri}: not fetched within {_SECONDS_FOR_A_BUNDLE:.0f} s."
-                    )
-                most -= len(piece)
-                yield piece
+        try:
+            with self._opener.open(asked, timeout=_SECONDS_FOR_AN_ANSWER) as answer:
+                while most >= 0 and (piece := answer.read1(_PIECE)):
+                    if self._stop.is_set():
+                        raise RegistryError(f"{self._uri}: not fetched, the service stops.")
+                    most -= len(piece)
+                    yield piece
+        except OSError as error:
+            if time.monotonic() < self._deadline:
+                raise
+            seconds = _SECONDS_FOR_A_BUNDLE
+            raise RegistryError(f"{self._uri}: not fetched within {seconds:.0f} s.") from error
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from tests import trained
 from tests.mlflow_server import MlflowServer, free_port
 from tests.service.deployment import ROOT, Deployment
 from tests.service.test_server import eventually, url_in
+from tests.silent import endless_server
 
 NEVER = Event()
 URI = "models:/Sales-Forecasting@champion"
@@ -355,6 +356,22 @@ def test_a_server_that_gives_a_bundle_by_the_byte_is_given_up(
     monkeypatch.setattr("sales_forecast.bundles.registered._SECONDS_FOR_A_BUNDLE", 0.0)
 
     assert f"{URI}: not fetched within 0 s." == problem_of(model(champion, tmp_path))
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [b"H", b"HTTP/1.1 200 OK\r\nX: a", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"],
+    ids=["line", "head", "chunk"],
+)
+def test_a_server_that_answers_by_the_byte_is_given_up(
+    begin: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sales_forecast.bundles.registered._SECONDS_FOR_A_BUNDLE", 0.3)
+
+    with endless_server(begin) as port:
+        problem = problem_of(model(f"http://127.0.0.1:{port}", tmp_path))
+
+    assert f"{URI}: not fetched within 0 s." == problem
 
 
 def test_nothing_of_mlflow_is_needed_to_fetch() -> None:
