@@ -5,6 +5,7 @@ Takes a folder's path or a registered model, gives a folder. Must not read the b
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from threading import Event
 from typing import Protocol
@@ -41,7 +42,7 @@ class Folder:
 
     def find(self, stop: Event) -> Path:  # noqa: ARG002 - looking at a folder takes no time
         """Return what the path points to now. Raises BundleRefused where it is no folder."""
-        folder = self._path.resolve()
+        folder = Path(os.path.realpath(self._path))  # `resolve` raises where links lead in circles
         if not folder.is_dir():
             raise BundleRefused(
                 f"There is no model bundle at {self._path}. "

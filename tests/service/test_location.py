@@ -34,8 +34,10 @@ def test_a_link_is_followed_to_where_it_points_now(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_refused_with_what_to_do(tmp_path):
-    with pytest.raises(BundleRefused, match=r"no model bundle at .*/none.*python train\.py"):
-        Folder(tmp_path / "none").find(NEVER)
+    (tmp_path / "circle").symlink_to("circle")
+    for name in ("none", "circle"):
+        with pytest.raises(BundleRefused, match=rf"no model bundle at .*/{name}.*python train\.py"):
+            Folder(tmp_path / name).find(NEVER)
 
 
 def test_a_file_is_no_bundle(tmp_path):
