@@ -14,7 +14,7 @@ import selectors
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import uvicorn
@@ -122,8 +122,24 @@ def _descriptors() -> tuple[int, int]:
     return limit, sum(1 for _ in Path("/dev/fd").iterdir())
 
 
+class _Told(threading.Event):
+    """Is set, too, while the signal to stop waits: for a worker that gets no model, it may."""
+
+    def __init__(self, signals: Sequence[int]) -> None:
+        super().__init__()
+        self._signals = signals
+
+    def is_set(self) -> bool:
+        """Return whether to stop."""
+        return super().is_set() or not {signal.SIGINT, signal.SIGTERM}.isdisjoint(self._signals)
+
+
 class _Supervisor(multiprocess.Multiprocess):
     """Leaves the door to the workers when they are to stop: the last one closes it."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
+        super().__init__(config, sockets)
+        self.should_exit = _Told(self.signal_queue)
 
     def terminate_all(self) -> None:
         """Stop the workers; whoever comes later is refused instead of kept waiting."""

@@ -187,3 +187,15 @@ def test_a_terminal_that_hangs_up_ends_nothing(deployment, workers):
         assert 0 == process.wait(TIMEOUT)
 
     assert {"200"} == set(seen)
+
+
+def test_while_a_new_worker_waits_for_a_model_the_service_can_be_stopped(deployment):
+    deployment.load()
+    deployment.publish("")
+    with deployment.served(WORKERS="2") as (process, line):
+        eventually(lambda: httpx.get(f"{url_in(line)}/ready").is_success)
+        deployment.link.unlink()
+        process.send_signal(signal.SIGHUP)
+        eventually(lambda: len(workers_of(process)) == 3)
+        process.terminate()
+        assert 0 == process.wait(TIMEOUT)
