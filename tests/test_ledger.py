@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import resource
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -210,6 +211,26 @@ def test_a_disk_that_is_full_costs_the_row_that_it_cut_off(tmp_path: Path) -> No
         ledger.move()
 
     assert counts == {"written": 2, "moved": 2, "torn": 1}
+
+
+def test_what_finds_a_full_disk_waits_in_memory_for_room_and_no_more_than_fits_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("sales_forecast.data.ledger._MOST_HELD", 3 * len(line()))
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with opened(f"sqlite:///{tmp_path}/p.db", tmp_path) as (ledger, counts), caplog.at_level(30):
+        ledger.append(line())
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, most[1]))
+        for _ in range(5):
+            ledger.append(line())
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+        ledger.append(line())
+        ledger.move()
+
+    assert counts == {"written": 5, "lost": 2, "moved": 5}
+    full, again = caplog.messages
+    assert f"Answers are not kept: {tmp_path}/ledger: File too large." in full
+    assert again == "Answers are kept again."
 
 
 def test_the_thread_moves_and_the_end_of_the_context_moves_the_rest(

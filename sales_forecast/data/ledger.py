@@ -1,14 +1,17 @@
 """The ledger of answers, for whoever gives them: a row is on disk when `append` returns.
 
 Takes rows as lines of JSON, writes each to a file of this machine and moves the files into the
-database by a thread of its own. A database that is away is waited for; nothing here ever fails an
-answer: what could not be kept is counted, and said once. Must not know what is answered.
+database by a thread of its own. A database that is away is waited for, and so is, in memory, room
+on a full disk; nothing here ever fails an answer: what could not be kept is counted, and said once.
+Must not know what is answered.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +35,10 @@ FOLDER = "ledger"
 _SECONDS = 1.0
 _SECONDS_WHILE_AWAY = 5.0
 _SECONDS_TO_STOP = 8.0
+_FULL = frozenset({errno.ENOSPC, errno.EFBIG})
+"""Of a disk, and of what this process may write to one file."""
+_MOST_HELD = 16 << 20
+"""Bytes of rows that wait in memory for room on a full disk."""
 _SLICE = 128 << 10
 """Bytes that are moved at once: a database reads them within milliseconds."""
 _IDLE = 9.0
@@ -60,6 +67,9 @@ class Ledger:
         self._written = self._told = 0
         self._telling = Lock()
         self._losing = False
+        self._held: deque[bytes] = deque()
+        self._held_bytes = 0
+        self._holding = Lock()
         self._problem: str | None = None
 
     @classmethod
@@ -89,6 +99,10 @@ class Ledger:
 
     def close(self) -> None:
         """Leave what was not moved to the next process."""
+        self._write_held()
+        if self._held:
+            self.count("lost", len(self._held))
+            logger.warning("%d answers found no room on the disk; they are lost.", len(self._held))
         self._segments.close()
         self._store.close()
 
@@ -97,7 +111,8 @@ class Ledger:
         try:
             self._segments.append(line)
         except OSError as error:
-            self.count("lost", 1)
+            if error.errno not in _FULL or not self._hold(line):
+                self.count("lost", 1)
             if not self._losing:
                 self._losing = True
                 logger.warning(
@@ -109,7 +124,25 @@ class Ledger:
             self._written += 1
             if self._losing:
                 self._losing = False
+                self._write_held()
                 logger.warning("Answers are kept again.")
+
+    def _hold(self, line: bytes) -> bool:
+        """Keep a row in memory. Returns whether there is room for it."""
+        with self._holding:
+            fits = self._held_bytes + len(line) <= _MOST_HELD
+            if fits:
+                self._held.append(line)
+                self._held_bytes += len(line)
+        return fits
+
+    def _write_held(self) -> None:
+        """Write what is held, as far as there is room again."""
+        with self._holding, suppress(OSError):
+            while self._held:
+                self._segments.append(self._held[0])
+                self._held_bytes -= len(self._held.popleft())
+                self.count("written", 1)
 
     def tell(self) -> None:
         """Count what was written since; to do so for each row would take as long as to write it."""
@@ -122,6 +155,7 @@ class Ledger:
     def move(self) -> bool:
         """Move what waits into the database. Returns whether it answered; raises nothing."""
         self.tell()
+        self._write_held()
         try:
             self._move()
         except DatabaseError as error:
