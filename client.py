@@ -2,9 +2,9 @@
 
 Takes a URL and questions, gives the service's answers as plain Python values. Tries again, a
 bounded number of times and ever more slowly, only where another try can help: nothing
-listens, the connection broke, or the service is not ready yet. Must not validate: the service
-does, and its words reach the caller. One file, however long: it is copied to where questions are
-asked.
+listens, the connection broke, the service is not ready yet, or it says when to ask again. Must not
+validate: the service does, and its words reach the caller. One file, however long: it is copied to
+where questions are asked.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from sales_forecast.settings import LAST_PORT, load_settings, problem_of_key
 DEFAULT_URL = "http://127.0.0.1:8000"
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 4.0
+_LONGEST_TOLD_SECONDS = 60
+"""Which the service may ask for; it counts by the minute."""
 
 
 class ClientError(Exception):
@@ -181,15 +183,18 @@ class SalesForecastClient:
     ) -> Any:
         for attempt in range(1, self._attempts + 1):
             last = attempt == self._attempts
+            pause = _pause(attempt)
             try:
                 response = self._http.request(method, path, json=body, params=query)
             except (httpx.RequestError, UnicodeError) as error:  # of a host that is no name
                 if last or not isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
                     raise ClientError("no_answer", self._problem(error)) from error
             else:
-                if last or response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+                told = _told(response)
+                if last or told is None:
                     return self._content(response)
-            self._sleep(_pause(attempt))
+                pause = max(pause, told)
+            self._sleep(pause)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _problem(self, error: Exception) -> str:
@@ -282,6 +287,15 @@ def _pause(attempt: int) -> float:
     """Return seconds: twice as many each time, and random, so that clients do not march in step."""
     longest = min(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1), _LONGEST_PAUSE_SECONDS)
     return random.uniform(longest / 2, longest)  # noqa: S311 - no secret
+
+
+def _told(response: httpx.Response) -> float | None:
+    """Return after how many seconds to ask again, at least; None where that would not help."""
+    if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+        return 0.0
+    told = response.headers.get("Retry-After", "")
+    is_soon = told.isdecimal() and int(told) <= _LONGEST_TOLD_SECONDS
+    return int(told) if response.status_code == HTTPStatus.TOO_MANY_REQUESTS and is_soon else None
 
 
 _STORE_WEEK: dict[str, Any] = {

@@ -150,6 +150,26 @@ def test_the_last_answer_is_told_when_patience_ends():
     assert caught.value.code == "not_ready"
 
 
+@pytest.mark.parametrize(
+    ("told", "pauses"), [("7", [7]), ("60", [60]), ("61", []), ("", []), ("soon", [])]
+)
+def test_who_asks_too_often_waits_as_long_as_the_service_says(told, pauses):
+    error = {"code": "too_many_requests", "message": "Ask again later.", "fields": {}}
+    busy = httpx.Response(429, json={"error": error}, headers={"Retry-After": told})
+    answers = [httpx.Response(200, json={"status": "ok"}), busy]
+    waited: list[float] = []
+    transport = httpx.MockTransport(lambda _: answers.pop())
+    client = SalesForecastClient(transport=transport, sleep=waited.append)
+
+    if pauses:
+        assert client.health() == {"status": "ok"}
+    else:
+        with pytest.raises(ClientError, match="Ask again later") as caught:
+            client.health()
+        assert (caught.value.status, caught.value.code) == (429, "too_many_requests")
+    assert waited == pauses
+
+
 @pytest.mark.parametrize("status", [400, 404, 422, 500])
 def test_what_will_not_pass_is_not_tried_again(status):
     script = Script(status)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from math import inf
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Final
 
 import httptools
@@ -29,6 +29,8 @@ SECONDS_FOR_AN_UNREAD_ANSWER = 30
 """Without a byte of it being taken."""
 MOST_HEAD_BYTES = 32_768
 """Of a request line with its headers; of trailers, of what stands between two chunks."""
+MOST_BODY_BYTES = 64_000_000
+"""Of all bodies of which something is still to come: beyond, the longest is refused."""
 _SECONDS_TO_READ_A_REFUSAL = 5
 _SLICE = 1024
 """Bytes that are parsed at once, at most; so few requests can be in them."""
@@ -50,9 +52,11 @@ class State(ServerState):
 
     Attributes:
         most_connections: how many may be open before the oldest idle ones are closed.
+        body_bytes: how much is there of bodies of which something is still to come.
     """
 
     most_connections: float = inf
+    body_bytes: int = 0
 
 
 class Connection(HttpToolsProtocol):
@@ -71,6 +75,8 @@ class Connection(HttpToolsProtocol):
         """When what is awaited began; 0.0: in what is being parsed."""
         self._spent = 0
         """Bytes that were neither the whole of a head nor a part of a body."""
+        self._body_bytes = 0
+        """Its part of those of all connections."""
         self._held = memoryview(b"")
         """Bytes that are not parsed before the requests before them are answered."""
         self._refusal = b""
@@ -78,6 +84,11 @@ class Connection(HttpToolsProtocol):
         self._unread_since = 0.0
         if len(self.connections) > self.server_state.most_connections:
             self._make_room()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget what came on it."""
+        self._forget_body()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, as far as it is wanted now."""
@@ -107,10 +118,10 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserCallbackError as error:
             told = error.__context__
             reason = told if isinstance(told, _Unclear) else "Its path is none"
-            self._refuse(400, "bad_request", f"{reason}.")
+            self.refuse(400, "bad_request", f"{reason}.")
             return
         except httptools.HttpParserError as error:
-            self._refuse(400, "bad_request", f"This is no HTTP/1.1: {error}.")
+            self.refuse(400, "bad_request", f"This is no HTTP/1.1: {error}.")
             return
         if self.pipeline:
             self.flow.hold()
@@ -118,10 +129,15 @@ class Connection(HttpToolsProtocol):
             self._since = self._since or self.loop.time()
             self._spent += len(data)
             if self._spent > MOST_HEAD_BYTES:
-                self._refuse(
+                self.refuse(
                     431,
                     "request_header_fields_too_large",
                     f"The head of a request may have {MOST_HEAD_BYTES:,} bytes.",
+                )
+            elif self.server_state.body_bytes > MOST_BODY_BYTES:
+                longest = max(self.connections, key=attrgetter("_body_bytes"))
+                longest.refuse(
+                    503, "too_many_bodies", "Too many long bodies at once. Try again soon."
                 )
 
     def on_message_begin(self) -> None:
@@ -153,11 +169,18 @@ class Connection(HttpToolsProtocol):
         """Give the application a part of a body."""
         super().on_body(body)
         self._spent = 0
+        self._body_bytes += len(body)
+        self.server_state.body_bytes += len(body)
+
+    def _forget_body(self) -> None:
+        self.server_state.body_bytes -= self._body_bytes
+        self._body_bytes = 0
 
     def on_message_complete(self) -> None:
         """Await the next request."""
         super().on_message_complete()
         self._awaited = _IDLE
+        self._forget_body()
 
     def on_response_complete(self) -> None:
         """Start the request that waits, or read on."""
@@ -209,7 +232,7 @@ class Connection(HttpToolsProtocol):
             elif self._awaited is not _IDLE:
                 seconds = _SECONDS[self._awaited]
                 message = f"The {self._awaited} of a request must come within {seconds} seconds."
-                self._refuse(408, "request_timeout", message)
+                self.refuse(408, "request_timeout", message)
             elif not self.answers:
                 self.transport.close()
 
@@ -223,9 +246,9 @@ class Connection(HttpToolsProtocol):
         for _, of in oldest[: 1 + len(found) // 16]:
             of.transport.abort()
         if not oldest:
-            self._refuse(503, "too_many_connections", "All connections are in use. Try again soon.")
+            self.refuse(503, "too_many_connections", "All connections are in use. Try again soon.")
 
-    def _refuse(self, status: int, code: str, message: str) -> None:
+    def refuse(self, status: int, code: str, message: str) -> None:
         """Answer for the request that is being read, after those before it; nothing after it."""
         body = error_body(code, message, {})
         head = [STATUS_LINE[status]]
@@ -250,6 +273,7 @@ class Connection(HttpToolsProtocol):
     def _end(self) -> None:
         """Take nothing more of what is sent."""
         self._awaited, self._since = _OVER, self.loop.time()
+        self._forget_body()
         self._held = memoryview(b"")
         self.flow.held = False
 

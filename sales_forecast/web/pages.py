@@ -1,12 +1,13 @@
 """The pages as one application beside the API: its routes, its guards, its failures in words.
 
 Takes what is served and the settings, gives an ASGI application that answers `paths` and nothing
-else. What goes wrong is shown as a page with the same sentence that the API would say. Must not
-know what a single page shows.
+else, and nobody more often than RATE_LIMIT says. What goes wrong is shown as a page with the same
+sentence that the API would say. Must not know what a single page shows.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -17,14 +18,14 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sales_forecast.data.former_forecasts import FormerForecasts
 from sales_forecast.data.ledger import Ledger
 from sales_forecast.data.stored_scores import StoredScores
 from sales_forecast.errors import SalesForecastError
 from sales_forecast.service.live import Live
-from sales_forecast.service.rates import Addresses
+from sales_forecast.service.rates import Addresses, Allowance
 from sales_forecast.settings import Settings
 from sales_forecast.web.ask import AskPage
 from sales_forecast.web.assets import PREFIX, Assets
@@ -56,8 +57,10 @@ class Pages:
         self._templates = Templates(assets)
         keys = live.keys
         self._door = Door(None if keys is None else Sessions(keys, secret_of(settings)))
-        addresses = Addresses(settings.trusted_proxies)
-        signing_in = SigningIn(self._door, self._templates, addresses)
+        self._addresses = Addresses(settings.trusted_proxies)
+        limit = settings.rate_limit
+        self._allowance = None if limit is None else Allowance(limit)
+        signing_in = SigningIn(self._door, self._templates, self._addresses)
         self._former = FormerForecasts(settings.database_url)
         self._scores = StoredScores(settings.database_url)
         outlooks = Outlooks(live, self._former, self._scores)
@@ -117,7 +120,26 @@ class Pages:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        await self._app(scope, receive, send)
+        answer: ASGIApp = self._app
+        # Files take less than it takes to count them, and a page has several.
+        if self._allowance is not None and not scope["path"].startswith(PREFIX):
+            answer = self._too_many(Request(scope), self._allowance) or answer
+        await answer(scope, receive, send)
+
+    def _too_many(self, request: Request, allowance: Allowance) -> Response | None:
+        """Return the refusal of whoever asked too often, by their key or else their address."""
+        visitor = self._visitor(request)
+        name = visitor and visitor.session and visitor.session.caller
+        seconds = math.ceil(allowance.take(name or self._addresses.of(request.scope)))
+        if not seconds:
+            return None
+        many = f"More than {allowance.a_minute:,} requests in a minute"
+        status = HTTPStatus.TOO_MANY_REQUESTS
+        refused = self._problem(
+            request, status, status.phrase, f"{many}. Ask again in {seconds} s."
+        )
+        refused.headers["Retry-After"] = str(seconds)
+        return refused
 
     def close(self) -> None:
         """Close the idle connections."""

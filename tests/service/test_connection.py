@@ -209,6 +209,36 @@ def test_of_a_connection_that_reads_nothing_little_is_kept(run, path):
     assert unread <= 128 << 10
 
 
+def test_of_many_unfinished_bodies_the_longest_is_refused_and_the_others_are_answered(
+    run, monkeypatch
+):
+    monkeypatch.setattr(limits, "MOST_BODY_BYTES", 100_000)
+    sizes = [30_000, 45_000, 20_000, 10_000]
+    held = [29_999, 74_998, 94_997, 59_997]
+
+    async def step(server: _Server, listener: socket.socket) -> tuple[list[bytes], int]:
+        loop = asyncio.get_running_loop()
+        state = server.server_state
+        with ExitStack() as stack:
+            clients = [connect(listener, stack) for _ in sizes]
+            for client, size, then in zip(clients, sizes, held, strict=True):
+                await loop.sock_sendall(client, HEAD + b"Content-Length: %d\r\n\r\n" % size)
+                await loop.sock_sendall(client, b"a" * (size - 1))
+                while state.body_bytes != then:  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+            heard = [await everything(clients.pop(1))]
+            for client in clients:
+                await loop.sock_sendall(client, b"a")
+                heard.append(await status(client))
+            await server.shutdown([listener])
+            return heard, state.body_bytes
+
+    (refusal, *others), left = run(step)
+    assert [(503, "too_many_bodies")] == [code_of(of) for of in parted(refusal)]
+    assert [b"HTTP/1.1 200"] * 3 == others
+    assert 0 == left
+
+
 SILENT = b""
 SECONDS = {
     "head": (b"GET / HTTP/1.1\r\nHos", limits.SECONDS_FOR_A_HEAD),

@@ -49,6 +49,20 @@ def test_what_is_not_ready_is_said_in_the_words_of_the_api(tmp_path):
     assert "The database holds no sales yet." in response.text
 
 
+def test_who_asks_for_too_many_pages_is_told_when_to_come_back_but_for_their_files(live, tmp_path):
+    settings = Settings(var_dir=tmp_path, rate_limit=2, trusted_proxies="127.0.0.0/8")
+    app = create_app(live, pages=Pages(live, settings))
+    far, other = ({"X-Forwarded-For": address} for address in ("203.0.113.7", "203.0.113.8"))
+    answers = [ask_app(app, "GET", "/series", headers=far) for _ in range(3)]
+
+    assert 429 == answers[2].status_code
+    assert not {429} & {of.status_code for of in answers[:2]}
+    assert "30" == answers[2].headers["retry-after"]
+    assert "More than 2 requests in a minute. Ask again in 30 s." in answers[2].text
+    assert 404 == ask_app(app, "GET", "/static/none.css", headers=far).status_code
+    assert 429 != ask_app(app, "GET", "/series", headers=other).status_code
+
+
 def test_the_api_beside_the_pages_answers_as_before(app):
     assert "not_found" == error_of(ask_app(app, "GET", "/nowhere"))["code"]
     assert {"status": "ok"} == ask_app(app, "GET", "/health").json()

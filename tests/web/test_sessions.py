@@ -165,6 +165,17 @@ def test_behind_a_trusted_proxy_each_address_has_tries_of_its_own(live, keys, tm
     assert 303 == sign_in(app, keys.of["admin"], **other).status_code
 
 
+def test_pages_are_counted_by_key_where_somebody_signed_in(live, keys, tmp_path):
+    stub = LiveStub(live.predictor, keys=keys.known)
+    app = create_app(stub, pages=Pages(stub, Settings(var_dir=tmp_path, rate_limit=4)))
+    admin, viewer = (cookie_of(sign_in(app, keys.of[role])) for role in ("admin", "viewer"))
+    of_admin = [ask_app(app, "GET", "/ask", headers=admin).status_code for _ in range(5)]
+
+    assert [429] == of_admin[4:]
+    assert 429 not in of_admin[:4]
+    assert 429 != ask_app(app, "GET", "/ask", headers=viewer).status_code
+
+
 def test_no_other_site_signs_anybody_in(app, keys):
     response = sign_in(app, keys.of["admin"], **{"Sec-Fetch-Site": "cross-site"})
     assert 403 == response.status_code
