@@ -447,6 +447,20 @@ def test_a_file_that_is_no_database_is_an_error_that_names_it(tmp_path: Path) ->
         Database(f"sqlite:///{file}").read_panel()
 
 
+def test_sales_that_are_no_numbers_are_an_error_in_one_line_and_endless_ones_are_not_known(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "sales.db"
+    with closing(Database(f"sqlite:///{file}")) as database:
+        database.write(sample_rows(), SAMPLE)
+        with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+            connection.execute("UPDATE fact_sales SET target = 9e999 WHERE series_id = 1")
+            assert np.isnan(database.read_panel().y[0]).all()
+            connection.execute("UPDATE fact_sales SET target = 'many' WHERE series_id = 1")
+        with pytest.raises(DatabaseError, match=r"cannot be used: could not convert .*'many'\.$"):
+            database.read_panel()
+
+
 def test_the_last_folder_of_a_path_is_made_and_no_others(tmp_path: Path) -> None:
     Database(f"sqlite:///{tmp_path}/var/sales.db").close()
     assert (tmp_path / "var").is_dir()

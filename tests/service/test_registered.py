@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
@@ -256,6 +257,8 @@ def answering(pages: Mapping[str, tuple[int, bytes]]) -> Iterator[str]:
         def do_GET(self) -> None:
             status, body = next(page for part, page in pages.items() if part in self.path)
             self.send_response(status)
+            if status == HTTPStatus.FOUND:
+                self.send_header("Location", body.decode())
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -284,6 +287,7 @@ LISTED = [{"path": "manifest.json", "file_size": 100_000}]
     [
         ({"/": (502, b"<html>")}, "the tracking server answers 502 Bad Gateway."),
         ({"/": (403, b"Invalid Host header")}, "the tracking server answers 403 Forbidden."),
+        ({"/": (302, b"file:///etc/passwd")}, "the tracking server answers 302 "),
         ({"/": (200, b"<html>")}, "cannot be fetched: Expecting value"),
         ({"/": (200, b"{}")}, "cannot be fetched: 'model_version'."),
         ({"/": (200, b"[" * 100_000)}, "cannot be fetched: "),
