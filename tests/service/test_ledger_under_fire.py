@@ -9,7 +9,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -25,6 +24,7 @@ from sales_forecast.data.ledger_store import LedgerStore
 from sales_forecast.data.ledger_tables import PREDICTION_KEYS, PREDICTIONS, ledger_url
 from tests.service.conftest import EXAMPLES
 from tests.service.deployment import Deployment
+from tests.service.way import Way
 
 SIZE = "ANSWERS_UNDER_FIRE"
 ANSWERS = int(os.environ.get(SIZE, "400"))
@@ -76,56 +76,6 @@ class Callers:
                         with self._arrived:
                             self.ids.append(str(answer.headers["X-Prediction-ID"]))
                             self._arrived.notify_all()
-
-
-class Way:
-    """The way to a database server, which can be cut: a port of its own, or a lock on the file."""
-
-    def __init__(self, url: str) -> None:
-        self._to = sa.make_url(url)
-        self._open = True
-        self._pairs: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        """The URL of the database at the end of the way."""
-        port = self._listener.getsockname()[1]
-        return self._to.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
-
-    @contextmanager
-    def cut(self) -> Iterator[None]:
-        self._open = False
-        for end in self._pairs:
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        yield
-        self._open = True
-
-    def close(self) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                here, _ = self._listener.accept()
-                if not self._open:
-                    here.close()
-                    continue
-                there = socket.create_connection((self._to.host, self._to.port))
-                self._pairs += [here, there]
-                for ends in ((here, there), (there, here)):
-                    threading.Thread(target=_pass_on, args=ends, daemon=True).start()
-
-
-def _pass_on(from_: socket.socket, to: socket.socket) -> None:
-    with suppress(OSError):
-        while content := from_.recv(1 << 16):
-            to.sendall(content)
-    for end in (from_, to):
-        with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
 
 
 class File:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
-import sqlalchemy as sa
 
 from sales_forecast.data.database import SAMPLE, Database
 from sales_forecast.data.sample import sample_rows
@@ -28,6 +25,7 @@ from tests.fakes import FakePredictor, LiveStub, live_fake
 from tests.service.conftest import ask_app, error_of
 from tests.service.deployment import Deployment
 from tests.service.test_server import eventually, url_in
+from tests.service.way import Way
 from tests.silent import silent_server
 
 # What a database answers, or does not
@@ -128,87 +126,38 @@ def test_ten_who_ask_of_a_silent_database_are_answered_by_one_question(
         assert 1 == len(taken)
 
 
-class Stall:
-    """Between a client and a server, all that is said stands still while `held` is set."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self.held = threading.Event()
-        self._target = host, port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._ends: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-        self._run(self._accept)
-
-    def _run(self, what: Callable[..., None], *arguments: socket.socket) -> None:
-        self._threads.append(threading.Thread(target=what, args=arguments))
-        self._threads[-1].start()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                near, far = self._listener.accept()[0], socket.create_connection(self._target)
-                self._ends += near, far
-                self._run(self._pass_on, near, far)
-                self._run(self._pass_on, far, near)
-
-    def _pass_on(self, a: socket.socket, b: socket.socket) -> None:
-        with suppress(OSError):
-            while said := a.recv(65536):
-                while self.held.is_set():
-                    time.sleep(0.02)
-                b.sendall(said)
-        with suppress(OSError):
-            b.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        self.held.clear()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        for end in self._ends:
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join()
-        for end in (self._listener, *self._ends):
-            end.close()
-
-
 @pytest.mark.parametrize("url", ["mysql", "postgresql"], indirect=True)
 def test_a_database_that_stands_still_is_told_soon_and_holds_no_stop_up(
     url: str, tmp_path: Path
 ) -> None:
-    parsed = sa.make_url(url)
-    stall = Stall(str(parsed.host), int(parsed.port or 0))
-    through = parsed.set(host="127.0.0.1", port=stall.port).render_as_string(hide_password=False)
+    way = Way(url)
     deployment = Deployment(tmp_path, url)
     deployment.load()
     deployment.publish("the growth baseline")
     with (
-        closing(stall),
+        closing(way),
         closing(deployment.database),
-        deployment.served(DATABASE_URL=through, REFRESH_SECONDS="0.2") as (process, first),
+        deployment.served(DATABASE_URL=way.url, REFRESH_SECONDS="0.2") as (process, first),
         httpx.Client(base_url=url_in(first), timeout=10) as client,
     ):
         eventually(lambda: client.get("/ready").status_code == 200)
-        stall.held.set()
 
         def ask(_: int) -> tuple[int, float]:
             begun = time.monotonic()
             return client.get("/ready").status_code, time.monotonic() - begun
 
-        with ThreadPoolExecutor(10) as callers:
+        with way.stalled(), ThreadPoolExecutor(10) as callers:
             found = list(callers.map(ask, range(10)))
         assert {503} == {status for status, _ in found}
         assert max(seconds for _, seconds in found) < 4  # two, and a busy machine
 
-        stall.held.clear()
         eventually(lambda: client.get("/ready").status_code == 200)
 
-        stall.held.set()
-        assert 503 == client.get("/ready").status_code
-        begun = time.monotonic()
-        process.terminate()
-        assert 0 == process.wait(20)
+        with way.stalled():
+            assert 503 == client.get("/ready").status_code
+            begun = time.monotonic()
+            process.terminate()
+            assert 0 == process.wait(20)
         assert time.monotonic() - begun < 8  # drivers wait for ten
 
 
