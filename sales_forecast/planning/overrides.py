@@ -6,93 +6,22 @@ meanwhile is refused and changes nothing. Must not know HTTP, nor who may.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
-from typing import Literal, NamedTuple, get_args
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 
 from sales_forecast.data.ledger_ids import new_id
-from sales_forecast.data.override_tables import Kind, Override, Scope, Seen
-from sales_forecast.data.plan_rows import Baseline, Effect, KnownIssue, PlanRows, PlanTables
+from sales_forecast.data.override_tables import Override, Scope
+from sales_forecast.data.plan_rows import PlanRows, PlanTables
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.errors import ChangedMeanwhile, InvalidRequest, NoForecasts, UnknownOverride
-from sales_forecast.planning.intervals import quantiles_by_period
-from sales_forecast.planning.plan import Plan, plan_issue, renew, rows_of, write
+from sales_forecast.errors import InvalidRequest, UnknownOverride
+from sales_forecast.planning.making import changed, check_version, first_open, made_of, span
+from sales_forecast.planning.plan import plan_issue, renew, rows_of, write
+from sales_forecast.planning.states import OverridesPage, OverridesWish, State, States
+from sales_forecast.planning.wishes import Made, Wish
 from sales_forecast.settings import Settings
 
-Reason = Literal[
-    "promotion",
-    "price",
-    "event",
-    "weather",
-    "opening_or_closing",
-    "assortment",
-    "competition",
-    "supply",
-    "data_error",
-    "other",
-]
-REASONS: tuple[Reason, ...] = get_args(Reason)
-"""Why a forecast is changed; `note` says more."""
-LARGEST = 1e12
-"""No amount of an override is larger."""
-_LEAST_PERCENT = -100.0
-_VERSION = re.compile(r"(?P<issue>[0-9]{1,10})-(?P<number>[0-9]{1,10})", re.ASCII)
 _SCAN = 500
-_CENT = 0.01
-
-
-@dataclass(frozen=True)
-class Wish:
-    """An override that somebody wants.
-
-    Attributes:
-        scope: which series, by some of their keys; their sum is changed.
-        first, last: the days that end the first and the last period.
-        amount: sales of each period; or percent, or units of sales, more than are planned.
-        version: what they saw, as `Planned.version` said.
-    """
-
-    scope: Scope
-    first: date
-    last: date
-    kind: Literal["value", "percent", "units"]
-    amount: float
-    reason: Reason
-    note: str
-    version: str
-
-
-class Cell(NamedTuple):
-    """One period of an override: sums over all it is about.
-
-    `baseline` is forecast, `before` was planned and `after` is; `lower`, `upper`: the interval of
-    80% of the forecast, None where none is promised.
-    """
-
-    target: date
-    baseline: float
-    before: float
-    after: float
-    lower: float | None
-    upper: float | None
-
-    @property
-    def inside_80(self) -> bool | None:
-        """Whether what is planned lies in the interval."""
-        if self.lower is None or self.upper is None:
-            return None
-        return self.lower <= self.after <= self.upper
-
-
-@dataclass(frozen=True)
-class Made:
-    """An override that was made: what it changes, and what to say of that."""
-
-    override: Override
-    cells: Sequence[Cell]
-    version: str
 
 
 @dataclass(frozen=True)
@@ -110,69 +39,6 @@ class Planned:
     def of(self, target: date, sales: float) -> float:
         """Return what is planned of a period of which `sales` are forecast."""
         return (round(sales * 100) + self.apart.get(target, 0)) / 100
-
-
-@dataclass(frozen=True)
-class State:
-    """What has become of an override.
-
-    Attributes:
-        undone: by which row it was taken back, None if it was not.
-        cells: what it makes, in cents, of each period that is planned by it now; none where others
-            are instead of it.
-        expired: its last period has come.
-        contained: how much of its change the forecast itself has made since, 1 being all of it;
-            None without a forecast since, or where it changed nothing.
-    """
-
-    override: Override
-    undone: Override | None = None
-    cells: Sequence[Effect] = ()
-    expired: bool = False
-    contained: float | None = None
-
-
-@dataclass(frozen=True)
-class OverridesPage:
-    """Some overrides, the newest first; `last`: the number of the last where more follow."""
-
-    items: Sequence[State]
-    last: int | None
-    version: str
-
-
-@dataclass(frozen=True)
-class OverridesWish:
-    """Which overrides are asked for.
-
-    Attributes:
-        limit: how many at most, at least 1.
-        scope: those about any series with these keys; none: all.
-        since: made then or later.
-        reason, made_by: alone those.
-        active: alone those that periods are planned by now.
-        before: the number they are older than.
-    """
-
-    limit: int = 100
-    scope: Scope = field(default_factory=dict)
-    since: datetime | None = None
-    reason: str | None = None
-    made_by: str | None = None
-    active: bool = False
-    before: int | None = None
-
-    def takes(self, state: State) -> bool:
-        """Say whether one is asked for."""
-        of = state.override
-        return (
-            of.kind != "undo"
-            and of.meets(self.scope, of.first, of.last)
-            and (self.since is None or of.made_at >= self.since)
-            and (self.reason is None or of.reason == self.reason)
-            and (self.made_by is None or of.made_by == self.made_by)
-            and (not self.active or bool(state.cells))
-        )
 
 
 class Overrides:
@@ -226,58 +92,17 @@ class Overrides:
         if not wishes:
             return []
         with self.tables.writing(spec) as rows:
-            made, planned = self._made(rows, wishes, made_by)
+            made, planned = made_of(rows, wishes, made_by, self.lock_periods)
             for of in made:
                 rows.add(of.override)
             issue = made[0].override.issue_id
-            write(rows, issue, *_span(of.override for of in made), planned)
+            write(rows, issue, *span(of.override for of in made), planned)
         return made
 
     def preview(self, spec: PanelSpec, wishes: Sequence[Wish], made_by: str) -> list[Made]:
         """Return what `make_all` would make, and make nothing. Raises as `make`."""
         with self.tables.reading(spec) as rows:
-            return self._made(rows, wishes, made_by)[0]
-
-    def _made(
-        self, rows: PlanRows, wishes: Sequence[Wish], made_by: str
-    ) -> tuple[list[Made], tuple[Baseline, Plan]]:
-        """Return overrides that may be made, in the order of their wishes, and their plan."""
-        issue, number = rows.newest_issue(), rows.last_number()
-        new: list[Override] = []
-        for wish in wishes:
-            check_amount(wish.kind, wish.amount)
-            self._check_periods(rows.spec, issue, wish.first, wish.last)
-            number += 1
-            row = Override(
-                number=number,
-                id=new_id(),
-                made_at=datetime.now(UTC),
-                made_by=made_by,
-                scope=wish.scope,
-                first=wish.first,
-                last=wish.last,
-                kind=wish.kind,
-                amount=wish.amount,
-                reason=wish.reason,
-                note=wish.note,
-                undoes=None,
-                issue_id=issue.id,
-            )
-            new.append(row)
-        for version in {wish.version for wish in wishes}:
-            of_version = [
-                row for row, wish in zip(new, wishes, strict=True) if wish.version == version
-            ]
-            _check_version(rows, issue, version, of_version)
-        first, last = _span(new)
-        others = rows.overrides(last_from=first, first_until=last)
-        planned = plan_issue(rows, issue.id, first, last, [*others, *new])
-        told = _cells(rows, issue, new, planned[1])
-        made = [
-            Made(replace(row, seen=seen), cells, f"{issue.id}-{number}")
-            for row, (cells, seen) in zip(new, told, strict=True)
-        ]
-        return made, planned
+            return made_of(rows, wishes, made_by, self.lock_periods)[0]
 
     def undo(self, spec: PanelSpec, override_id: str, version: str, made_by: str) -> Override:
         """Take an override back in all of its periods that have not come; return the new row.
@@ -295,8 +120,8 @@ class Overrides:
             (of,) = found
             for row in rows.overrides(after=of.number):
                 if row.undoes == of.id:
-                    raise _changed(row, f"Override {of.id} was undone")
-            first = max(of.first, self.first_open(spec, issue))
+                    raise changed(row, f"Override {of.id} was undone")
+            first = max(of.first, first_open(spec, issue.origin, self.lock_periods))
             if first > of.last:
                 raise InvalidRequest(
                     f"Override {of.id} ends with {of.last}, and the first period that may still be "
@@ -318,7 +143,7 @@ class Overrides:
                 undoes=of.id,
                 issue_id=issue.id,
             )
-            _check_version(rows, issue, version, [row])
+            check_version(rows, issue, version, [row])
             rows.add(row)
             renew(rows, issue.id, first, min(of.last, issue.last))
         return row
@@ -327,7 +152,7 @@ class Overrides:
         """Return some overrides and what has become of them, the newest first."""
         with self.tables.reading(spec) as rows:
             issue = rows.newest_issue()
-            states = _States(rows, issue)
+            states = States(rows, issue)
             found: list[State] = []
             before = wish.before
             while len(found) <= wish.limit:
@@ -346,109 +171,8 @@ class Overrides:
         with self.tables.reading(spec) as rows:
             for of in rows.overrides(ids=[override_id]):
                 if of.kind != "undo":
-                    return _States(rows, rows.newest_issue()).of_all([of])[0]
+                    return States(rows, rows.newest_issue()).of_all([of])[0]
         raise UnknownOverride(f"There is no override {override_id}.", {"id": override_id})
-
-    def first_open(self, spec: PanelSpec, issue: KnownIssue) -> date:
-        """Return the first period that may be changed."""
-        return issue.origin + timedelta(days=spec.frequency.days * (1 + self.lock_periods))
-
-    def _check_periods(self, spec: PanelSpec, issue: KnownIssue, first: date, last: date) -> None:
-        name, opened = spec.frequency.field, self.first_open(spec, issue)
-        if first > last:
-            raise InvalidRequest(
-                f"first {first} comes after last {last}.", {"first": str(first), "last": str(last)}
-            )
-        if first < opened:
-            locked = f", and the {self.lock_periods} after it are locked"
-            raise InvalidRequest(
-                f"first {first} cannot be changed any more: {issue.origin} is the last known {name}"
-                f"{locked if self.lock_periods else ''}. The first that can is {opened}.",
-                {"first": str(first)},
-            )
-        if last > issue.last:
-            raise InvalidRequest(
-                f"last {last} is not forecast: the forecasts of {issue.origin} end with "
-                f"{issue.last}.",
-                {"last": str(last)},
-            )
-
-
-def check_amount(kind: Kind, amount: float) -> None:
-    """Raise InvalidRequest for an amount that no forecast can be changed by."""
-    least = {"value": 0.0, "percent": _LEAST_PERCENT}.get(kind, -LARGEST)
-    if not least <= amount <= LARGEST:
-        raise InvalidRequest(
-            f"number must be at least {least:.12g} and at most {LARGEST:.12g} for {kind}, "
-            f"not {amount:.12g}.",
-            {"number": amount},
-        )
-
-
-def _check_version(
-    rows: PlanRows, issue: KnownIssue, version: str, new: Sequence[Override]
-) -> None:
-    """Raise ChangedMeanwhile where cells of new rows changed since a version."""
-    found = _VERSION.fullmatch(version)
-    if found is None:
-        raise InvalidRequest(
-            "version must be what GET /forecast or GET /overrides said.", {"version": version[:60]}
-        )
-    later = rows.overrides(after=int(found["number"]))
-    for other in reversed(later):
-        if any(other.meets(row.scope, row.first, row.last) for row in new):
-            raise _changed(other, "These cells were changed")
-    if int(found["issue"]) != issue.id:
-        raise ChangedMeanwhile(
-            f"New forecasts were issued meanwhile, after {issue.origin}. Look at them, then send "
-            "the change again.",
-            {"origin": str(issue.origin)},
-        )
-
-
-def _changed(row: Override, what: str) -> ChangedMeanwhile:
-    return ChangedMeanwhile(
-        f"{what} by {row.made_by} at {row.made_at:%Y-%m-%dT%H:%M:%SZ}. Look at them, then send the "
-        "change again.",
-        {"id": row.id, "by": row.made_by, "at": row.made_at.isoformat()},
-    )
-
-
-def _span(overrides: Iterable[Override]) -> tuple[date, date]:
-    """Return the first and the last period that any of them is about."""
-    found = [*overrides]
-    return min(of.first for of in found), max(of.last for of in found)
-
-
-def _cells(
-    rows: PlanRows, issue: KnownIssue, new: Sequence[Override], plan: Plan
-) -> Iterator[tuple[list[Cell], list[Seen]]]:
-    """Yield what each of some overrides that are not stored yet makes of its periods."""
-    effects: dict[int, list[Effect]] = {}
-    for of in plan.effects:
-        effects.setdefault(of.number, []).append(of)
-    for row in new:
-        yield _told(rows, issue, row, effects.get(row.number, []))
-
-
-def _told(
-    rows: PlanRows, issue: KnownIssue, row: Override, effects: Sequence[Effect]
-) -> tuple[list[Cell], list[Seen]]:
-    stored = rows.stored(issue.id, row.scope)
-    if not effects or stored is None:
-        raise NoForecasts("Nothing is forecast of these series in these periods.", {})
-    apart = rows.differences(issue.id, row.scope)
-    at = quantiles_by_period(stored, row.scope, len(rows.spec.keys))
-    ends = {
-        of.target: (q["lower_80"], q["upper_80"]) for of, q in zip(stored.periods, at, strict=True)
-    }
-    cells, seen = [], []
-    for of in effects:
-        planned = (of.baseline + apart.get(of.target, 0)) / 100
-        cell = Cell(of.target, of.baseline / 100, planned, of.after / 100, *ends[of.target])
-        cells.append(cell)
-        seen.append(Seen(of.target, of.before / 100, cell.after, cell.inside_80))
-    return cells, seen
 
 
 def _apart(
@@ -461,37 +185,3 @@ def _apart(
     baseline, plan = plan_issue(rows, issue, first, last, made)
     apart = (plan.cents - baseline.cents)[rows_of(baseline, scope)].sum(axis=0)
     return dict(zip(baseline.targets, apart.tolist(), strict=True))
-
-
-class _States:
-    """What has become of overrides, beside the newest issue."""
-
-    def __init__(self, rows: PlanRows, issue: KnownIssue) -> None:
-        self._rows, self._issue = rows, issue
-        self._effects: dict[int, list[Effect]] = {}
-        for of in rows.effects(issue.id):
-            self._effects.setdefault(of.number, []).append(of)
-
-    def of_all(self, overrides: Sequence[Override]) -> list[State]:
-        undoing = self._rows.overrides(undoing=[of.id for of in overrides]) if overrides else []
-        undone = {row.undoes: row for row in undoing}
-        return [self._of(of, undone.get(of.id)) for of in overrides]
-
-    def _of(self, of: Override, undone: Override | None) -> State:
-        effects = self._effects.get(of.number, [])
-        return State(
-            of,
-            undone=undone,
-            cells=effects,
-            expired=of.last <= self._issue.origin,
-            contained=None if of.issue_id == self._issue.id else _contained(of, effects),
-        )
-
-
-def _contained(of: Override, effects: Sequence[Effect]) -> float | None:
-    """Return how much of a change forecasts have made since: what stood before it moved so far."""
-    now = {effect.target: effect.before / 100 for effect in effects}
-    told = [seen for seen in of.seen if seen.target in now]
-    wished = sum(seen.after - seen.before for seen in told)
-    moved = sum(now[seen.target] - seen.before for seen in told)
-    return round(moved / wished, 2) if told and abs(wished) >= _CENT else None

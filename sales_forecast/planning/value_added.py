@@ -17,8 +17,8 @@ from sales_forecast.data.override_tables import Override
 from sales_forecast.data.plan_rows import Effect, PlanRows, PlanTables
 from sales_forecast.data.realised_plans import Realised, last_effects, realised
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.planning.overrides import Made
 from sales_forecast.planning.plan import rows_of
+from sales_forecast.planning.wishes import Made
 
 Grouping = Literal["reason", "size", "level", "person"]
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from sales_forecast.planning.overrides import Reason
 from sales_forecast.planning.value_added import Grouping
+from sales_forecast.planning.wishes import Reason
 
 
 class _Row(BaseModel):

@@ -24,8 +24,9 @@ from sales_forecast.data.override_tables import Override
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.errors import Forbidden, UnknownOverride
 from sales_forecast.planning.change import explain
-from sales_forecast.planning.overrides import LARGEST, OverridesWish, Reason, State, Wish
+from sales_forecast.planning.states import OverridesWish, State
 from sales_forecast.planning.value_added import Grouping, advice
+from sales_forecast.planning.wishes import LARGEST, Reason, Wish
 from sales_forecast.service.api_keys import Caller
 from sales_forecast.service.callers import caller_of
 from sales_forecast.service.days import Day

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from http import HTTPStatus
 from typing import Any
 
@@ -24,8 +23,9 @@ from sales_forecast.errors import (
     SalesForecastError,
     UnknownOverride,
 )
-from sales_forecast.planning.overrides import REASONS, Made, OverridesWish, State
+from sales_forecast.planning.states import OverridesWish, State
 from sales_forecast.planning.value_added import Grouping, Record, advice
+from sales_forecast.planning.wishes import REASONS, Made
 from sales_forecast.service.live import Live
 from sales_forecast.service.plans import keys_told, wish_of
 from sales_forecast.service.predictor import Predictor
@@ -197,12 +197,6 @@ def listed(
     wish = OverridesWish(limit=_MOST, scope=scope, active=active)
     found = live.overrides.page(predictor.spec, wish)
     return [_shown(predictor, of) for of in found.items], found.version
-
-
-def first_open(live: Live, predictor: Predictor, origin: date) -> date:
-    """Return the end of the first period that may be changed."""
-    days = predictor.panel.frequency.days * (1 + live.overrides.lock_periods)
-    return date.fromordinal(origin.toordinal() + days)
 
 
 def _shown(predictor: Predictor, of: State) -> Shown:

@@ -14,14 +14,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from sales_forecast.errors import SalesForecastError
-from sales_forecast.planning.overrides import REASONS
+from sales_forecast.planning.making import first_open
+from sales_forecast.planning.wishes import REASONS
 from sales_forecast.service.covariates import NOT_USED, UsedCovariate
 from sales_forecast.service.live import Live
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.web.charts import NARROW
 from sales_forecast.web.fan import fan
 from sales_forecast.web.outlook import Outlook, Outlooks, Period
-from sales_forecast.web.plan_pages import KINDS, first_open, listed
+from sales_forecast.web.plan_pages import KINDS, listed
 from sales_forecast.web.record import Record, Records
 from sales_forecast.web.rendering import Templates
 from sales_forecast.web.selection import Selection, selections_of
@@ -121,7 +122,7 @@ class SeriesPage:
         values: dict[str, Any] = {"overrides": (), "list_version": "", "begin": begin}
         if outlook.version is not None:
             overrides, version = listed(self._live, predictor, outlook.selection.scope, active=True)
-            opened = first_open(self._live, predictor, outlook.origin)
+            opened = first_open(predictor.spec, outlook.origin, self._live.overrides.lock_periods)
             values |= {"overrides": overrides, "list_version": version}
             values["begin"] = {**begin, "first": opened.isoformat()}
         return {**values, "reasons": REASONS, "kinds": KINDS}

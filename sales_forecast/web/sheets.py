@@ -24,8 +24,8 @@ from sales_forecast.data.files.workbook_read import first_sheet
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.plan_cells import count
 from sales_forecast.errors import InvalidRequest, SalesForecastError
-from sales_forecast.planning.overrides import REASONS, Made, Wish
 from sales_forecast.planning.sheets import MOST_CHANGES, Change, Reading, plan_rows
+from sales_forecast.planning.wishes import REASONS, Made, Wish
 from sales_forecast.service.live import Live
 from sales_forecast.service.plans import wish_of
 from sales_forecast.service.predictor import Predictor

@@ -26,7 +26,8 @@ from sales_forecast.evaluation.scoring import with_quantiles
 from sales_forecast.models.naive import BASELINES
 from sales_forecast.operations.batch import issues_of, write_forecasts
 from sales_forecast.planning.change import Change, explain
-from sales_forecast.planning.overrides import Overrides, Wish
+from sales_forecast.planning.overrides import Overrides
+from sales_forecast.planning.wishes import Wish
 from sales_forecast.settings import Settings
 from sales_forecast.training.challenger import baseline_challenger
 from tests.two_keys import SPEC, panel

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from sales_forecast.data.override_retention import forget_people
 from sales_forecast.data.stored_forecasts import StoredForecasts
 from sales_forecast.errors import ChangedMeanwhile, InvalidRequest, UnknownOverride
-from sales_forecast.planning.overrides import Overrides, OverridesWish
+from sales_forecast.planning.overrides import Overrides
+from sales_forecast.planning.states import OverridesWish
 from sales_forecast.settings import Settings
 from tests.planning.world import World
 from tests.two_keys import KEYS, SPEC, sales_of

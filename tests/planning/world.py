@@ -13,8 +13,9 @@ from sales_forecast.data.database import Database
 from sales_forecast.data.forecasts import ForecastTable
 from sales_forecast.data.panel import Array
 from sales_forecast.data.stored_forecasts import StoredForecasts
-from sales_forecast.planning.overrides import Made, Overrides, Wish
+from sales_forecast.planning.overrides import Overrides
 from sales_forecast.planning.plan import renew_all
+from sales_forecast.planning.wishes import Made, Wish
 from tests.two_keys import KEYS, SPEC, issue, panel, sales_of
 
 HORIZON = 6
