@@ -21,8 +21,9 @@ from sales_forecast.data import bulk, dimensions
 from sales_forecast.data.database_server import Server
 from sales_forecast.data.facts import Facts
 from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS, QUANTILES, STAGED
+from sales_forecast.data.issue_rows import KnownIssue
 from sales_forecast.data.panel import Array, Panel
-from sales_forecast.data.plan_rows import KnownIssue, PlanRows
+from sales_forecast.data.plan_rows import PlanRows
 from sales_forecast.errors import NotReady
 
 Role = Literal["best", "baseline", "covariates", "corrected_sales", "new_sales"]
@@ -129,7 +130,7 @@ class ForecastTable:
             thinned = _thin(connection)
             if then is not None and panel.spec is not None:
                 rows = PlanRows(connection, panel.spec)
-                then(rows, rows.newest_issue())
+                then(rows, rows.issues.newest())
             connection.commit()
         return Written(written, thinned)
 

@@ -59,6 +59,6 @@ def plan_cells(rows: PlanRows, scope: Scope) -> Iterator[PlanCell]:
 
 
 def _chosen(rows: PlanRows, scope: Scope) -> list[sa.ColumnElement[bool]]:
-    issue = FORECASTS.c.issue_id == rows.newest_issue().id
+    issue = FORECASTS.c.issue_id == rows.issues.newest().id
     some = FORECASTS.c.series_id.in_(ids_with(rows.connection, rows.spec, scope))
     return [issue, some] if scope else [issue]

@@ -1,36 +1,34 @@
-"""Overrides and what is planned, as rows: read at one moment, written one writer at a time.
+"""What is planned, as rows: read at one moment, written one writer at a time.
 
-Takes a URL, gives `PlanRows` of one transaction. Must not know how a plan is made of forecasts.
+Takes a URL, gives `PlanRows` of one transaction, with the issues and the overrides that a plan is
+made of. Must not know how it is made of them.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Any
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
 from sales_forecast.data import schema, star
-from sales_forecast.data.database_server import Server, in_utc, read_at_one_moment
-from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS, newest_first
+from sales_forecast.data.database_server import Server, read_at_one_moment
+from sales_forecast.data.forecast_tables import FORECASTS
+from sales_forecast.data.issue_rows import IssueRows
+from sales_forecast.data.override_rows import OverrideRows
 from sales_forecast.data.override_tables import (
     OVERRIDE_EFFECTS,
-    OVERRIDES,
     PLANNED_SALES,
-    Override,
     Scope,
-    Seen,
 )
 from sales_forecast.data.panel import Labels
 from sales_forecast.data.schema import Form
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.data.stored_forecasts import StoredIssue, ids_with, none_yet, read_issue
+from sales_forecast.data.stored_forecasts import ids_with, none_yet
 
 _MOST_SCOPES = 50
 """Of so many levels series are looked up; with more of them all series are read."""
@@ -39,36 +37,6 @@ _ROWS = 2_000
 _SECONDS_TO_WRITE = 30
 """People wait for it."""
 Cents = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class KnownIssue:
-    """One issue of best models: `last` is the end of the last period that it forecasts."""
-
-    id: int
-    origin: date
-    last: date
-
-
-@dataclass(frozen=True)
-class FormerIssue:
-    """What the best model issued last, by the bundle `model_version`, and what it knew."""
-
-    id: int
-    origin: date
-    model: str
-    model_version: str
-    fingerprint: str
-
-
-@dataclass(frozen=True)
-class IssueOnTheWay:
-    """One issue between two others; `role`, `changes` as `forecasts.Issue` has them."""
-
-    id: int
-    origin: date
-    role: str
-    changes: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,133 +102,17 @@ class PlanTables:
 
 
 class PlanRows:
-    """Rows of overrides and plans in one transaction, which whoever made the connection ends."""
+    """Rows of plans in one transaction, which whoever made the connection ends.
+
+    Attributes:
+        issues, overrides: the rows of those, in the same transaction.
+    """
 
     def __init__(self, connection: sa.Connection, spec: PanelSpec) -> None:
+        self.issues = IssueRows(connection, spec)
+        self.overrides = OverrideRows(connection)
         self.connection = connection
         self.spec = spec
-
-    def newest_issue(self) -> KnownIssue:
-        """Return what the best model issued last. Raises NoForecasts before the first."""
-        issues = self.issues(1)
-        if not issues:
-            raise none_yet()
-        return issues[0]
-
-    def former_issue(self) -> FormerIssue | None:
-        """Return what the best model issued last; None before the first."""
-        of = FORECAST_ISSUES.c
-        columns = (of.id, of.origin, of.model, of.model_version, of.fingerprint)
-        found = self.connection.execute(newest_first(*columns).limit(1)).one_or_none()
-        return None if found is None else FormerIssue(*found)
-
-    def issues(self, most: int | None = None) -> list[KnownIssue]:
-        """Return what best models issued, the newest origin first, and of one the newest issue."""
-        of, days = FORECAST_ISSUES.c, self.spec.frequency.days
-        query = newest_first(of.id, of.origin, of.horizon).limit(most)
-        return [
-            KnownIssue(number, origin, origin + timedelta(days=days * horizon))
-            for number, origin, horizon in self.connection.execute(query)
-        ]
-
-    def issues_between(self, first: int, last: int) -> list[IssueOnTheWay]:
-        """Return all but the baseline's issues from one of best models to another, oldest first."""
-        of = FORECAST_ISSUES.c
-        ends = {row.id: (row.origin, row.id) for row in self.issues() if row.id in {first, last}}
-        query = sa.select(of.id, of.origin, of.role, of.warnings).where(of.role != "baseline")
-        found = [
-            IssueOnTheWay(number, origin, role, json.loads(warnings).get("changes"))
-            for number, origin, role, warnings in self.connection.execute(
-                query.order_by(of.origin, of.id)
-            )
-            if ends[first] <= (origin, number)
-        ]
-        # What would have been forecast comes after the issue that it explains.
-        end = next(place for place, of in enumerate(found) if of.id == last) + 1
-        while end < len(found) and found[end].role != "best":
-            end += 1
-        begin = next((place for place, of in enumerate(found) if of.role == "best"), 0)
-        return found[begin:end]
-
-    def sums(self, issues: Sequence[int], scope: Scope) -> Mapping[int, Mapping[date, int]]:
-        """Return issue -> period -> cents of the sum of all series with some keys."""
-        row = FORECASTS.c
-        chosen = [row.issue_id.in_(issues)]
-        if scope:
-            chosen.append(row.series_id.in_(ids_with(self.connection, self.spec, scope)))
-        cents = sa.func.sum(sa.func.round(row.sales * 100))
-        query = sa.select(row.issue_id, row.target, cents).where(*chosen)
-        found: dict[int, dict[date, int]] = {issue: {} for issue in issues}
-        for issue, target, total in self.connection.execute(
-            query.group_by(row.issue_id, row.target)
-        ):
-            found[issue][target] = round(total)
-        return found
-
-    def stored(self, issue: int, scope: Scope) -> StoredIssue | None:
-        """Return all that an issue says of a sum; None if nothing."""
-        return read_issue(self.connection, self.spec, issue, scope)
-
-    def last_number(self) -> int:
-        """Return the number of the newest override; 0 before the first."""
-        return self.connection.scalar(sa.select(sa.func.max(OVERRIDES.c.number))) or 0
-
-    def overrides(
-        self,
-        *,
-        last_from: date | None = None,
-        first_until: date | None = None,
-        after: int = 0,
-        before: int | None = None,
-        ids: Sequence[str] = (),
-        undoing: Sequence[str] = (),
-        most: int | None = None,
-        newest_first: bool = False,
-    ) -> list[Override]:
-        """Return overrides and undos by their number, the oldest first if not told otherwise.
-
-        Those whose last period is `last_from` or later, whose first is `first_until` or earlier,
-        whose number is above `after` and below `before`, that have one of `ids`, or that take one
-        of `undoing` back.
-        """
-        of = OVERRIDES.c
-        told: list[tuple[Any, Any]] = [
-            (last_from, lambda: of.last_target >= last_from),
-            (first_until, lambda: of.first_target <= first_until),
-            (after, lambda: of.number > after),
-            (before, lambda: of.number < before),
-            (ids, lambda: of.id.in_(ids)),
-            (undoing, lambda: of.undoes.in_(undoing)),
-        ]
-        query = (
-            sa.select(OVERRIDES)
-            .where(*(condition() for value, condition in told if value))
-            .order_by(of.number.desc() if newest_first else of.number)
-            .limit(most)
-        )
-        return [_override(row) for row in self.connection.execute(query).mappings()]
-
-    def add(self, row: Override) -> None:
-        """Add a row."""
-        values = {
-            "number": row.number,
-            "id": row.id,
-            "made_at": row.made_at,
-            "made_by": row.made_by,
-            "scope": json.dumps(dict(sorted(row.scope.items())), ensure_ascii=False),
-            "first_target": row.first,
-            "last_target": row.last,
-            "kind": row.kind,
-            "amount": row.amount,
-            "reason": row.reason,
-            "note": row.note,
-            "undoes": row.undoes,
-            "issue_id": row.issue_id,
-            "seen": json.dumps(
-                [[str(of.target), of.before, of.after, of.inside_80] for of in row.seen]
-            ),
-        }
-        self.connection.execute(sa.insert(OVERRIDES), values)
 
     def baseline(self, issue: int, first: date, last: date, scopes: Iterable[Scope]) -> Baseline:
         """Return what an issue expects of all series of some levels, from one period to another."""
@@ -332,10 +184,6 @@ class PlanRows:
             for number, target, *sums in self.connection.execute(query)
         ]
 
-    def newest_load(self) -> int:
-        """Return a number that changes whenever the stored sales do."""
-        return self.connection.scalar(sa.select(sa.func.max(star.LOADS.c.id))) or 0
-
     def differences(self, issue: int, scope: Scope) -> Mapping[date, int]:
         """Return period -> by how many cents what is planned of a sum differs from the forecast."""
         plan, row = PLANNED_SALES.c, FORECASTS.c
@@ -358,22 +206,3 @@ class PlanRows:
             .group_by(plan.target)
         )
         return {target: round(cents) for target, cents in self.connection.execute(query)}
-
-
-def _override(row: sa.RowMapping) -> Override:
-    return Override(
-        number=row["number"],
-        id=row["id"],
-        made_at=in_utc(row["made_at"]),
-        made_by=row["made_by"],
-        scope=json.loads(row["scope"]),
-        first=row["first_target"],
-        last=row["last_target"],
-        kind=row["kind"],
-        amount=row["amount"],
-        reason=row["reason"],
-        note=row["note"],
-        undoes=row["undoes"],
-        issue_id=row["issue_id"],
-        seen=[Seen(date.fromisoformat(day), *rest) for day, *rest in json.loads(row["seen"])],
-    )

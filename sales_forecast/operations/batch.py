@@ -24,8 +24,9 @@ from sales_forecast.data.database import Database
 from sales_forecast.data.forecast_tables import QUANTILES
 from sales_forecast.data.forecasts import ForecastTable, Issue, Role
 from sales_forecast.data.frequency import DAILY, SEASON_LENGTH, WEEKLY
+from sales_forecast.data.issue_rows import FormerIssue
 from sales_forecast.data.panel import Panel
-from sales_forecast.data.plan_rows import FormerIssue, PlanTables
+from sales_forecast.data.plan_rows import PlanTables
 from sales_forecast.models.naive import GROWTH
 from sales_forecast.models.spread import SpreadByAge
 from sales_forecast.planning.plan import renew_all
@@ -89,7 +90,7 @@ def write_forecasts(settings: Settings, progress: Callable[[str], None]) -> str:
 def _former(settings: Settings, panel: Panel) -> FormerIssue | None:
     assert panel.spec is not None  # noqa: S101 - as every panel of a database has
     with closing(PlanTables(settings.database_url)) as tables, tables.reading(panel.spec) as rows:
-        return rows.former_issue()
+        return rows.issues.former()
 
 
 def _explained(issues: list[Issue], changes: Changes, former: FormerIssue) -> list[Issue]:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
+from sales_forecast.data.issue_rows import IssueOnTheWay, KnownIssue
 from sales_forecast.data.override_tables import Scope
-from sales_forecast.data.plan_rows import IssueOnTheWay, KnownIssue, PlanRows, PlanTables
+from sales_forecast.data.plan_rows import PlanRows, PlanTables
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.errors import InvalidRequest, NoForecasts
 from sales_forecast.planning.reforecast import NEW_MODEL, NOT_SPLIT
@@ -73,8 +74,8 @@ def explain(
     with tables.reading(spec) as rows:
         issues = _newest_of_each_origin(rows)
         first, last = _ends(issues, start, end)
-        way = rows.issues_between(first.id, last.id)
-        sums = rows.sums([of.id for of in way], scope)
+        way = rows.issues.between(first.id, last.id)
+        sums = rows.issues.sums([of.id for of in way], scope)
         both = sorted(sums[first.id].keys() & sums[last.id].keys())
         targets = [of for of in both if target in {None, of}]
         if not targets:
@@ -96,7 +97,7 @@ def explain(
 
 def _newest_of_each_origin(rows: PlanRows) -> dict[date, KnownIssue]:
     found: dict[date, KnownIssue] = {}
-    for of in rows.issues():  # the newest first
+    for of in rows.issues.all():  # the newest first
         found.setdefault(of.origin, of)
     return found
 

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+from sales_forecast.data.issue_rows import KnownIssue
 from sales_forecast.data.ledger_ids import new_id
 from sales_forecast.data.override_tables import Override, Seen
-from sales_forecast.data.plan_rows import Baseline, Effect, KnownIssue, PlanRows
+from sales_forecast.data.plan_rows import Baseline, Effect, PlanRows
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.errors import ChangedMeanwhile, InvalidRequest, NoForecasts
 from sales_forecast.planning.intervals import quantiles_by_period
@@ -29,7 +30,7 @@ def made_of(
 
     Raises ChangedMeanwhile, InvalidRequest, NoForecasts.
     """
-    issue, number = rows.newest_issue(), rows.last_number()
+    issue, number = rows.issues.newest(), rows.overrides.last_number()
     new: list[Override] = []
     for wish in wishes:
         check_amount(wish.kind, wish.amount)
@@ -55,7 +56,7 @@ def made_of(
         of_version = [row for row, wish in zip(new, wishes, strict=True) if wish.version == version]
         check_version(rows, issue, version, of_version)
     first, last = span(new)
-    others = rows.overrides(last_from=first, first_until=last)
+    others = rows.overrides.find(last_from=first, first_until=last)
     planned = plan_issue(rows, issue.id, first, last, [*others, *new])
     told = _cells(rows, issue, new, planned[1])
     made = [
@@ -98,7 +99,7 @@ def check_version(rows: PlanRows, issue: KnownIssue, version: str, new: Sequence
         raise InvalidRequest(
             "version must be what GET /forecast or GET /overrides said.", {"version": version[:60]}
         )
-    later = rows.overrides(after=int(found["number"]))
+    later = rows.overrides.find(after=int(found["number"]))
     for other in reversed(later):
         if any(other.meets(row.scope, row.first, row.last) for row in new):
             raise changed(other, "These cells were changed")
@@ -139,7 +140,7 @@ def _cells(
 def _told(
     rows: PlanRows, issue: KnownIssue, row: Override, effects: Sequence[Effect]
 ) -> tuple[list[Cell], list[Seen]]:
-    stored = rows.stored(issue.id, row.scope)
+    stored = rows.issues.stored(issue.id, row.scope)
     if not effects or stored is None:
         raise NoForecasts("Nothing is forecast of these series in these periods.", {})
     apart = rows.differences(issue.id, row.scope)

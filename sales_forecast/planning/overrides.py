@@ -72,8 +72,8 @@ class Overrides:
         with self.tables.reading(spec) as rows:
             if as_of is None:
                 apart = rows.differences(issue, scope)
-                return Planned(f"{issue}-{rows.last_number()}", apart)
-            made = [of for of in rows.overrides() if of.made_at.date() <= as_of]
+                return Planned(f"{issue}-{rows.overrides.last_number()}", apart)
+            made = [of for of in rows.overrides.find() if of.made_at.date() <= as_of]
             number = made[-1].number if made else 0
             return Planned(f"{issue}-{number}", _apart(rows, issue, scope, made))
 
@@ -94,7 +94,7 @@ class Overrides:
         with self.tables.writing(spec) as rows:
             made, planned = made_of(rows, wishes, made_by, self.lock_periods)
             for of in made:
-                rows.add(of.override)
+                rows.overrides.add(of.override)
             issue = made[0].override.issue_id
             write(rows, issue, *span(of.override for of in made), planned)
         return made
@@ -111,14 +111,14 @@ class Overrides:
         same cells since `version`; InvalidRequest where none of its periods is left.
         """
         with self.tables.writing(spec) as rows:
-            issue = rows.newest_issue()
-            found = rows.overrides(ids=[override_id])
+            issue = rows.issues.newest()
+            found = rows.overrides.find(ids=[override_id])
             if not found or found[0].kind == "undo":
                 raise UnknownOverride(
                     f"There is no override {override_id} that could be undone.", {"id": override_id}
                 )
             (of,) = found
-            for row in rows.overrides(after=of.number):
+            for row in rows.overrides.find(after=of.number):
                 if row.undoes == of.id:
                     raise changed(row, f"Override {of.id} was undone")
             first = max(of.first, first_open(spec, issue.origin, self.lock_periods))
@@ -129,7 +129,7 @@ class Overrides:
                     {"id": of.id},
                 )
             row = Override(
-                number=rows.last_number() + 1,
+                number=rows.overrides.last_number() + 1,
                 id=new_id(),
                 made_at=datetime.now(UTC),
                 made_by=made_by,
@@ -144,34 +144,34 @@ class Overrides:
                 issue_id=issue.id,
             )
             check_version(rows, issue, version, [row])
-            rows.add(row)
+            rows.overrides.add(row)
             renew(rows, issue.id, first, min(of.last, issue.last))
         return row
 
     def page(self, spec: PanelSpec, wish: OverridesWish) -> OverridesPage:
         """Return some overrides and what has become of them, the newest first."""
         with self.tables.reading(spec) as rows:
-            issue = rows.newest_issue()
+            issue = rows.issues.newest()
             states = States(rows, issue)
             found: list[State] = []
             before = wish.before
             while len(found) <= wish.limit:
-                some = rows.overrides(before=before, most=_SCAN, newest_first=True)
+                some = rows.overrides.find(before=before, most=_SCAN, newest_first=True)
                 found += filter(wish.takes, states.of_all(some))
                 if len(some) < _SCAN:
                     break
                 before = some[-1].number
             items = found[: wish.limit]
             more = len(found) > wish.limit
-            version = f"{issue.id}-{rows.last_number()}"
+            version = f"{issue.id}-{rows.overrides.last_number()}"
             return OverridesPage(items, items[-1].override.number if more else None, version)
 
     def find(self, spec: PanelSpec, override_id: str) -> State:
         """Return one override. Raises UnknownOverride."""
         with self.tables.reading(spec) as rows:
-            for of in rows.overrides(ids=[override_id]):
+            for of in rows.overrides.find(ids=[override_id]):
                 if of.kind != "undo":
-                    return States(rows, rows.newest_issue()).of_all([of])[0]
+                    return States(rows, rows.issues.newest()).of_all([of])[0]
         raise UnknownOverride(f"There is no override {override_id}.", {"id": override_id})
 
 

@@ -13,8 +13,9 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
+from sales_forecast.data.issue_rows import KnownIssue
 from sales_forecast.data.override_tables import Override, Scope
-from sales_forecast.data.plan_rows import Baseline, Effect, KnownIssue, PlanRows
+from sales_forecast.data.plan_rows import Baseline, Effect, PlanRows
 from sales_forecast.planning.shares import Cents, shares
 
 
@@ -103,7 +104,7 @@ def plan_issue(
     `overrides`: those that may count; by default all that are stored.
     """
     if overrides is None:
-        overrides = rows.overrides(last_from=first, first_until=last)
+        overrides = rows.overrides.find(last_from=first, first_until=last)
     scopes = [of.scope for of in overrides if of.kind != "undo"]
     baseline = rows.baseline(issue, first, last, scopes)
     return baseline, plan_of(baseline, overrides)
@@ -131,6 +132,6 @@ def write(
 
 def renew_all(rows: PlanRows, issue: KnownIssue) -> None:
     """Write what is planned of a new issue: overrides apply to what it expects."""
-    left = rows.overrides(last_from=issue.origin, first_until=issue.last)
+    left = rows.overrides.find(last_from=issue.origin, first_until=issue.last)
     if left:
         renew(rows, issue.id, min(of.first for of in left), max(of.last for of in left))

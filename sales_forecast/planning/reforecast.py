@@ -17,9 +17,9 @@ import numpy as np
 from sales_forecast.bundles.bundle import Bundle
 from sales_forecast.bundles.fallback import growth_bundle, load_for
 from sales_forecast.bundles.fitting import check_fits
+from sales_forecast.data.issue_rows import FormerIssue
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.panel_history import known_then, of_that_time
-from sales_forecast.data.plan_rows import FormerIssue
 from sales_forecast.errors import BundleRefused
 from sales_forecast.models.spread import SpreadByAge
 from sales_forecast.prediction.forecast import forecast, mean

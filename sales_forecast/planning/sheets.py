@@ -53,7 +53,7 @@ def plan_rows(rows: PlanRows, scope: Scope) -> Iterator[list[Cell]]:
     spec = rows.spec
     yield [*head_of(spec)]
     kinds = [key.kind for key in spec.keys]
-    version = f"{rows.newest_issue().id}-{rows.last_number()}"
+    version = f"{rows.issues.newest().id}-{rows.overrides.last_number()}"
     empty: list[Cell] = [None] * len(_FILLED)
     for of in plan_cells(rows, scope):
         keys = [int(t) if k == "number" else t for t, k in zip(of.keys, kinds, strict=True)]

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sales_forecast.data.issue_rows import KnownIssue
 from sales_forecast.data.override_tables import Override, Scope
-from sales_forecast.data.plan_rows import Effect, KnownIssue, PlanRows
+from sales_forecast.data.plan_rows import Effect, PlanRows
 
 _CENT = 0.01
 
@@ -89,7 +90,9 @@ class States:
 
     def of_all(self, overrides: Sequence[Override]) -> list[State]:
         """Return the state of each."""
-        undoing = self._rows.overrides(undoing=[of.id for of in overrides]) if overrides else []
+        undoing = (
+            self._rows.overrides.find(undoing=[of.id for of in overrides]) if overrides else []
+        )
         undone = {row.undoes: row for row in undoing}
         return [self._of(of, undone.get(of.id)) for of in overrides]
 

@@ -105,7 +105,7 @@ class ValueAdded:
         Raises as `Overrides` does.
         """
         with self._tables.reading(spec) as rows:
-            state = rows.newest_load(), rows.newest_issue()
+            state = rows.issues.newest_load(), rows.issues.newest()
             found, outcomes = self._judged
             if found != state:
                 outcomes = _outcomes(rows)
@@ -192,7 +192,7 @@ def _group(spec: PanelSpec, grouping: Grouping, of: Outcome) -> str:
 def _outcomes(rows: PlanRows) -> list[Outcome]:
     judged = last_effects(rows)
     numbers = {of.number for effects in judged.values() for of in effects}
-    overrides = {of.number: of for of in rows.overrides() if of.number in numbers}
+    overrides = {of.number: of for of in rows.overrides.find() if of.number in numbers}
     parts: dict[int, list[tuple[Effect, float, float]]] = {}
     for issue, effects in judged.items():
         targets = sorted({of.target for of in effects})

@@ -112,7 +112,7 @@ def test_each_part_is_what_the_old_model_makes_of_one_input_more(tmp_path: Path)
     job.forecast()
     with closing(Overrides(job.url)) as overrides:
         with overrides.tables.reading(SPEC) as rows:
-            version = f"{rows.newest_issue().id}-0"
+            version = f"{rows.issues.newest().id}-0"
         target = second.after(2)[-1].item()
         wish = Wish({"k1": "10"}, target, target, "units", 33.33, "event", "a fair", version)
         overrides.make(SPEC, wish, "ada")
