@@ -25,7 +25,7 @@ from sales_forecast.service.forms import Forms, Named, example_of, forms_of
 from sales_forecast.service.kept import HEADER as PREDICTION_ID
 from sales_forecast.service.live import Live
 from sales_forecast.service.openapi_parts import answered, get, parameters, post, refused
-from sales_forecast.service.plans import override_form
+from sales_forecast.service.plan_forms import override_form
 from sales_forecast.service.predictions import PREDICTION, PREDICTIONS, predictions_query
 from sales_forecast.service.queries import USUAL_STEPS, ForecastQuery
 from sales_forecast.service.routes import FORECAST, ORDER, PREDICT

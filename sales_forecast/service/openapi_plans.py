@@ -13,6 +13,13 @@ from pydantic.json_schema import JsonSchemaMode
 
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.service.openapi_parts import answered, get, parameters, post
+from sales_forecast.service.plan_forms import (
+    UndoQuery,
+    ValueAddedQuery,
+    change_query,
+    override_form,
+    overrides_query,
+)
 from sales_forecast.service.plan_schemas import (
     ForecastChange,
     ForecastValueAdded,
@@ -20,17 +27,7 @@ from sales_forecast.service.plan_schemas import (
     MadeUndo,
     OverridesPage,
 )
-from sales_forecast.service.plans import (
-    CHANGE,
-    OVERRIDE,
-    OVERRIDES,
-    VALUE_ADDED,
-    UndoQuery,
-    ValueAddedQuery,
-    change_query,
-    override_form,
-    overrides_query,
-)
+from sales_forecast.service.plans import CHANGE, OVERRIDE, OVERRIDES, VALUE_ADDED
 
 Of = Callable[[type[BaseModel], JsonSchemaMode], dict[str, Any]]
 ANSWERS = (MadeOverride, MadeUndo, OverridesPage, ForecastValueAdded, ForecastChange)

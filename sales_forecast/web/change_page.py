@@ -16,7 +16,7 @@ from sales_forecast.errors import InvalidRequest, NoForecasts
 from sales_forecast.planning.change import explain
 from sales_forecast.service.json_route import read_query
 from sales_forecast.service.live import Live
-from sales_forecast.service.plans import change_query
+from sales_forecast.service.plan_forms import change_query
 from sales_forecast.web.charts import waterfall
 from sales_forecast.web.rendering import Templates, day
 from sales_forecast.web.selection import selections_of

@@ -27,7 +27,8 @@ from sales_forecast.planning.states import OverridesWish, State
 from sales_forecast.planning.value_added import Grouping, Record, advice
 from sales_forecast.planning.wishes import REASONS, Made
 from sales_forecast.service.live import Live
-from sales_forecast.service.plans import keys_told, wish_of
+from sales_forecast.service.plan_answers import keys_told
+from sales_forecast.service.plans import wish_of
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.web.forms import form_of
 from sales_forecast.web.rendering import Templates
