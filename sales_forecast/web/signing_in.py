@@ -1,28 +1,25 @@
 """Signing in with an API key, and out again.
 
-Takes a form with a key, gives a cookie. Wrong keys are counted by address: after ten within a
-minute none is looked at any more until the minute is over. Must not know other pages.
+Takes a form with a key, gives a cookie. Wrong keys are counted by address, as those of the API are:
+after ten no key is looked at for some seconds, and one more every six. Must not know other pages.
 """
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict, deque
+import math
 from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from sales_forecast.service.rates import Addresses
+from sales_forecast.service.rates import Addresses, Allowance
 from sales_forecast.web.forms import form_of
 from sales_forecast.web.rendering import Templates
 from sales_forecast.web.sessions import SECONDS, Sessions
 from sales_forecast.web.visitors import COOKIE, Door, is_loopback
 
 MOST_TRIES = 10
-_WITHIN_SECONDS = 60.0
-_MOST_ADDRESSES = 10_000
 _LONGEST_KEY = 1_000
 _WRONG = "That is no key of this service. Ask whoever runs it for one."
 _OTHER_SITE = "This form was sent from another site. Sign in here."
@@ -35,7 +32,7 @@ class SigningIn:
         self._door = door
         self._addresses = addresses
         self._templates = templates
-        self._wrong = _Wrong()
+        self._wrong = Allowance(MOST_TRIES)
 
     async def form(self, request: Request) -> Response:
         """Show the form."""
@@ -53,7 +50,7 @@ class SigningIn:
         if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
             return self._page(request, after, HTTPStatus.FORBIDDEN, _OTHER_SITE)
         address = self._addresses.of(request.scope)
-        wait = self._wrong.seconds(address)
+        wait = math.ceil(self._wrong.wait(address))
         if wait:
             problem = f"Too many wrong keys from your address. Try again in {wait} seconds."
             refused = self._page(request, after, HTTPStatus.TOO_MANY_REQUESTS, problem)
@@ -61,7 +58,7 @@ class SigningIn:
             return refused
         cookie = _begin(sessions, sent.get("key"))
         if cookie is None:
-            self._wrong.note(address)
+            self._wrong.take(address)
             return self._page(request, after, HTTPStatus.UNAUTHORIZED, _WRONG)
         response = RedirectResponse(_here(after), 303)
         response.set_cookie(
@@ -93,28 +90,6 @@ class SigningIn:
             problem=problem,
             unsafe=passed_on != "https" and not is_loopback(request),
         )
-
-
-class _Wrong:
-    """When wrong keys came, by address; those that were longest silent are forgotten first."""
-
-    def __init__(self) -> None:
-        self._at: OrderedDict[str, deque[float]] = OrderedDict()
-
-    def seconds(self, address: str) -> int:
-        """Return how long an address has to wait; 0 for not at all."""
-        at = self._at.get(address)
-        if at is None or len(at) < MOST_TRIES:
-            return 0
-        left = at[0] + _WITHIN_SECONDS - time.monotonic()
-        return max(int(left + 1), 0) if left > 0 else 0
-
-    def note(self, address: str) -> None:
-        """Note one try."""
-        self._at.setdefault(address, deque(maxlen=MOST_TRIES)).append(time.monotonic())
-        self._at.move_to_end(address)
-        if len(self._at) > _MOST_ADDRESSES:
-            self._at.popitem(last=False)
 
 
 def _begin(sessions: Sessions, key: Any) -> str | None:
