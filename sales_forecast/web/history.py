@@ -7,14 +7,10 @@ hides rows from the page of whoever does it and deletes nothing. Must not predic
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from functools import cache
-from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, Field, create_model
-from pydantic_core import PydanticCustomError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
@@ -22,7 +18,6 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from sales_forecast.data.files.csv_sheet import csv_sheet
 from sales_forecast.data.ledger_store import LedgerStore
 from sales_forecast.data.ledger_tables import ledger_url
-from sales_forecast.data.spec import PanelSpec
 from sales_forecast.data.stored_predictions import PageWish
 from sales_forecast.errors import InvalidRequest, NoForecasts, UnknownPrediction, brief
 from sales_forecast.service.json_route import read_query
@@ -31,68 +26,17 @@ from sales_forecast.service.predictions import (
     ID,
     MOST_ITEMS,
     cursor_of,
-    moment_of,
-    predictions_query,
     whose,
 )
-from sales_forecast.service.queries import optional
 from sales_forecast.service.routes import FORECAST, PREDICT
 from sales_forecast.settings import Settings
 from sales_forecast.web.answers import line_of, named, quantiles_of, sheet_of
 from sales_forecast.web.forms import form_of
+from sales_forecast.web.history_query import HISTORY, Asked, history_query, local_moment
 from sales_forecast.web.rendering import SAFE_HEADERS, Templates
 from sales_forecast.web.visitors import Door, Visitor
 
-HISTORY, CLEAR, FILE, ANSWER = "/history", "/history/clear", "/history.csv", "/history/{id}"
-_DAY = len("2026-11-26")
-
-
-def _end(value: object) -> datetime:
-    """Return until when: the end of a day, or a moment."""
-    found = moment_of(value)
-    try:
-        return found + timedelta(days=1) if len(str(value)) == _DAY else found
-    except OverflowError:
-        return found
-
-
-_Name = Annotated[str, Field(min_length=1, max_length=64)]
-
-
-@cache
-def _query(spec: PanelSpec) -> type[BaseModel]:
-    """Return the form of a query of this page: that of the API, and what people filter by."""
-    made: type[BaseModel] = create_model(
-        "HistoryQuery",
-        __base__=predictions_query(spec),
-        until=optional(Annotated[datetime, BeforeValidator(_end)], "until", "Until that day."),
-        endpoint=optional(Literal["/predict_sales", "/forecast_sales"], "endpoint", "What."),
-        answered_by=optional(_Name, "answered_by", "The model."),
-        caller=optional(_Name, "caller", "Whose."),
-        cleared=optional(Literal["shown"], "cleared", "Show what was cleared, too."),
-    )
-    return made
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What a request asks for.
-
-    Attributes:
-        filters: what its form says, without what was left empty and where a page begins.
-        hidden_until: what is older is hidden; None: nothing is.
-        shows_hidden: whether it wants to see that, too.
-    """
-
-    wish: PageWish
-    filters: Mapping[str, str]
-    hidden_until: datetime | None
-    shows_hidden: bool
-
-    def link(self, path: str = HISTORY, **more: str) -> str:
-        """Return where the same is asked for, and more."""
-        query = urlencode({**self.filters, **more})
-        return f"{path}?{query}" if query else path
+CLEAR, FILE, ANSWER = f"{HISTORY}/clear", f"{HISTORY}.csv", f"{HISTORY}/{{id}}"
 
 
 class HistoryPages:
@@ -185,7 +129,7 @@ class HistoryPages:
             raise NoForecasts("This service keeps no answers, so none can be cleared.")
         sent = (await form_of(request)).get("up_to", "")
         try:
-            up_to = _local(sent)
+            up_to = local_moment(sent)
         except InvalidRequest as error:
             return await self._clearing(visitor, error)
         await run_in_threadpool(self._store.clear, visitor.name, up_to)
@@ -208,11 +152,11 @@ class HistoryPages:
             "keeps": self._keeps,
         }
 
-    async def _asked(self, request: Request, visitor: Visitor, alone: str | None) -> _Asked:
+    async def _asked(self, request: Request, visitor: Visitor, alone: str | None) -> Asked:
         spec = self._live.predictor.spec
         pairs = [(name, value.strip()) for name, value in request.query_params.multi_items()]
         told = [(name, value) for name, value in pairs if value]
-        query: Any = read_query(_query(spec), told)
+        query: Any = read_query(history_query(spec), told)
         keys = {key.field: getattr(query, f"key_{n}") for n, key in enumerate(spec.keys)}
         hidden = None
         if visitor.name is not None:
@@ -230,7 +174,7 @@ class HistoryPages:
             query.answered_by,
         )
         filters = {name: value for name, value in told if name != "cursor"}
-        return _Asked(wish, filters, hidden, query.cleared is not None)
+        return Asked(wish, filters, hidden, query.cleared is not None)
 
     async def _clearing(self, visitor: Visitor, problem: InvalidRequest | None = None) -> Response:
         mine = None if visitor.role == "admin" else visitor.name
@@ -244,24 +188,6 @@ class HistoryPages:
             cleared=await run_in_threadpool(self._live.predictions.cleared, mine),
             days=self._days,
         )
-
-
-def _local(text: str) -> datetime:
-    """Return a moment as a field of a browser gives it, which is to be in UTC.
-
-    Raises InvalidRequest for another text, and for what is still to come.
-    """
-    try:
-        found = moment_of(text if len(text) == _DAY else f"{text}Z")
-    except PydanticCustomError:
-        raise InvalidRequest(
-            f"Say up to when, such as 2026-11-26T20:00:00, not {brief(text)}.", {"up_to": text}
-        ) from None
-    if found > datetime.now(UTC):
-        raise InvalidRequest(
-            f"{text} UTC is still to come: only what was answered can be hidden.", {"up_to": text}
-        )
-    return found
 
 
 def _moment_of(prediction_id: str | None) -> datetime | None:

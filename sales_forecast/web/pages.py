@@ -30,7 +30,8 @@ from sales_forecast.settings import Settings
 from sales_forecast.web.ask import AskPage
 from sales_forecast.web.assets import PREFIX, Assets
 from sales_forecast.web.change_page import CHANGES, ChangePage
-from sales_forecast.web.history import ANSWER, CLEAR, FILE, HISTORY, HistoryPages
+from sales_forecast.web.history import ANSWER, CLEAR, FILE, HistoryPages
+from sales_forecast.web.history_query import HISTORY
 from sales_forecast.web.order_page import ORDER, OrderPage
 from sales_forecast.web.outlook import Outlooks
 from sales_forecast.web.overview import OverviewPage

@@ -19,7 +19,7 @@ from sales_forecast.data.spec import RESERVED, PanelSpec
 from sales_forecast.data.stored_predictions import PageWish, StoredPredictions
 from sales_forecast.service.app import create_app
 from sales_forecast.settings import Settings
-from sales_forecast.web.history import _query
+from sales_forecast.web.history_query import history_query
 from sales_forecast.web.pages import Pages
 from tests.fakes import FakePredictor, LiveStub
 from tests.ledger_rows import BEGIN, keep, row
@@ -200,5 +200,5 @@ def test_a_form_of_nobody_clears_nothing(page: Page) -> None:
 
 def test_no_filter_has_the_name_of_a_key() -> None:
     spec = PanelSpec(layout="my.toml", keys=(), date="d", target="y")
-    fields = _query(spec).model_fields
+    fields = history_query(spec).model_fields
     assert {of.alias or name for name, of in fields.items()} <= RESERVED
