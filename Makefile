@@ -76,6 +76,7 @@ lock: setup ## resolve pyproject.toml anew; the images' locks keep the versions 
 	echo apache-airflow | $(COMPILE) - --output-file pipelines/airflow/requirements.txt
 	echo kubernetes-validate | $(COMPILE) - --output-file pipelines/kubernetes/requirements.txt
 	echo 'dvc[s3]' | $(COMPILE) - --output-file pipelines/dvc/requirements.txt
+	echo 'pyspark==4.1.1' | $(COMPILE) - --output-file pipelines/glue/requirements.txt # that of Glue 6.0
 
 clean: ## forget the environment and everything made here
 	rm -rf $(VENV) var .coverage* .import_linter_cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

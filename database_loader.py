@@ -26,6 +26,7 @@ from sales_forecast.commands.ending import ended
 from sales_forecast.commands.reading import read_file
 from sales_forecast.data.connectors.sql import answered
 from sales_forecast.data.database import SAMPLE, Database, LoadReport
+from sales_forecast.data.files import delivery
 from sales_forecast.data.files.layouts import read_sales
 from sales_forecast.data.files.s3 import SCHEME, at_hand
 from sales_forecast.data.frequency import WEEKLY
@@ -91,6 +92,7 @@ def load_file(
         answered(there, url) as path,
         at_hand(arguments.layout) as layout,
     ):
+        delivery.check(Path(path))
         panel = (
             read_sales(Path(path), layout, dates).to_panel()
             if arguments.sum_to_stores

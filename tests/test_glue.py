@@ -1,0 +1,197 @@
+"""From a bucket to the star: with SPARK=1 a Spark of its own lock stages what was delivered."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests.aws.account import Account
+from tests.builders import panel_of_layout
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "pipelines" / "glue"
+LONGEST = 900
+
+
+def test_the_lock_pins_every_package_by_its_hash() -> None:
+    lock = (FOLDER / "requirements.txt").read_text()
+    packages = re.split(r"\n(?=\S)", lock.strip())
+    assert any(one.startswith("pyspark==") for one in packages)
+    assert all(re.match(r"[\w.-]+==\S+", one) and "--hash=sha256:" in one for one in packages)
+    assert "://" not in lock
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The Python of a Spark that the lock made."""
+    if os.environ.get("SPARK") != "1":
+        pytest.skip("SPARK=1 makes a Spark, of 480 MB, and stages sales, in minutes")
+    if shutil.which("java") is None:
+        pytest.skip("Spark needs Java 17")
+    uv, made = Path(sys.executable).with_name("uv"), tmp_path_factory.mktemp("spark") / "made"
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, made], check=True)
+    subprocess.run(
+        [uv, "pip", "install", "--quiet", "--python", made, "--require-hashes",
+         "--requirements", FOLDER / "requirements.txt"],
+        check=True,
+    )  # fmt: skip
+    yield made / "bin" / "python"
+    shutil.rmtree(made)
+
+
+def stage(spark: Path, raw: Path, staged: Path) -> subprocess.CompletedProcess[str]:
+    """Run the job as Glue does, which gives it more arguments than it has asked for."""
+    return subprocess.run(
+        [spark, FOLDER / "stage.py", "--raw", raw, "--staged", staged, "--JOB_NAME", "stage"],
+        env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1"}, capture_output=True, text=True,
+        timeout=LONGEST, check=False,
+    )  # fmt: skip
+
+
+def rows_of(content: bytes) -> list[bytes]:
+    return gzip.decompress(content).strip().splitlines()
+
+
+def deliver(folder: Path, tables: Path, n_parts: int, repeated: int) -> dict[str, int]:
+    """Write a delivery whose sales come in parts, some rows of them in two; return its rows."""
+    contents = {name: (tables / name).read_bytes() for name in ("features.csv.gz", "stores.csv.gz")}
+    header, *sales = rows_of((tables / "train.csv.gz").read_bytes())
+    each = -(-len(sales) // n_parts)
+    for number in range(n_parts):
+        part = sales[number * each : (number + 1) * each + repeated]
+        contents[f"train/part-{number}.csv.gz"] = gzip.compress(b"\n".join([header, *part]))
+    for name, content in contents.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    rows = {name: len(rows_of(content)) - 1 for name, content in contents.items()}
+    tell(folder, rows)
+    whole = {name: count for name, count in rows.items() if "/" not in name}
+    return {**whole, "train.csv.gz": len(sales)}
+
+
+def tell(folder: Path, rows: dict[str, int]) -> None:
+    """Write the manifest of a delivery."""
+    files = [
+        {
+            "name": name,
+            "bytes": (folder / name).stat().st_size,
+            "sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest(),
+            "rows": count,
+        }
+        for name, count in rows.items()
+    ]
+    (folder / "manifest.json").write_text(json.dumps({"files": files}))
+
+
+def told(folder: Path) -> dict[str, Any]:
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    return {file["name"]: file for file in files}
+
+
+def load(place: str | Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "database_loader.py", "--layout", "departments", "--csv", str(place)],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LONGEST, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Path:
+    """Tables of a few rows."""
+    folder = tmp_path / "few"
+    folder.mkdir()
+    panel_of_layout("departments", folder)
+    for name in ("train", "features", "stores"):
+        packed = gzip.compress((folder / f"{name}.csv").read_bytes())
+        (folder / f"{name}.csv.gz").write_bytes(packed)
+    return folder
+
+
+@pytest.fixture(params=["few", "walmart_departments"])
+def tables(request: pytest.FixtureRequest) -> Path:
+    """These, and the real ones where they are."""
+    folder: Path = request.getfixturevalue(request.param)
+    return folder
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_sales_come_from_a_bucket_into_the_star_with_the_counts_of_their_manifest(
+    spark: Path, tables: Path, server: Account, url: str, tmp_path: Path
+) -> None:
+    raw, staged = tmp_path / "raw", tmp_path / "staged"
+    rows = deliver(raw, tables, n_parts=3, repeated=1)
+    done = stage(spark, raw, staged)
+    assert 0 == done.returncode, done.stderr[-3000:]
+    assert rows == {name: file["rows"] for name, file in told(staged).items()}
+    assert 2 == told(staged)["train.csv.gz"]["repeated"]
+
+    server.reset()
+    s3 = server.session("us-east-1").client("s3")
+    s3.create_bucket(Bucket="shop")
+    environment = {
+        **server.environment(), "AWS_DEFAULT_REGION": "us-east-1", "DATABASE_URL": url,
+        "VAR_DIR": str(tmp_path / "var"),
+    }  # fmt: skip
+
+    def loaded(*names: str) -> subprocess.CompletedProcess[str]:
+        for name in names:
+            s3.upload_file(str(staged / name), "shop", f"staged/{name}")
+        return load("s3://shop/staged", environment)
+
+    # The job died after its manifest, before the last file was in place.
+    refused = loaded("manifest.json", "features.csv.gz", "stores.csv.gz")
+    assert 1 == refused.returncode
+    assert "train.csv.gz: the manifest names it, and it is not there" in refused.stderr
+
+    whole = loaded("train.csv.gz")
+    assert 0 == whole.returncode, whole.stderr
+    sold = rows["train.csv.gz"]
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        assert sold == connection.scalar(sa.text("SELECT COUNT(target) FROM fact_sales"))
+    engine.dispose()
+
+    # Once more, and the files as they are without Spark: nothing is new, nothing is other.
+    for place in ("s3://shop/staged", tables):
+        assert "inserted 0, corrected 0, unchanged" in load(place, environment).stdout
+
+
+def test_what_was_delivered_once_more_in_other_parts_becomes_the_same_bytes(
+    spark: Path, few: Path, tmp_path: Path
+) -> None:
+    for folder, n_parts, repeated in (("a", 2, 1), ("b", 1, 0), ("a", 2, 1)):
+        raw, staged = tmp_path / f"raw-{folder}", tmp_path / f"staged-{folder}"
+        rows = deliver(raw, few, n_parts, repeated)
+        done = stage(spark, raw, staged)
+        assert 0 == done.returncode, done.stderr[-3000:]
+    for name in rows:
+        assert (tmp_path / "staged-a" / name).read_bytes() == (staged / name).read_bytes()
+        assert (tmp_path / "staged-b" / name).read_bytes() == (staged / name).read_bytes()
+
+
+def test_of_what_its_manifest_does_not_say_nothing_is_staged(
+    spark: Path, few: Path, tmp_path: Path
+) -> None:
+    raw, staged = tmp_path / "raw", tmp_path / "staged"
+    rows = deliver(raw, few, n_parts=2, repeated=0)
+    (raw / "train" / "part-1.csv.gz").write_bytes(b"half")
+    refused = stage(spark, raw, staged)
+    assert (1, 1) == (refused.returncode, refused.stderr.count("part-1.csv.gz has 4 bytes of SHA"))
+    deliver(raw, few, n_parts=1, repeated=0)
+    rows["train/part-0.csv.gz"] = rows.pop("train.csv.gz") + 1
+    tell(raw, rows)
+    refused = stage(spark, raw, staged)
+    assert (1, 1) == (refused.returncode, refused.stderr.count("5 rows, and by the manifest 6"))
+    assert not staged.exists()

@@ -1,0 +1,86 @@
+"""The functions before and after the job of Glue let through what is whole, and nothing else."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.aws.account import Account
+
+FILE = Path(__file__).parents[1] / "pipelines" / "glue" / "checks.py"
+EVENT = {"raw": "s3://shop/raw/1", "staged": "s3://shop/staged/1"}
+RAW = {"train/a.csv": 3, "train/b.csv": 4, "stores.csv": 2}
+STAGED = {"train.csv.gz": (6, 1), "stores.csv.gz": (2, 0)}
+
+
+@pytest.fixture(scope="module")
+def checks() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("checks", FILE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def s3(server: Account, monkeypatch: pytest.MonkeyPatch) -> Any:
+    server.reset()
+    for name, value in server.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    client = server.session("us-east-1").client("s3")
+    client.create_bucket(Bucket="shop")
+    tell(client, "raw/1", {name: (rows, 0) for name, rows in RAW.items()})
+    tell(client, "staged/1", STAGED)
+    return client
+
+
+def tell(s3: Any, folder: str, files: Mapping[str, tuple[int, int]]) -> None:
+    told = [
+        {"name": name, "bytes": 5, "sha256": "", "rows": rows, "repeated": repeated}
+        for name, (rows, repeated) in files.items()
+    ]
+    put(s3, f"{folder}/manifest.json", json.dumps({"files": told}))
+    for name in files:
+        put(s3, f"{folder}/{name}", "12345")
+
+
+def put(s3: Any, key: str, text: str) -> None:
+    s3.put_object(Bucket="shop", Key=key, Body=text.encode())
+
+
+def test_what_is_whole_is_let_through_with_its_counts(checks: ModuleType, s3: Any) -> None:
+    assert {**EVENT, "delivered": {"train": 7, "stores": 2}} == checks.before(EVENT)
+    assert {**EVENT, "rows": {"train": 6, "stores": 2}} == checks.after(EVENT)
+
+
+def test_a_delivery_that_is_not_whole_starts_no_job(checks: ModuleType, s3: Any) -> None:
+    put(s3, "raw/1/train/b.csv", "12")
+    with pytest.raises(ValueError, match=r"raw/1/train/b.csv has 2 bytes; the manifest has 5"):
+        checks.before(EVENT)
+    s3.delete_object(Bucket="shop", Key="raw/1/stores.csv")
+    put(s3, "raw/1/train/b.csv", "12345")
+    with pytest.raises(ValueError, match=r"raw/1/stores.csv is not there"):
+        checks.before(EVENT)
+    s3.delete_object(Bucket="shop", Key="raw/1/manifest.json")
+    with pytest.raises(ValueError, match=r"raw/1 has no manifest.json"):
+        checks.before(EVENT)
+
+
+@pytest.mark.parametrize(
+    "staged",
+    [{**STAGED, "train.csv.gz": (5, 1)}, {"train.csv.gz": (6, 1)}, {**STAGED, "more.csv": (1, 0)}],
+)
+def test_staged_rows_that_are_not_those_delivered_are_not_loaded(
+    checks: ModuleType, s3: Any, staged: dict[str, tuple[int, int]]
+) -> None:
+    tell(s3, "staged/1", staged)
+    with pytest.raises(ValueError, match=r"rows were delivered, and .* staged beside"):
+        checks.after(EVENT)
