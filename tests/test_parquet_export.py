@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import date
 from io import BytesIO
@@ -17,15 +16,15 @@ from sales_forecast.data.ledger import Ledger
 from sales_forecast.data.ledger_tables import ledger_url
 from sales_forecast.operations.parquet_export import export_parquet
 from sales_forecast.settings import Settings
-from tests.aws.account import Account, emulator
+from tests.aws.account import Account
 from tests.test_ledger import line
 from tests.test_monday import place, run
 
 
 @pytest.fixture(scope="module")
-def account() -> Iterator[Account]:
-    with emulator() as account:
-        yield account
+def account(server: Account) -> Account:
+    server.reset()
+    return server
 
 
 def answered(settings: Settings, folder: Path, n: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from aws_cloud_infra.resources.containers.repository import Repository
 from aws_cloud_infra.resources.data.secret import Secret
 from aws_cloud_infra.resources.front.load_balancer import LoadBalancer
 from aws_cloud_infra.stacks.pipeline import may_release
-from tests.aws.account import Account, emulator, record
+from tests.aws.account import Account, record
 from tests.pipeline.deployed_world import docker_in
 from tests.service.deployment import Deployment
 
@@ -31,12 +31,6 @@ DOCKER_PUSH = {
     "ecr:BatchCheckLayerAvailability", "ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload",
     "ecr:UploadLayerPart",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Account]:
-    with emulator() as account:
-        yield account
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from aws_cloud_infra import infra
 from aws_cloud_infra.commands.main import main
 from aws_cloud_infra.operating import release
 from sales_forecast.service.app import create_app
-from tests.aws.account import emulator
+from tests.aws.account import Account
 from tests.fakes import FakePredictor, LiveStub
 from tests.pipeline.deployed_world import World, docker_in, world
 
@@ -27,20 +27,20 @@ NAME = "sales-forecast-production"
 
 
 @pytest.fixture
-def there(tmp_path: Path) -> Iterator[World]:
+def there(server: Account) -> Iterator[World]:
     """An empty account before a service that answers."""
+    server.reset()
     with (
-        emulator() as account,
-        world(account) as there,
+        world(server) as there,
         socket.create_server(("127.0.0.1", 0)) as listener,
     ):
         app = create_app(LiveStub(FakePredictor()))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        service = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        thread = threading.Thread(target=service.run, kwargs={"sockets": [listener]})
         thread.start()
         there.service_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         yield there
-        server.should_exit = True
+        service.should_exit = True
         thread.join()
 
 

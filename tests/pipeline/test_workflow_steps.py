@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.aws.account import emulator
+from tests.aws.account import Account
 from tests.aws.mlflow_log import will_answer
 from tests.pipeline.deployed_world import World, docker_in, world
 from tests.pipeline.workflow_runner import Runner, Step, evaluate, failed, read_workflow
@@ -97,15 +97,16 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(server: Account, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """An account in which the workflow has run once, from nothing."""
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
         pytest.skip(f"the steps of the workflow need {', '.join(missing)}: install them")
     folder = tmp_path_factory.mktemp("github")
     copy_repository(folder / "repository")
-    with emulator() as account, world(account) as there:
-        will_answer(account)
+    server.reset()
+    with world(server) as there:
+        will_answer(server)
         made = Site(folder, {**there.environment(), **docker_in(folder / "docker")}, there)
         made.scans_find()
         assert {} == failed(made.runner(commit(1)).run(JOBS["deploy-infra"]))
