@@ -67,7 +67,7 @@ def test_no_job_may_do_more_than_it_needs_or_run_forever() -> None:
     read = {"contents": "read"}
     login = {**read, "id-token": "write"}
     may = {"deploy-infra": login, "build-and-deploy": login}
-    at_night = {"heavy", "coverage", "faults", "attacks", "weaknesses"}
+    at_night = {"heavy", "coverage", "faults", "databases", "attacks", "weaknesses"}
     assert may | dict.fromkeys({"test", *at_night}, read) == {
         name: job["permissions"] for name, job in jobs.items()
     }
