@@ -21,6 +21,7 @@ from sales_forecast.data.database import Database
 from sales_forecast.data.ledger import Ledger
 from sales_forecast.data.ledger_ids import first_id, new_id
 from sales_forecast.data.ledger_retention import prune
+from sales_forecast.data.ledger_segments import Segment
 from sales_forecast.data.ledger_store import COLUMNS, LedgerStore
 from sales_forecast.data.ledger_tables import (
     HISTORY_CLEARED,
@@ -211,6 +212,21 @@ def test_a_disk_that_is_full_costs_the_row_that_it_cut_off(tmp_path: Path) -> No
         ledger.move()
 
     assert counts == {"written": 2, "moved": 2, "torn": 1}
+
+
+@pytest.mark.parametrize("rest", [b"", b"cut of"])
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
+def test_a_long_file_is_read_by_some_whole_lines_at_a_time(
+    tmp_path: Path, size: int, rest: bytes
+) -> None:
+    content = b"a\n\nbcdefgh\ni\n" * 3 + rest
+    (tmp_path / "lines").write_bytes(content)
+    slices = [*Segment(tmp_path / "lines", 0).slices(size)]
+
+    assert content == b"".join(slices)
+    assert rest == (slices.pop() if rest else b"")
+    assert all(of.endswith(b"\n") for of in slices)
+    assert max(map(len, slices)) <= size + len(b"bcdefgh\n")
 
 
 def test_what_finds_a_full_disk_waits_in_memory_for_room_and_no_more_than_fits_there(

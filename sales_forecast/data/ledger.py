@@ -12,7 +12,7 @@ import errno
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -182,10 +182,12 @@ class Ledger:
                     self._move_one(connection, segment)
 
     def _move_one(self, connection: sa.Connection, segment: Segment) -> None:
-        whole, _, rest = segment.content().rpartition(b"\n")
-        if rest:
-            self.count("torn", 1)
-        for lines in _slices(whole):
+        for content in segment.slices(_SLICE):
+            *lines, rest = content.split(b"\n")
+            if rest:
+                self.count("torn", 1)
+            if not (lines := [line for line in lines if line]):
+                continue
             if time.monotonic() > self._deadline:
                 raise OSError(0, "not all were moved in time; the next start does it", "ledger")
             begin, written = time.monotonic(), self._written
@@ -222,14 +224,3 @@ class Ledger:
         except Exception:  # whatever it is, the thread must live and try again
             logger.exception("Moving rows of the ledger failed.")
             return False
-
-
-def _slices(content: bytes) -> Iterator[list[bytes]]:
-    """Yield some lines at a time, none of them empty."""
-    start = 0
-    while start < len(content):
-        end = content.find(b"\n", min(start + _SLICE, len(content)))
-        end = len(content) if end < 0 else end
-        if lines := [line for line in content[start:end].split(b"\n") if line]:
-            yield lines
-        start = end + 1

@@ -31,9 +31,22 @@ class Segment:
     path: Path
     file: int
 
-    def content(self) -> bytes:
-        """Return all of it. Raises OSError."""
-        return self.path.read_bytes()
+    def slices(self, size: int) -> Iterator[bytes]:
+        """Yield whole lines, some `size` bytes at a time; then what was cut off. Raises OSError.
+
+        A file grows as long as a slow database takes the one before it: it is never read whole.
+        """
+        rest = b""
+        with self.path.open("rb") as file:
+            while part := file.read(size):
+                lines, end, after = part.rpartition(b"\n")
+                if end:
+                    yield rest + lines + end
+                    rest = after
+                else:
+                    rest += part
+        if rest:
+            yield rest
 
     def done(self) -> None:
         """Forget it: all of it is where it belongs."""

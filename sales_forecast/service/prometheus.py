@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from http import HTTPMethod, HTTPStatus
@@ -101,13 +102,14 @@ class Metrics:
     def __call__(
         self, request_id: bytes, method: str, path: str, status: int, seconds: float
     ) -> None:
-        """Count one request. See `observe.Report`."""
+        """Count one request, where a full disk lets it. See `observe.Report`."""
         del request_id
         known = self._known(path)
-        self._requests(method if method in _METHODS else _OTHER, known, status).inc()
-        self._seconds(known).observe(seconds)
-        if status == HTTPStatus.OK and path in self._answering:
-            self._predictions(path, self._live.predictor.version).inc()
+        with suppress(OSError):  # several workers count in files, and a new name takes room
+            self._requests(method if method in _METHODS else _OTHER, known, status).inc()
+            self._seconds(known).observe(seconds)
+            if status == HTTPStatus.OK and path in self._answering:
+                self._predictions(path, self._live.predictor.version).inc()
 
     def _known(self, path: str) -> str:
         """Return the path that exists, be it with an id or a name at its end."""

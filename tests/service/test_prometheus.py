@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -52,6 +55,19 @@ def test_requests_are_counted_by_method_path_and_status(app):
     assert numbers["requests_total GET /health 200"] == 1
     assert "requests_total GET /metrics 200" not in numbers  # it is not over yet
     assert scrape(app)["requests_total GET /metrics 200"] == 1
+
+
+def test_an_answer_that_cannot_be_counted_is_given(app, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app)  # which raises what the application does
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            return await client.get("/health")
+
+    monkeypatch.setattr("prometheus_client.Counter.inc", full)
+    assert asyncio.run(ask()).is_success
 
 
 def test_what_callers_make_up_is_counted_together(app):
