@@ -49,6 +49,16 @@ def server() -> Iterator[Account]:
         yield account
 
 
+@pytest.fixture
+def empty_account(server: Account, monkeypatch: pytest.MonkeyPatch) -> Account:
+    """That account, empty, as any process talks to it: in one region, by the environment."""
+    server.reset()
+    for name, value in server.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    return server
+
+
 @pytest.fixture(scope="session")
 def walmart_csv() -> Path:
     """The real store file."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import yaml
@@ -19,17 +17,6 @@ SAGEMAKER = {
     "SAGEMAKER_SERVE_IMAGE": "123456789012.dkr.ecr.us-east-1.amazonaws.com/sales:serve",
     "SAGEMAKER_BUCKET": "shop",
 }
-
-
-def sagemaker_pipeline() -> ModuleType:
-    """The script, which is in no package."""
-    file = ROOT / "pipelines" / "sagemaker" / "pipeline.py"
-    spec = importlib.util.spec_from_file_location("sagemaker_pipeline", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def dvc() -> list[str]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.apart import locked
 from tests.service.deployment import Deployment
 
 ROOT = Path(__file__).parents[1]
@@ -46,25 +45,18 @@ def airflow(tmp_path: Path) -> Iterator[tuple[Path, dict[str, str]]]:
     """The programs of an Airflow that the lock made, and its environment."""
     if os.environ.get("AIRFLOW") != "1":
         pytest.skip("AIRFLOW=1 makes an Airflow and runs the DAG, in minutes")
-    uv = Path(sys.executable).with_name("uv")
-    made, home = tmp_path / "airflow", tmp_path / "home"
-    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, made], check=True)
-    subprocess.run(
-        [uv, "pip", "install", "--quiet", "--python", made, "--require-hashes",
-         "--compile-bytecode", "--requirements", FOLDER / "requirements.txt"],
-        check=True,
-    )  # fmt: skip
-    yield (
-        made / "bin",
-        {
-            **os.environ,
-            "AIRFLOW_HOME": str(home),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(FOLDER),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "SALES_FORECAST_HOME": str(ROOT),
-        },
-    )
-    shutil.rmtree(made)
+    home = tmp_path / "home"
+    with locked("airflow", tmp_path) as made:
+        yield (
+            made,
+            {
+                **os.environ,
+                "AIRFLOW_HOME": str(home),
+                "AIRFLOW__CORE__DAGS_FOLDER": str(FOLDER),
+                "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+                "SALES_FORECAST_HOME": str(ROOT),
+            },
+        )
 
 
 def run(*command: str | Path, environment: dict[str, str]) -> str:

@@ -18,6 +18,7 @@ import yaml
 
 import train
 from sales_forecast.commands.arguments import parse_train
+from tests.apart import locked
 from tests.aws.account import emulator
 from tests.builders import sales_file, sample_panel
 
@@ -110,15 +111,8 @@ def programs(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("DVC=1 makes a DVC, of 200 MB, and runs the stages, in minutes")
     if shutil.which("git") is None:
         pytest.skip("git is not installed")
-    uv, made = Path(sys.executable).with_name("uv"), tmp_path / "dvc"
-    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, made], check=True)
-    subprocess.run(
-        [uv, "pip", "install", "--quiet", "--python", made, "--require-hashes",
-         "--compile-bytecode", "--requirements", ROOT / "pipelines" / "dvc" / "requirements.txt"],
-        check=True,
-    )  # fmt: skip
-    yield made / "bin"
-    shutil.rmtree(made)
+    with locked("dvc", tmp_path) as made:
+        yield made
 
 
 def sales(checkout: Checkout, n_weeks: int) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from tests.apart import locked
 from tests.aws.account import Account
 from tests.builders import panel_of_layout
 
@@ -40,15 +41,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         pytest.skip("SPARK=1 makes a Spark, of 480 MB, and stages sales, in minutes")
     if shutil.which("java") is None:
         pytest.skip("Spark needs Java 17")
-    uv, made = Path(sys.executable).with_name("uv"), tmp_path_factory.mktemp("spark") / "made"
-    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, made], check=True)
-    subprocess.run(
-        [uv, "pip", "install", "--quiet", "--python", made, "--require-hashes",
-         "--requirements", FOLDER / "requirements.txt"],
-        check=True,
-    )  # fmt: skip
-    yield made / "bin" / "python"
-    shutil.rmtree(made)
+    with locked("glue", tmp_path_factory.mktemp("spark")) as programs:
+        yield programs / "python"
 
 
 def stage(spark: Path, raw: Path, staged: Path) -> subprocess.CompletedProcess[str]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from tests.apart import script
 from tests.aws.account import Account
 
-FILE = Path(__file__).parents[1] / "pipelines" / "glue" / "checks.py"
 EVENT = {"raw": "s3://shop/raw/1", "staged": "s3://shop/staged/1"}
 RAW = {"train/a.csv": 3, "train/b.csv": 4, "stores.csv": 2}
 STAGED = {"train.csv.gz": (6, 1), "stores.csv.gz": (2, 0)}
@@ -21,21 +19,12 @@ STAGED = {"train.csv.gz": (6, 1), "stores.csv.gz": (2, 0)}
 
 @pytest.fixture(scope="module")
 def checks() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("checks", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("glue/checks")
 
 
 @pytest.fixture
-def s3(server: Account, monkeypatch: pytest.MonkeyPatch) -> Any:
-    server.reset()
-    for name, value in server.environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    client = server.session("us-east-1").client("s3")
+def s3(empty_account: Account) -> Any:
+    client = empty_account.session("us-east-1").client("s3")
     client.create_bucket(Bucket="shop")
     tell(client, "raw/1", {name: (rows, 0) for name, rows in RAW.items()})
     tell(client, "staged/1", STAGED)

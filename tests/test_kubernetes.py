@@ -7,13 +7,14 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from tests.apart import locked
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "pipelines" / "kubernetes"
@@ -187,16 +188,8 @@ def validator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The program that the lock makes."""
     if os.environ.get("KUBERNETES") != "1":
         pytest.skip("KUBERNETES=1 makes kubernetes-validate, of 110 MB, and validates strictly")
-    uv = Path(sys.executable).with_name("uv")
-    made = tmp_path_factory.mktemp("kubernetes") / "env"
-    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, made], check=True)
-    subprocess.run(
-        [uv, "pip", "install", "--quiet", "--python", made, "--require-hashes",
-         "--requirements", FOLDER / "requirements.txt"],
-        check=True,
-    )  # fmt: skip
-    yield made / "bin" / "kubernetes-validate"
-    shutil.rmtree(made)
+    with locked("kubernetes", tmp_path_factory.mktemp("kubernetes")) as programs:
+        yield programs / "kubernetes-validate"
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

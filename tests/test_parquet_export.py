@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-import pytest
 
 from sales_forecast.data.ledger import Ledger
 from sales_forecast.data.ledger_tables import ledger_url
@@ -19,12 +18,6 @@ from sales_forecast.settings import Settings
 from tests.aws.account import Account
 from tests.test_ledger import line
 from tests.test_monday import place, run
-
-
-@pytest.fixture(scope="module")
-def account(server: Account) -> Account:
-    server.reset()
-    return server
 
 
 def answered(settings: Settings, folder: Path, n: int) -> None:
@@ -79,13 +72,9 @@ def test_a_second_export_of_an_origin_takes_the_place_of_the_first(
 
 
 def test_a_bucket_has_the_same_and_one_that_is_not_there_fails_the_step_alone(
-    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty_account: Account, tmp_path: Path
 ) -> None:
-    account.reset()
-    for name, value in account.environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    s3 = account.session().client("s3", region_name="us-east-1")
+    s3 = empty_account.session().client("s3", region_name="us-east-1")
     settings = place(tmp_path, f"sqlite:///{tmp_path}/sales.db")
     nowhere = settings.model_copy(update={"export_uri": "s3://lake/sales"})
     failed = run(nowhere)

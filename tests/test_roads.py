@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.apart import script
 from tests.builders import sales_file, sample_panel
-from tests.roads import ROOT, SAGEMAKER, roads, sagemaker_pipeline
+from tests.roads import ROOT, SAGEMAKER, roads
 from tests.test_dvc import FEW_WINDOWS
 
 LONGEST = 900
@@ -26,9 +27,9 @@ def test_every_road_is_one_of_the_two_doors_that_train() -> None:
         (f"train.py features --to {written}", f"train.py --features {written}"),
         ("monitor.py run",),  # trains where there is no champion
     } == said
-    training = sagemaker_pipeline().training(SAGEMAKER)
-    *_, script = training["AlgorithmSpecification"]["ContainerEntrypoint"]
-    assert "python train.py" in script.split(" && ")
+    training = script("sagemaker/pipeline").training(SAGEMAKER)
+    *_, commands = training["AlgorithmSpecification"]["ContainerEntrypoint"]
+    assert "python train.py" in commands.split(" && ")
 
 
 def run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
@@ -66,7 +67,7 @@ def test_every_road_of_one_panel_leads_to_the_same_bundle(tmp_path: Path) -> Non
 
 def by_sagemaker(sales: Path, root: Path, kept: dict[str, str]) -> bytes:
     """Run the command of each job as SageMaker would, with a folder for `/opt/ml`."""
-    module = sagemaker_pipeline()
+    module = script("sagemaker/pipeline")
     load, train = module.processing(SAGEMAKER), module.training(SAGEMAKER)
     processing, model = root / "processing", root / "model"
     for folder in (processing / "sales", processing / "database", root / "output" / "data", model):

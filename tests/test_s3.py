@@ -19,14 +19,10 @@ OWN = 'series = ["shop"]\ndate = "week"\ntarget = "sold"\n'
 
 
 @pytest.fixture
-def s3(server: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def s3(empty_account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A bucket, in the account that any process talks to, and an empty folder to be in."""
-    server.reset()
-    for name, value in server.environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.chdir(tmp_path)
-    client = server.session("us-east-1").client("s3")
+    client = empty_account.session("us-east-1").client("s3")
     client.create_bucket(Bucket="shop")
     return client
 

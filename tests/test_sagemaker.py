@@ -11,22 +11,19 @@ from typing import Any
 
 import pytest
 
+from tests.apart import script
 from tests.aws.account import Account
-from tests.roads import SAGEMAKER, sagemaker_pipeline
+from tests.roads import SAGEMAKER
 
 
 @pytest.fixture(scope="module")
 def pipeline() -> ModuleType:
-    return sagemaker_pipeline()
+    return script("sagemaker/pipeline")
 
 
 @pytest.fixture
-def session(server: Account, monkeypatch: pytest.MonkeyPatch) -> Any:
-    server.reset()
-    for name, value in server.environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    made = server.session("us-east-1")
+def session(empty_account: Account) -> Any:
+    made = empty_account.session("us-east-1")
     made.client("s3").create_bucket(Bucket="shop")
     return made
 

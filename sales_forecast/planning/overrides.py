@@ -181,7 +181,6 @@ def _apart(
     """Return by how many cents the plan that some overrides make of an issue differs from it."""
     if not made:
         return {}
-    first, last = min(of.first for of in made), max(of.last for of in made)
-    baseline, plan = plan_issue(rows, issue, first, last, made)
+    baseline, plan = plan_issue(rows, issue, *span(made), made)
     apart = (plan.cents - baseline.cents)[rows_of(baseline, scope)].sum(axis=0)
     return dict(zip(baseline.targets, apart.tolist(), strict=True))
