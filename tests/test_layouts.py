@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import gzip
 import re
+from argparse import Namespace
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from sales_forecast.commands.reading import asked
+from sales_forecast.data.database import Database
 from sales_forecast.data.files.layouts import read_panel, read_sales
 from sales_forecast.data.frequency import DAILY
+from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.spec import WeekDates
 from sales_forecast.errors import DataRefused
+from sales_forecast.evaluation.backtest import backtest
 from sales_forecast.evaluation.judged import score_models
 from sales_forecast.evaluation.metrics import wmae
 from sales_forecast.evaluation.protocols import RollingOrigin
+from sales_forecast.models.chance import chance_of_sale
 from sales_forecast.models.naive import SEASONAL_NAIVE
 from sales_forecast.models.pooled import POOLED
+from sales_forecast.params import DEFAULTS
 from tests.docs import code_blocks
+from tests.zeros import slow
 
 # Departments
 
@@ -216,6 +226,58 @@ def test_what_is_shut_by_plan_has_no_sales_to_forecast(own: Own) -> None:
     np.testing.assert_array_equal(panel.plan["o"], [[1.0, 0.0]])
     assert ("1",) == panel.series
     assert not panel.traits
+
+
+# Missing rows that are zeros
+
+ZEROS = 'series = ["s"]\ndate = "d"\ntarget = "y"\nmissing = "zero"\n'
+
+
+def _known(file: Path, layout: str) -> Panel:
+    """What `train.py backtest --csv` reads, which is what a training reads once it is stored."""
+    asked_for = Namespace(csv=file, layout=layout, dates=None)
+    panel = asked(asked_for, DEFAULTS)
+    assert panel.spec
+    with closing(Database(f"sqlite:///{file.parent}/{panel.spec.missing}.db")) as database:
+        database.write(read_panel(file, layout), "sales.csv")
+        stored = database.read_panel()
+    assert stored.fingerprint == panel.fingerprint
+    return panel
+
+
+def test_a_missing_row_is_a_zero_from_the_first_number_on(own: Own) -> None:
+    rows = "s,d,y\n1,2024-01-05,9\n1,2024-01-26,NA\n2,2024-01-05,\n2,2024-01-12,4\n"
+    panel = _known(*own(ZEROS, f"{rows}2,2024-02-02,5\n2,2024-02-09,NA\n"))
+    assert ["2024-01-05", "2024-02-02"] == [str(panel.periods[0]), str(panel.periods[-1])]
+    np.testing.assert_array_equal(panel.y, [[9, 0, 0, 0, 0], [np.nan, 4, 0, 0, 5]])
+
+
+def test_a_missing_day_is_a_zero_unless_it_is_shut_by_plan(own: Own) -> None:
+    layout = f'{ZEROS}frequency = "daily"\nopen = "o"\n'
+    rows = "s,d,y,o\n1,2024-01-05,9,1\n1,2024-01-06,0,0\n1,2024-01-08,,1\n1,2024-01-09,7,1\n"
+    panel = _known(*own(layout, rows))
+    np.testing.assert_array_equal(panel.y, [[9, np.nan, 0, 0, 7]])
+
+
+def test_a_file_without_its_zeros_is_forecast_and_scored_as_with_them(own: Own) -> None:
+    whole = slow(20)
+    sold = np.where(np.maximum.accumulate(whole.y, axis=1) > 0, whole.y, np.nan)
+    sold[0, -1] = 1.0
+
+    def written(layout: str, y: Array) -> Panel:
+        cells = zip(*np.nonzero(~np.isnan(y)), strict=True)
+        rows = [f"{row + 1},{whole.periods[week]},{y[row, week]}\n" for row, week in cells]
+        return _known(*own(layout, "".join(["s,d,y\n", *rows])))
+
+    sparse = written(ZEROS, np.where(sold == 0, np.nan, sold))
+    dense = written(ZEROS.replace("zero", "unknown"), sold)
+    assert (sparse.y == 0).sum() > 1000
+    np.testing.assert_array_equal(sparse.y, dense.y)
+    np.testing.assert_array_equal(chance_of_sale(sparse, 8), chance_of_sale(dense, 8))
+    windows = RollingOrigin(8, 3, 8)
+    pd.testing.assert_frame_equal(
+        backtest(sparse, [POOLED], windows), backtest(dense, [POOLED], windows)
+    )
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ class Panel:
         )
 
     def with_zeros(self) -> Panel:
-        """Return sales in which a missing row is 0, after the first row of a series.
+        """Return sales in which a missing row is 0, from the first number of a series on.
 
         Only where the spec says so; days that are closed by plan stay unknown.
         """

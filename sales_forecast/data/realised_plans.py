@@ -28,7 +28,7 @@ class Realised:
     """What was sold in periods that an issue forecast; float64[n_series, n_targets] each.
 
     `baseline` is what the best model expected; `naive` what the growth baseline did; `known`: bool,
-    whether it is known what was sold; 0 where nothing is known.
+    whether it is known what was sold (where a missing row is a zero, it is); if not, 0 was.
     """
 
     baseline: Baseline
@@ -66,7 +66,7 @@ def last_effects(rows: PlanRows) -> Mapping[int, list[Effect]]:
 def realised(
     rows: PlanRows, issue: int, targets: Sequence[date], scopes: Iterable[Scope]
 ) -> Realised:
-    """Return what was sold in some periods of an issue, of all series of some levels."""
+    """Return what was sold in periods of an issue that have come, of all series of some levels."""
     baseline = rows.baseline(issue, targets[0], targets[-1], scopes)
     shape = baseline.cents.shape
     found = {name: np.full(shape, np.nan) for name in ("naive", "sold")}
@@ -102,5 +102,5 @@ def realised(
         baseline,
         np.nan_to_num(found["naive"]),
         np.nan_to_num(found["sold"]),
-        ~np.isnan(found["sold"]),
+        ~np.isnan(found["sold"]) | (rows.spec.missing == "zero"),
     )

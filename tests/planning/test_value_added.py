@@ -82,6 +82,18 @@ def test_a_newer_forecast_before_the_week_counts_and_corrected_sales_judge_again
     assert again.sold == pytest.approx(two.sold + 1000)
 
 
+def test_an_article_that_sold_nothing_is_judged_where_a_missing_row_says_so(world: World) -> None:
+    store, name = KEYS[4]
+    world.change({"k1": str(store), "k2": name}, "percent", -20)
+    world.sales.y[4, 20] = np.nan
+    world.load(21)
+    judge = ValueAdded(world.overrides.tables)
+    assert [] == [*judge.outcomes(SPEC)]
+    zero = SPEC.model_copy(update={"missing": "zero"})
+    (one,) = ValueAdded(world.overrides.tables).outcomes(zero)
+    assert (0.0, 100.0, 80.0) == (one.sold, one.before_error, one.after_error)
+
+
 def test_one_series_and_sizes(world: World) -> None:
     store, name = KEYS[4]
     world.change({"k1": str(store), "k2": name}, "percent", -20)

@@ -3,6 +3,7 @@
     series = ["shop", "article"]      # together they name a series; leave out if there is one
     date = "week_ending"              # one weekday if weekly
     target = "revenue"                # empty or NA: not known, or yet to come
+    missing = "zero"                  # no row, or no number in it: nothing was sold
     frequency = "weekly"              # or "daily"
     pooled_by = "article"             # within which series are alike; leave out if all are
     traits = ["region"]               # what a series is: texts or numbers, one value a series
