@@ -54,6 +54,17 @@ class Field:
         )
 
 
+def names_of(model: type[BaseModel]) -> frozenset[str]:
+    """Return the names of the fields of a model."""
+    return frozenset(of.alias or name for name, of in model.model_fields.items())
+
+
+def example_series(predictor: Predictor) -> dict[str, str]:
+    """Return the keys of a series by the names that requests for forecasts have."""
+    named = zip(predictor.spec.keys, predictor.example[0], strict=True)
+    return {key.field: str(value) for key, value in named}
+
+
 def fields(
     predictor: Predictor, model: type[BaseModel], values: Mapping[str, str], wrong: Wrong
 ) -> list[Field]:

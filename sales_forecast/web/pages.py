@@ -32,7 +32,7 @@ from sales_forecast.web.assets import PREFIX, Assets
 from sales_forecast.web.change_page import CHANGES, ChangePage
 from sales_forecast.web.history import ANSWER, CLEAR, FILE, HistoryPages
 from sales_forecast.web.history_query import HISTORY
-from sales_forecast.web.order_page import ORDER, OrderPage
+from sales_forecast.web.order_page import OrderPage
 from sales_forecast.web.outlook import Outlooks
 from sales_forecast.web.overview import OverviewPage
 from sales_forecast.web.plan_pages import PLAN, UNDO, PlanPages
@@ -93,8 +93,8 @@ class Pages:
             ("GET", PLAN, plans.answer),
             ("POST", PLAN, plans.override),
             ("POST", UNDO, plans.undo),
-            ("GET", "/ask", asking.answer),
-            ("GET", ORDER, ordering.answer),
+            ("GET", asking.path, asking.answer),
+            ("GET", ordering.path, ordering.answer),
             ("GET", "/search", series.search),
             ("GET", SHEETS, sheets.answer),
             ("GET", WORKBOOK, sheets.workbook),

@@ -1,7 +1,6 @@
 """The question of one series, one period and its conditions: its form, and what answers it.
 
-Takes a predictor and what a form sent, gives fields to show and an answer to explain. Must not know
-HTML.
+Takes a predictor and what a form sent, gives an answer to explain. Must not know HTML.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from sales_forecast.prediction.forecast import forecast
 from sales_forecast.service.covariates import Told
 from sales_forecast.service.forms import Named
 from sales_forecast.service.predictor import Answer, Predictor
-from sales_forecast.web.fields import Field, Wrong, fields, read_fields
+from sales_forecast.web.fields import read_fields
 
 _NO_EFFECT = 0.0005
 """Of an answer: what moves it by less moves nothing."""
@@ -69,13 +68,12 @@ class Asked:
         return self.answer.prediction / self.baseline - 1 if self.baseline else None
 
 
-def questions(predictor: Predictor, sent: Mapping[str, str], wrong: Wrong) -> list[Field]:
-    """Return the form, filled with what was sent, or with an example."""
+def beginning(predictor: Predictor) -> dict[str, str]:
+    """Return what the form begins with: an example."""
     spec = predictor.spec
     series, day = predictor.example
     begin = {key.column: str(value) for key, value in zip(spec.keys, series, strict=True)}
-    begin = {**begin, spec.date: day.isoformat(), **_last_known(predictor)}
-    return fields(predictor, predictor.forms.predict, sent or begin, wrong)
+    return {**begin, spec.date: day.isoformat(), **_last_known(predictor)}
 
 
 def _last_known(predictor: Predictor) -> dict[str, str]:
