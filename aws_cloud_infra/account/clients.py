@@ -41,6 +41,8 @@ class Aws:
         self.settings = settings
         self.region = settings.region
         self.prefix = f"{settings.project}-{settings.environment}"
+        self.catalog = self.prefix.replace("-", "_")
+        """What Athena calls our tables: its SQL takes no dashes."""
         self._session = session or boto3.Session(region_name=settings.region)
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()

@@ -43,8 +43,9 @@ _UNKNOWN_TEXT = re.compile(
     r"does not exist|(is|was|were) not found|could not be found|service linked role"
     r"|assume (the |IAM )?role|Role is not valid|Invalid IAM Instance Profile"
     r"|has no associated IAM Roles|not have an associated load balancer"
+    r"|cannot be assumed by Lambda|validate the following destination"
 )
-"""What services say of a new role, profile, subnet, group or listener in place of a code."""
+"""What services say of a new role, profile, subnet, group, listener or right in place of a code."""
 
 _THERE = re.compile(r"already|exists|duplicate|conflict|not idempotent", re.IGNORECASE)
 

@@ -10,7 +10,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import boto3
 from pydantic import (
@@ -87,6 +87,8 @@ class InfraSettings(BaseSettings):
     prediction_ledger: bool = True
     prediction_retention_days: Annotated[int, Field(ge=1, le=36500)] = 400
     log_days: int = 30
+    delivery_layout: Literal["departments", "daily"] | None = None
+    """What deliveries in the bucket are of; none: it takes none."""
 
     instance_type: str = "t3.small"
     instance_disk_gb: Annotated[int, Field(ge=20, le=1000)] = 20

@@ -95,7 +95,7 @@ class _Statement:
 
 def _is_ours(pattern: str) -> bool:
     """Return whether all that a pattern stands for carries our name."""
-    return "{name}" in pattern or "{prefix}" in pattern
+    return any(name in pattern for name in ("{name}", "{prefix}", "{catalog}"))
 
 
 def _one_or_all(items: Iterable[str]) -> str | list[str]:
@@ -124,6 +124,7 @@ def _placeholders(resource: Resource) -> dict[str, str]:
         "project": aws.settings.project,
         "environment": aws.settings.environment,
         "prefix": aws.prefix,
+        "catalog": aws.catalog,
         "domain": aws.settings.domain or "",
         "zone": aws.settings.hosted_zone_id or "",
         "name": _family(

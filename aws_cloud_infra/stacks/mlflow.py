@@ -26,6 +26,7 @@ from aws_cloud_infra.resources.machines.private_zone import PrivateZone
 from aws_cloud_infra.resources.references import FromFact
 from aws_cloud_infra.resources.watching.database_log_group import DatabaseLogGroup
 from aws_cloud_infra.resources.watching.log_group import LogGroup
+from aws_cloud_infra.stacks.deliveries import deliveries
 from aws_cloud_infra.stacks.shared import MLFLOW_PORT, Shared, bucket_name
 from aws_cloud_infra.stacks.watch import data_watch
 
@@ -73,6 +74,7 @@ def mlflow(aws: Aws, shared: Shared, *, final_snapshot: bool) -> Stack:
     own: tuple[Resource, ...] = (
         bucket, logs, *database_logs, subnets, parameters, database, role, profile, host,
         zone, name, *data_watch(aws, shared.topic, database, host),
+        *deliveries(aws, shared, bucket),
     )  # fmt: skip
 
     def outputs(lives: Mapping[Resource, Live]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.account.documents import Document, allow
-from aws_cloud_infra.stacks.shared import LOADS, bucket_name
+from aws_cloud_infra.stacks.shared import LOADS, RAW, bucket_name
 
 
 def may_operate(aws: Aws) -> tuple[Document, ...]:
@@ -19,6 +19,7 @@ def may_operate(aws: Aws) -> tuple[Document, ...]:
     # The document is AWS's own: it carries no tags, and belongs to no account.
     forwarding = f"arn:{aws.partition}:ssm:{aws.region}::document/AWS-StartPortForwardingSession"
     bucket = f"arn:{aws.partition}:s3:::{bucket_name(aws)}"
+    folders = [LOADS, RAW] if aws.settings.delivery_layout else [LOADS]
     return (
         allow(
             "ecs:RunTask",
@@ -27,7 +28,7 @@ def may_operate(aws: Aws) -> tuple[Document, ...]:
         ),
         allow("ecs:DescribeTasks", aws.arn("ecs", f"task/{aws.prefix}/*")),
         allow(["logs:FilterLogEvents", "logs:GetLogEvents"], logs),
-        allow("s3:PutObject", f"{bucket}/{LOADS}/*"),
+        allow("s3:PutObject", [f"{bucket}/{folder}/*" for folder in folders]),
         allow(
             "ssm:StartSession",
             aws.arn("ec2", "instance/*"),

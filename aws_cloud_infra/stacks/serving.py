@@ -41,6 +41,7 @@ from aws_cloud_infra.stacks.shared import (
     MODEL,
     READER,
     SERVICE_PORT,
+    STAGED,
     Shared,
     bucket_name,
     mlflow_login,
@@ -188,9 +189,11 @@ def _runtime(aws: Aws, shared: Shared, secrets: tuple[Secret, ...], api_keys: Pa
 
 def _load_sales(aws: Aws) -> tuple[Document, ...]:
     bucket = f"arn:{aws.partition}:s3:::{bucket_name(aws)}"
+    folders = [LOADS, STAGED] if aws.settings.delivery_layout else [LOADS]
+    prefixes = [f"{folder}/*" for folder in folders]
     return (
-        allow("s3:GetObject", f"{bucket}/{LOADS}/*"),
-        allow("s3:ListBucket", bucket, Condition={"StringLike": {"s3:prefix": f"{LOADS}/*"}}),
+        allow("s3:GetObject", [f"{bucket}/{prefix}" for prefix in prefixes]),
+        allow("s3:ListBucket", bucket, Condition={"StringLike": {"s3:prefix": prefixes}}),
     )
 
 

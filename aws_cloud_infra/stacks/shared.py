@@ -36,6 +36,8 @@ SERVICE_LOGIN = "service"
 """As whom the service asks the database: as MLflow's host makes it, or a person elsewhere."""
 LOADS = "loads"
 """Where in the bucket sales lie that a job is to load."""
+RAW, STAGED = "raw", "staged"
+"""Where in the bucket deliveries lie, and what the job of Glue made of them."""
 
 
 def namespace(aws: Aws) -> str:

@@ -31,6 +31,8 @@ SETTINGS: Mapping[str, Any] = {
     "budget_dollars": 100,
     "github_repository": "acme/forecasts",
 }
+DELIVERIES: Mapping[str, Any] = {"delivery_layout": "departments"}
+"""What adds to the stacks all that takes deliveries."""
 _READS = re.compile(r"^(Get|List|Describe|Head)")
 
 

@@ -11,6 +11,7 @@ import functools
 import json
 import logging
 
+import emulated_deliveries  # noqa: F401 - beside this script
 from moto import backends
 from moto.budgets.responses import BudgetsResponse
 from moto.core import responses, utils

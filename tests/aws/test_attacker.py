@@ -21,9 +21,10 @@ IAM = "arn:aws:iam::123456789012:"
 ZONE = "arn:aws:route53:::hostedzone/Z0123456789"
 ROLES = f"{IAM}role/sales-forecasting"
 ADMIN = f"{IAM}role/Admin"
-ECS, EC2, RDS = (f"arn:aws:{name}:{HERE}:" for name in ("ecs", "ec2", "rds"))
+ECS, EC2, RDS, GLUE = (f"arn:aws:{name}:{HERE}:" for name in ("ecs", "ec2", "rds", "glue"))
 SECRETS = f"arn:aws:secretsmanager:{HERE}:secret:"
 BUCKET = f"arn:aws:s3:::{P}-mlflow-123456789012"
+IN_ACCOUNT = {"aws:ResourceAccount": "123456789012"}
 FOREIGN = f"{EC2}instance/i-foreign"
 OURS = {"aws:ResourceTag/Project": "sales-forecast", "aws:ResourceTag/Environment": "production"}
 TO_BE_OURS = {
@@ -74,6 +75,20 @@ PATHS: dict[str, tuple[Step, ...]] = {
     "a longer session": (Step("iam:UpdateRole", f"{ROLES}/{P}-github"),),
     "a role of its own": (Step("iam:CreateRole", f"{ROLES}/{P}-mine"),),
     "a policy of its own": (Step("iam:CreatePolicy", f"{IAM}policy/sales-forecasting/{P}-mine"),),
+    "another role for the job": (Step("glue:UpdateJob", f"{GLUE}job/{P}-stage"),
+                                 hands(ADMIN, "glue")),
+    "code of its own in a function": (
+        Step("lambda:UpdateFunctionCode", f"arn:aws:lambda:{HERE}:function:{P}-staged"),
+    ),
+    "a function for anybody": (
+        Step("lambda:AddPermission", f"arn:aws:lambda:{HERE}:function:{P}-staged"),
+    ),
+    "word of each delivery": (Step("s3:PutBucketNotification", BUCKET),),
+    "a delivery": (Step("s3:GetObject", f"{BUCKET}/raw/1/train/part-0.csv", IN_ACCOUNT),),
+    "a delivery of its own": (Step("s3:PutObject", f"{BUCKET}/raw/1/manifest.json", IN_ACCOUNT),),
+    "what is staged changed": (
+        Step("s3:PutObject", f"{BUCKET}/staged/1/train.csv.gz", IN_ACCOUNT),
+    ),
     "a user": (Step("iam:CreateUser", f"{IAM}user/me"),),
     "a key of another user": (Step("iam:CreateAccessKey", f"{IAM}user/admin"),),
     "a password of another user": (Step("iam:CreateLoginProfile", f"{IAM}user/admin"),),
@@ -246,6 +261,10 @@ WORK: dict[str, tuple[Step, ...]] = {
         Step("cloudwatch:PutMetricAlarm",
              f"arn:aws:cloudwatch:{HERE}:alarm:TargetTracking-service/{P}/{P}-AlarmHigh-1"),
     ),
+    "the job of Glue in order": (
+        Step("s3:PutObject", f"{BUCKET}/code/stage.py", IN_ACCOUNT),
+        Step("glue:UpdateJob", f"{GLUE}job/{P}-stage"), hands(f"{ROLES}/{P}-stage", "glue"),
+    ),
     "the name of the service": (record("forecasts.example.com", "A"),),
     "the proof of its name": (record("_0a1b.forecasts.example.com", "CNAME"),),
     "a look at roles": (Step("iam:GetRolePolicy", f"{ROLES}/{P}-github"),),
@@ -272,7 +291,7 @@ def of_the_pipeline(aws: Aws) -> Statements:
 def aws() -> Aws:
     settings = InfraSettings(
         region="eu-central-1", github_repository="acme/forecasts",
-        domain="forecasts.example.com", hosted_zone_id="Z0123456789",
+        domain="forecasts.example.com", hosted_zone_id="Z0123456789", delivery_layout="departments",
     )  # fmt: skip
     return Aws(settings, account="123456789012")
 

@@ -103,7 +103,7 @@ FREE = {
     "ECS cluster", "container image", "task definition", "scalable target", "schedule group",
     "alarm topic", "budget", "event rule", "queue", "parameter", "database subnets",
     "database parameters", "certificate", "record", "hosted zone",
-    "host name",
+    "host name", "function", "bucket events", "bucket file", "catalog database", "catalog table",
 }  # fmt: skip
 """What AWS takes nothing for, or less than a cent a month at what is done here."""
 
@@ -111,7 +111,8 @@ FREE = {
 def test_everything_that_is_billed_is_listed() -> None:
     settings = {"github_repository": "acme/forecasts", "alarm_email": "team@example.com",
                 "budget_dollars": 100, "schedules_enabled": True, "region": "eu-central-1",
-                "domain": "sales.example.com", "hosted_zone_id": "Z0123456789ABC"}  # fmt: skip
+                "domain": "sales.example.com", "hosted_zone_id": "Z0123456789ABC",
+                "delivery_layout": "departments"}  # fmt: skip
     stacks = both(Aws(InfraSettings(**settings), account="123456789012"))
     resources = {item for stack in stacks for item in stack.resources}
     listed = {line.resource for line in cost.monthly(resources)}

@@ -22,6 +22,7 @@ from aws_cloud_infra.engine.plan import plan
 from aws_cloud_infra.engine.stack import Stack
 from aws_cloud_infra.stacks import both
 from tests.aws.account import (
+    DELIVERIES,
     Account,
     Killed,
     Killer,
@@ -35,6 +36,7 @@ from tests.aws.lifecycle import quietly, what_changes
 
 READS_TOO = "EVERY_CALL" in os.environ
 STRIDE = 1 if READS_TOO or "EVERY_WRITE" in os.environ else 40
+SETTINGS = DELIVERIES if STRIDE == 1 else {}
 
 Do = Callable[[Stack, Stack], None]
 
@@ -54,7 +56,7 @@ def do_both(aws: Aws, do: Do) -> None:
 
 
 def assert_complete(account: Account) -> None:
-    for stack in both(account.aws()):
+    for stack in both(account.aws(**SETTINGS)):
         assert what_changes(plan(stack.resources)) == {}
 
 
@@ -66,7 +68,7 @@ def die_after_each_write(account: Account, do: Do) -> int:
     """
     session = account.session()
     killer = Killer(session)
-    serving, tracking = both(account.aws(session), final_snapshot=False)
+    serving, tracking = both(account.aws(session, **SETTINGS), final_snapshot=False)
     deaths = 0
     for stack, other in ((tracking, serving), (serving, tracking)):
         killer.aim(0, "after", writes_only=True)
@@ -88,7 +90,7 @@ def _survives(do: Do, stack: Stack, other: Stack) -> bool:
 @pytest.fixture
 def made_once(account: Account) -> dict[str, int]:
     """How many of each kind there are after an undisturbed apply, in an account then emptied."""
-    do_both(account.aws(), make)
+    do_both(account.aws(**SETTINGS), make)
     found = counts(census(account.session()))
     account.reset()
     return found
@@ -109,7 +111,7 @@ def test_apply_that_dies_after_each_write_gets_there_with_nothing_double(
 
 
 def test_destroy_that_dies_after_each_write_leaves_nothing(account: Account, empty: Census) -> None:
-    do_both(account.aws(), make)
+    do_both(account.aws(**SETTINGS), make)
     deaths = die_after_each_write(account, unmake)
     assert deaths > 10
     assert without(census(account.session()), empty) == {}
@@ -122,9 +124,9 @@ def test_apply_and_destroy_complete_when_each_call_is_throttled_once(
     session = account.session()
     throttled = answer_with(session, "*.*", "ThrottlingException", "Rate exceeded", 400, once=True)
     calls = record(session)
-    do_both(account.aws(session), make)
+    do_both(account.aws(session, **SETTINGS), make)
     assert_complete(account)
-    do_both(account.aws(session), unmake)
+    do_both(account.aws(session, **SETTINGS), unmake)
     assert without(census(account.session()), empty) == {}
     assert len(throttled) == len(calls)
 
@@ -139,10 +141,10 @@ def test_wherever_a_process_dies_the_next_completes_what_it_began(
     with copyable_emulator() as account:
         empty = counts(census(account.session()))
         with account.copy() as undisturbed:
-            do_both(undisturbed.aws(), make)
+            do_both(undisturbed.aws(**SETTINGS), make)
             made = counts(census(undisturbed.session()))
         if do is unmake:
-            do_both(account.aws(), make)
+            do_both(account.aws(**SETTINGS), make)
 
         def die_here(event_name: str, **_: Any) -> None:
             if is_read(event_name) and not READS_TOO:
@@ -151,7 +153,7 @@ def test_wherever_a_process_dies_the_next_completes_what_it_began(
             if len(died) % STRIDE:
                 return
             with account.copy() as left_behind:
-                do_both(left_behind.aws(), do)
+                do_both(left_behind.aws(**SETTINGS), do)
                 found = counts(census(left_behind.session()))
                 assert found == (made if do is make else empty), f"after {event_name}"
                 if do is make:
@@ -159,5 +161,5 @@ def test_wherever_a_process_dies_the_next_completes_what_it_began(
 
         session = account.session()
         session.events.register("after-call.*.*", die_here)
-        do_both(account.aws(session), do)
+        do_both(account.aws(session, **SETTINGS), do)
     assert len(died) > STRIDE

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
 
 from aws_cloud_infra import infra
@@ -19,15 +22,20 @@ from aws_cloud_infra.engine.apply import apply
 from aws_cloud_infra.engine.plan import plan
 from aws_cloud_infra.operating import job
 from aws_cloud_infra.stacks import both
+from aws_cloud_infra.stacks.deliveries import TABLES
 from sales_forecast.data.database import Database
-from tests.aws.account import Account, record
+from tests import apart
+from tests.aws.account import DELIVERIES, Account, record
 from tests.aws.fargate import Fargate
+from tests.aws.iam import allows
 from tests.aws.lifecycle import quietly
-from tests.builders import weeks
+from tests.aws.trace import denied, trace
+from tests.builders import panel_of_layout, weeks
 from tests.pipeline.test_release import put
 
 Run = Callable[..., tuple[int, str, str]]
-BUCKET = "sales-forecast-production-mlflow-123456789012"
+PREFIX = "sales-forecast-production"
+BUCKET = f"{PREFIX}-mlflow-123456789012"
 OWN = 'series = ["shop"]\ndate = "week"\ntarget = "sold"\n'
 
 
@@ -35,12 +43,11 @@ OWN = 'series = ["shop"]\ndate = "week"\ntarget = "sold"\n'
 def made(server: Account) -> Account:
     """An account with both stacks, and an image of the jobs."""
     server.reset()
-    for stack in reversed(both(server.aws())):
+    aws = server.aws(**DELIVERIES)
+    for stack in reversed(both(aws)):
         apply(plan(stack.resources), quietly)
-    put(server.aws(), "train-1")
-    apply(plan(both(server.aws())[0].resources), quietly)
-    # It lets nobody in without TLS, which the emulator has not.
-    server.aws().client("s3").delete_bucket_policy(Bucket=BUCKET)
+    put(aws, "train-1")
+    apply(plan(both(aws)[0].resources), quietly)
     return server
 
 
@@ -96,7 +103,7 @@ def plugin_in(folder: Path) -> Path:
 
 
 def in_bucket(account: Account) -> list[str]:
-    answer = account.aws().client("s3").list_object_versions(Bucket=BUCKET)
+    answer = account.aws().client("s3").list_object_versions(Bucket=BUCKET, Prefix="loads")
     return [one["Key"] for one in (*answer.get("Versions", ()), *answer.get("DeleteMarkers", ()))]
 
 
@@ -217,3 +224,62 @@ def test_mlflow_is_opened_through_a_session_whose_token_no_command_line_shows(
     assert ("AWS_SSM_START_SESSION_RESPONSE", "eu-central-1") == (name, region)
     assert ("StartSession", "", True) == (verb, profile, endpoint.startswith("http"))
     assert ["5000"] == json.loads(asked)["Parameters"]["portNumber"]
+
+
+def test_a_delivery_gets_into_the_database_by_no_more_than_each_role_may(
+    fargate: Fargate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Spark does in between, it does in tests/test_glue.py."""
+    checks, s3 = apart.script("glue/checks"), fargate.account.session().client("s3")
+    for name, value in fargate.environment().items():
+        monkeypatch.setenv(name, value)
+
+    def put_down(folder: str) -> None:
+        files = [
+            {"name": f"{table}.csv", "bytes": (path := tmp_path / f"{table}.csv").stat().st_size,
+             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+             "rows": path.read_text().count("\n") - 1}
+            for table in TABLES["departments"]
+        ]  # fmt: skip
+        for file in files:
+            s3.upload_file(str(tmp_path / file["name"]), BUCKET, f"{folder}/{file['name']}")
+        body = json.dumps({"files": files}).encode()
+        s3.put_object(Bucket=BUCKET, Key=f"{folder}/manifest.json", Body=body)
+
+    def call(name: str, event: Any) -> set[str]:
+        """Call a function as Lambda does; return what of its calls its role does not allow."""
+        own = fargate.account.session()
+        found = own.client("lambda").get_function_configuration(FunctionName=f"{PREFIX}-{name}")
+        for variable, value in found["Environment"]["Variables"].items():
+            monkeypatch.setenv(variable, value)
+        session = boto3.Session(region_name="eu-central-1")
+        calls = trace(session)
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
+        getattr(checks, found["Handler"].removeprefix("checks."))(event)
+        assert calls
+        return denied(allowed(found["Role"].rsplit("/", 1)[-1]), calls)
+
+    def allowed(role: str) -> list[dict[str, Any]]:
+        answer = fargate.account.session().client("iam").get_role_policy(
+            RoleName=role, PolicyName="what-it-needs"
+        )  # fmt: skip
+        return answer["PolicyDocument"]["Statement"]
+
+    panel_of_layout("departments", tmp_path)
+    put_down("raw/1")
+    key = {"bucket": {"name": BUCKET}, "object": {"key": "raw/1/manifest.json"}}
+    assert set() == call("delivered", {"Records": [{"s3": key}]})
+    (run,) = (
+        fargate.account.session().client("glue").get_job_runs(JobName=f"{PREFIX}-stage")["JobRuns"]
+    )
+    where = {"--raw": f"s3://{BUCKET}/raw/1", "--staged": f"s3://{BUCKET}/staged/1"}
+    assert where.items() <= run["Arguments"].items()
+    put_down("staged/1")
+    ended = {"jobName": f"{PREFIX}-stage", "jobRunId": run["Id"], "state": "SUCCEEDED"}
+    assert set() == call("staged", {"detail": ended})
+    command = ["python", "database_loader.py", "--layout", "departments", "--csv"]
+    assert [[*command, where["--staged"]]] == fargate.commands
+    with closing(Database(fargate.settings["DATABASE_URL"])) as database:
+        assert 3 == database.read_panel().n_series
+    file = f"arn:aws:s3:::{BUCKET}/staged/1/train.csv"
+    assert allows(allowed(f"{PREFIX}-job"), "s3:GetObject", file, {}), "the loader does"

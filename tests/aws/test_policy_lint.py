@@ -48,7 +48,7 @@ SETTLED = {
 def documents() -> Iterator[tuple[str, dict[str, Any]]]:
     settings = InfraSettings(
         region="eu-central-1", github_repository="acme/forecasts",
-        domain="forecasts.example.com", hosted_zone_id="Z0123456789",
+        domain="forecasts.example.com", hosted_zone_id="Z0123456789", delivery_layout="departments",
     )  # fmt: skip
     aws = Aws(settings, account="123456789012")
     for stack in both(aws):

@@ -7,7 +7,7 @@ from aws_cloud_infra.engine.apply import apply
 from aws_cloud_infra.engine.destroy import destroy, plan_destroy
 from aws_cloud_infra.engine.plan import plan
 from aws_cloud_infra.stacks import both
-from tests.aws.account import Account
+from tests.aws.account import DELIVERIES, Account
 from tests.aws.lifecycle import quietly
 from tests.aws.resources.test_https import DOMAIN, make_zone
 from tests.aws.trace import denied, trace
@@ -17,7 +17,7 @@ def test_each_call_is_allowed_for_what_it_names(account: Account) -> None:
     zone = make_zone(account)
     session = account.session()
     calls = trace(session)
-    aws = account.aws(session, domain=DOMAIN, hosted_zone_id=zone)
+    aws = account.aws(session, domain=DOMAIN, hosted_zone_id=zone, **DELIVERIES)
     serving, tracking = both(aws, final_snapshot=False)
     for stack in (tracking, serving):
         apply(plan(stack.resources), quietly)

@@ -62,6 +62,13 @@ NAMES: dict[str, dict[str, str]] = {
         "Rule": f"arn:aws:events:{HERE}:rule/{{}}",
         "ResourceARN": "{}",
     },
+    "glue": {
+        "Job": f"arn:aws:glue:{HERE}:job/{{}}",
+        "Catalog": f"arn:aws:glue:{HERE}:catalog",
+        "Database": f"arn:aws:glue:{HERE}:database/{{}}",
+        "Table": f"arn:aws:glue:{HERE}:table/{{}}",
+        "ResourceArn": "{}",
+    },
     "iam": {
         "RoleName": f"{ROLES}/{{}}",
         "InstanceProfileName":
@@ -71,6 +78,7 @@ NAMES: dict[str, dict[str, str]] = {
         "PolicyName": "arn:aws:iam::123456789012:policy/sales-forecasting/{}",
         "Url": "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com",
     },
+    "lambda": {"FunctionName": f"arn:aws:lambda:{HERE}:function:{{}}"},
     "rds": {
         "DBInstanceIdentifier": f"arn:aws:rds:{HERE}:db:{{}}",
         "DBSubnetGroupName": f"arn:aws:rds:{HERE}:subgrp:{{}}",
@@ -140,10 +148,14 @@ def about(service: str, operation: str, told: Mapping[str, Any]) -> Mapping[str,
     if operation in kinds:
         arn = f"arn:aws:elasticloadbalancing:{HERE}:{kinds[operation]}/{told['Name']}/1"
         return {"LoadBalancerArn": arn}
+    if service in {"glue", "s3"}:
+        return _of_glue(operation, told) if service == "glue" else _of_s3(told)
     if service == "scheduler" and "Group" in operation and "Name" in told:
         return {"ResourceArn": f"arn:aws:scheduler:{HERE}:schedule-group/{told['Name']}"}
     if operation == "DeleteCluster":
         told = {"clusters": [told["cluster"]]}
+    elif operation == "RunTask":
+        told = {"taskDefinitions": f"arn:aws:ecs:{HERE}:task-definition/{told['taskDefinition']}"}
     elif operation == "CreateBudget":
         told = told["Budget"]
     elif "QueueUrl" in told:
@@ -152,6 +164,23 @@ def about(service: str, operation: str, told: Mapping[str, Any]) -> Mapping[str,
         if whole in told:
             return {whole: told[whole]}
     return told
+
+
+def _of_glue(operation: str, told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what Glue looks at: for a table its database, too, and for both the catalog."""
+    if "ResourceArn" in told:
+        return told
+    if "Job" in operation:
+        return {"Job": told.get("JobName") or told["Name"]}
+    name = told.get("Name") or told.get("DatabaseInput", told.get("TableInput"))["Name"]
+    if "Table" not in operation:
+        return {"Catalog": "", "Database": name}
+    database = told["DatabaseName"]
+    return {"Catalog": "", "Database": database, "Table": f"{database}/{name}"}
+
+
+def _of_s3(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"Bucket": f"{told['Bucket']}/{told['Key']}"} if "Key" in told else told
 
 
 def tags(told: Mapping[str, Any]) -> dict[str, str]:
@@ -169,6 +198,11 @@ def context(told: Mapping[str, Any]) -> dict[str, str]:
     keys = {f"aws:ResourceTag/{name}": value for name, value in OURS.items()} | tags(told)
     if "ServiceNamespace" in told:
         keys["application-autoscaling:service-namespace"] = told["ServiceNamespace"]
+    keys["aws:ResourceAccount"] = "123456789012"
+    if "cluster" in told:
+        keys["ecs:cluster"] = f"arn:aws:ecs:{HERE}:cluster/{told['cluster']}"
+    if "Prefix" in told:
+        keys["s3:prefix"] = told["Prefix"]
     if "PolicyArn" in told:
         keys["iam:PolicyARN"] = told["PolicyArn"]
     for change in told.get("ChangeBatch", {}).get("Changes", ()):
@@ -185,6 +219,10 @@ def handed(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield told[key], "ecs-tasks.amazonaws.com"
     if "RoleArn" in told.get("Target", {}):
         yield told["Target"]["RoleArn"], "scheduler.amazonaws.com"
+    if "Handler" in told:
+        yield told["Role"], "lambda.amazonaws.com"
+    if "Command" in (job := told.get("JobUpdate", told)):
+        yield job["Role"], "glue.amazonaws.com"
     if "IamInstanceProfile" in told:
         yield f"{ROLES}/{P}-mlflow", "ec2.amazonaws.com"
 

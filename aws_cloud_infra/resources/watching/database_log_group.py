@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from aws_cloud_infra.engine.resource import Ids, Live, Permission, Settings
 from aws_cloud_infra.resources.watching.log_group import LogGroup
 
-_GB_A_MONTH = 0.1
-
 
 @dataclass(frozen=True, eq=False)
 class DatabaseLogGroup(LogGroup):
     """A log group that RDS may have made before us."""
+
+    gb_a_month: float = 0.1
 
     permissions = (
         LogGroup.permissions[0],
@@ -25,11 +25,6 @@ class DatabaseLogGroup(LogGroup):
             ("arn:{partition}:logs:{region}:{account}:log-group:/aws/rds/instance/{prefix}/*",),
         ),
     )
-
-    @property
-    def prices(self) -> tuple[tuple[str, float], ...]:
-        """Hardly anything is written into it."""
-        return (("logs GB", _GB_A_MONTH),)
 
     def desired(self, ids: Ids) -> Settings:
         """How long it remembers, and whose it is."""

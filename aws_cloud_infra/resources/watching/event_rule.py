@@ -1,34 +1,33 @@
-"""What is told when something happens: events of AWS that fit a pattern, as a sentence to a topic.
+"""What is told when something happens: events of AWS that fit a pattern, to a topic or a function.
 
-Takes a pattern and the sentence. Asks AWS for nothing by the clock: a schedule does that.
+Takes a pattern, and for a topic the sentence. Asks AWS for nothing by the clock: a schedule does
+that.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aws_cloud_infra.account.clients import as_tags, from_tags, read, remove
 from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings
-from aws_cloud_infra.resources.watching.topic import Topic
-
-_TARGET = "topic"
 
 
 @dataclass(frozen=True, eq=False)
 class EventRule(Resource):
     """A rule on the events of this account's own services."""
 
-    topic: Topic
+    target: Resource
+    """A topic, or a function that lets this rule call it."""
     purpose: str
     pattern: Mapping[str, Any]
     """In EventBridge's own language."""
-    told: Mapping[str, str]
+    told: Mapping[str, str] = field(default_factory=dict)
     """Names to paths into the event."""
-    sentence: str
-    """What the topic gets, with such names in <>; what an event lacks is left out."""
+    sentence: str = ""
+    """What a topic gets, with such names in <>; what an event lacks is left out."""
 
     kind = "event rule"
     permissions = (
@@ -42,18 +41,21 @@ class EventRule(Resource):
 
     def desired(self, ids: Ids) -> Settings:
         """What it looks for and whom it tells."""
+        told = {
+            "InputTransformer": {
+                "InputPathsMap": dict(self.told),
+                "InputTemplate": json.dumps(self.sentence),
+            }
+        }
         return {
             "purpose": self.purpose,
             "state": "ENABLED",
             "pattern": dict(self.pattern),
             "schedule": None,
             "targets": {
-                _TARGET: {
-                    "Arn": ids[self.topic],
-                    "InputTransformer": {
-                        "InputPathsMap": dict(self.told),
-                        "InputTemplate": json.dumps(self.sentence),
-                    },
+                "topic" if self.sentence else "function": {
+                    "Arn": ids[self.target],
+                    **(told if self.sentence else {}),
                 }
             },
         }

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from aws_cloud_infra.account.clients import read, remove
 from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings
 
-_GB_A_MONTH = 5
-
 
 @dataclass(frozen=True, eq=False)
 class LogGroup(Resource):
     """A log group; AWS would keep its logs for ever if nothing were said."""
 
     days: int
+    gb_a_month: float = 5
+    """A guess, for what it costs."""
 
     kind = "log group"
     permissions = (
@@ -35,7 +35,7 @@ class LogGroup(Resource):
     @property
     def prices(self) -> tuple[tuple[str, float], ...]:
         """What is written into it."""
-        return (("logs GB", _GB_A_MONTH),)
+        return (("logs GB", self.gb_a_month),)
 
     def desired(self, ids: Ids) -> Settings:
         """How long it remembers."""
