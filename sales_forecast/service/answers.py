@@ -193,6 +193,10 @@ class Answers:
         shut = step > 0 and bool(self._closed[row, self._within(step) - 1])
         return shut or self._first_sale[row] > origin
 
+    def among(self, model: str, row: int) -> Sequence[str]:
+        """Return the series that a model looks at to forecast one: its pool, a regressor all."""
+        return self._panel.series if self._told[model] else self._pool(self._place_in_pool[row, 0])
+
     def age(self, row: int, period: int) -> str:
         """Return what is known of a series at the origin of a question, one of `AGES`."""
         return AGES[self._age[row, self._place(period)[0]]]
@@ -245,6 +249,9 @@ class Answers:
         beyond = max(step - self.horizon, 0)
         return step - -(-beyond // season) * season
 
+    def _pool(self, number: int) -> list[str]:
+        return [self._panel.series[of] for of in self._pools[number].tolist()]
+
     def _of_all(self, origin: int) -> Mapping[str, Expected]:
         """Return what was expected of every series in the period after a past origin."""
         if origin not in self._past_of_all:
@@ -259,8 +266,7 @@ class Answers:
         """
         pool, place = self._place_in_pool[row].tolist()
         if (pool, origin) not in self._past_of_pool:
-            names = [self._panel.series[of] for of in self._pools[pool].tolist()]
-            history = self._panel.select(names).until(self._panel.periods[origin])
+            history = self._panel.select(self._pool(pool)).until(self._panel.periods[origin])
             then = forecast(self._alone, history, 1)
             # All that learn have one chance; where only trees do, it is worked out for them.
             learn = [name for name, of in self._alone.items() if not isinstance(of, Baseline)]

@@ -57,6 +57,7 @@ class Forms:
     Attributes:
         predict: one series, one day and its covariates.
         forecast: one series and how many periods after the last known one.
+        one: one series.
         many: up to `MOST_SERIES` series.
         order: one series, a period after the last known one and two costs.
         series_of: the values of the keys in any of them but `many`.
@@ -67,6 +68,7 @@ class Forms:
     spec: PanelSpec
     predict: type[BaseModel]
     forecast: type[BaseModel]
+    one: type[BaseModel]
     many: type[BaseModel]
     order: type[BaseModel]
     series_of: Callable[[Any], Named]
@@ -134,7 +136,7 @@ def forms_of(spec: PanelSpec, weekday: int = FRIDAY) -> Forms:
         },
     )
     return Forms(
-        spec, predict, forecast, many, order, _taking(by_column), _taking(told), covariates
+        spec, predict, forecast, one, many, order, _taking(by_column), _taking(told), covariates
     )
 
 

@@ -79,6 +79,7 @@ class Predictor:
     Attributes:
         version: the version of the bundle.
         origin: the last known period.
+        bundle: the models.
         panel: the history.
         forms: what callers may send.
         provenance: which bundle, code and data.
@@ -102,7 +103,7 @@ class Predictor:
         serving = manifest.answered_by
         self.forecasting = serving.forecasts
         self.usual: ForecastChoice = "arima" if serving.forecast_sales == serving.arima else "best"
-        self._bundle = bundle
+        self.bundle = bundle
         # Series that are newer than the model are answered for too.
         self.series = SeriesIndex(panel, self.spec)
         self.panel = panel
@@ -228,6 +229,10 @@ class Predictor:
             for mean, at in zip(means, quantiles, strict=True)
         ]
 
+    def among(self, model: str, row: int) -> Sequence[str]:
+        """Return the series that a model looks at to forecast one of them."""
+        return self._answers.among(model, row)
+
     def warnings_for(
         self, series: Named, steps: int = 1, choice: ForecastChoice | None = None
     ) -> tuple[str, ...]:
@@ -262,7 +267,7 @@ class Predictor:
 
     def describe(self) -> dict[str, object]:
         """Return what the model is: version, training window, scores beside the baselines."""
-        manifest, origin = self._bundle.manifest, self._bundle.origin
+        manifest, origin = self.bundle.manifest, self.bundle.origin
         training = manifest.training
         called = "stores" if self.spec.layout == "stores" else "series"
         return {

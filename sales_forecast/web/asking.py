@@ -58,6 +58,10 @@ class AskingPage(ABC):
     def find(self, predictor: Predictor, sent: Sent) -> Any:
         """Return the answer to a form. Raises InvalidRequest, UnknownSeries."""
 
+    def known(self, predictor: Predictor) -> frozenset[str]:
+        """Return the names of all fields; what else a query says is ignored."""
+        return names_of(self.model(predictor))
+
     def linked(self, predictor: Predictor) -> frozenset[str]:
         """Return what a link may name without asking anything yet."""
         return frozenset(key.field for key in predictor.spec.keys)
@@ -93,7 +97,7 @@ class AskingPage(ABC):
         )
 
     def _shown(self, predictor: Predictor, query: Sent) -> tuple[HTTPStatus, dict[str, Any]]:
-        known = names_of(self.model(predictor))
+        known = self.known(predictor)
         sent = {name: value for name, value in query.items() if name in known}
         status, problem, found = HTTPStatus.OK, None, None
         begin, wrong = self.begin(predictor), dict[str, str]()

@@ -44,7 +44,7 @@ def fan(outlook: Outlook, frame: Frame = WIDE) -> Markup:
         line("before", lambda of: of.last_year),
         line("sold", lambda of: of.sold),
         line("expected", lambda of: of.expected),
-        line("planned", lambda of: of.planned if of.planned != of.expected else None),
+        line_of("planned", zip(x, _planned(periods), strict=True), y),
         *_formers(periods, x, y, outlook.lags),
         *_hover(periods, x, apart, frame, outlook),
     ]
@@ -57,6 +57,13 @@ def fan(outlook: Outlook, frame: Frame = WIDE) -> Markup:
     )
     name = "wide" if frame.is_wide else "narrow"
     return picture(painted, frame, title, told, f"fan {name}")
+
+
+def _planned(periods: Sequence[Period]) -> Iterator[float | None]:
+    """Yield what is planned where that was changed, and beside: of one period a peak is seen."""
+    changed = [of.planned != of.expected for of in periods]
+    for number, of in enumerate(periods):
+        yield of.planned if any(changed[max(number - 1, 0) : number + 2]) else None
 
 
 def _near(outlook: Outlook) -> Sequence[Period]:
@@ -157,7 +164,7 @@ def _hover(
                 ("sold", of.sold),
                 ("last year", of.last_year),
                 ("forecast", of.expected),
-                ("plan", of.planned if of.planned != of.expected else None),
+                (outlook.changed, of.planned if of.planned != of.expected else None),
             )
             if value is not None
         ]

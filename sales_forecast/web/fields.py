@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar
+from urllib.parse import quote
 
 from pydantic import BaseModel
 
@@ -45,6 +46,11 @@ class Field:
     hint: str | None
     problem: str | None = None
     choices: Mapping[str, str] | None = None
+
+    @property
+    def id(self) -> str:
+        """The name without blanks, which an identifier in a page must not have."""
+        return quote(self.name, safe="")
 
     @property
     def wish(self) -> str:

@@ -8,7 +8,7 @@ know HTML.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 import numpy as np
@@ -19,7 +19,7 @@ from sales_forecast.data.stored_scores import StoredScores
 from sales_forecast.errors import SalesForecastError
 from sales_forecast.service.live import Live
 from sales_forecast.service.predictor import Predictor
-from sales_forecast.web.expected import asked_now, stored
+from sales_forecast.web.expected import Said, asked_now, stored
 from sales_forecast.web.marks import Marks
 from sales_forecast.web.selection import Selection
 
@@ -62,6 +62,7 @@ class Outlook:
         said: warnings, and what could not be read; `notes`: what is only to be known.
         version: what was seen of the plan, for whoever changes it; None where nothing is stored.
         issued_at: None where the model was asked now.
+        changed: what `planned` is called.
     """
 
     selection: Selection
@@ -74,6 +75,7 @@ class Outlook:
     model_version: str
     issued_at: datetime | None = None
     version: str | None = None
+    changed: str = "plan"
 
     @property
     def lags(self) -> tuple[int, int]:
@@ -106,7 +108,6 @@ class Outlooks:
 
     def of(self, predictor: Predictor, selection: Selection, back: int, ahead: int) -> Outlook:
         """Return so many periods back and ahead. Reads the database: not in the event loop."""
-        panel = predictor.panel
         problems: list[str] = []
         try:
             said = stored(self._live, predictor, selection, ahead)
@@ -114,40 +115,8 @@ class Outlooks:
             problems.append(f"{error.public} Shown is what the model says now.")
             said = asked_now(predictor, selection, ahead)
         former = self._former_of(predictor, selection, back, problems)
-        sums, marks = sold_by(predictor, selection), Marks(predictor, selection.rows)
-        days = np.timedelta64(panel.frequency.days, "D")
-        first = max(panel.n_periods - back, 0)
-        ends = [
-            of.item() for of in panel.periods[0] + np.arange(first, panel.n_periods + ahead) * days
-        ]
-        periods = []
-        for place, end in enumerate(ends, first):
-            expected = said.expected.get(end)
-            periods.append(
-                Period(
-                    end=end,
-                    step=max(place - panel.n_periods + 1, 0),
-                    sold=_at(sums, place),
-                    last_year=_at(sums, marks.year_before(place)),
-                    marks=marks.of(place),
-                    expected=expected,
-                    planned=None if expected is None else said.planned.of(end, expected),
-                    quantiles=said.quantiles.get(end, {}),
-                    former=former.get(end, {}),
-                )
-            )
-        return Outlook(
-            selection,
-            panel.frequency,
-            said.origin,
-            periods,
-            [*problems, *said.warnings],
-            said.notes,
-            said.model,
-            said.model_version,
-            said.issued_at,
-            said.planned.version or None,
-        )
+        found = outlook_of(predictor, selection, said, back, ahead, former=former)
+        return replace(found, said=[*problems, *found.said])
 
     def _former_of(
         self, predictor: Predictor, selection: Selection, back: int, problems: list[str]
@@ -168,6 +137,51 @@ class Outlooks:
             if not problems:
                 problems.append(error.public)
         return found
+
+
+def outlook_of(
+    predictor: Predictor,
+    selection: Selection,
+    said: Said,
+    back: int,
+    ahead: int,
+    *,
+    former: Mapping[date, Mapping[int, float]],
+) -> Outlook:
+    """Return so many periods back and ahead, with what is said of those ahead."""
+    panel = predictor.panel
+    sums, marks = sold_by(predictor, selection), Marks(predictor, selection.rows)
+    days = np.timedelta64(panel.frequency.days, "D")
+    first = max(panel.n_periods - back, 0)
+    ends = [of.item() for of in panel.periods[0] + np.arange(first, panel.n_periods + ahead) * days]
+    periods = []
+    for place, end in enumerate(ends, first):
+        expected = said.expected.get(end)
+        periods.append(
+            Period(
+                end=end,
+                step=max(place - panel.n_periods + 1, 0),
+                sold=_at(sums, place),
+                last_year=_at(sums, marks.year_before(place)),
+                marks=marks.of(place),
+                expected=expected,
+                planned=None if expected is None else said.planned.of(end, expected),
+                quantiles=said.quantiles.get(end, {}),
+                former=former.get(end, {}),
+            )
+        )
+    return Outlook(
+        selection,
+        panel.frequency,
+        said.origin,
+        periods,
+        said.warnings,
+        said.notes,
+        said.model,
+        said.model_version,
+        said.issued_at,
+        said.planned.version or None,
+    )
 
 
 def sold_by(predictor: Predictor, selection: Selection) -> Sequence[float]:

@@ -43,6 +43,7 @@ from sales_forecast.web.sessions import Sessions, secret_of
 from sales_forecast.web.sheets import CHECK, CSV, SHEETS, TAKE, WORKBOOK, SheetPages
 from sales_forecast.web.signing_in import SigningIn
 from sales_forecast.web.visitors import Door, MustSignIn, Visitor
+from sales_forecast.web.what_if_page import WhatIfPage
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 _LEAST_COMPRESSED = 1_000
@@ -79,6 +80,7 @@ class Pages:
         changes = ChangePage(live, self._door, self._templates)
         asking = AskPage(live, self._door, self._templates, ledger)
         ordering = OrderPage(live, self._door, self._templates)
+        wishing = WhatIfPage(live, self._door, self._templates)
         self._history = HistoryPages(live, settings, self._door, self._templates)
         sheets = SheetPages(live, self._door, self._templates)
         routes: list[tuple[str, str, Endpoint]] = [
@@ -95,6 +97,7 @@ class Pages:
             ("POST", UNDO, plans.undo),
             ("GET", asking.path, asking.answer),
             ("GET", ordering.path, ordering.answer),
+            ("GET", wishing.path, wishing.answer),
             ("GET", "/search", series.search),
             ("GET", SHEETS, sheets.answer),
             ("GET", WORKBOOK, sheets.workbook),

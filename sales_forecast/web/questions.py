@@ -19,10 +19,8 @@ from sales_forecast.prediction.forecast import forecast
 from sales_forecast.service.covariates import Told
 from sales_forecast.service.forms import Named
 from sales_forecast.service.predictor import Answer, Predictor
+from sales_forecast.service.what_if import NO_EFFECT
 from sales_forecast.web.fields import read_fields
-
-_NO_EFFECT = 0.0005
-"""Of an answer: what moves it by less moves nothing."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Influence:
     @property
     def has_effect(self) -> bool:
         """Whether it moves the answer at all."""
-        return max(abs(self.low), abs(self.high)) >= _NO_EFFECT
+        return max(abs(self.low), abs(self.high)) >= NO_EFFECT
 
 
 @dataclass(frozen=True)

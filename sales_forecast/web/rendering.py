@@ -94,6 +94,11 @@ def day(value: date) -> str:
     return f"{value.day} {value:%b %Y}"
 
 
+def near(value: date, unit: str) -> str:
+    """Write a day, or one that ends a week, not far away: Fri 26 Oct."""
+    return f"{value:%a} {value.day} {value:%b}" if unit == "day" else f"{value.day} {value:%b}"
+
+
 def moment(value: datetime, zone: bool = True) -> str:  # noqa: FBT001, FBT002 - of a filter
     """Write a moment in UTC: 26 Oct 2012 20:05:09 UTC."""
     return f"{day(value)} {value:%H:%M:%S}{' UTC' if zone else ''}"
@@ -107,4 +112,13 @@ def _is_none(value: float | None) -> bool:
     return value is None or not math.isfinite(value)
 
 
-_FILTERS: tuple[Callable[..., str], ...] = (money, cents, share, signed, short, day, moment)
+_FILTERS: tuple[Callable[..., str], ...] = (
+    money,
+    cents,
+    share,
+    signed,
+    short,
+    day,
+    near,
+    moment,
+)

@@ -19,6 +19,7 @@ from sales_forecast.planning.wishes import REASONS
 from sales_forecast.service.covariates import NOT_USED, UsedCovariate
 from sales_forecast.service.live import Live
 from sales_forecast.service.predictor import Predictor
+from sales_forecast.service.what_if import plannable
 from sales_forecast.web.charts import NARROW
 from sales_forecast.web.fan import fan
 from sales_forecast.web.outlook import Outlook, Outlooks, Period
@@ -113,6 +114,7 @@ class SeriesPage:
             "records": self._records_of(predictor, selection),
             **self._plan_of(predictor, outlook),
             "covariates": _covariates(predictor, selection),
+            "can_wish": bool(plannable(predictor.spec)),
             "version": predictor.version,
         }
 

@@ -1,4 +1,4 @@
-"""The two shops of these tests, made once a run; each process changes a copy of its own."""
+"""The shops of these tests, made once a run; each process changes a copy of its own."""
 
 from __future__ import annotations
 
@@ -23,11 +23,23 @@ def departments_shop(tmp_path_factory) -> World:
     return of_ones_own(_made("departments"), tmp_path_factory.mktemp("departments"))
 
 
-def _made(layout: str) -> World:
+@pytest.fixture(scope="session")
+def days_shop(tmp_path_factory) -> World:
+    """Four stores by day, whose promotions and open days are planned."""
+    return of_ones_own(_made("days", origins=0), tmp_path_factory.mktemp("days"))
+
+
+@pytest.fixture(scope="session")
+def odd_shop(tmp_path_factory) -> World:
+    """A layout of one's own with odd names, whose prices and promotions are planned."""
+    return of_ones_own(_made("odd", origins=0), tmp_path_factory.mktemp("odd"))
+
+
+def _made(layout: str, **options: int) -> World:
     def make() -> World:
         folder = Path(os.environ[shared.FOLDER]) / f"shop of {layout}"
         folder.mkdir()
-        return world(folder, layout)
+        return world(folder, layout, **options)
 
     return shared.once(f"world of {layout}", make)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 from types import SimpleNamespace
+from urllib.parse import quote_plus, urlencode
 
 import pytest
 from playwright.sync_api import expect
@@ -12,6 +13,7 @@ from sales_forecast.service.app import create_app
 from sales_forecast.service.live import Live
 from sales_forecast.web.pages import Pages
 from tests.web.browser import CHROMIUM, chromium, served
+from tests.web.odd import ARTICLE, PRICE, SHOP
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None,
@@ -33,6 +35,7 @@ ONE_ROW_OF_EACH_KIND = """() => {  // axe takes seconds for the colours of a tho
   }
 }"""
 QUESTION = "Store=2&Date=2012-11-02&Holiday_Flag=0&Temperature=60&Fuel_Price=3.4&CPI=200"
+ODD = urlencode({SHOP: "<script>1</script>", ARTICLE: "a&b=c"})
 PAGES = [
     ("shop", "/"),
     ("shop", "/series?store_id=2"),
@@ -50,6 +53,17 @@ PAGES = [
     ("departments", "/sheets"),
     ("shop", "/plan"),
     ("shop", "/change?store_id=2"),
+    ("shop", "/what-if"),
+    ("days", "/"),
+    ("days", "/series?store_id=2"),
+    ("days", "/ask?Store=2&Date=2014-04-07"),
+    ("days", "/order?store_id=2&cost_of_one_too_many=1&cost_of_one_too_few=4"),
+    ("days", "/what-if?store_id=2&Promo+2014-04-07=1"),
+    ("odd", "/"),
+    ("odd", f"/series?{ODD}"),
+    ("odd", f"/ask?{ODD}&date=2022-07-03"),
+    ("odd", f"/order?{ODD}&cost_of_one_too_many=1&cost_of_one_too_few=x"),
+    ("odd", f"/what-if?{ODD}&{quote_plus(PRICE)}+2022-07-03=9"),
     ("guarded", "/sign-in"),
 ]
 
@@ -62,14 +76,18 @@ def of(world, *, keys=False):
 
 
 @pytest.fixture(scope="module")
-def at(shop, departments_shop):
-    """The addresses of three services."""
+def at(shop, departments_shop, days_shop, odd_shop):
+    """The addresses of the services."""
     with (
         served(of(shop)) as plain,
         served(of(departments_shop)) as departments,
+        served(of(days_shop)) as days,
+        served(of(odd_shop)) as odd,
         served(of(shop, keys=True)) as guarded,
     ):
-        yield SimpleNamespace(shop=plain, departments=departments, guarded=guarded)
+        yield SimpleNamespace(
+            shop=plain, departments=departments, days=days, odd=odd, guarded=guarded
+        )
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +195,37 @@ def test_how_much_to_order_is_asked_from_a_series_and_wrong_costs_are_said_at_on
     page.fill("[name=cost_of_one_too_many]", "1")
     page.keyboard.press("Enter")
     expect(page.locator("#answer")).to_contain_text("Store 2, Dept 3, week ending")
+
+
+def test_a_promotion_is_switched_on_by_keyboard_alone_and_the_answer_changes(page, at):
+    page.goto(f"{at.days}/series?store_id=2")
+    page.click("text=What if it were planned otherwise?")
+    type_into(page, "Promo 2014-04-07", "yes")
+    page.keyboard.press("Enter")
+    while page.evaluate("document.activeElement.tagName") != "BUTTON":
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#answer")).to_have_text("Store 2, the next 14 days")
+    assert "answer" == page.evaluate("document.activeElement.id")
+    changed = page.locator(".answer tr:has-text('Promo yes')")
+    assert "Mon 7 Apr" in changed.inner_text()
+    planned, wished = (
+        float(text.replace(",", "")) for text in changed.locator("td").all_inner_texts()[1:3]
+    )
+    assert wished > planned * 1.2
+    assert page.locator("path.planned").first.is_visible()
+    page.select_option("[name='Promo 2014-04-07']", "")
+    page.click("main button")
+    expect(page.locator(".answer .tiles")).to_contain_text("+0.0%")
+
+
+def test_a_planted_colour_that_nobody_can_read_is_found(page, at):
+    page.goto(f"{at.shop}/what-if")
+    page.evaluate(AXE)
+    page.evaluate("document.querySelector('main p').style.color = '#ddd'")
+    assert ["color-contrast"] == [
+        of for of, _ in found_by_axe(page, {"runOnly": ["color-contrast"]})
+    ]
 
 
 def test_the_form_is_filled_and_sent_by_keyboard_alone(page, at):

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 import numpy as np
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp
 
 from sales_forecast.bundles.writing import write_bundle
 from sales_forecast.data.database import Database
+from sales_forecast.data.files.daily import StoreDays
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import STORES
 from sales_forecast.evaluation.backtest import backtest
@@ -30,9 +32,10 @@ from sales_forecast.service.live import Live
 from sales_forecast.settings import Settings
 from sales_forecast.training.challenger import Challenger, model_challenger
 from sales_forecast.web.pages import Pages
-from tests.builders import one_thread, sample_panel
+from tests.builders import daily_folder, daily_panel, one_thread, sample_panel
 from tests.service.conftest import ask_app
 from tests.service.test_any_panel import departments
+from tests.web.odd import odd
 
 ROLES = ("viewer", "planner", "admin")
 _STAND_INS = ("random_forest", "xgboost", "rf_xgb_mean", "arima")
@@ -50,16 +53,26 @@ def stores(number: int = 4) -> Panel:
     return replace(panel, keys=keys, spec=STORES)
 
 
+def days() -> Panel:
+    """Four stores that close on Sundays and on some Wednesdays, by day, and 21 planned days."""
+    with TemporaryDirectory() as folder:
+        return StoreDays().panel(daily_folder(Path(folder), daily_panel(4, 460, ahead=21)))
+
+
 MADE: Mapping[str, Callable[[], Panel]] = {
     "stores": stores,
     "departments": departments,
     "sample": partial(stores, 8),
+    "days": days,
+    "odd": odd,
 }
 
 
 def tables_of(panel: Panel) -> Tables:
     """What the growth baseline did, under the names of models that take longer to judge."""
-    table = backtest(panel, BASELINES, RollingOrigin(4, 20, 1))
+    # Where something is planned no rule may be the best: none looks at promotions.
+    rules = (GROWTH,) if panel.plan else BASELINES
+    table = backtest(panel, rules, RollingOrigin(4, 20, 1))
     for name in _STAND_INS:
         table[name] = table[GROWTH.name]
     return {"many_steps": with_quantiles(table, panel)}

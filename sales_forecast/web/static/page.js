@@ -38,7 +38,7 @@ function check(form) {
   let first = null;
   for (const input of form.querySelectorAll("[data-name]")) {
     const problem = problemOf(input);
-    const shown = document.getElementById(`h-${input.name}`).querySelector(".wrong");
+    const shown = document.getElementById(input.getAttribute("aria-describedby")).querySelector(".wrong");
     shown.textContent = problem;
     input.toggleAttribute("aria-invalid", false);
     if (problem) {

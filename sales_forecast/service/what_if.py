@@ -1,0 +1,148 @@
+"""What a series would sell if something were planned otherwise: a promotion, a day that is open.
+
+Takes a predictor, a series and a wish, gives sales by the one way to a forecast, as they would be
+answered once that plan was loaded. Only that may be wished of which an effect was measured: both
+was seen (on that weekday, if sales are daily), and the forecast of the series differs. Must not
+know HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from sales_forecast.data.panel import Array, Panel
+from sales_forecast.data.spec import Covariate, PanelSpec
+from sales_forecast.models.spread import SpreadByAge
+from sales_forecast.prediction.forecast import Expected, forecast, mean, quantiles
+from sales_forecast.service.forms import Named
+from sales_forecast.service.predictor import Predictor
+
+NO_EFFECT = 0.0005
+"""Of an answer: what moves it by less moves nothing."""
+_HOLIDAY = "holiday"
+Wish = Mapping[str, Sequence[float | None]]
+"""Name of a covariate -> what is wished of the next periods; None where the plan stays."""
+
+
+@dataclass(frozen=True)
+class Lever:
+    """A planned covariate, and the periods in which an effect of it on a series was measured.
+
+    Attributes:
+        low, high: the least and the most that was planned of it.
+        is_flag: whether it is 0 or 1 and nothing else.
+        planned: what is planned of the next periods, None where nothing is.
+        measured: of the same periods.
+    """
+
+    of: Covariate
+    low: float
+    high: float
+    is_flag: bool
+    planned: Sequence[float | None]
+    measured: Sequence[bool]
+
+
+class Wished(NamedTuple):
+    """Sales of one period if the wish came true, in units of sales, rounded to cents.
+
+    `lower`, `upper`: hold 8 cases in 10; None where too little was measured.
+    """
+
+    mean: float
+    lower: float | None
+    upper: float | None
+
+
+def plannable(spec: PanelSpec) -> tuple[Covariate, ...]:
+    """Return what people decide: no holiday, and nothing that a source of the web foretells."""
+    return tuple(of for of in spec.future if of.lead is None and _HOLIDAY not in of.name.casefold())
+
+
+@lru_cache(1)
+def levers(predictor: Predictor, series: Named, steps: int) -> tuple[Lever, ...]:
+    """Return what may be wished of the next periods of a series. Raises UnknownSeries."""
+    panel = predictor.panel
+    alone = panel.select([panel.series[predictor.series.row(series, by_column=False)]])
+    found = []
+    for of in plannable(predictor.spec):
+        known = panel.plan[of.name][:, : panel.n_periods]
+        values = known[~np.isnan(known)]
+        if not values.size or values.min() == values.max():
+            continue
+        low, high = float(values.min()), float(values.max())
+        ends = [
+            _expected(predictor, _planning(alone, 0, {of.name: [end] * steps}), steps)
+            for end in (low, high)
+        ]
+        at_low, at_high = ((end.chance * end.if_sold)[0] for end in ends)
+        largest = np.maximum(np.abs(at_low), np.abs(at_high))
+        moved = (np.abs(at_high - at_low) >= NO_EFFECT * largest) & (largest > 0)
+        measured = moved & [_both_seen(panel, of.name, step) for step in range(1, steps + 1)]
+        if measured.any():
+            planned = _planning(alone, 0, {of.name: [None] * steps}).plan[of.name]
+            ahead = planned[0, panel.n_periods :][:steps].tolist()
+            found.append(
+                Lever(
+                    of,
+                    low,
+                    high,
+                    bool(np.isin(values, (0, 1)).all()),
+                    [None if np.isnan(value) else value for value in ahead],
+                    measured.tolist(),
+                )
+            )
+    return tuple(found)
+
+
+def what_if(predictor: Predictor, series: Named, wish: Wish, steps: int) -> list[Wished]:
+    """Return the next `steps` periods of a series by the best model, if a wish came true.
+
+    Raises UnknownSeries.
+    """
+    panel, model = predictor.panel, predictor.forecasting["best"]
+    row = predictor.series.row(series, by_column=False)
+    name = panel.series[row]
+    among = panel.select(predictor.among(model, row))
+    place = among.positions[name]
+    # As far as the service looks ahead, as days after those that are asked for may be closed.
+    all_of = _expected(predictor, _planning(among, place, wish), predictor.most_steps)
+    of = Expected(*(table[[place], :steps] for table in all_of))
+    spread = predictor.bundle.spreads.get(model, SpreadByAge.none())
+    both = quantiles(spread, panel.select([name]), of, (0.1, 0.9))[0].round(2)
+    ends = [None if np.isnan(low) else (low, high) for low, high in both.tolist()]
+    return [
+        Wished(value, *(end or (None, None)))
+        for value, end in zip(mean(spread, of)[0].round(2).tolist(), ends, strict=True)
+    ]
+
+
+def _expected(predictor: Predictor, panel: Panel, horizon: int) -> Expected:
+    model = predictor.forecasting["best"]
+    return forecast({model: predictor.bundle.models[model]}, panel, horizon)[model]
+
+
+def _planning(panel: Panel, row: int, wish: Wish) -> Panel:
+    """Return a panel in whose plan a wish stands for one of its series."""
+    n, plan = panel.n_periods, dict(panel.plan)
+    for name, values in wish.items():
+        told: Array = np.array(values, dtype=np.float64)  # None is NaN
+        there, before = ~np.isnan(told), plan[name]
+        plan[name] = np.full((panel.n_series, max(before.shape[1], n + len(told))), np.nan)
+        plan[name][:, : before.shape[1]] = before
+        plan[name][row, n : n + len(told)][there] = told[there]
+    return replace(panel, plan=plan)
+
+
+def _both_seen(panel: Panel, name: str, step: int) -> bool:
+    """Tell whether anything else than one value was planned before, on the weekday of a step."""
+    apart = panel.frequency.a_week
+    last = panel.n_periods - 1
+    known = panel.plan[name][:, (last + step) % apart : panel.n_periods : apart]
+    known = known[~np.isnan(known)]
+    return bool(known.size and known.min() < known.max())

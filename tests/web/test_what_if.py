@@ -1,0 +1,145 @@
+"""What if it were planned otherwise, without a browser: the answer of a plan that was loaded."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sales_forecast.bundles.bundle import read_bundle
+from sales_forecast.service.predictor import Predictor
+from sales_forecast.service.what_if import levers, what_if
+from sales_forecast.training.challenger import baseline_challenger
+from tests.trained import read
+from tests.web.world import get
+
+STEPS = 14
+MONDAY, SUNDAY, WEDNESDAY = "2014-04-07", "2014-04-06", "2014-04-09"
+WISH = {"promo": [None, 1, None, 0], "open": [None, None, None, 0]}
+
+
+@pytest.fixture(scope="module")
+def days_live(days_shop):
+    with days_shop.live() as live:
+        yield live
+
+
+@pytest.fixture
+def days_app(days_shop, days_live):
+    return days_shop.app(days_live)
+
+
+def sent(store: object = 2, **wishes: object) -> str:
+    told = {"store_id": store, **{name.replace("_", " "): of for name, of in wishes.items()}}
+    return "/what-if?" + "&".join(f"{name}={value}" for name, value in told.items())
+
+
+def wished(column: str, day: str, value: object) -> dict[str, object]:
+    return {f"{column}_{day}": value}
+
+
+def loaded(panel, store):
+    """A panel into whose plan WISH was loaded."""
+    plan = {name: values.copy() for name, values in panel.plan.items()}
+    for name, values in WISH.items():
+        for step, value in enumerate(values):
+            if value is not None:
+                plan[name][panel.positions[store], panel.n_periods + step] = value
+    return replace(panel, plan=plan)
+
+
+@pytest.mark.parametrize("model", ["arima", "rf_xgb_mean"])
+def test_a_wish_is_answered_as_if_its_plan_were_loaded(days_shop, model):
+    bundle = read_bundle(Path(days_shop.settings.model_uri))
+    panel = days_shop.panel
+    before, after = Predictor(bundle, panel), Predictor(bundle, loaded(panel, "2"))
+    for of in (before, after):
+        of.forecasting = {"best": model}
+    found = what_if(before, (2,), WISH, STEPS)
+    expected = after.forecast((2,), STEPS, "best")
+    assert [(of.lower, of.upper) for of in expected] == [(of.lower, of.upper) for of in found]
+    assert after.means((2,), STEPS, "best") == [of.mean for of in found]
+    assert before.means((2,), STEPS, "best") != [of.mean for of in found]
+
+
+def test_the_page_says_what_a_wish_changes(days_app, days_live):
+    page = get(days_app, sent(**wished("Promo", MONDAY, 1), **wished("Open", WEDNESDAY, 0)))
+    assert 200 == page.status_code
+    wish = {"promo": [None, 1], "open": [None, None, None, 0]}
+    found = what_if(days_live.predictor, (2,), wish, STEPS)
+    before = days_live.predictor.means((2,), STEPS, "best")
+    for one, base in zip(found, before, strict=True):
+        assert f"{one.mean:,.2f}</td>" in page.text
+        assert f"{one.mean - base:+,.2f}</td>" in page.text
+    total, planned = sum(of.mean for of in found), sum(before)
+    assert f"{total / planned - 1:+.1%}" in page.text
+    assert found[1].mean > before[1] * 1.2
+    assert 0 == found[3].mean
+
+
+def test_only_what_was_seen_both_ways_on_a_weekday_may_be_wished(days_app):
+    offered = re.findall(
+        r'<select id="[^"]*" name="([^"]* \d{4}-\d\d-\d\d)"', get(days_app, sent()).text
+    )
+    assert {f"Open {WEDNESDAY}", "Open 2014-04-16"} == {of for of in offered if "Open" in of}
+    assert f"Promo {MONDAY}" in offered
+    assert f"Promo {SUNDAY}" not in offered
+    assert not [of for of in offered if "Holiday" in of]
+    page = get(days_app, sent(**wished("Open", SUNDAY, 1)))
+    assert f"no effect of it on this series was measured then: Open {SUNDAY}." in page.text
+
+
+def test_what_never_changed_and_what_the_model_does_not_look_at_is_not_offered(days_shop):
+    panel = days_shop.panel
+    bundle = read_bundle(Path(days_shop.settings.model_uri))
+    never = {**panel.plan, "promo": np.zeros_like(panel.plan["promo"])}
+    found = levers(Predictor(bundle, replace(panel, plan=never)), (2,), STEPS)
+    assert ["Open"] == [of.of.column for of in found]
+    baseline = read(baseline_challenger(panel, "made for tests", {}, "").sealed)
+    assert ["Open"] == [of.of.column for of in levers(Predictor(baseline, panel), (2,), STEPS)]
+
+
+def test_without_anything_planned_the_page_says_so_and_offers_nothing(app):
+    page = get(app, "/what-if?store_id=2")
+    assert 200 == page.status_code
+    assert "there is nothing to try" in page.text
+    assert "<select" not in page.text
+    assert "/what-if?" not in get(app, "/series?store_id=2").text
+
+
+def test_a_series_leads_to_its_form_which_asks_nothing_yet(days_app):
+    address = re.search(r'href="(/what-if\?[^"]*)"', get(days_app, "/series?store_id=3").text)
+    assert address is not None
+    page = get(days_app, address[1]).text
+    assert '<option value="3" selected>' in page
+    assert "The answer comes here." in page
+
+
+@pytest.mark.parametrize(
+    ("store", "value", "status", "said"),
+    [
+        (2, "2", 422, f"Promo {MONDAY} must be less than or equal to 1, not 2."),
+        (2, "abc", 422, f"Promo {MONDAY} must be a valid integer, not &#34;abc&#34;."),
+        (99, "1", 404, "Store 99 is not in the model."),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_words_of_the_api(days_app, store, value, status, said):
+    page = get(days_app, sent(store, **wished("Promo", MONDAY, value)))
+    assert status == page.status_code
+    assert said in page.text
+
+
+def test_a_number_is_wished_within_what_was_seen(odd_shop):
+    with odd_shop.live() as live:
+        app, series = odd_shop.app(live), live.predictor.series.named[0]
+        keys = dict(zip(live.predictor.forms.fields, series, strict=True))
+        (price, _) = levers(live.predictor, series, 8)
+        name = f"{price.of.column} {live.predictor.example[1]}"
+        page = get(app, "/what-if", params={**keys, name: "1,2"})
+        told = what_if(live.predictor, series, {price.of.name: [1.2]}, 8)[0].mean
+        assert f"{told:,.2f}</td>" in page.text
+        page = get(app, "/what-if", params={**keys, name: "5"})
+        assert f"{name} must be less than or equal to 2, not 5." in page.text
