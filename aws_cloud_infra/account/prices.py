@@ -26,7 +26,7 @@ def sizes(service: str) -> tuple[str, ...]:
 
 
 def price(entry: str) -> float:
-    """Return the price of an entry: a unit, or an `ec2` or `rds` size as "ec2 t3.small"."""
+    """Return the price of an entry: a unit, or a size of another table as "ec2 t3.small"."""
     units = _table()["units"]
     if entry in units:
         return float(units[entry])

@@ -92,6 +92,8 @@ class InfraSettings(BaseSettings):
 
     instance_type: str = "t3.small"
     instance_disk_gb: Annotated[int, Field(ge=20, le=1000)] = 20
+    database_engine: Literal["mysql", "postgres"] = "mysql"
+    """Fixed once there is a database."""
     database_class: str = "db.t4g.micro"
     database_storage_gb: Annotated[int, Field(ge=20, le=1000)] = 20
     database_max_storage_gb: Annotated[int, Field(le=65536)] | None = None

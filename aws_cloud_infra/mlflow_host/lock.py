@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 LOCK = Path(__file__).with_name("requirements.txt")
-WANTED = ("mlflow", "flask-wtf", "pymysql[rsa]", "boto3")
+WANTED = ("mlflow", "flask-wtf", "pymysql[rsa]", "psycopg[binary]", "boto3")
 _DEVELOPMENT = Path("requirements/dev.txt")
 _PYTHON = "3.11"
 _GLIBC = 34

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Makes this machine the MLflow server. cloud-init runs it as root at every start. What is in place
 # is left alone, and only what changed is restarted; a step that fails is done by the next run.
-# Before it, __init__.py puts REGION, BUCKET, DATABASE, SECRETS, AUTHORITIES_NAME, HOST_NAME, LOG_GROUP
-# and PORT, and two functions that print files: `pins` and `start_py`. ROOT and PAUSE are for tests.
+# Before it, __init__.py puts variables, and two functions that print files: `pins` and `start_py`.
+# ROOT and PAUSE are for tests.
 set -Eeuo pipefail
 umask 022
 trap 'echo "MLflow setup failed in line $LINENO: $BASH_COMMAND" >&2' ERR
@@ -151,8 +151,7 @@ else
   running mlflow
 fi
 
-# Amazon Linux stays at the release of its image unless told otherwise. What runs is only new after a
-# restart, the kernel too; all comes up again by itself.
+# Amazon Linux stays at the release of its image unless told otherwise. What runs is new after a restart.
 put "$home/patch.sh" <<'EOF'
 set -eo pipefail
 before=$(rpm -qa | sort)

@@ -3,9 +3,8 @@
 systemd runs it there as a user without rights, again and again until it stays. All it is told is
 its environment: AWS_DEFAULT_REGION, BUCKET, DATABASE, SECRETS (how the names of secrets begin),
 AUTHORITIES (a file with who signs the certificate of the database), AUTHORITIES_NAME (the parameter
-in which others find that), HOST_NAME, PORT; and, where the database is reached over a proxy,
-DATABASE_HOST and DATABASE_PORT instead of what AWS says. Must not show a password, nor keep one
-anywhere but in Secrets Manager.
+in which others find that), HOST_NAME, PORT; over a proxy, DATABASE_HOST and DATABASE_PORT instead
+of what AWS says. Must not show a password, nor keep one anywhere but in Secrets Manager.
 """
 
 from __future__ import annotations
@@ -17,9 +16,11 @@ import socket
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import boto3
+import psycopg
 import pymysql  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -29,11 +30,9 @@ LOGINS = {
     "service": ("sales", "SELECT", ""),
 }
 """Each with its database and what it may do there. What the service writes, the owner of the tables
-grants: they are not there yet."""
+grants."""
 URLS = {"sales": "database-url", "service": "service-database-url"}
 """How the names of the secrets end in which these logins find where their database is."""
-TLS_OF_OTHERS = "ssl_check_hostname=false"
-"""TLS or nothing, for who has no file: that the server proves itself is DATABASE_CA's part."""
 USERS = {"admin": True, "reader": False}
 """Who may ask MLflow, and whether he may change anything."""
 
@@ -42,17 +41,28 @@ class NotYet(Exception):
     """Something that is still being made."""
 
 
+FAILURES = (BotoCoreError, ClientError, pymysql.MySQLError, psycopg.Error, OSError, NotYet)
+
+
 class Databases:
     """The server, as its master user, by TLS and only if it proves to be that host."""
+
+    SCHEME = "mysql+pymysql"
+    TLS_OF_OTHERS = "ssl_check_hostname=false"
+    """TLS for who has no file: DATABASE_CA holds the server to its name."""
+    PROVEN = "ssl_ca="
 
     def __init__(self, host: str, port: int, user: str, password: str) -> None:
         """Connect."""
         self.host, self.port = host, port
-        self._connection = pymysql.connect(
-            host=host, port=port, user=user, password=password,
-            ssl={"ca": os.environ["AUTHORITIES"]}, connect_timeout=10, read_timeout=60,
-            autocommit=True,
-        )  # fmt: skip
+        self._connection = self._connected(
+            host=host, port=port, user=user, password=password, connect_timeout=10
+        )
+
+    def _connected(self, **login: Any) -> Any:
+        return pymysql.connect(
+            **login, ssl={"ca": os.environ["AUTHORITIES"]}, read_timeout=60, autocommit=True
+        )
 
     def _run(self, statement: str, *values: str) -> None:
         with self._connection.cursor() as cursor:
@@ -70,14 +80,48 @@ class Databases:
         database, rights, more = LOGINS[user]
         self._run(f"GRANT {rights} ON `{database}`.* TO %s@'%%'{more}", user)
 
-    def url(self, user: str, password: str, tls: str = TLS_OF_OTHERS) -> str:
+    def url(self, user: str, password: str, tls: str = "") -> str:
         """Return where a user finds his database."""
-        database, *_ = LOGINS[user]
-        return f"mysql+pymysql://{user}:{password}@{self.host}:{self.port}/{database}?{tls}"
+        where = f"{user}:{password}@{self.host}:{self.port}/{LOGINS[user][0]}"
+        return f"{self.SCHEME}://{where}?{tls or self.TLS_OF_OTHERS}"
 
     def close(self) -> None:
         """Log out."""
         self._connection.close()
+
+
+class Postgres(Databases):
+    """The same on PostgreSQL. What the service may read, the owner grants."""
+
+    SCHEME, TLS_OF_OTHERS = "postgresql+psycopg", "sslmode=require"
+    PROVEN = "sslmode=verify-full&sslrootcert="
+
+    def _connected(self, **login: Any) -> Any:
+        return psycopg.connect(
+            **login, dbname="postgres", sslmode="verify-full", autocommit=True,
+            sslrootcert=os.environ["AUTHORITIES"], cursor_factory=psycopg.ClientCursor,
+        )  # fmt: skip
+
+    def _has(self, what: str, name: str) -> bool:
+        return bool(self._connection.execute(f"SELECT FROM {what} = %s", (name,)).rowcount)
+
+    def ensure(self, name: str) -> None:
+        """Make a database if there is none, and let nobody in."""
+        if not self._has("pg_database WHERE datname", name):
+            self._run(f"CREATE DATABASE {name}")
+        self._run(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
+
+    def let_in(self, user: str, password: str) -> None:
+        """Let a user in, with this password, to one database and no other."""
+        if not self._has("pg_roles WHERE rolname", user):
+            self._run(f"CREATE ROLE {user}")
+        # Hashed, as the server may log slow statements.
+        secret = self._connection.pgconn.encrypt_password(password.encode(), user.encode())
+        self._run(f"ALTER ROLE {user} LOGIN PASSWORD %s", secret.decode())
+        if user in {"mlflow", "sales"}:
+            self._run(f"GRANT {user} TO CURRENT_USER")  # or it may not give it the database
+            self._run(f"ALTER DATABASE {user} OWNER TO {user}")
+        self._run(f"GRANT CONNECT ON DATABASE {LOGINS[user][0]} TO {user}")
 
 
 def open_databases(name: str) -> Databases:
@@ -91,7 +135,8 @@ def open_databases(name: str) -> Databases:
     master = json.loads(answer["SecretString"])
     host = os.environ.get("DATABASE_HOST") or found["Endpoint"]["Address"]
     port = int(os.environ.get("DATABASE_PORT") or found["Endpoint"]["Port"])
-    return Databases(host, port, master["username"], master["password"])
+    kind = Postgres if found["Engine"] == "postgres" else Databases
+    return kind(host, port, master["username"], master["password"])
 
 
 def share_sales(databases: Databases, prefix: str) -> None:
@@ -146,7 +191,7 @@ def prepare(port: str) -> tuple[str, list[str]]:
             databases.ensure(name)
         share_authorities(os.environ["AUTHORITIES_NAME"])
         share_sales(databases, os.environ["SECRETS"])
-        password, tls = secrets.token_urlsafe(32), f"ssl_ca={os.environ['AUTHORITIES']}"
+        password, tls = secrets.token_urlsafe(32), databases.PROVEN + os.environ["AUTHORITIES"]
         databases.let_in("mlflow", password)
         return databases.url("mlflow", password, tls), own_names(databases, port)
 
@@ -189,7 +234,7 @@ def main() -> None:
     try:
         url, names = prepare(port)
         ask_for_passwords()
-    except (BotoCoreError, ClientError, pymysql.MySQLError, OSError, NotYet) as error:
+    except FAILURES as error:
         sys.exit(f"MLflow cannot start yet: {error}")
     os.environ |= {
         "MLFLOW_BACKEND_STORE_URI": url,  # not in the arguments, which every user can see

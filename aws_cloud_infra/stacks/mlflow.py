@@ -15,7 +15,8 @@ from aws_cloud_infra.engine.stack import Stack
 from aws_cloud_infra.mlflow_host import user_data
 from aws_cloud_infra.mlflow_host.answers import wait_for_answer
 from aws_cloud_infra.resources.data.bucket import Bucket
-from aws_cloud_infra.resources.data.database import LOGS, Database, log_group
+from aws_cloud_infra.resources.data.database import Database, log_group
+from aws_cloud_infra.resources.data.database_engine import ENGINES
 from aws_cloud_infra.resources.data.database_parameters import DatabaseParameters
 from aws_cloud_infra.resources.data.database_subnets import DatabaseSubnets
 from aws_cloud_infra.resources.identity.instance_profile import InstanceProfile
@@ -34,12 +35,13 @@ from aws_cloud_infra.stacks.watch import data_watch
 def mlflow(aws: Aws, shared: Shared, *, final_snapshot: bool) -> Stack:
     """Return the stack of the tracking server and the database that the service shares with it."""
     network, settings = shared.network, aws.settings
+    engine = ENGINES[settings.database_engine]
     bucket = Bucket(aws, bucket_name(aws))
     logs = LogGroup(aws, f"/{settings.project}/{settings.environment}/mlflow", settings.log_days)
     subnets = DatabaseSubnets(aws, aws.prefix, network.private)
-    parameters = DatabaseParameters(aws, aws.prefix)
+    parameters = DatabaseParameters(aws, aws.prefix, engine)
     database_logs = tuple(
-        DatabaseLogGroup(aws, log_group(aws.prefix, log), settings.log_days) for log in LOGS
+        DatabaseLogGroup(aws, log_group(aws.prefix, log), settings.log_days) for log in engine.logs
     )
     database = Database(
         aws, aws.prefix, subnets, network.database_group, parameters, settings.database_class,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.engine.resource import Resource
+from aws_cloud_infra.resources.data.database_engine import ENGINES
 from aws_cloud_infra.resources.data.parameter import Parameter
 from aws_cloud_infra.resources.data.secret import Secret
 from aws_cloud_infra.resources.network.ec2 import EVERYWHERE
@@ -27,7 +28,6 @@ from aws_cloud_infra.resources.watching.topic import Topic
 
 SERVICE_PORT = 8000
 MLFLOW_PORT = 5000
-_MYSQL_PORT = 3306
 MODEL = {"MODEL_URI": "models:/Sales-Forecasting@champion", "VAR_DIR": "/app/var"}
 """What tells a task which model to use, and where it may write."""
 ADMIN, READER = "admin", "reader"
@@ -181,8 +181,8 @@ def _network(aws: Aws) -> Network:
     )
     service = group("service", "Service and jobs", (f"tcp {SERVICE_PORT}", balancer))
     mlflow = group("mlflow", "MLflow host", (f"tcp {MLFLOW_PORT}", service))
-    database = group(
-        "database", "MySQL", (f"tcp {_MYSQL_PORT}", service), (f"tcp {_MYSQL_PORT}", mlflow)
-    )
+    engine = ENGINES[aws.settings.database_engine]
+    door = f"tcp {engine.port}"
+    database = group("database", engine.title, (door, service), (door, mlflow))
     groups = (balancer, service, mlflow, database)
     return Network(vpc, public, private, way_out, *groups, resources=(*made, *groups))

@@ -38,6 +38,8 @@ class TlsDatabase:
     certificate: Path
     """By which it proves itself; nobody else signed it."""
     host: str = "127.0.0.1"
+    engine: str = "mysql"
+    log: Path | None = None
 
     def connect(self, user: str, password: str, **options: Any) -> Any:
         return pymysql.connect(
@@ -61,13 +63,7 @@ def tls_database() -> Iterator[TlsDatabase]:
     if os.geteuid() == 0:
         shutil.chown(data, "mysql")
         user = ["--user=mysql"]
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-         "-subj", "/CN=database", "-addext", "subjectAltName=IP:127.0.0.1",
-         "-keyout", key, "-out", certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    key, certificate = signed(folder)
     key.chmod(0o644)
     subprocess.run(
         ["mariadb-install-db", "--no-defaults", *user, f"--datadir={data}", "--skip-test-db",
@@ -90,6 +86,18 @@ def tls_database() -> Iterator[TlsDatabase]:
         server.terminate()
         server.wait(30)
         shutil.rmtree(folder)
+
+
+def signed(folder: Path) -> tuple[Path, Path]:
+    """Return the key and the certificate of a server of this machine, in a folder."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+         "-subj", "/CN=database", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return key, certificate
 
 
 def _let_the_master_in(root: Any) -> None:
@@ -164,6 +172,16 @@ class Host:
 @contextmanager
 def running_host(account: Account, database: TlsDatabase, folder: Path) -> Iterator[Host]:
     """Set a machine up in a folder, in an empty account, and run what its unit says."""
+    running = host_of(account, database, Machine(folder, REAL))
+    running.start()
+    try:
+        yield running
+    finally:
+        running.kill()
+
+
+def host_of(account: Account, database: TlsDatabase, machine: Machine) -> Host:
+    """Set a machine up, in an empty account."""
     account.reset()
     session = account.session()
     where = {"LocationConstraint": "eu-central-1"}
@@ -175,15 +193,11 @@ def running_host(account: Account, database: TlsDatabase, folder: Path) -> Itera
     for user, password in PASSWORDS.items():
         manager.create_secret(Name=f"{SECRETS}-mlflow-{user}", SecretString=password)
     session.client("rds").create_db_instance(
-        DBInstanceIdentifier=DATABASE, DBInstanceClass="db.t4g.micro", Engine="mysql",
+        DBInstanceIdentifier=DATABASE, DBInstanceClass="db.t4g.micro", Engine=database.engine,
         MasterUsername=MASTER[0], ManageMasterUserPassword=True, AllocatedStorage=20,
     )  # fmt: skip
-    running = Host(Machine(folder, REAL), account, database, free_port())
+    running = Host(machine, account, database, free_port())
     shutil.copy(database.certificate, running.machine.state / "authorities")
     _, done = running.machine.set_up(port=running.port)
     assert 0 == done.returncode, done.stderr
-    running.start()
-    try:
-        yield running
-    finally:
-        running.kill()
+    return running

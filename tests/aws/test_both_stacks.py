@@ -55,7 +55,10 @@ def ours(account: Account, baseline: dict[str, list[str]], region: str = "eu-cen
 
 @pytest.mark.parametrize(
     ("region", "settings", "more"),
-    [("us-east-1", {}, {}), ("eu-central-1", DELIVERIES, DELIVERED)],
+    [
+        ("us-east-1", {}, {}),
+        ("eu-central-1", {**DELIVERIES, "database_engine": "postgres"}, DELIVERED),
+    ],
 )
 def test_an_empty_account_is_planned_with_reads_made_as_planned_and_emptied(
     account: Account, region: str, settings: dict[str, Any], more: dict[str, int]

@@ -50,7 +50,7 @@ def test_every_unit_of_the_table_can_be_counted(account: Account, entry: str) ->
     assert TABLE["units"][entry] == _dollars(account, (entry, 1))
 
 
-@pytest.mark.parametrize("service", ["ec2", "rds"])
+@pytest.mark.parametrize("service", ["ec2", "rds", "rds-postgres"])
 def test_every_size_of_the_table_can_be_counted_and_chosen(account: Account, service: str) -> None:
     assert tuple(TABLE[service]) == prices.sizes(service)
     for size, price in TABLE[service].items():

@@ -21,6 +21,7 @@ from aws_cloud_infra.account.settings import InfraSettings
 from aws_cloud_infra.commands.main import main
 from aws_cloud_infra.resources.identity.role import Role
 from aws_cloud_infra.stacks import both
+from aws_cloud_infra.stacks.shared import shared
 from tests.aws.account import Account
 from tests.aws.mlflow_log import will_answer
 
@@ -151,6 +152,12 @@ def test_each_group_lets_in_only_the_group_before_it(groups) -> None:
         "mlflow": [("service", 5000, 5000)],
         "database": [("mlflow", 3306, 3306), ("service", 3306, 3306)],
     } == lets_in
+
+
+def test_the_door_of_a_database_is_that_of_its_engine() -> None:
+    settings = InfraSettings(region="eu-central-1", database_engine="postgres")
+    group = shared(Aws(settings, account="123456789012")).network.database_group
+    assert ("PostgreSQL", {"tcp 5432"}) == (group.purpose, {rule for rule, _ in group.ingress})
 
 
 def test_the_database_is_private_encrypted_backed_up_and_keeps_its_own_password(

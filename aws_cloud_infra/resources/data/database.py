@@ -1,4 +1,4 @@
-"""The MySQL database on RDS: private, encrypted, backed up, with a password that nobody here knows.
+"""The database on RDS, MySQL or PostgreSQL: private, backed up, with a password that nobody knows.
 
 Takes subnets, a security group and sizes, gives an address. RDS makes the master password, keeps
 it in Secrets Manager and changes it; it must not appear here.
@@ -15,14 +15,11 @@ from aws_cloud_infra.account.clients import as_tags, patiently, read, remove
 from aws_cloud_infra.account.errors import CannotChange, StillDeleting
 from aws_cloud_infra.account.prices import HOURS
 from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings, Within
-from aws_cloud_infra.resources.data.database_parameters import ENGINE, VERSION, DatabaseParameters
+from aws_cloud_infra.resources.data.database_parameters import DatabaseParameters
 from aws_cloud_infra.resources.data.database_settings import CHANGEABLE, as_arguments, described
 from aws_cloud_infra.resources.data.database_subnets import DatabaseSubnets
 from aws_cloud_infra.resources.network.security_group import SecurityGroup
 
-_MASTER = "admin"
-LOGS = ("error", "slowquery")
-"""The logs that RDS sends to CloudWatch, into a group each: see `log_group`."""
 _MINUTES_BUSY = 45
 """How long a change may keep a database from taking the next one."""
 
@@ -34,6 +31,7 @@ class Database(Resource):
     subnets: DatabaseSubnets
     group: SecurityGroup
     parameters: DatabaseParameters
+    """They know which engine it is."""
     size: str
     storage_gb: int
     max_storage_gb: int
@@ -86,18 +84,19 @@ class Database(Resource):
         """Server and disk, each twice with a second zone, and where its password is."""
         zones = 2 if self.multi_az else 1
         return (
-            (f"rds {self.size}", zones * HOURS),
+            (f"{self.parameters.engine.prices} {self.size}", zones * HOURS),
             ("secret", 1),  # the master password, which RDS keeps
             ("rds gp3 GB", zones * self.storage_gb),
         )
 
     def desired(self, ids: Ids) -> Settings:
         """Everything that decides who reaches it, what it costs and what survives."""
+        engine = self.parameters.engine
         return {
             "status": "available",
-            "engine": ENGINE,
-            "version": VERSION,
-            "master": _MASTER,
+            "engine": engine.name,
+            "version": engine.version,
+            "master": engine.master,
             "managed_password": True,
             "size": self.size,
             "storage_gb": Within(self.storage_gb, self.max_storage_gb),
@@ -113,7 +112,7 @@ class Database(Resource):
             "tags_on_snapshots": True,
             "deletion_protection": True,
             "minor_upgrades": True,
-            "logs": list(LOGS),
+            "logs": sorted(engine.logs),
         }
 
     def find(self) -> Live | None:

@@ -1,31 +1,19 @@
-"""The kind of database server, and its parameters that are not as RDS has them."""
+"""Parameters of a database server that are not as RDS has them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from aws_cloud_infra.account.clients import as_tags, from_tags, patiently, read, remove
 from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings
-
-ENGINE = "mysql"
-VERSION = "8.4"
-"""Without the last part, which RDS raises by itself."""
-_PARAMETERS = {
-    "require_secure_transport": "1",
-    # What takes longer than a second, into the log that RDS sends to CloudWatch.
-    "log_output": "FILE",
-    "long_query_time": "1",
-    "slow_query_log": "1",
-}
+from aws_cloud_infra.resources.data.database_engine import Engine
 
 
 @dataclass(frozen=True, eq=False)
 class DatabaseParameters(Resource):
     """Parameters of the server that are not as RDS has them; only ones that need no restart."""
 
-    family: str = f"{ENGINE}{VERSION}"
-    parameters: Mapping[str, str] = field(default_factory=lambda: _PARAMETERS)
+    engine: Engine
 
     kind = "database parameters"
     fixed = frozenset({"family"})
@@ -40,7 +28,7 @@ class DatabaseParameters(Resource):
 
     def desired(self, ids: Ids) -> Settings:
         """The parameters that are ours to decide."""
-        return {"family": self.family, "parameters": dict(self.parameters)}
+        return {"family": self.engine.family, "parameters": dict(self.engine.parameters)}
 
     def find(self) -> Live | None:
         """Find it by its name."""
@@ -56,13 +44,13 @@ class DatabaseParameters(Resource):
                 DBParameterGroupName=self.name, Source="user",
             )
         }  # fmt: skip
-        others = sorted(set_here.keys() - self.parameters.keys())
+        others = sorted(set_here.keys() - self.engine.parameters.keys())
         tags = rds.list_tags_for_resource(ResourceName=found["DBParameterGroupArn"])["TagList"]
         return Live(
             self.name,
             {
                 "family": found["DBParameterGroupFamily"],
-                "parameters": {name: set_here.get(name) for name in self.parameters},
+                "parameters": {name: set_here.get(name) for name in self.engine.parameters},
             },
             from_tags(tags),
             notes=(f"somebody also set {', '.join(others)}: left so",) if others else (),

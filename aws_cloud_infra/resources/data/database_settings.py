@@ -41,7 +41,7 @@ def described(name: str, found: Mapping[str, Any]) -> Live:
         {
             "status": "available" if status in _IN_USE else status,
             "engine": found["Engine"],
-            "version": ".".join(soon["EngineVersion"].split(".")[:2]),
+            "version": _major(found["Engine"], soon["EngineVersion"]),
             "master": found["MasterUsername"],
             "managed_password": "MasterUserSecret" in found,
             "size": soon["DBInstanceClass"],
@@ -72,6 +72,11 @@ def described(name: str, found: Mapping[str, Any]) -> Live:
 def as_arguments(desired: Settings, names: Iterable[str]) -> dict[str, Any]:
     """Return some settings under the names that the calls have for them."""
     return {CHANGEABLE[name]: _least(desired[name]) for name in names}
+
+
+def _major(engine: str, version: str) -> str:
+    """Return a version without what RDS raises by itself: of PostgreSQL all but the first part."""
+    return ".".join(version.split(".")[: 1 if engine == "postgres" else 2])
 
 
 def _least(value: Any) -> Any:

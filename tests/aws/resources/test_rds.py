@@ -16,7 +16,8 @@ from aws_cloud_infra.engine.destroy import destroy, plan_destroy
 from aws_cloud_infra.engine.plan import plan
 from aws_cloud_infra.engine.resource import Live, Resource
 from aws_cloud_infra.engine.stack import Stack
-from aws_cloud_infra.resources.data.database import LOGS, Database, log_group
+from aws_cloud_infra.resources.data.database import Database, log_group
+from aws_cloud_infra.resources.data.database_engine import ENGINES
 from aws_cloud_infra.resources.data.database_parameters import DatabaseParameters
 from aws_cloud_infra.resources.data.database_subnets import DatabaseSubnets
 from aws_cloud_infra.resources.watching.database_log_group import DatabaseLogGroup
@@ -36,10 +37,11 @@ def base(account: Account) -> Ground:
 def resources(base: Ground) -> Build:
     """What builds a database with all it needs, the database last."""
 
-    def build(aws: Aws, **changes: Any) -> Sequence[Resource]:
+    def build(aws: Aws, engine: str = "mysql", **changes: Any) -> Sequence[Resource]:
         subnets = DatabaseSubnets(aws, aws.prefix, base.subnets)
-        parameters = DatabaseParameters(aws, aws.prefix)
-        groups = tuple(DatabaseLogGroup(aws, log_group(aws.prefix, log), 30) for log in LOGS)
+        kind = ENGINES[engine]
+        parameters = DatabaseParameters(aws, aws.prefix, kind)
+        groups = tuple(DatabaseLogGroup(aws, log_group(aws.prefix, log), 30) for log in kind.logs)
         chosen = {"size": "db.t4g.micro", "storage_gb": 20, "max_storage_gb": 100,
                   "backup_days": 7, "multi_az": False, "log_groups": groups}  # fmt: skip
         database = Database(
@@ -97,10 +99,13 @@ def _parameter(name: str, value: str) -> Drift:
             DBParameterGroupName=live.id, Parameters=[parameter]))  # fmt: skip
 
 
+PARAMETERS = {
+    "mysql": {"require_secure_transport": "0", "slow_query_log": "0", "long_query_time": "60",
+              "log_output": "TABLE"},
+    "postgres": {"rds.force_ssl": "0", "log_min_duration_statement": "-1"},
+}  # fmt: skip
 DRIFTS = [
-    *(_parameter(name, value) for name, value in (
-        ("require_secure_transport", "0"), ("slow_query_log", "0"), ("long_query_time", "60"),
-        ("log_output", "TABLE"))),
+    *(_parameter(name, value) for name, value in PARAMETERS["mysql"].items()),
     Drift(DatabaseLogGroup, "days", lambda aws, live: aws.client("logs").delete_retention_policy(
         logGroupName=live.id.split(":log-group:")[1]), "slowquery"),
     Drift(DatabaseLogGroup, "tags", lambda aws, live: aws.client("logs").untag_resource(
@@ -127,6 +132,36 @@ DRIFTS = [
 
 def test_a_database_is_made_healed_and_removed(account: Account, resources: Build) -> None:
     check_life(account, partial(resources, final_snapshot=False), DRIFTS)
+
+
+def test_a_postgresql_is_made_healed_and_removed(account: Account, resources: Build) -> None:
+    aws = account.aws()
+    stack = Stack("this", (), tuple(resources(aws, "postgres", final_snapshot=False)))
+    apply(plan(stack.resources), quietly)
+    assert {} == what_changes(plan(stack.resources))
+    made = the_database(aws)
+    assert ("postgres", "17") == (made["Engine"], made["EngineVersion"])
+    assert ["postgresql", "upgrade"] == sorted(made["EnabledCloudwatchLogsExports"])
+    parameters = next(item for item in stack.resources if item.kind == "database parameters")
+    for drift in [_parameter(name, value) for name, value in PARAMETERS["postgres"].items()]:
+        live = parameters.find()
+        assert live
+        drift.change(aws, live)
+        assert {str(parameters): [drift.setting]} == what_changes(plan(stack.resources))
+        apply(plan(stack.resources), quietly)
+    aws.client("rds").modify_db_instance(
+        DBInstanceIdentifier=aws.prefix, EngineVersion="17.6", ApplyImmediately=True
+    )
+    assert {} == what_changes(plan(stack.resources)), "RDS raises all behind the first dot"
+    destroy(plan_destroy(stack, NOBODY, include_data=True), quietly)
+    assert [] == aws.client("rds").describe_db_instances()["DBInstances"]
+
+
+def test_another_engine_is_refused_with_both(resources: Build, made: Made) -> None:
+    aws = made()
+    with pytest.raises(CannotChange, match=r"engine is mysql, not postgres"):
+        apply(plan(resources(aws, "postgres")), quietly)
+    assert "mysql" == the_database(aws)["Engine"]
 
 
 def test_nobody_ever_gives_a_password(account: Account, resources: Build) -> None:
