@@ -22,10 +22,15 @@ from sales_forecast.bundles.writing import set_alias, write_bundle
 from sales_forecast.data.database import Database
 from sales_forecast.data.rows import SalesRows
 from sales_forecast.data.sample import sample_rows
+from sales_forecast.evaluation.backtest import backtest
+from sales_forecast.evaluation.measurement import forecast_csv
+from sales_forecast.evaluation.protocols import RollingOrigin
+from sales_forecast.evaluation.scoring import with_quantiles
+from sales_forecast.models.naive import GROWTH
 from sales_forecast.prediction.forecast import forecast
 from sales_forecast.training.challenger import baseline_challenger
 from tests import trained
-from tests.builders import one_thread, sales_file
+from tests.builders import one_thread, sales_file, sample_panel
 from tests.stages import beside_stages, only_stages
 
 DOOR = Path(train.__file__)
@@ -333,6 +338,15 @@ def test_figures_that_cannot_replace_a_folder_leave_nothing(
     code, _, problem = measure("--figures", tmp_path)
     assert (1, f"{tmp_path}/steps.png cannot be written: Is a directory\n") == (code, problem)
     assert ["steps.png"] == [file.name for file in tmp_path.iterdir()]
+
+
+def test_as_many_models_as_there_are_write_their_file_without_a_warning_of_a_library() -> None:
+    panel = sample_panel(2)
+    table = backtest(panel, [GROWTH], RollingOrigin(1, 2, 1)).rename(columns={GROWTH.name: "m0"})
+    names = [f"m{number}" for number in range(14)]
+    said = with_quantiles(table.assign(**dict.fromkeys(names, table["m0"])), panel)
+    head, *rows = forecast_csv(panel, said).splitlines()
+    assert (4, [*KEYS, *names]) == (len(rows), head.split(",")[: len(KEYS) + 14])
 
 
 def test_predictions_hold_what_was_sold_and_no_forecast_of_the_future(

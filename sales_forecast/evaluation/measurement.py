@@ -104,7 +104,8 @@ def _csv(table: pd.DataFrame, *, for_spreadsheets: bool, **last: Sequence[str]) 
         }.items()
     }
     keys = [name for name in KEY_COLUMNS if name in table and name != "holiday"]
-    public = table[[*keys, *near]].assign(cutoff=table["cutoff"].dt.date, **beside, **last)
+    usual = {name: table[name] for name in (*keys, *near)}
+    public = pd.DataFrame({**usual, "cutoff": table["cutoff"].dt.date, **beside, **last})
     if for_spreadsheets:
         public["unique_id"] = public["unique_id"].map(inert)
     return str(public.to_csv(index=False, date_format="%Y-%m-%d"))
