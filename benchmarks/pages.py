@@ -7,7 +7,8 @@ Stores generated series, departments of stores, with forecasts of the growth bas
 number of series, in `var/benchmark`; then runs the service as one process and asks it for one thing
 after the other, each beside an endpoint that only echoes: `x echo` is how many times as long ours
 takes, by the medians. The first page is told with all its files, as a browser that keeps nothing
-fetches them. For local use: it needs a machine that does nothing else.
+fetches them, and with how long Chromium, its processor slowed four times and nothing cached, takes
+until the largest thing is painted. For local use: it needs a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -33,12 +34,18 @@ from sales_forecast.data.database import Database
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.spec import Key, PanelSpec
 from sales_forecast.operations.batch import write_forecasts
+from sales_forecast.operations.judging import judge
 from sales_forecast.settings import Settings
 from sales_forecast.training.challenger import baseline_challenger
+from tests.web.browser import CHROMIUM, chromium
 
 SERIES = (3_331, 100_000)
 WEEKS_AHEAD = 13
 DEPARTMENTS = 74
+SLOWED, PAINTS = 4, 20
+LARGEST_PAINT = """() => new Promise(done => new PerformanceObserver(found =>
+  done(found.getEntries().at(-1).startTime)
+).observe({type: "largest-contentful-paint", buffered: true}))"""
 SPEC = PanelSpec(
     layout="generated",
     keys=(
@@ -68,28 +75,30 @@ def departments(n_series: int, weeks: int) -> Panel:
     )
 
 
-def prepare(workspace: Workspace, n_series: int, weeks: int) -> None:
-    """Store, train and forecast, unless that was done."""
+def prepare(workspace: Workspace, n_series: int, weeks: int, mondays: int) -> None:
+    """Store, train, and forecast and judge week by week, unless that was done."""
     folder = workspace.folder
     if (folder / "done").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
     panel = departments(n_series, weeks)
-    print(f"storing {panel.y.size:,} sales", file=sys.stderr)
-    with closing(Database(workspace.database_url)) as database:
-        database.write(panel, "generated")
-        stored = database.read_panel()
-    set_alias(
-        folder / CHAMPION,
-        write_bundle(folder, baseline_challenger(stored, "generated", {}, "").sealed),
-    )
     settings = Settings(
         database_url=workspace.database_url,
         model_uri=str(folder / CHAMPION),
         var_dir=folder,
         forecast_horizon=WEEKS_AHEAD,
     )
-    write_forecasts(settings, lambda said: print(said, file=sys.stderr))
+    for left in range(mondays - 1, -1, -1):
+        known = panel.until(panel.periods[-1 - left])
+        with closing(Database(workspace.database_url)) as database:
+            print(f"storing {known.y.size:,} sales", file=sys.stderr)
+            database.write(known, "generated")
+            stored = database.read_panel()
+        if not (folder / CHAMPION).exists():
+            sealed = baseline_challenger(stored, "generated", {}, "").sealed
+            set_alias(folder / CHAMPION, write_bundle(folder, sealed))
+        write_forecasts(settings, lambda said: print(said, file=sys.stderr))
+        judge(workspace.database_url, stored)
     (folder / "done").touch()
 
 
@@ -123,11 +132,32 @@ def whole_page(asking: Asking) -> tuple[int, int]:
     return sum(len(asking.get(path)[1]) for path in ("/", *files)), len(files)
 
 
-def measure(n_series: int, weeks: int, times: int) -> None:
+def paints(port: int, times: int) -> tuple[list[float], int]:
+    """Return milliseconds until the largest thing of the first page is painted, and its bytes.
+
+    Bytes are those of the page and all that it fetches, as they are sent, heads included.
+    """
+    took, sizes = list[float](), list[int]()
+    with chromium() as browser:
+        for _ in range(times):
+            context = browser.new_context()
+            page = context.new_page()
+            session = context.new_cdp_session(page)
+            session.send("Network.enable")
+            sizes.clear()
+            session.on("Network.loadingFinished", lambda of: sizes.append(of["encodedDataLength"]))
+            session.send("Emulation.setCPUThrottlingRate", {"rate": SLOWED})
+            page.goto(f"http://{HOST}:{port}/", wait_until="load")
+            took.append(page.evaluate(LARGEST_PAINT))
+            context.close()
+    return took, round(sum(sizes))
+
+
+def measure(n_series: int, weeks: int, mondays: int, times: int) -> None:
     """Print what is measured of so many series."""
-    folder = ROOT / "var" / "benchmark" / f"pages-{n_series}"
+    folder = ROOT / "var" / "benchmark" / f"pages-{n_series}-{mondays}"
     workspace = Workspace(folder, f"sqlite:///{folder}/sales.db")
-    prepare(workspace, n_series, weeks)
+    prepare(workspace, n_series, weeks, mondays)
     rng = np.random.default_rng(0)
     stores = -(-n_series // DEPARTMENTS)
     words: dict[str, Callable[[], str]] = {
@@ -160,6 +190,10 @@ def measure(n_series: int, weeks: int, times: int) -> None:
         whole, files = whole_page(asking)
         print(f"the first page and its {files} files: {whole:,} bytes, packed; the process holds "
               f"{resident_megabytes(ours.process.pid):.0f} MB")  # fmt: skip
+        if CHROMIUM:
+            painted, fetched = paints(ours.port, PAINTS)
+            print(f"largest paint, processor slowed {SLOWED} times: {median(painted):,.0f} ms, at "
+                  f"worst {max(painted):,.0f} of {PAINTS}; {fetched:,} bytes fetched")  # fmt: skip
 
 
 def main() -> None:
@@ -167,10 +201,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--series", type=int, nargs="+", default=SERIES)
     parser.add_argument("--weeks", type=int, default=143, help="of sales that are stored")
+    parser.add_argument("--mondays", type=int, default=1, help="on which it was forecast")
     parser.add_argument("--times", type=int, default=100, help="that each is asked for")
     chosen = parser.parse_args()
     for n_series in chosen.series:
-        measure(n_series, chosen.weeks, chosen.times)
+        measure(n_series, chosen.weeks, chosen.mondays, chosen.times)
 
 
 if __name__ == "__main__":

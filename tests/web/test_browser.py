@@ -273,6 +273,10 @@ def test_everything_works_without_script(browser, at):
     page.fill("[name=q]", "store 4")
     page.press("[name=q]", "Enter")
     expect(page.locator("h1")).to_have_text("Store 4")
+    page.goto(f"{at.days}/what-if?store_id=3")
+    page.select_option("[name='Promo 2014-04-07']", "1")
+    page.click("main form button")
+    expect(page.locator(".answer tr:has-text('Promo yes')")).to_contain_text("Mon 7 Apr")
     context.close()
 
 
