@@ -22,7 +22,7 @@ from aws_cloud_infra.engine.apply import apply
 from aws_cloud_infra.engine.destroy import destroy, plan_destroy
 from aws_cloud_infra.engine.plan import plan
 from aws_cloud_infra.stacks import both
-from tests.aws.account import Account, record
+from tests.aws.account import DELIVERIES, Account, record
 from tests.aws.census import census, counts
 from tests.aws.faults import FAILED, LOST, NOT_YET, SLOW_DOWN, disturb
 from tests.aws.lifecycle import quietly, what_changes
@@ -34,7 +34,8 @@ KINDS = (FAILED, LOST, NOT_YET, SLOW_DOWN)
 CHANGED = {
     "min_tasks": 2, "max_tasks": 6, "log_days": 60, "target_cpu_percent": 50,
     "alarm_email": "others@example.com", "database_backup_days": 14, "instance_type": "t3.medium",
-    "instance_disk_gb": 30, "weekly_schedule": "cron(0 5 ? * TUE *)", "task_memory": 1024,
+    "instance_disk_gb": 30, "delivery_layout": "daily", "task_memory": 1024,
+    "weekly_schedule": "cron(0 5 ? * TUE *)",
 }  # fmt: skip
 
 
@@ -50,7 +51,7 @@ def unmake(aws: Aws) -> None:
 
 
 PHASES: tuple[tuple[Callable[[Aws], None], dict[str, Any]], ...] = (
-    (make, {}), (make, CHANGED), (unmake, CHANGED),
+    (make, DELIVERIES), (make, CHANGED), (unmake, CHANGED),
 )  # fmt: skip
 
 
