@@ -209,7 +209,11 @@ def ask_for_passwords() -> None:
     }
     users = f"sqlite:///{Path.cwd()}/users.db"
     config = Path.cwd() / "users.ini"
-    config.write_text(f"[mlflow]\ndefault_permission = READ\ndatabase_uri = {users}\n")
+    config.write_text(
+        f"[mlflow]\ndefault_permission = READ\ndatabase_uri = {users}\n"
+        # To check one takes half a second here. What passed is believed for a minute.
+        "auth_cache_ttl_seconds = 60\n"
+    )
     os.environ |= {
         "MLFLOW_AUTH_CONFIG_PATH": str(config),
         "MLFLOW_AUTH_ADMIN_USERNAME": "admin",
