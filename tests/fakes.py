@@ -32,7 +32,7 @@ from sales_forecast.planning.value_added import ValueAdded
 from sales_forecast.service.api_keys import ApiKeys
 from sales_forecast.service.forms import Forms, Named, forms_of
 from sales_forecast.service.live import Live
-from sales_forecast.service.predictor import Answer, Distribution, PeriodForecast, Provenance
+from sales_forecast.service.results import Answer, Distribution, PeriodForecast, Provenance
 from sales_forecast.service.watched import Watched
 
 KNOWN_STORES = range(1, 46)

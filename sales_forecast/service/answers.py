@@ -22,16 +22,11 @@ from sales_forecast.models.fitted.blends import Blend, with_parts
 from sales_forecast.models.fitted.regressor import FittedRegressor
 from sales_forecast.models.naive import Baseline
 from sales_forecast.models.spread import MEDIAN, SpreadByAge, tail
-from sales_forecast.prediction.forecast import (
-    Expected,
-    chance_of_any,
-    forecast,
-    quantile_factors,
-)
+from sales_forecast.prediction.forecast import forecast, quantile_factors
+from sales_forecast.service.past import Past
 from sales_forecast.service.rows import Rows
 
 Ends = tuple[float, float] | None
-_OfPool = tuple[Mapping[str, Expected], Array]
 _QUANTILES = (0.025, 0.1, MEDIAN, 0.9, 0.975)
 _MIDDLE = _QUANTILES.index(MEDIAN)
 
@@ -75,17 +70,12 @@ class Answers:
         }
         self._told = {name: bool(told & {name, *self._names[name]}) for name in bundle.models}
         # What a regressor says of one row is told by `Rows`; blends are put together of the rest.
-        self._alone = {
+        alone = {
             name: of
             for name, of in self._parts.items()
             if name not in self._blends and name not in told
         }
-        self._pools = [rows for _, rows, _ in panel.pools()]
-        self._place_in_pool = np.empty((panel.n_series, 2), dtype=np.int64)
-        for number, rows in enumerate(self._pools):
-            self._place_in_pool[rows] = np.column_stack(
-                [np.full(len(rows), number), np.arange(len(rows))]
-            )
+        self._past = Past(self._parts, alone, panel)
         self._rows = Rows(regressors, panel, horizon) if regressors else None
         sold = panel.y > 0
         self._first_sale = np.where(sold.any(axis=1), sold.argmax(axis=1), panel.n_periods).tolist()
@@ -101,8 +91,6 @@ class Answers:
         }
         self._closed = next(iter(self._expected.values())).chance == 0
         self._certain = not (panel.y == 0).any() and panel.open is None
-        self._past_of_all: dict[int, Mapping[str, Expected]] = {}
-        self._past_of_pool: dict[tuple[int, int], _OfPool] = {}
 
     def ahead(self, model: str, row: int, steps: int) -> list[float]:
         """Return the medians that a model gives a series in the steps 1..steps."""
@@ -154,7 +142,7 @@ class Answers:
         at = self._within(step) - 1 if step else 0
         values: dict[str, Any] = {}  # numbers are combined as arrays are
         if self._first_sale[row] > origin:
-            all_said = self._expected if step else self._of_all(origin)
+            all_said = self._expected if step else self._past.of_all(origin)
             values = {name: all_said[name].if_sold[row, at].item() for name in self._names[model]}
             values[model] = all_said[model].if_sold[row, at].item()
         elif self._rows is not None:
@@ -165,7 +153,9 @@ class Answers:
                 if blend is not None:
                     values[name] = float(blend.combine(values))
                 else:
-                    said, place = (self._expected, row) if step else self._of_pool(origin, row)[:2]
+                    said, place = (
+                        (self._expected, row) if step else self._past.of_pool(origin, row)[:2]
+                    )
                     values[name] = said[name].if_sold[place, at].item()
         factors, likely = self._factors_of(model, row, origin, step, at)
         if_sold, middle = values[model], factors[_MIDDLE]
@@ -195,7 +185,7 @@ class Answers:
 
     def among(self, model: str, row: int) -> Sequence[str]:
         """Return the series that a model looks at to forecast one: its pool, a regressor all."""
-        return self._panel.series if self._told[model] else self._pool(self._place_in_pool[row, 0])
+        return self._panel.series if self._told[model] else self._past.pool(row)
 
     def age(self, row: int, period: int) -> str:
         """Return what is known of a series at the origin of a question, one of `AGES`."""
@@ -234,7 +224,7 @@ class Answers:
         """Return how likely anything was sold in a past period; None where that is prepared."""
         if step or self._certain:
             return None
-        said, place, chance = self._of_pool(origin, row)
+        said, place, chance = self._past.of_pool(origin, row)
         chances = said[model].chance if model in said else chance
         return float(chances[place, at])
 
@@ -248,32 +238,6 @@ class Answers:
         season = self._panel.frequency.season
         beyond = max(step - self.horizon, 0)
         return step - -(-beyond // season) * season
-
-    def _pool(self, number: int) -> list[str]:
-        return [self._panel.series[of] for of in self._pools[number].tolist()]
-
-    def _of_all(self, origin: int) -> Mapping[str, Expected]:
-        """Return what was expected of every series in the period after a past origin."""
-        if origin not in self._past_of_all:
-            history = self._panel.until(self._panel.periods[origin])
-            self._past_of_all[origin] = forecast(self._parts, history, 1)
-        return self._past_of_all[origin]
-
-    def _of_pool(self, origin: int, row: int) -> tuple[Mapping[str, Expected], int, Array]:
-        """Return what was expected then of the pool of a series, its place in it, and chances.
-
-        Series of other pools tell nothing of it, but to regressors.
-        """
-        pool, place = self._place_in_pool[row].tolist()
-        if (pool, origin) not in self._past_of_pool:
-            history = self._panel.select(self._pool(pool)).until(self._panel.periods[origin])
-            then = forecast(self._alone, history, 1)
-            # All that learn have one chance; where only trees do, it is worked out for them.
-            learn = [name for name, of in self._alone.items() if not isinstance(of, Baseline)]
-            chance = then[learn[0]].chance if learn else chance_of_any(history, 1)
-            self._past_of_pool[pool, origin] = then, chance
-        said, chance = self._past_of_pool[pool, origin]
-        return said, place, chance
 
 
 def _or_none(low: float, high: float) -> Ends:

@@ -4,6 +4,7 @@ Takes bytes, gives requests to the application one after the other, and refuses 
 shape what is no HTTP/1.1, too long or too slow. What is read of a connection is bounded: while a
 request waits for the answer to another, nothing more is. Must not know the application, and sends
 nothing of itself but refusals. uvicorn's protocol does the rest; see ADR 27 for what is used of it.
+Longer than other modules: what is awaited of a connection, and for how long, is one state.
 """
 
 from __future__ import annotations

@@ -22,8 +22,9 @@ from sales_forecast.data.ledger_tables import key_hash
 from sales_forecast.service.covariates import NOT_USED, SUPPLIED, Told
 from sales_forecast.service.forms import Named
 from sales_forecast.service.json_route import Question
-from sales_forecast.service.predictor import Answer, Predictor
+from sales_forecast.service.predictor import Predictor
 from sales_forecast.service.queries import ForecastQuery
+from sales_forecast.service.results import Answer
 
 HEADER = "X-Prediction-ID"
 _ENDS: Mapping[str, tuple[str, str]] = {"80": ("0.1", "0.9"), "95": ("0.025", "0.975")}

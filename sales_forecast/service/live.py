@@ -4,7 +4,8 @@ Takes a place to look for bundles and a database, gives the current `Predictor`.
 own looks for a new bundle and for new weeks, lets the bundle prove itself, builds the next
 predictor aside and then swaps one reference: no request waits and none sees half of each. A
 bundle that fails stays refused, with its reason, until something changes. Nothing here runs in
-a request but reading that reference. Must not know HTTP.
+a request but reading that reference. Must not know HTTP. One class, whose whole is what a service
+lives on, and so longer than other modules.
 """
 
 from __future__ import annotations

@@ -8,9 +8,8 @@ databases, and must not know HTTP.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
-from typing import NamedTuple
 
 from sales_forecast.bundles.bundle import Bundle
 from sales_forecast.bundles.fitting import check_fits
@@ -20,57 +19,18 @@ from sales_forecast.data.rows import STORES
 from sales_forecast.errors import InvalidRequest
 from sales_forecast.models.ages import NEW, OLD
 from sales_forecast.prediction.cautions import cautions, of_intervals
-from sales_forecast.service.answers import Answers, Ends
+from sales_forecast.service.answers import Answers
 from sales_forecast.service.calendar import Calendar
-from sales_forecast.service.covariates import Covariates, UsedCovariate
+from sales_forecast.service.covariates import Covariates
 from sales_forecast.service.forms import Named, forms_of
+from sales_forecast.service.results import (
+    Answer,
+    Distribution,
+    PeriodForecast,
+    Provenance,
+    rounded,
+)
 from sales_forecast.service.series import SeriesIndex
-
-
-class Answer(NamedTuple):
-    """One answer of `/predict_sales`, in units of sales, rounded to cents."""
-
-    prediction: float
-    period: date
-    """The day, or the day that ends the week."""
-    step: int
-    """Periods after the last known one; 1 for a known one, answered as it would have been then."""
-    mean: float
-    interval_80: tuple[float, float] | None
-    """None where too few forecasts have been measured to say anything."""
-    interval_95: tuple[float, float] | None
-    models: Mapping[str, float]
-    """What made the prediction, by model."""
-    covariates: Mapping[str, UsedCovariate]
-    """By column."""
-    warnings: tuple[str, ...]
-
-
-class Provenance(NamedTuple):
-    """Which bundle, code and data made the answers: SHA-256, commit, and SHA-256 of the sales."""
-
-    bundle_hash: str | None
-    git_commit: str | None
-    fingerprint: str
-
-
-class PeriodForecast(NamedTuple):
-    """One period of `/forecast_sales`, in units of sales, rounded to cents."""
-
-    period: date
-    sales: float
-    lower: float | None
-    upper: float | None
-
-
-class Distribution(NamedTuple):
-    """What is beside the median of a period, in units of sales, rounded to cents.
-
-    `quantiles`: as they were asked for; None where too little was measured.
-    """
-
-    mean: float
-    quantiles: Sequence[float | None]
 
 
 class Predictor:
@@ -170,8 +130,8 @@ class Predictor:
             period=ending,
             step=step,
             mean=round(estimate.mean, 2),
-            interval_80=_rounded(estimate.ends[80]),
-            interval_95=_rounded(estimate.ends[95]),
+            interval_80=rounded(estimate.ends[80]),
+            interval_95=rounded(estimate.ends[95]),
             models={name: round(value, 2) for name, value in estimate.members.items()},
             # Weekly stores tell all of them: there is nothing to say of where they came from.
             covariates={}
@@ -205,7 +165,7 @@ class Predictor:
             raise InvalidRequest(f"{shown[:1].upper()}{shown[1:]} has no known sales.", names)
         ends = self._answers.ends_ahead(model, level, row, steps)
         return [
-            PeriodForecast(period, round(value, 2), *(_rounded(of) or (None, None)))
+            PeriodForecast(period, round(value, 2), *(rounded(of) or (None, None)))
             for period, value, of in zip(self._periods, sales, ends, strict=False)
         ]
 
@@ -288,7 +248,3 @@ class Predictor:
             "scores": manifest.scores,
             "warnings": list(self.warnings),
         }
-
-
-def _rounded(ends: Ends) -> Ends:
-    return None if ends is None else (round(ends[0], 2), round(ends[1], 2))

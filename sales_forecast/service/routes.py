@@ -24,8 +24,9 @@ from sales_forecast.service.kept import HEADER as PREDICTION_ID
 from sales_forecast.service.kept import Kept, SeriesForecast
 from sales_forecast.service.live import Live
 from sales_forecast.service.orders import order_for
-from sales_forecast.service.predictor import Answer, Predictor
+from sales_forecast.service.predictor import Predictor
 from sales_forecast.service.queries import ForecastQuery, NoQuery, from_query
+from sales_forecast.service.results import Answer
 from sales_forecast.service.schemas import ErrorResponse, Health, Ready
 
 PREDICT, FORECAST, ORDER = "/predict_sales", "/forecast_sales", "/order_quantity"

@@ -18,7 +18,8 @@ from sales_forecast.models.naive import GROWTH
 from sales_forecast.prediction.forecast import forecast
 from sales_forecast.service.covariates import Told
 from sales_forecast.service.forms import Named
-from sales_forecast.service.predictor import Answer, Predictor
+from sales_forecast.service.predictor import Predictor
+from sales_forecast.service.results import Answer
 from sales_forecast.service.what_if import NO_EFFECT
 from sales_forecast.web.fields import read_fields
 

@@ -15,7 +15,8 @@ from sales_forecast.data.files.daily import StoreDays
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.models.naive import GROWTH_ANSWERS
-from sales_forecast.service.predictor import Answer, Predictor
+from sales_forecast.service.predictor import Predictor
+from sales_forecast.service.results import Answer
 from tests.builders import daily_folder, daily_panel
 from tests.service.test_any_panel import departments
 
