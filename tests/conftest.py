@@ -16,11 +16,14 @@ import sqlalchemy as sa
 from tests import shared
 
 if TYPE_CHECKING:
+    from sales_forecast.data.panel import Panel
     from tests.aws.account import Account
 
 DATA_DIR_VARIABLE = "SALES_DATA_DIR"
 SERVERS = {"mysql": "TEST_MYSQL_URL", "postgresql": "TEST_POSTGRES_URL"}
 
+REAL = {"stores": "Walmart_Sales.csv", "departments": "walmart_departments", "daily": "rossmann"}
+"""What holds the real sales of a layout."""
 LONG_AND_LATE = "test_train.py"
 
 
@@ -75,6 +78,18 @@ def walmart_departments() -> Path:
 def real() -> Callable[[str], Path]:
     """Any real file or folder, by its name."""
     return _real
+
+
+@pytest.fixture(scope="session")
+def real_panel() -> Callable[[str], Panel]:
+    """The panel of the real files of a layout, read once a run: that takes up to ten seconds."""
+    from sales_forecast.data.files.layouts import read_panel  # noqa: PLC0415 - unless it is asked for
+
+    def read(layout: str) -> Panel:
+        place = _real(REAL[layout])
+        return shared.once(f"real {layout}", lambda: read_panel(place, layout))
+
+    return read
 
 
 def _real(name: str) -> Path:

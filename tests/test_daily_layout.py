@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -271,11 +270,8 @@ def test_too_few_days_are_counted_in_days(tmp_path: Path, capsys: pytest.Capture
 
 
 @pytest.fixture(scope="module")
-def real_days() -> Panel:
-    folder = os.environ.get("SALES_DATA_DIR")
-    if not folder:
-        pytest.skip("real data: set SALES_DATA_DIR to a folder with the folder rossmann")
-    return read_panel(Path(folder) / "rossmann", "daily")
+def real_days(real_panel: Callable[[str], Panel]) -> Panel:
+    return real_panel("daily")
 
 
 def test_the_real_files_are_read_as_they_are(real_days: Panel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import nbformat
@@ -24,6 +25,8 @@ def text(of: nbformat.NotebookNode) -> str:
 
 @pytest.fixture(scope="module")
 def executed() -> nbformat.NotebookNode:
+    if os.environ.get("NOTEBOOK") != "1":
+        pytest.skip("NOTEBOOK=1 runs it, in a minute")
     return notebook.executed()
 
 

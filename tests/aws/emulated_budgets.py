@@ -56,5 +56,7 @@ BudgetsResponse.describe_subscribers_for_notification = describe_subscribers_for
 
 if __name__ == "__main__":
     from moto.server import main
+    from werkzeug.serving import WSGIRequestHandler
 
+    WSGIRequestHandler.protocol_version = "HTTP/1.1"  # else each request is a connection, a thread
     main()

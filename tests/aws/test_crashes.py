@@ -1,8 +1,9 @@
 """Both stacks survive a process that dies at any call, and AWS asking to slow down at each.
 
 What there is afterwards is counted by listing the account, not by the code under test.
-Processes whose threads die together die after each write. A process with one thread dies after
-every fortieth, EVERY_WRITE=1 after each, and EVERY_CALL=1 after each read as well.
+Processes whose threads die together die after every fifth write that they make. A process with one
+thread dies after every sixtieth. EVERY_WRITE=1: all die after each, and EVERY_CALL=1: those with
+one thread after each read as well.
 """
 
 from __future__ import annotations
@@ -35,8 +36,11 @@ from tests.aws.census import Census, census, counts, without
 from tests.aws.lifecycle import quietly, what_changes
 
 READS_TOO = "EVERY_CALL" in os.environ
-STRIDE = 1 if READS_TOO or "EVERY_WRITE" in os.environ else 40
-SETTINGS = DELIVERIES if STRIDE == 1 else {}
+EVERY_WRITE = READS_TOO or "EVERY_WRITE" in os.environ
+STRIDE = 1 if EVERY_WRITE else 60
+WRITES = 0 if EVERY_WRITE else 4
+"""How many a process makes before the one after which it dies."""
+SETTINGS = DELIVERIES if EVERY_WRITE else {}
 
 Do = Callable[[Stack, Stack], None]
 
@@ -61,19 +65,19 @@ def assert_complete(account: Account) -> None:
 
 
 def die_after_each_write(account: Account, do: Do) -> int:
-    """Do it for both stacks with processes that each die after their first write.
+    """Do it for both stacks with processes that each die after their first few writes.
 
     What other threads of the process have sent by then is done as well. Returns how many died
-    before one had nothing to write any more.
+    before one had too little to write.
     """
     session = account.session()
     killer = Killer(session)
     serving, tracking = both(account.aws(session, **SETTINGS), final_snapshot=False)
     deaths = 0
     for stack, other in ((tracking, serving), (serving, tracking)):
-        killer.aim(0, "after", writes_only=True)
+        killer.aim(WRITES, "after", writes_only=True)
         while not _survives(do, stack, other):
-            killer.aim(0, "after", writes_only=True)
+            killer.aim(WRITES, "after", writes_only=True)
             deaths += 1
             assert deaths < 1000, f"never done; the last one died at {killer.died_at}"
     return deaths
@@ -105,7 +109,7 @@ def test_apply_that_dies_after_each_write_gets_there_with_nothing_double(
     account: Account, made_once: dict[str, int]
 ) -> None:
     deaths = die_after_each_write(account, make)
-    assert deaths > 10
+    assert deaths > 3
     assert counts(census(account.session())) == made_once
     assert_complete(account)
 
@@ -113,7 +117,7 @@ def test_apply_that_dies_after_each_write_gets_there_with_nothing_double(
 def test_destroy_that_dies_after_each_write_leaves_nothing(account: Account, empty: Census) -> None:
     do_both(account.aws(**SETTINGS), make)
     deaths = die_after_each_write(account, unmake)
-    assert deaths > 10
+    assert deaths > 3
     assert without(census(account.session()), empty) == {}
 
 
