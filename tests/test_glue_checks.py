@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
+import boto3
 import pytest
 
 from tests.apart import script
@@ -73,3 +74,59 @@ def test_staged_rows_that_are_not_those_delivered_are_not_loaded(
     tell(s3, "staged/1", staged)
     with pytest.raises(ValueError, match=r"rows were delivered, and .* staged beside"):
         checks.after(*PLACES)
+
+
+@pytest.fixture
+def runs(empty_account: Account, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Any]]:
+    """What lists the runs of a job of Glue, the newest first, as they were started."""
+    session = empty_account.session("us-east-1")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
+    glue = session.client("glue")
+    role = "arn:aws:iam::123456789012:role/stage"
+    glue.create_job(Name="stage", Role=role, Command={"Name": "glueetl"})
+    monkeypatch.setenv("JOB", "stage")
+    return lambda: glue.get_job_runs(JobName="stage")["JobRuns"]
+
+
+def arrived(key: str) -> dict[str, Any]:
+    return {"Records": [{"s3": {"bucket": {"name": "shop"}, "object": {"key": key}}}]}
+
+
+def test_a_manifest_starts_the_job_for_its_folder_whatever_letters_its_name_has(
+    checks: ModuleType, s3: Any, runs: Callable[[], list[Any]]
+) -> None:
+    tell(s3, "raw/2026/week 48+", {"train/a.csv": (3, 0)})
+    checks.delivered(arrived("raw/2026/week+48%2B/manifest.json"))
+    (run,) = runs()
+    where = "2026/week 48+"
+    assert {"--raw": f"s3://shop/raw/{where}", "--staged": f"s3://shop/staged/{where}"} == run[
+        "Arguments"
+    ]
+    with pytest.raises(ValueError, match=r"raw/2 has no manifest.json"):
+        checks.delivered(arrived("raw/2/manifest.json"))
+    assert [run] == runs()
+
+
+def test_a_loader_that_ecs_does_not_start_is_an_error_with_the_reason(
+    checks: ModuleType, s3: Any, runs: Callable[[], list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(parsed: dict[str, Any], **_: Any) -> None:
+        parsed["failures"] = [{"reason": "RESOURCE:MEMORY"}]
+
+    checks.delivered(arrived("raw/1/manifest.json"))
+    ecs = boto3.client("ecs")
+    ecs.create_cluster(clusterName="shop")
+    container = {"name": "app", "image": "i", "memory": 1}
+    ecs.register_task_definition(family="load", containerDefinitions=[container])
+    boto3.DEFAULT_SESSION.events.register("after-call.ecs.RunTask", no_room)
+    overrides = {"containerOverrides": [{"name": "app", "command": []}]}
+    subnet = boto3.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
+    task = {
+        "cluster": "shop", "taskDefinition": "load", "launchType": "FARGATE",
+        "overrides": overrides,
+        "networkConfiguration": {"awsvpcConfiguration": {"subnets": [subnet]}},
+    }  # fmt: skip
+    monkeypatch.setenv("TASK", json.dumps(task))
+    ended = {"detail": {"jobName": "stage", "jobRunId": runs()[0]["Id"]}}
+    with pytest.raises(RuntimeError, match="ECS does not start the loader: RESOURCE:MEMORY"):
+        checks.staged(ended)

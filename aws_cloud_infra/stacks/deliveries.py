@@ -149,6 +149,7 @@ def _may_stage(
             f"{bucket.arn}/{STAGED}*",
         ),
         allow("s3:ListBucket", bucket.arn, Condition=listed),
+        allow("s3:GetBucketLocation", bucket.arn),  # it asks where to look
         _may_log(said, spark),
         # It asks for its groups to be made, also where they are there.
         allow("logs:CreateLogGroup", [f"{group.arn}:*" for group in (said, spark)]),

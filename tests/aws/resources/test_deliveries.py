@@ -6,12 +6,14 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aws_cloud_infra.account import packing
 from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.account.errors import InfraError
 from aws_cloud_infra.engine.apply import apply
 from aws_cloud_infra.engine.plan import plan
 from aws_cloud_infra.engine.resource import Live, Resource
@@ -21,8 +23,7 @@ from aws_cloud_infra.resources.batch.catalog_database import CatalogDatabase
 from aws_cloud_infra.resources.batch.catalog_table import CatalogTable
 from aws_cloud_infra.resources.batch.function import Function
 from aws_cloud_infra.resources.batch.glue_job import GlueJob
-from aws_cloud_infra.stacks import both
-from aws_cloud_infra.stacks.deliveries import TABLES
+from aws_cloud_infra.stacks import both, deliveries
 from sales_forecast.data.files import daily, departments
 from tests.aws.account import DELIVERIES, Account
 from tests.aws.lifecycle import Drift, check_life, quietly
@@ -160,6 +161,14 @@ def test_nothing_takes_deliveries_unless_it_is_said_of_what(account: Account) ->
     assert {"function", "Glue job", "bucket events"} <= kinds(**DELIVERIES) - kinds()
 
 
+def test_without_the_scripts_it_says_where_to_deploy_from(
+    account: Account, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(deliveries, "_SCRIPTS", tmp_path)
+    with pytest.raises(InfraError, match=r"stage.py cannot be read: No such .* the repository"):
+        both(account.aws(**DELIVERIES))
+
+
 def test_equal_files_make_equal_code_whatever_the_clock_and_zlib_say() -> None:
     code = packing.zipped("checks.py", b"pass\n")
     assert (
@@ -184,5 +193,5 @@ def test_the_catalog_has_the_columns_of_the_layout(
     layout: str, columns: dict[str, tuple[str, ...]]
 ) -> None:
     assert {table: set(names) for table, names in columns.items()} == {
-        table: set(names) for table, names in TABLES[layout].items()
+        table: set(names) for table, names in deliveries.TABLES[layout].items()
     }
