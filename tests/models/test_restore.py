@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+import onnx
 import pytest
 
 from sales_forecast.bundles.states import Packed
@@ -20,6 +21,7 @@ from sales_forecast.models.export import trees_to_onnx
 from sales_forecast.models.fit_cache import fit_once
 from sales_forecast.models.fitted.onnx_trees import OnnxTrees
 from sales_forecast.models.fitted.restore import Restored
+from sales_forecast.prediction.forecast import forecast
 from sales_forecast.training.challenger import regressors
 from tests.builders import daily_panel, one_thread, sample_panel, with_sales
 from tests.trained import through_a_bundle
@@ -203,8 +205,40 @@ def test_a_state_that_another_release_wrote_is_refused_by_name() -> None:
 
 
 def test_a_graph_without_the_trees_of_a_model_is_refused_by_name() -> None:
-    panel, models = fitted("weekly stores")
-    forest = next(of for of in regressors({"": models["random_forest"]}))
-    graph = trees_to_onnx({forest.name: forest.regressor}, len(feature_names(panel)))
+    _, models = fitted("weekly stores")
+    graph = _of_the_forest(0)
     with pytest.raises(BundleRefused, match="has no trees of xgboost"):
         Restored(OnnxTrees(graph).regressor).model(models["xgboost"].state)
+
+
+def test_a_graph_of_other_features_is_refused_with_both_numbers() -> None:
+    panel, models = fitted("weekly stores")
+    made = Restored(OnnxTrees(_of_the_forest(3)).regressor)
+    restored = made.model(models["random_forest"].state)
+    with pytest.raises(BundleRefused) as refused:
+        forecast({"": restored}, panel, 1)
+    n = len(feature_names(panel))
+    assert refused.value.message == (
+        f"trees.onnx takes {n + 3} features, and the trees of random_forest are asked {n}."
+    )
+
+
+def test_a_broken_graph_is_one_sentence_and_the_library_says_nothing(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Trees that lead back to themselves, which the library also writes to standard error."""
+    graph = onnx.load_from_string(_of_the_forest(0))
+    for node in graph.graph.node:
+        for attribute in node.attribute:
+            if attribute.name == "nodes_truenodeids":
+                attribute.ints[:] = [0] * len(attribute.ints)
+    with pytest.raises(BundleRefused, match=r"trees\.onnx cannot be loaded"):
+        OnnxTrees(graph.SerializeToString())
+    assert ("", "") == capfd.readouterr()
+
+
+def _of_the_forest(more: int) -> bytes:
+    """The graph of the forest alone, which takes so many more features than there are."""
+    panel, models = fitted("weekly stores")
+    forest = next(of for of in regressors({"": models["random_forest"]}))
+    return trees_to_onnx({forest.name: forest.regressor}, len(feature_names(panel)) + more)

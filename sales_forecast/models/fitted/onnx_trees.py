@@ -27,13 +27,15 @@ class OnnxTrees:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what is an error is raised
         try:
             self.session = onnxruntime.InferenceSession(
                 graph, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's errors have no base of their own
-            raise BundleRefused(f"trees.onnx cannot be loaded: {error}") from error
+            raise BundleRefused(
+                "trees.onnx cannot be loaded: it holds no graph of trees that can be computed."
+            ) from error
         self._names = frozenset(output.name for output in self.session.get_outputs())
 
     def regressor(self, name: str) -> OnnxRegressor:
@@ -51,6 +53,13 @@ class OnnxRegressor:
     name: str
 
     def predict(self, X: npt.NDArray[np.float32]) -> Array:
-        """Predict float64[n] of float32[n, n_features]."""
-        (found,) = self.trees.session.run([self.name], {INPUT: X})
+        """Predict float64[n] of float32[n, n_features]. Raises BundleRefused: it takes others."""
+        try:
+            (found,) = self.trees.session.run([self.name], {INPUT: X})
+        except Exception as error:  # as above
+            width = self.trees.session.get_inputs()[0].shape[-1]
+            raise BundleRefused(
+                f"trees.onnx takes {width} features, and the trees of {self.name} are asked "
+                f"{X.shape[1]}."
+            ) from error
         return np.asarray(found, dtype=np.float64).ravel()
