@@ -15,8 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.spec import Covariate, PanelSpec
+from sales_forecast.features.daily_design import Design
 from sales_forecast.models.spread import SpreadByAge
 from sales_forecast.prediction.forecast import Expected, forecast, mean, quantiles
 from sales_forecast.service.forms import Named
@@ -37,6 +39,7 @@ class Lever:
         low, high: the least and the most that was planned of it.
         is_flag: whether it is 0 or 1 and nothing else.
         planned: what is planned of the next periods, None where nothing is.
+        taken: what forecasts take it for: what is planned or, of days, what is usual.
         measured: of the same periods.
     """
 
@@ -45,6 +48,7 @@ class Lever:
     high: float
     is_flag: bool
     planned: Sequence[float | None]
+    taken: Sequence[float | None]
     measured: Sequence[bool]
 
 
@@ -67,10 +71,17 @@ def plannable(spec: PanelSpec) -> tuple[Covariate, ...]:
 @lru_cache(1)
 def levers(predictor: Predictor, series: Named, steps: int) -> tuple[Lever, ...]:
     """Return what may be wished of the next periods of a series. Raises UnknownSeries."""
-    panel = predictor.panel
-    alone = panel.select([panel.series[predictor.series.row(series, by_column=False)]])
+    panel, model = predictor.panel, predictor.forecasting["best"]
+    row = predictor.series.row(series, by_column=False)
+    name = panel.series[row]
+    alone, among = panel.select([name]), panel.select(predictor.among(model, row))
+    usual: Mapping[str, Array] = {}
+    if panel.frequency == DAILY:
+        usual = Design.of(among).plan(among, panel.after(steps))
     found = []
     for of in plannable(predictor.spec):
+        if of.name not in panel.plan:
+            continue
         known = panel.plan[of.name][:, : panel.n_periods]
         values = known[~np.isnan(known)]
         if not values.size or values.min() == values.max():
@@ -86,14 +97,16 @@ def levers(predictor: Predictor, series: Named, steps: int) -> tuple[Lever, ...]
         measured = moved & [_both_seen(panel, of.name, step) for step in range(1, steps + 1)]
         if measured.any():
             planned = _planning(alone, 0, {of.name: [None] * steps}).plan[of.name]
-            ahead = planned[0, panel.n_periods :][:steps].tolist()
+            ahead = planned[0, panel.n_periods :][:steps]
+            taken = usual[of.name][among.positions[name]] if usual else ahead
             found.append(
                 Lever(
                     of,
                     low,
                     high,
                     bool(np.isin(values, (0, 1)).all()),
-                    [None if np.isnan(value) else value for value in ahead],
+                    _known(ahead),
+                    _known(taken),
                     measured.tolist(),
                 )
             )
@@ -137,6 +150,10 @@ def _planning(panel: Panel, row: int, wish: Wish) -> Panel:
         plan[name][:, : before.shape[1]] = before
         plan[name][row, n : n + len(told)][there] = told[there]
     return replace(panel, plan=plan)
+
+
+def _known(values: Array) -> list[float | None]:
+    return [None if np.isnan(value) else value for value in values.tolist()]
 
 
 def _both_seen(panel: Panel, name: str, step: int) -> bool:

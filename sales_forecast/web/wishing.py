@@ -31,9 +31,9 @@ _NO_YES = ("no", "yes")
 
 @dataclass(frozen=True)
 class Cell:
-    """A covariate in one period: a field where it may be wished, and what is planned."""
+    """A covariate in one period: a field where it may be wished, and what it is without that."""
 
-    planned: str
+    taken: str
     field: Field | None
 
 
@@ -106,15 +106,14 @@ def cells(
 
 
 def _cell(lever: Lever, n: int, name: str, values: Mapping[str, str], wrong: Wrong) -> Cell:
-    planned = lever.planned[n]
-    told = "as usual" if planned is None else _word(lever, planned)
+    taken = lever.taken[n]
+    by = "as usual" if lever.planned[n] is None else "planned"
+    told = by if taken is None else f"{_word(lever, taken)}, {by}"
     if not lever.measured[n]:
         return Cell(told, None)
     choices = None
     if lever.is_flag:
-        other = [of for of in (0, 1) if of != planned]
-        choices = {"": f"{told}, planned" if planned is not None else told}
-        choices |= {str(of): _NO_YES[of] for of in other}
+        choices = {"": told, **{str(of): _NO_YES[of] for of in (0, 1) if of != taken}}
     return Cell(
         told,
         Field(

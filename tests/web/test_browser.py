@@ -57,7 +57,6 @@ PAGES = [
     ("days", "/"),
     ("days", "/series?store_id=2"),
     ("days", "/ask?Store=2&Date=2014-04-07"),
-    ("days", "/order?store_id=2&cost_of_one_too_many=1&cost_of_one_too_few=4"),
     ("days", "/what-if?store_id=2&Promo+2014-04-07=1"),
     ("odd", "/"),
     ("odd", f"/series?{ODD}"),

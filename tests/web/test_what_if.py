@@ -102,6 +102,19 @@ def test_what_never_changed_and_what_the_model_does_not_look_at_is_not_offered(d
     assert ["Open"] == [of.of.column for of in levers(Predictor(baseline, panel), (2,), STEPS)]
 
 
+def test_where_nothing_is_planned_ahead_it_is_said_what_is_taken_for_it(days_shop):
+    panel = days_shop.panel
+    known = {name: values[:, : panel.n_periods] for name, values in panel.plan.items()}
+    bundle = read_bundle(Path(days_shop.settings.model_uri))
+    predictor = Predictor(bundle, replace(panel, plan=known))
+    opened, promotion = levers(predictor, (2,), STEPS)
+    assert [None] * STEPS == opened.planned
+    assert [0, *[1] * 6] * 2 == opened.taken, "closed on Sundays"
+    wish = {"open": opened.taken, "promo": promotion.taken}
+    found = [of.mean for of in what_if(predictor, (2,), wish, STEPS)]
+    assert predictor.means((2,), STEPS, "best") == found
+
+
 def test_without_anything_planned_the_page_says_so_and_offers_nothing(app):
     page = get(app, "/what-if?store_id=2")
     assert 200 == page.status_code
