@@ -14,7 +14,7 @@ import os
 import secrets
 import socket
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -29,8 +29,7 @@ LOGINS = {
     "sales": ("sales", "ALL PRIVILEGES", " WITH GRANT OPTION"),
     "service": ("sales", "SELECT", ""),
 }
-"""Each with its database and what it may do there. What the service writes, the owner of the tables
-grants."""
+"""Each with its database and what it may do there; what the service writes, the owner grants."""
 URLS = {"sales": "database-url", "service": "service-database-url"}
 """How the names of the secrets end in which these logins find where their database is."""
 USERS = {"admin": True, "reader": False}
@@ -39,9 +38,6 @@ USERS = {"admin": True, "reader": False}
 
 class NotYet(Exception):
     """Something that is still being made."""
-
-
-FAILURES = (BotoCoreError, ClientError, pymysql.MySQLError, psycopg.Error, OSError, NotYet)
 
 
 class Databases:
@@ -102,18 +98,15 @@ class Postgres(Databases):
             sslrootcert=os.environ["AUTHORITIES"], cursor_factory=psycopg.ClientCursor,
         )  # fmt: skip
 
-    def _has(self, what: str, name: str) -> bool:
-        return bool(self._connection.execute(f"SELECT FROM {what} = %s", (name,)).rowcount)
-
     def ensure(self, name: str) -> None:
         """Make a database if there is none, and let nobody in."""
-        if not self._has("pg_database WHERE datname", name):
+        with suppress(psycopg.errors.DuplicateDatabase):
             self._run(f"CREATE DATABASE {name}")
         self._run(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
 
     def let_in(self, user: str, password: str) -> None:
         """Let a user in, with this password, to one database and no other."""
-        if not self._has("pg_roles WHERE rolname", user):
+        with suppress(psycopg.errors.DuplicateObject):
             self._run(f"CREATE ROLE {user}")
         # Hashed, as the server may log slow statements.
         secret = self._connection.pgconn.encrypt_password(password.encode(), user.encode())
@@ -129,14 +122,13 @@ def open_databases(name: str) -> Databases:
     (found,) = boto3.client("rds").describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
     if "Endpoint" not in found or "MasterUserSecret" not in found:
         raise NotYet(f"the database {name} is {found['DBInstanceStatus']}")
-    answer = boto3.client("secretsmanager").get_secret_value(
-        SecretId=found["MasterUserSecret"]["SecretArn"]
-    )
+    secret = found["MasterUserSecret"]["SecretArn"]
+    answer = boto3.client("secretsmanager").get_secret_value(SecretId=secret)
     master = json.loads(answer["SecretString"])
     host = os.environ.get("DATABASE_HOST") or found["Endpoint"]["Address"]
     port = int(os.environ.get("DATABASE_PORT") or found["Endpoint"]["Port"])
-    kind = Postgres if found["Engine"] == "postgres" else Databases
-    return kind(host, port, master["username"], master["password"])
+    server = Postgres if found["Engine"] == "postgres" else Databases
+    return server(host, port, master["username"], master["password"])
 
 
 def share_sales(databases: Databases, prefix: str) -> None:
@@ -183,8 +175,7 @@ def own_names(databases: Databases, port: str) -> list[str]:
 def prepare(port: str) -> tuple[str, list[str]]:
     """Return the URL of MLflow's own database, and the names of this host.
 
-    MLflow's password is a new one at every start and nowhere else: the master's would stop to work
-    when RDS changes it.
+    MLflow's password is a new one at every start: the master's stops to work when RDS changes it.
     """
     with closing(open_databases(os.environ["DATABASE"])) as databases:
         for name in ("mlflow", "sales"):
@@ -238,8 +229,8 @@ def main() -> None:
     try:
         url, names = prepare(port)
         ask_for_passwords()
-    except FAILURES as error:
-        sys.exit(f"MLflow cannot start yet: {error}")
+    except (BotoCoreError, ClientError, pymysql.MySQLError, psycopg.Error, OSError, NotYet) as why:
+        sys.exit(f"MLflow cannot start yet: {why}")
     os.environ |= {
         "MLFLOW_BACKEND_STORE_URI": url,  # not in the arguments, which every user can see
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # nothing here needs its processes
