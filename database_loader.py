@@ -23,6 +23,7 @@ import numpy as np
 
 from sales_forecast.commands.arguments import add_layout, check_layout
 from sales_forecast.commands.ending import ended
+from sales_forecast.commands.progress import shown
 from sales_forecast.commands.reading import read_file
 from sales_forecast.data.connectors.sql import answered
 from sales_forecast.data.database import SAMPLE, Database, LoadReport
@@ -138,7 +139,8 @@ def judge_stored(url: str, panel: Panel) -> int:
     """Judge the forecasts of what is stored and say how good they were; return the exit code."""
     later = "The sales are loaded; the next load judges their forecasts"
     try:
-        judged = judge(url, panel)
+        with shown() as progress:
+            judged = judge(url, panel, progress)
     except SalesForecastError as error:
         print(f"{later}, which failed now: {error.message}", file=sys.stderr)
     except KeyboardInterrupt:
@@ -173,7 +175,7 @@ def describe_stored(panel: Panel) -> None:
     one = words(panel).removesuffix("s") if words(panel) == "stores" else "series"
     for name, ranges in islice(missing.items(), named):
         count = sum(gap.periods for gap in ranges)
-        listed = ", ".join(map(shown, ranges[:named] if more else ranges))
+        listed = ", ".join(map(dated, ranges[:named] if more else ranges))
         listed += f" and {len(ranges) - named} more times" if more and len(ranges) > named else ""
         print(f"    {one} {name}, {panel.frequency.unit}s missing {count:,}: {listed}")
     if more:
@@ -202,7 +204,7 @@ def planned_until(panel: Panel) -> date | None:
     return panel.after(ahead)[-1].item() if ahead > 0 else None
 
 
-def shown(gap: Gap) -> str:
+def dated(gap: Gap) -> str:
     """Return the gap as one date or a range."""
     return str(gap.first) if gap.periods == 1 else f"{gap.first} .. {gap.last}"
 

@@ -98,7 +98,7 @@ def prepare(workspace: Workspace, n_series: int, weeks: int, mondays: int) -> No
             sealed = baseline_challenger(stored, "generated", {}, "").sealed
             set_alias(folder / CHAMPION, write_bundle(folder, sealed))
         write_forecasts(settings, lambda said: print(said, file=sys.stderr))
-        judge(workspace.database_url, stored)
+        judge(workspace.database_url, stored, lambda said: print(said, file=sys.stderr))
     (folder / "done").touch()
 
 

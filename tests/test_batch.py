@@ -26,13 +26,10 @@ from sales_forecast.prediction.forecast import forecast, mean, quantiles
 from sales_forecast.settings import Settings, load_settings
 from sales_forecast.training.challenger import baseline_challenger, model_challenger
 from tests.builders import one_thread, panel_of_layout
+from tests.trained import silent
 from tests.two_keys import panel
 
 N_WEEKS = 120
-
-
-def silent(_: str) -> None:
-    """Progress that nobody watches."""
 
 
 def load(url: str, sales: Panel) -> None:

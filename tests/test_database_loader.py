@@ -359,7 +359,7 @@ def test_forecasts_of_what_is_loaded_are_judged(capsys: pytest.CaptureFixture[st
     assert database_loader.main(["--csv", "b.csv"]) == 0
 
     said = capsys.readouterr()
-    assert said.err == ""
+    assert said.err == "judging forecasts\n"
     assert said.out.splitlines()[-1] == "Judged 1 week of forecasts: WAPE 20.0% one week ahead."
     assert database_loader.main(["--csv", "b.csv"]) == 0
     assert "Judged" not in capsys.readouterr().out
@@ -381,7 +381,7 @@ def test_what_cannot_be_judged_is_loaded_and_said_in_a_line(
 
     assert database_loader.main(["--csv", "b.csv"]) == 0
 
-    (said,) = capsys.readouterr().err.splitlines()
+    _, said = capsys.readouterr().err.splitlines()
     assert said.startswith(
         "The sales are loaded; the next load judges their forecasts, which failed now:"
         " The database sqlite:///var/sales.db does not answer as it should: no room."

@@ -32,6 +32,7 @@ from tests.builders import panel_of_layout, spread_of
 from tests.docs import code_blocks
 from tests.judged import BASELINE, BEST, NAN, Y, baseline_of, begin, issued, load, said, two_stores
 from tests.killed import stopped_after
+from tests.trained import silent
 
 
 def scores(url: str, periods: int = 13, **wanted: Any) -> dict[ScoreKey, Measures]:
@@ -55,7 +56,7 @@ def of_all(step: int, level: str = "series") -> ScoreKey:
 
 def test_two_stores_and_two_weeks_by_hand(url: str) -> None:
     begin(url, BEST, BASELINE)
-    judged = judge(url, load(url, two_stores()))
+    judged = judge(url, load(url, two_stores()), silent)
     found = scores(url)
 
     # 110 and 190 were sold; 100 and 200 were the medians, 102 and 210 the means.
@@ -78,7 +79,7 @@ def test_two_stores_and_two_weeks_by_hand(url: str) -> None:
 
 def test_a_chain_is_judged_by_the_sum_of_means(url: str) -> None:
     begin(url, BEST, BASELINE)
-    judge(url, load(url, two_stores()))
+    judge(url, load(url, two_stores()), silent)
     found = scores(url, level="chain", slice_="all")
     near, far = found[of_all(1, "chain")], found[of_all(2, "chain")]
     assert (1, 12 / 300) == (near.n, near.wape)
@@ -89,16 +90,16 @@ def test_a_chain_is_judged_by_the_sum_of_means(url: str) -> None:
 
 def test_the_sentence_says_how_far_ahead_and_what_the_baseline_did(url: str) -> None:
     begin(url, BEST, BASELINE)
-    judged = judge(url, load(url, two_stores()))
+    judged = judge(url, load(url, two_stores()), silent)
     assert judged is not None
     said_of_it = "Judged 2 weeks of forecasts: WAPE 6.7% one week ahead, baseline 20.0%."
     assert said_of_it == judged.sentence()
 
 
 def test_without_forecasts_or_before_their_periods_nothing_is_judged(url: str) -> None:
-    assert judge(url, load(url, two_stores())) is None
+    assert judge(url, load(url, two_stores()), silent) is None
     issued(url, load(url, two_stores()), BEST, BASELINE)
-    assert judge(url, load(url, two_stores())) is None
+    assert judge(url, load(url, two_stores()), silent) is None
     assert {} == scores(url)
     assert [(0,)] == asked(url, "SELECT COUNT(*) FROM scores_realised")
 
@@ -106,20 +107,20 @@ def test_without_forecasts_or_before_their_periods_nothing_is_judged(url: str) -
 def test_the_same_sales_are_judged_once(url: str) -> None:
     begin(url, BEST, BASELINE)
     stored = load(url, two_stores())
-    judge(url, stored)
+    judge(url, stored, silent)
     before = asked(url, ALL_ROWS)
-    assert judge(url, load(url, two_stores())) is None
+    assert judge(url, load(url, two_stores()), silent) is None
     assert before == asked(url, ALL_ROWS)
 
 
 def test_a_corrected_week_is_judged_again_and_the_newest_judgement_counts(url: str) -> None:
     begin(url, BEST, BASELINE)
-    judge(url, load(url, two_stores()))
+    judge(url, load(url, two_stores()), silent)
     before = asked(url, ALL_ROWS)
     corrected = Y.copy()
     corrected[0, 1] = 100.0
     for y, missed in ((corrected, 10 / 290), (Y, 20 / 300)):  # and back again
-        judged = judge(url, load(url, two_stores(y)))
+        judged = judge(url, load(url, two_stores(y)), silent)
         assert judged is not None
         assert (1, missed) == (judged.periods, judged.measures.wape)
         assert missed == scores(url)[of_all(1)].wape
@@ -133,9 +134,9 @@ def test_a_corrected_week_is_judged_again_and_the_newest_judgement_counts(url: s
 
 def test_a_corrected_holiday_is_judged_again_and_leaves_no_score_behind(url: str) -> None:
     begin(url, BEST, BASELINE)
-    judge(url, load(url, two_stores()))
+    judge(url, load(url, two_stores()), silent)
     assert ScoreKey(2, "series", "holiday", "yes") in scores(url)
-    judge(url, load(url, two_stores(holidays=(0, 0, 0))))
+    judge(url, load(url, two_stores(holidays=(0, 0, 0))), silent)
     found = scores(url)
     assert ScoreKey(2, "series", "holiday", "yes") not in found
     assert 9 / 2 == found[of_all(2)].wmae
@@ -143,7 +144,7 @@ def test_a_corrected_holiday_is_judged_again_and_leaves_no_score_behind(url: str
 
 def test_holidays_are_a_slice_of_their_own(url: str) -> None:
     begin(url, BEST, BASELINE)
-    judge(url, load(url, two_stores()))
+    judge(url, load(url, two_stores()), silent)
     found = scores(url, slice_="holiday")
     expected = {(level, step) for level in ("series", "chain") for step in (1, 2)}
     assert expected == {(key.level, key.step) for key in found}
@@ -155,18 +156,18 @@ def test_what_is_not_known_is_not_judged_and_zero_is(url: str) -> None:
     begin(url, BEST, BASELINE)
     unknown = Y.copy()
     unknown[0, 2] = NAN
-    judge(url, load(url, two_stores(unknown)))
+    judge(url, load(url, two_stores(unknown)), silent)
     found = scores(url)[of_all(2)]
     assert 1 == found.n
     assert np.isnan(found.wape)
     assert 4.0 == found.wmae
-    judge(url, load(url, two_stores()))
+    judge(url, load(url, two_stores()), silent)
     assert 2 == scores(url)[of_all(2)].n
 
 
 def test_without_a_baseline_there_is_no_skill(url: str) -> None:
     begin(url, BEST)
-    judged = judge(url, load(url, two_stores()))
+    judged = judge(url, load(url, two_stores()), silent)
     assert judged is not None
     assert "Judged 2 weeks of forecasts: WAPE 6.7% one week ahead." == judged.sentence()
     assert np.isnan(scores(url)[of_all(1)].skill)
@@ -175,7 +176,7 @@ def test_without_a_baseline_there_is_no_skill(url: str) -> None:
 
 def test_where_nothing_was_promised_nothing_is_covered(url: str) -> None:
     begin(url, said([[102.0, 110.0], [210.0, 8.0]], by=None), BASELINE)
-    judge(url, load(url, two_stores()))
+    judge(url, load(url, two_stores()), silent)
     found = scores(url)[of_all(1)]
     assert 28 / 300 == found.wape
     assert np.isnan([found.coverage_80, found.coverage_95, found.wql]).all()
@@ -187,14 +188,14 @@ def test_rows_that_were_issued_before_quantiles_are_judged_by_their_mean(tmp_pat
     with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
         connection.execute(sa.text("DROP TRIGGER forecasts_update"))
         connection.execute(sa.text("UPDATE forecasts SET q50 = NULL"))
-    judge(url, load(url, two_stores()))
+    judge(url, load(url, two_stores()), silent)
     assert 28 / 300 == scores(url)[of_all(1)].wape
 
 
 def test_the_newest_issue_of_an_origin_counts_and_each_version_has_its_scores(url: str) -> None:
     begin(url, BEST, BASELINE)
     begin(url, said(Y[:, 1:], version="v2"), BASELINE)
-    judge(url, load(url, two_stores()))
+    judge(url, load(url, two_stores()), silent)
     assert 0.0 == scores(url)[of_all(1)].wape
     assert {} == scores(url, model_version="v1")
     rows = asked(
@@ -207,7 +208,7 @@ def test_the_newest_issue_of_an_origin_counts_and_each_version_has_its_scores(ur
 
 def test_only_the_newest_periods_are_added_up(url: str) -> None:
     begin(url, BEST, BASELINE)
-    judge(url, load(url, two_stores()))
+    judge(url, load(url, two_stores()), silent)
     assert {2} == {key.step for key in scores(url, 1)}
 
 
@@ -215,7 +216,7 @@ def test_a_killed_judging_leaves_whole_periods_and_the_next_completes_it(url: st
     sales = two_keys.panel(12)
     begin(url, *noisy(sales, 6), sales=sales, known=6)
     stored = load(url, sales)
-    judge(url, stored)
+    judge(url, stored, silent)
     whole = "SELECT target, COUNT(*), SUM(n) FROM scores_realised GROUP BY target"
     expected = asked(url, f"{whole} ORDER BY target")
     for number in range(1, 7):
@@ -223,10 +224,10 @@ def test_a_killed_judging_leaves_whole_periods_and_the_next_completes_it(url: st
         with engine.begin() as connection:
             connection.execute(sa.text("DELETE FROM scores_realised"))
         with stopped_after(number), pytest.raises(DatabaseError, match="killed"):
-            judge(url, stored)
+            judge(url, stored, silent)
         left = asked(url, f"{whole} ORDER BY target")
         assert expected[: number - 1] == left
-        judged = judge(url, stored)
+        judged = judge(url, stored, silent)
         assert judged is not None
         assert 6 - len(left) == judged.periods
         assert expected == asked(url, f"{whole} ORDER BY target")
@@ -244,7 +245,7 @@ def test_departments_are_judged_as_the_backtest_judges(url: str) -> None:
     sales = two_keys.panel(12)
     best, baseline = noisy(sales, 8)
     begin(url, best, baseline, sales=sales, known=8)
-    judge(url, load(url, sales))
+    judge(url, load(url, sales), silent)
     found = scores(url)
     for step in range(1, 5):
         y = sales.y[:, 7 + step]
@@ -263,7 +264,7 @@ def test_stores_and_groups_are_sums_and_the_parts_add_up(url: str) -> None:
     sales = two_keys.panel(12)
     best, baseline = noisy(sales, 8)
     begin(url, best, baseline, sales=sales, known=8)
-    judge(url, load(url, sales))
+    judge(url, load(url, sales), silent)
     found = scores(url)
     y, mean = (of.reshape(3, 3) for of in (sales.y[:, 8], best.mean[:, 0]))
     by_store = np.abs(y.sum(axis=1) - mean.sum(axis=1)).sum() / y.sum()
@@ -296,7 +297,7 @@ def test_sums_have_the_intervals_that_were_measured_on_sums(url: str) -> None:
     sums = json.dumps(stored)
     expected = sales.y[:, 8:] * 1.05
     begin(url, said(expected, sums=sums), baseline_of(expected), sales=sales, known=8)
-    judge(url, load(url, sales))
+    judge(url, load(url, sales), silent)
     found = scores(url)
     assert 1.0 == found[of_all(1, "chain")].coverage_80
     assert found[of_all(1, "store")].coverage_80 == pytest.approx(1 / 3)
@@ -310,10 +311,10 @@ def test_far_steps_that_were_thinned_are_not_judged_and_not_looked_for(url: str)
     later = sales.until(sales.periods[39])
     issued(url, load(url, later), said(np.tile(later.y[:, -1:], 20)))
     stored = load(url, sales)
-    judged = judge(url, stored)
+    judged = judge(url, stored, silent)
     assert judged is not None
     assert 13 + 20 == judged.periods
-    assert judge(url, stored) is None
+    assert judge(url, stored, silent) is None
     assert [(20,)] == asked(url, "SELECT MAX(step) FROM scores_realised WHERE n > 0")
     assert [] == asked(url, "SELECT step FROM scores_realised WHERE n = 0")
 
@@ -324,7 +325,7 @@ def test_days_are_judged_and_closed_ones_are_not(url: str, tmp_path: Path) -> No
     known = sales.until(sales.periods[-8])
     expected = np.tile(known.y[:, -8:-7], 7)
     issued(url, load(url, known), said(expected), said(expected, role="baseline"))
-    judged = judge(url, load(url, sales))
+    judged = judge(url, load(url, sales), silent)
     sold = ~np.isnan(sales.y[:, -7:])
     assert judged is not None
     assert (sold.any(axis=0).sum(), "day") == (judged.periods, judged.unit)
@@ -358,10 +359,19 @@ def test_sums_of_scores_are_columns_of_the_table(url: str) -> None:
 
 def test_the_questions_of_the_documentation_are_answered(url: str) -> None:
     begin(url, BEST, BASELINE)
-    judge(url, load(url, two_stores()))
+    judge(url, load(url, two_stores()), silent)
     of_steps, of_holidays = (
         query for query in code_blocks("forecasts.md", "sql") if "scores_newest" in query
     )
     rows = [tuple(map(float, row)) for row in asked(url, of_steps)]
     assert [(1, 6.7, 20.0, 4.0), (2, 7.5, 20.8, -1.7)] == rows
     assert [("yes", 7.5)] == [(name, float(wape)) for name, wape in asked(url, of_holidays)[1:]]
+
+
+def test_each_period_is_told_while_it_is_judged(url: str) -> None:
+    begin(url, BEST, BASELINE)
+    told: list[str] = []
+    judge(url, load(url, two_stores()), told.append)
+    assert told
+    assert f"judging forecasts: week 1 of {len(told)}, " == told[0][:-10]
+    assert len(told) == len({*told})

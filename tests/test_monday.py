@@ -35,14 +35,11 @@ from tests.shared import empty_mlflow
 from tests.test_batch import bundle, load, read
 from tests.test_notices import receiver
 from tests.test_promote import without_seal
+from tests.trained import silent
 from tests.two_keys import panel
 
 MONDAY = date(2026, 11, 23)
 N_WEEKS = 110
-
-
-def silent(_: str) -> None:
-    """Progress that nobody watches."""
 
 
 @pytest.fixture(autouse=True)

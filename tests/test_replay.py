@@ -27,14 +27,11 @@ from sales_forecast.operations.monitoring.errors import errors_of
 from sales_forecast.operations.monitoring.replay import Replay, replay
 from sales_forecast.operations.monitoring.walk import Walk, walk
 from tests.builders import sales_file, sample_panel
+from tests.trained import silent
 
 HEAVY = pytest.mark.skipif(
     not os.environ.get("REPLAY"), reason="minutes: set REPLAY=1 to replay the real stores"
 )
-
-
-def silent(_: str) -> None:
-    """Progress that nobody watches."""
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ the bias is that of means. Must not forecast.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
@@ -50,16 +50,19 @@ class Judged:
         return f"Judged {self.periods} {units} of forecasts{end}"
 
 
-def judge(url: str, panel: Panel) -> Judged | None:
+def judge(url: str, panel: Panel, progress: Callable[[str], None]) -> Judged | None:
     """Judge what is not yet judged; None where there is nothing.
 
     `panel`: all that the database of a URL holds. Each period is one transaction: the next call
-    completes one that was killed. Raises DatabaseError, NotReady.
+    completes one that was killed. `progress` is told of each. Raises DatabaseError, NotReady.
     """
     of_step: dict[int, list[Score]] = {}
     periods, of_panel = 0, _OfPanel(panel)
     with closing(RealisedScores(url)) as scores:
-        for target in scores.unjudged(panel, of_panel.facts):
+        targets = scores.unjudged(panel, of_panel.facts)
+        for number, target in enumerate(targets, 1):
+            unit = panel.frequency.unit
+            progress(f"judging forecasts: {unit} {number} of {len(targets)}, {target}")
             facts, scored = of_panel.facts(target), partial(of_panel.scores, target)
             found = [of for of in scores.judge(panel, target, facts, scored) if _counts(of)]
             periods += bool(found)

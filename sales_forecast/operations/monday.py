@@ -133,7 +133,7 @@ class _Job:
         return f"{self._sales(results)} {locate(self._settings).find(Event()).name}"
 
     def _judge(self, _: Results) -> Outcome:
-        judged = judge(self._settings.database_url, self._panel)
+        judged = judge(self._settings.database_url, self._panel, self._progress)
         return {"told": judged.sentence() if judged else "nothing became known"}
 
     def _decide(self, _: Results) -> Outcome:

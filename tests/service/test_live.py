@@ -20,6 +20,7 @@ from sales_forecast.service.watched import Watched
 from sales_forecast.settings import load_settings
 from tests.fakes import FakeDatabase, build_fake, live_fake
 from tests.judged import BASELINE, BEST, begin, load, two_stores
+from tests.trained import silent
 
 
 @pytest.fixture(autouse=True)
@@ -235,7 +236,7 @@ def test_how_good_forecasts_were_is_read_once_something_is_served(tmp_path):
     watched = Watched(url)
     watched.read(WEEKLY)
     assert {} == watched.realised
-    judge(url, load(url, two_stores()))
+    judge(url, load(url, two_stores()), silent)
     watched.read(None)
     assert {} == watched.realised
     watched.read(WEEKLY)
@@ -246,7 +247,7 @@ def test_how_good_forecasts_were_is_read_once_something_is_served(tmp_path):
 def test_what_the_weekly_job_found_is_read_after_a_look_and_kept_while_it_cannot_be_read(tmp_path):
     url = f"sqlite:///{tmp_path}/sales.db"
     begin(url, BEST, BASELINE)
-    judge(url, load(url, two_stores()))
+    judge(url, load(url, two_stores()), silent)
     with closing(MonitorSteps(url)) as steps:
         steps.record(date(2026, 11, 23), "forecast", "1", {})
     watched = Watched(url)

@@ -35,15 +35,12 @@ from sales_forecast.web.pages import Pages
 from tests.builders import daily_folder, daily_panel, one_thread, sample_panel
 from tests.service.conftest import ask_app
 from tests.service.test_any_panel import departments
+from tests.trained import silent
 from tests.web.odd import odd
 
 ROLES = ("viewer", "planner", "admin")
 _STAND_INS = ("random_forest", "xgboost", "rf_xgb_mean", "arima")
 _ORIGINS = 6
-
-
-def silent(_: str) -> None:
-    """Progress that nobody watches."""
 
 
 def stores(number: int = 4) -> Panel:
@@ -135,7 +132,7 @@ def world(folder: Path, layout: str, origins: int = _ORIGINS) -> World:
         with closing(Database(settings.database_url)) as database:
             database.write(known, "made for tests")
             write_forecasts(settings, silent)
-            judge(settings.database_url, database.read_panel())
+            judge(settings.database_url, database.read_panel(), silent)
     return World(settings, panel, {role: key for role, (key, _) in made.items()})
 
 
