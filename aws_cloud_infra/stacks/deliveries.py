@@ -65,6 +65,7 @@ def deliveries(aws: Aws, shared: Shared, bucket: Bucket) -> tuple[Resource, ...]
     folder = f"/{aws.settings.project}/{aws.settings.environment}/deliveries"
     said, spark = (LogGroup(aws, f"{folder}/{log}", aws.settings.log_days, gb_a_month=0.1)
                    for log in ("output", "error"))  # fmt: skip
+    runs = trust("lambda.amazonaws.com")
     script = BucketFile(aws, "code/stage.py", bucket, _script("stage.py"))
     job_role = Role(
         aws, f"{aws.prefix}-stage", "What the job of Glue may do: read deliveries, stage them",
@@ -75,31 +76,35 @@ def deliveries(aws: Aws, shared: Shared, bucket: Bucket) -> tuple[Resource, ...]
         aws, f"{aws.prefix}-stage", "Checks a delivery and stages it for the loader",
         script, job_role, folder,
     )  # fmt: skip
-    ended = aws.arn("events", f"rule/{aws.prefix}-staged")
-    functions = tuple(
-        Function(
-            aws, f"{aws.prefix}-{name}", purpose, zipped("checks.py", _script("checks.py")),
-            f"checks.{name}", _role(aws, name, purpose, said, may), said, told, caller, source,
-        )
-        for name, purpose, may, told, caller, source in (
-            ("delivered", "Starts the job if a delivery is whole",
-             (*_may_read(bucket, RAW), allow("glue:StartJobRun", job.arn)),
-             {"JOB": job.name}, "s3", bucket.arn),
-            ("staged", "Starts the loader if every row that was delivered is staged",
-             (*_may_read(bucket, RAW, STAGED), allow("glue:GetJobRun", job.arn),
-              *_may_load(aws)),
-             {"TASK": _loader(aws, shared, layout)}, "events", ended),
-        )
+    code = zipped("checks.py", _script("checks.py"))
+    delivered = Function(
+        aws, f"{aws.prefix}-delivered", "Starts the job if a delivery is whole", code,
+        "checks.delivered",
+        Role(
+            aws, f"{aws.prefix}-delivered", "What the function may do: read, start the job", runs,
+            (*_may_read(bucket, RAW), allow("glue:StartJobRun", job.arn), _may_log(said)),
+        ),
+        said, {"JOB": job.name}, "s3", bucket.arn,
     )  # fmt: skip
-    delivered, staged = functions
+    staged = Function(
+        aws, f"{aws.prefix}-staged", "Starts the loader if every row is staged", code,
+        "checks.staged",
+        Role(
+            aws, f"{aws.prefix}-staged", "What the function may do: read, start the loader", runs,
+            (*_may_read(bucket, RAW, STAGED), allow("glue:GetJobRun", job.arn), *_may_load(aws),
+             _may_log(said)),
+        ),
+        said, {"TASK": _loader(aws, shared, layout)},
+        "events", aws.arn("events", f"rule/{aws.prefix}-staged"),
+    )  # fmt: skip
     catalog = CatalogDatabase(aws, aws.catalog, f"Deliveries of {aws.prefix}, as they came")
     return (
-        said, spark, script, job_role, job, *(item.role for item in functions), *functions,
+        said, spark, script, job_role, job, delivered.role, delivered, staged.role, staged,
         BucketEvents(aws, bucket.name, bucket, delivered, f"{RAW}/", "/manifest.json"),
         EventRule(
             aws, f"{aws.prefix}-staged", staged, "A delivery is staged.", _job_is(job, "SUCCEEDED")
         ),
-        *_watch(aws, shared, job, functions), catalog,
+        *_watch(aws, shared, job, delivered, staged), catalog,
         *(
             CatalogTable(aws, table, catalog, columns, "delivery", f"s3://{bucket.name}/{RAW}")
             for table, columns in TABLES[layout].items()
@@ -115,13 +120,6 @@ def _script(name: str) -> bytes:
             f"{_SCRIPTS / name} cannot be read: {error.strerror}. Deploy from a copy of the "
             "repository."
         ) from None
-
-
-def _role(aws: Aws, name: str, does: str, logs: LogGroup, may: tuple[Document, ...]) -> Role:
-    return Role(
-        aws, f"{aws.prefix}-{name}", f"What the function may do that {does[0].lower()}{does[1:]}",
-        trust("lambda.amazonaws.com"), (*may, _may_log(logs)),
-    )  # fmt: skip
 
 
 def _may_log(*groups: LogGroup) -> Document:
@@ -198,12 +196,12 @@ def _job_is(job: GlueJob, *states: str) -> dict[str, object]:
 
 
 def _watch(
-    aws: Aws, shared: Shared, job: GlueJob, functions: tuple[Function, ...]
+    aws: Aws, shared: Shared, job: GlueJob, delivered: Function, staged: Function
 ) -> tuple[Resource, ...]:
     """Return what tells that a delivery did not get to the loader; its own task is watched."""
     failed = {
         name: Metric("AWS/Lambda", "Errors", "Sum", {"FunctionName": function.name})
-        for name, function in zip(("delivered", "staged"), functions, strict=True)
+        for name, function in {"delivered": delivered, "staged": staged}.items()
     }
     return (
         EventRule(
