@@ -105,28 +105,3 @@ def test_a_manifest_starts_the_job_for_its_folder_whatever_letters_its_name_has(
     with pytest.raises(ValueError, match=r"raw/2 has no manifest.json"):
         checks.delivered(arrived("raw/2/manifest.json"))
     assert [run] == runs()
-
-
-def test_a_loader_that_ecs_does_not_start_is_an_error_with_the_reason(
-    checks: ModuleType, s3: Any, runs: Callable[[], list[Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_room(parsed: dict[str, Any], **_: Any) -> None:
-        parsed["failures"] = [{"reason": "RESOURCE:MEMORY"}]
-
-    checks.delivered(arrived("raw/1/manifest.json"))
-    ecs = boto3.client("ecs")
-    ecs.create_cluster(clusterName="shop")
-    container = {"name": "app", "image": "i", "memory": 1}
-    ecs.register_task_definition(family="load", containerDefinitions=[container])
-    boto3.DEFAULT_SESSION.events.register("after-call.ecs.RunTask", no_room)
-    overrides = {"containerOverrides": [{"name": "app", "command": []}]}
-    subnet = boto3.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
-    task = {
-        "cluster": "shop", "taskDefinition": "load", "launchType": "FARGATE",
-        "overrides": overrides,
-        "networkConfiguration": {"awsvpcConfiguration": {"subnets": [subnet]}},
-    }  # fmt: skip
-    monkeypatch.setenv("TASK", json.dumps(task))
-    ended = {"detail": {"jobName": "stage", "jobRunId": runs()[0]["Id"]}}
-    with pytest.raises(RuntimeError, match="ECS does not start the loader: RESOURCE:MEMORY"):
-        checks.staged(ended)

@@ -259,6 +259,9 @@ def test_a_delivery_gets_into_the_database_by_no_more_than_each_role_may(
         assert calls
         return denied(allowed(found["Role"].rsplit("/", 1)[-1]), calls)
 
+    def no_room(parsed: dict[str, Any], **_: Any) -> None:
+        parsed["failures"] = [{"reason": "RESOURCE:MEMORY"}]
+
     def allowed(role: str) -> list[dict[str, Any]]:
         answer = fargate.account.session().client("iam").get_role_policy(
             RoleName=role, PolicyName="what-it-needs"
@@ -281,5 +284,9 @@ def test_a_delivery_gets_into_the_database_by_no_more_than_each_role_may(
     assert [[*command, where["--staged"]]] == fargate.commands
     with closing(Database(fargate.settings["DATABASE_URL"])) as database:
         assert 3 == database.read_panel().n_series
+    fargate.broken = "no room"
+    boto3.DEFAULT_SESSION.events.register("after-call.ecs.RunTask", no_room)
+    with pytest.raises(RuntimeError, match="ECS does not start the loader: RESOURCE:MEMORY"):
+        checks.staged({"detail": ended})
     file = f"arn:aws:s3:::{BUCKET}/staged/1/train.csv"
     assert allows(allowed(f"{PREFIX}-job"), "s3:GetObject", file, {}), "the loader does"

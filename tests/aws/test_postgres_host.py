@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,6 +15,7 @@ import certifi
 import psycopg
 import pytest
 
+import database_loader
 from aws_cloud_infra.mlflow_host import start
 from sales_forecast.database_trust import verified
 from tests.aws.account import Account
@@ -23,7 +23,6 @@ from tests.aws.host import MASTER, URLS, Host, TlsDatabase, host_of, signed
 from tests.aws.machine import DATABASE, Machine
 from tests.builders import sales_file, sample_panel
 from tests.mlflow_server import free_port
-from tests.service.deployment import ROOT
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
@@ -111,18 +110,15 @@ def test_no_password_is_in_the_log_of_the_server(prepared: Host) -> None:
 
 
 def test_the_loader_gives_the_service_its_rights_and_no_more(
-    prepared: Host, tmp_path: Path
+    prepared: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sales = sales_file(tmp_path, sample_panel(2, 8))
-    done = subprocess.run(
-        [sys.executable, "database_loader.py", "--csv", str(sales)],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-        env={
-            **os.environ, "DATABASE_URL": prepared.shared_url(), "VAR_DIR": str(tmp_path),
-            "DATABASE_CA": prepared.shared_authorities, "DATABASE_SERVICE_USER": "service",
-        },
-    )  # fmt: skip
-    assert 0 == done.returncode, done.stderr
+    for name, value in {
+        "DATABASE_URL": prepared.shared_url(), "VAR_DIR": str(tmp_path),
+        "DATABASE_CA": prepared.shared_authorities, "DATABASE_SERVICE_USER": "service",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    assert 0 == database_loader.main(["--csv", str(sales)])
     url = plain(verified(prepared.shared_url("service"), prepared.shared_authorities, tmp_path))
     with psycopg.connect(url, autocommit=True) as service:
         assert (16,) == service.execute("SELECT count(target) FROM fact_sales").fetchone()
