@@ -7,11 +7,13 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
+from pymysql.connections import Connection
 
 from tests import shared
 
@@ -38,9 +40,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(os.environ.pop(shared.FOLDER))
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are cores: many tests wait for a server that they started."""
-    return (os.cpu_count() or 1) + 1
+@pytest.fixture(scope="session", autouse=True)
+def _one_tls_context() -> None:
+    """Say what TLS is to a database once: 50 ms of each connection, which reads all authorities."""
+    make = Connection._create_ssl_ctx
+    usual = cache(lambda: make(None, {}))
+    Connection._create_ssl_ctx = lambda self, given: make(self, given) if given else usual()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
