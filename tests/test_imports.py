@@ -41,10 +41,7 @@ ALLOWED = {
     ),
     "holidays": ("sales_forecast/data/public_holidays.py",),
     "torch": ("sales_forecast/models/lstm.py",),
-    "threadpoolctl": (
-        "sales_forecast/models/", "sales_forecast/compute/engine.py",
-        "sales_forecast/prediction/forecast.py",
-    ),
+    "threadpoolctl": ("sales_forecast/compute/threads.py",),
     "onnx": ("sales_forecast/models/export.py",),
     "skl2onnx": ("sales_forecast/models/export.py",),
     "onnxmltools": ("sales_forecast/models/export.py",),

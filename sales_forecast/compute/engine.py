@@ -7,12 +7,10 @@ of a series may depend on it. Must not know models, and must not import what onl
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import chain
 from typing import Any, Protocol, TypeVar
 
@@ -20,8 +18,8 @@ import joblib
 import numpy as np
 import numpy.typing as npt
 from joblib.externals.loky.process_executor import TerminatedWorkerError
-from threadpoolctl import ThreadpoolController
 
+from sales_forecast.compute.threads import one_thread
 from sales_forecast.errors import EngineError
 
 S = TypeVar("S")
@@ -106,15 +104,8 @@ class Local:
 
 def each(function: Callable[[S], T], items: Sequence[S]) -> list[T]:
     """Apply a function to each item, here."""
-    # The series are short: on busy cores, threads of the linear algebra cost tenfold.
-    with _loaded(len(sys.modules)).limit(limits=1):
+    with one_thread():
         return [function(item) for item in items]
-
-
-@lru_cache(1)
-def _loaded(_modules: int) -> ThreadpoolController:
-    """Return what has threads. To find it takes 10 ms: it is looked for anew after an import."""
-    return ThreadpoolController()
 
 
 def in_chunks(

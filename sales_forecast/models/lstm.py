@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 from torch import nn
 
+from sales_forecast.compute.threads import one_thread
 from sales_forecast.data.frequency import SEASON_LENGTH
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.features.calendar_effects import Profile
@@ -117,7 +117,7 @@ class FittedLstm:
         del conditions
         past = History(history, self.profile)
         level, weeks = (values[:, -1] for values in _read(past.adjusted))
-        with torch.no_grad(), threadpool_limits(limits=1):
+        with torch.no_grad(), one_thread():
             said = self.network(torch.from_numpy(weeks / self.network.scale).float())
         change = self.network.scale * said.double().numpy()
         series, _, target = past.ahead(horizon)
@@ -143,7 +143,7 @@ class LstmForecaster:
         read = np.arange(panel.n_periods) >= _INPUT_WEEKS - 1
         teaches = read & ~np.isnan(targets).all(axis=2)
         # Small matrices: on busy cores threads cost tenfold. Seeds outside stay as they are.
-        with threadpool_limits(limits=1), torch.random.fork_rng(devices=[]):
+        with one_thread(), torch.random.fork_rng(devices=[]):
             return FittedLstm(_train(weeks[teaches], targets[teaches]), profile)
 
 

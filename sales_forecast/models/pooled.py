@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import linalg, optimize
-from threadpoolctl import threadpool_limits
 
+from sales_forecast.compute.threads import one_thread
 from sales_forecast.data.frequency import DAILY, SEASON_LENGTH
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.features.calendar_effects import PooledProcess, Process, Profile
@@ -64,7 +64,7 @@ class _Scatter:
 def fit_process(panel: Panel) -> Process:
     """Estimate what is expected of every pool from all of a panel: weeks or days."""
     fit = fit_days if panel.frequency == DAILY else _fit_pool
-    with threadpool_limits(limits=1):  # small matrices: on busy cores threads cost tenfold
+    with one_thread():
         if panel.pooled_by is None:
             return fit(panel)
         pools = panel.pools()

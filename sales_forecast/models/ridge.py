@@ -13,8 +13,8 @@ import numpy as np
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
-from threadpoolctl import threadpool_limits
 
+from sales_forecast.compute.threads import one_thread
 from sales_forecast.data.panel import Panel
 from sales_forecast.features.vocabulary import vocabulary_of
 from sales_forecast.models.fitted.regressor import FittedRegressor, Line
@@ -40,7 +40,7 @@ class RidgeForecaster:
         rows_a_week = len(rows.y) / panel.n_periods
         penalty = Ridge(alpha=rows_a_week * (_NOISE / _EFFECT) ** 2)
         model = make_pipeline(MinMaxScaler(clip=True), StandardScaler(), penalty)
-        with threadpool_limits(limits=1):  # a small matrix: on busy cores threads cost tenfold
+        with one_thread():
             model.fit(rows.X, rows.y)
         return FittedRegressor(self.name, _line(*model), profile, vocabulary_of(panel))
 

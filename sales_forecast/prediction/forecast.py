@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from sales_forecast.compute.threads import one_thread
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.features.daily_design import Design
@@ -64,7 +64,7 @@ def forecast(
             )
         return asked[id(model)]
 
-    with threadpool_limits(limits=1):  # small matrices: on busy cores threads cost tenfold
+    with one_thread():
         is_open = _is_open(history, horizon)
         chance = np.minimum(is_open, chance_of_sale(history, horizon))
         return {
