@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from statistics import median, quantiles
 
 import numpy as np
@@ -88,17 +89,18 @@ def prepare(workspace: Workspace, n_series: int, weeks: int, mondays: int) -> No
         var_dir=folder,
         forecast_horizon=WEEKS_AHEAD,
     )
+    tell = partial(print, file=sys.stderr)
     for left in range(mondays - 1, -1, -1):
         known = panel.until(panel.periods[-1 - left])
         with closing(Database(workspace.database_url)) as database:
-            print(f"storing {known.y.size:,} sales", file=sys.stderr)
+            tell(f"storing {known.y.size:,} sales")
             database.write(known, "generated")
             stored = database.read_panel()
         if not (folder / CHAMPION).exists():
             sealed = baseline_challenger(stored, "generated", {}, "").sealed
             set_alias(folder / CHAMPION, write_bundle(folder, sealed))
-        write_forecasts(settings, lambda said: print(said, file=sys.stderr))
-        judge(workspace.database_url, stored, lambda said: print(said, file=sys.stderr))
+        write_forecasts(settings, tell)
+        judge(workspace.database_url, stored, tell)
     (folder / "done").touch()
 
 
