@@ -39,8 +39,11 @@ train: load ## backtest, fit, log, gate, publish
 
 # One process a core, one thread a process: more threads than cores make small fits ten times slower.
 # In the order of the folders, so that the long files, which are those of AWS, do not come last.
+# A test that waits for ever says where, and ends its process. A process that died ends the run, which
+# names its test: xdist would wait without end for the one that it starts instead.
 TESTED := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto \
-	--dist=loadfile --no-loadscope-reorder
+	--dist=loadfile --no-loadscope-reorder --max-worker-restart=0 \
+	-o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 test: check ## every check and test, the same that CI runs
 	$(TESTED)
 
