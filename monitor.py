@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from sales_forecast.commands import outputs, progress
 from sales_forecast.commands.ending import ended, heard
 from sales_forecast.commands.monitor_arguments import parse_monitor
+from sales_forecast.commands.reading import stored
 from sales_forecast.data.database import Database
 from sales_forecast.data.files.layouts import read_panel
 from sales_forecast.settings import load_settings
@@ -37,7 +38,9 @@ def decide(arguments: argparse.Namespace) -> int:
         show("importing")
         from sales_forecast.operations.monitoring.champion import decision
 
-        decided = decision(load_settings(), show)
+        settings = load_settings()
+        show("reading the sales")
+        decided = decision(settings, stored(settings), show)
     if arguments.json:
         print(json.dumps(asdict(decided), indent=1))
     else:

@@ -29,7 +29,7 @@ from sales_forecast.bundles.bundle import CHALLENGER, CHAMPION
 from sales_forecast.commands import outputs, progress
 from sales_forecast.commands.arguments import file_words, parse_train
 from sales_forecast.commands.ending import ended, heard
-from sales_forecast.commands.reading import asked, until
+from sales_forecast.commands.reading import asked, stored, until
 from sales_forecast.data.database import Database
 from sales_forecast.data.panel import Panel
 from sales_forecast.errors import NothingToPublish
@@ -171,7 +171,9 @@ def forecast(_: argparse.Namespace) -> int:
         show("importing the service")
         from sales_forecast.operations.batch import write_forecasts
 
-        sentence = write_forecasts(load_settings(), show)
+        settings = load_settings()
+        show("reading the sales")
+        sentence = write_forecasts(settings, stored(settings), show)
     print(sentence)
     return 0
 

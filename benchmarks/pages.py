@@ -99,7 +99,7 @@ def prepare(workspace: Workspace, n_series: int, weeks: int, mondays: int) -> No
         if not (folder / CHAMPION).exists():
             sealed = baseline_challenger(stored, "generated", {}, "").sealed
             set_alias(folder / CHAMPION, write_bundle(folder, sealed))
-        write_forecasts(settings, tell)
+        write_forecasts(settings, stored, tell)
         judge(workspace.database_url, stored, tell)
     (folder / "done").touch()
 

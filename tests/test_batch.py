@@ -13,6 +13,7 @@ import sqlalchemy as sa
 import train
 from sales_forecast.bundles.bundle import Bundle, read_bundle
 from sales_forecast.bundles.writing import write_bundle
+from sales_forecast.commands.reading import stored
 from sales_forecast.data.database import Database
 from sales_forecast.data.forecast_tables import QUANTILES
 from sales_forecast.data.panel import Panel
@@ -58,12 +59,16 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(database_url=url, model_uri=str(bundle(tmp_path, panel(N_WEEKS))))
 
 
+def written(settings: Settings) -> str:
+    return write_forecasts(settings, stored(settings), silent)
+
+
 def read(settings: Settings) -> Bundle:
     return read_bundle(Path(settings.model_uri))
 
 
 def test_every_series_has_a_year_of_what_the_one_function_says(settings: Settings) -> None:
-    sentence = write_forecasts(settings, silent)
+    sentence = written(settings)
     sales = panel(N_WEEKS)
     assert sentence == (
         f"Wrote 936 forecasts of 9 series, 52 weeks after {sales.last}, by {GROWTH.name} and "
@@ -83,9 +88,9 @@ def test_every_series_has_a_year_of_what_the_one_function_says(settings: Setting
 
 
 def test_a_second_run_says_that_nothing_changed(settings: Settings) -> None:
-    write_forecasts(settings, silent)
+    written(settings)
     before = asked(settings.database_url, "SELECT * FROM forecasts")
-    assert write_forecasts(settings, silent) == (
+    assert written(settings) == (
         f"Nothing changed: model {read(settings).version} has forecast 52 weeks after "
         f"{panel(N_WEEKS).last} from these sales already."
     )
@@ -97,15 +102,15 @@ def test_corrected_sales_another_model_or_horizon_issue_anew(
 ) -> None:
     sales = panel(N_WEEKS)
     corrected = replace(sales, y=sales.y + (sales.y == sales.y.max()))
-    write_forecasts(settings, silent)
+    written(settings)
     load(settings.database_url, corrected)
-    assert write_forecasts(settings, silent).startswith("Wrote 936 forecasts of 9 series")
+    assert written(settings).startswith("Wrote 936 forecasts of 9 series")
     other = settings.model_copy(
         update={"model_uri": str(bundle(tmp_path, sales, "a note for callers"))}
     )
-    assert write_forecasts(other, silent).startswith("Wrote 936 forecasts of 9 series")
+    assert written(other).startswith("Wrote 936 forecasts of 9 series")
     short = other.model_copy(update={"forecast_horizon": 3})
-    assert write_forecasts(short, silent).startswith("Wrote 54 forecasts of 9 series, 3 weeks")
+    assert written(short).startswith("Wrote 54 forecasts of 9 series, 3 weeks")
     issues = asked(
         settings.database_url,
         "SELECT role, horizon, COUNT(DISTINCT fingerprint), COUNT(*) FROM forecast_issues"
@@ -122,9 +127,9 @@ def test_corrected_sales_another_model_or_horizon_issue_anew(
 
 
 def test_what_was_thinned_is_told(settings: Settings) -> None:
-    write_forecasts(settings, silent)
+    written(settings)
     load(settings.database_url, panel(N_WEEKS + 27))
-    sentence = write_forecasts(settings, silent)
+    sentence = written(settings)
     thinned = 2 * 9 * (52 - 13)
     assert sentence.endswith(f" Thinned {thinned} of old origins, more than 13 weeks ahead.")
 
@@ -136,7 +141,7 @@ def test_the_best_model_and_the_baseline_are_told_apart(tmp_path: Path) -> None:
     folder = write_bundle(tmp_path, challenger.sealed)
     url = f"sqlite:///{tmp_path}/sales.db"
     load(url, sales)
-    sentence = write_forecasts(Settings(database_url=url, model_uri=str(folder)), silent)
+    sentence = written(Settings(database_url=url, model_uri=str(folder)))
     best = challenger.manifest.answered_by.best
     assert f"by {best} and {GROWTH.name} of model {challenger.version}" in sentence
     ours, baseline = issues_of(read_bundle(folder), sales, 52)
@@ -153,7 +158,7 @@ def test_days_are_forecast_90_ahead_and_closed_ones_sell_nothing(tmp_path: Path)
     load(url, sales)
     sealed = baseline_challenger(sales, "days", {}, "").sealed
     settings = Settings(database_url=url, model_uri=str(write_bundle(tmp_path, sealed)))
-    assert "3 series, 90 days after " in write_forecasts(settings, silent)
+    assert "3 series, 90 days after " in written(settings)
     rows = asked(url, "SELECT strftime('%w', target), MAX(sales) FROM forecasts GROUP BY 1")
     assert ("0", 0.0) in rows
 
@@ -162,13 +167,13 @@ def test_without_sales_a_model_or_one_of_this_panel_nothing_is_written(tmp_path:
     url = f"sqlite:///{tmp_path}/sales.db"
     settings = Settings(database_url=url, model_uri=str(tmp_path / "none"))
     with pytest.raises(NotReady, match="holds no sales yet"):
-        write_forecasts(settings, silent)
+        written(settings)
     load(url, panel_of_layout("stores", tmp_path))
     with pytest.raises(BundleRefused, match="There is no model bundle at"):
-        write_forecasts(settings, silent)
+        written(settings)
     other = settings.model_copy(update={"model_uri": str(bundle(tmp_path, panel(N_WEEKS)))})
     with pytest.raises(BundleRefused, match="made for another panel"):
-        write_forecasts(other, silent)
+        written(other)
     assert [(0,)] == asked(url, "SELECT COUNT(*) FROM forecast_issues")
 
 

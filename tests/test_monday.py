@@ -19,6 +19,7 @@ from pydantic import SecretStr
 import monitor
 from sales_forecast.bundles.bundle import CHAMPION, seal
 from sales_forecast.bundles.writing import set_alias, write_bundle
+from sales_forecast.data.database import Database
 from sales_forecast.data.deployments import Deployments
 from sales_forecast.data.monitor_steps import MonitorSteps
 from sales_forecast.data.one_job import one_job
@@ -138,6 +139,36 @@ def test_new_sales_and_another_champion_are_forecast_anew_in_the_same_week(
     assert dict.fromkeys(STEPS, "done") | again == statuses(run(other))
     newest = "SELECT COUNT(DISTINCT model_version), COUNT(DISTINCT origin) FROM forecast_issues"
     assert [(2, 2)] == asked(settings, newest)
+
+
+def test_sales_are_read_once_and_those_loaded_meanwhile_are_for_the_next_run(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[Panel] = []
+    reading, deciding = Database.read_panel, monday.decision
+
+    def counted(database: Database) -> Panel:
+        reads.append(reading(database))
+        return reads[-1]
+
+    def loading(*given: Any) -> Any:
+        load(settings.database_url, panel(N_WEEKS + 1))
+        return deciding(*given)
+
+    monkeypatch.setattr(Database, "read_panel", counted)
+    with monkeypatch.context() as patch:
+        patch.setattr(monday, "decision", loading)
+        first = run(settings)
+    told = {of.step: of.told for of in first.results}
+    assert f"3 weeks after {panel(N_WEEKS).last}" in told["forecast"]
+    assert [panel(N_WEEKS).last] == [of.last for of in reads]
+
+    again = run(settings)
+    assert {**dict.fromkeys(STEPS, "done"), "retention": "was done"} == statuses(again)
+    told = {of.step: of.told for of in again.results}
+    assert told["judge"].startswith("Judged 1 week of forecasts: WAPE ")
+    assert f"3 weeks after {panel(N_WEEKS + 1).last}" in told["forecast"]
+    assert 2 == len(reads)
 
 
 def remembered(settings: Settings, week: date) -> set[str]:

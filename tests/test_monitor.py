@@ -23,7 +23,6 @@ from sales_forecast.evaluation.backtest import backtest
 from sales_forecast.evaluation.protocols import RollingOrigin
 from sales_forecast.evaluation.scoring import with_quantiles
 from sales_forecast.models.naive import BASELINES
-from sales_forecast.operations.monitoring import champion
 from sales_forecast.operations.monitoring.rules import CHAIN, WARM_UP
 from sales_forecast.training.challenger import baseline_challenger
 from sales_forecast.training.gate import Verdict
@@ -176,6 +175,6 @@ def test_who_stops_it_is_told_so_in_a_line(
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(champion, "decision", stopped)
+    monkeypatch.setattr(monitor, "stored", stopped)
     assert 130 == monitor.main(["decide"])
     assert "monitor.py: stopped." == capsys.readouterr().err.splitlines()[-1]

@@ -27,6 +27,16 @@ def read_file(file: Path, layout: str, dates: WeekDates | None, settings: Settin
     return with_outside(read_panel(file, layout, dates), sources_of(layout), web)
 
 
+def stored(settings: Settings) -> Panel:
+    """Return all that the database holds, its tables brought up to date.
+
+    Raises DatabaseError, NotReady.
+    """
+    with closing(Database(settings.database_url, settings.database_service_user)) as database:
+        database.migrate()
+        return database.read_panel()
+
+
 def asked(arguments: Namespace, params: Params) -> Panel:
     """Read what the models may see of `--csv`, or of the database.
 

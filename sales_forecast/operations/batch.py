@@ -1,7 +1,7 @@
 """What is expected of every series, issued into the database.
 
-Takes settings, gives a sentence. The same answers as `/forecast_sales?model=best`, of the same
-bundle, without a service; beside them those of the growth baseline, for who compares.
+Takes a panel and settings, gives a sentence. The same answers as `/forecast_sales?model=best`, of
+the same bundle, without a service; beside them those of the growth baseline, for who compares.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from sales_forecast.bundles.fallback import load_for
 from sales_forecast.bundles.fitting import check_fits
 from sales_forecast.bundles.location import locate
 from sales_forecast.bundles.manifest import SumsByLevel
-from sales_forecast.data.database import Database
 from sales_forecast.data.forecast_tables import QUANTILES
 from sales_forecast.data.forecasts import ForecastTable, Issue, Role
 from sales_forecast.data.frequency import DAILY, SEASON_LENGTH, WEEKLY
@@ -40,15 +39,12 @@ HORIZONS = {WEEKLY: SEASON_LENGTH, DAILY: 90}
 _SUMS = TypeAdapter(SumsByLevel)
 
 
-def write_forecasts(settings: Settings, progress: Callable[[str], None]) -> str:
-    """Forecast every series of the database with the bundle of MODEL_URI; say what was written.
+def write_forecasts(settings: Settings, panel: Panel, progress: Callable[[str], None]) -> str:
+    """Forecast every series of a panel with the bundle of MODEL_URI; say what was written.
 
-    Raises BundleRefused, RegistryError, NotReady, DatabaseError.
+    `panel`: all that the database holds. Raises BundleRefused, RegistryError, DatabaseError;
+    NotReady where the stored series are not those of the panel any more.
     """
-    progress("reading the sales")
-    with closing(Database(settings.database_url, settings.database_service_user)) as database:
-        database.migrate()
-        panel = database.read_panel()
     progress("letting the model prove itself")
     location = locate(settings)
     folder = location.find(Event())

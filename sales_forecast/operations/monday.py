@@ -123,11 +123,17 @@ class _Job:
         )
 
     @cached_property
+    def _version(self) -> int:
+        return self._database.version()
+
+    @cached_property
     def _panel(self) -> Panel:
+        """All that is stored, read once: no older than `_version`, which is asked for before."""
+        self._progress("reading the sales")
         return self._database.read_panel()
 
     def _sales(self, _: Results) -> str:
-        return str(self._database.version())
+        return str(self._version)
 
     def _champion(self, results: Results) -> str:
         return f"{self._sales(results)} {locate(self._settings).find(Event()).name}"
@@ -137,7 +143,7 @@ class _Job:
         return {"told": judged.sentence() if judged else "nothing became known"}
 
     def _decide(self, _: Results) -> Outcome:
-        decided = decision(self._settings, self._progress)
+        decided = decision(self._settings, self._panel, self._progress)
         told = f"{decided.action.replace('_', ' ')}: {' '.join(decided.reasons)}"
         return {**asdict(decided), "told": told}
 
@@ -167,7 +173,7 @@ class _Job:
         return {"told": outcome.sentence, "alias": outcome.alias}
 
     def _forecast(self, _: Results) -> Outcome:
-        return {"told": write_forecasts(self._settings, self._progress)}
+        return {"told": write_forecasts(self._settings, self._panel, self._progress)}
 
     def _prune(self, _: Results) -> Outcome:
         answers, names = (

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from sales_forecast.bundles.bundle import read_bundle
 from sales_forecast.bundles.writing import set_alias, write_bundle
+from sales_forecast.commands.reading import stored
 from sales_forecast.data.database import Database
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.plan_rows import PlanTables
@@ -70,7 +71,8 @@ class Job:
         return folder.name
 
     def forecast(self) -> None:
-        assert write_forecasts(self.settings, lambda _: None).startswith("Wrote")
+        known = stored(self.settings)
+        assert write_forecasts(self.settings, known, lambda _: None).startswith("Wrote")
 
     def by(self, version: str, known: Panel, scope: dict[str, str], target: date) -> int:
         """What a bundle forecasts of a sum, in cents, made anew."""

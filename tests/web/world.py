@@ -131,8 +131,9 @@ def world(folder: Path, layout: str, origins: int = _ORIGINS) -> World:
         known = panel.until(panel.periods[-1 - left])
         with closing(Database(settings.database_url)) as database:
             database.write(known, "made for tests")
-            write_forecasts(settings, silent)
-            judge(settings.database_url, database.read_panel(), silent)
+            stored = database.read_panel()
+            write_forecasts(settings, stored, silent)
+            judge(settings.database_url, stored, silent)
     return World(settings, panel, {role: key for role, (key, _) in made.items()})
 
 

@@ -1,8 +1,8 @@
 """The champion as the weekly decision sees it.
 
-Takes settings, gives the situation that `decide` judges. Its errors are those of the forecasts that
-were issued; weeks before these are told by the backtest that it was judged by. Keeps the alarms
-that it finds; starts nothing.
+Takes a panel and settings, gives the situation that `decide` judges. Its errors are those of the
+forecasts that were issued; weeks before these are told by the backtest that it was judged by. Keeps
+the alarms that it finds; starts nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from sales_forecast.bundles.fallback import load_for
 from sales_forecast.bundles.location import locate
 from sales_forecast.bundles.manifest import Manifest
 from sales_forecast.data.alarms import Alarm, AlarmTable
-from sales_forecast.data.database import Database
 from sales_forecast.data.deployments import Deployments
 from sales_forecast.data.frequency import WEEKLY
 from sales_forecast.data.panel import Array, Panel
@@ -37,15 +36,12 @@ from sales_forecast.settings import Settings
 from sales_forecast.training import tables
 
 
-def decision(settings: Settings, progress: Callable[[str], None]) -> Decision:
+def decision(settings: Settings, panel: Panel, progress: Callable[[str], None]) -> Decision:
     """Decide what is to be done about the champion of MODEL_URI today; keep new alarms.
 
-    Without a champion of these sales, a training. Raises RegistryError, NotReady, DatabaseError.
+    `panel`: all that the database holds. Without a champion of these sales, a training. Raises
+    RegistryError, DatabaseError.
     """
-    progress("reading the sales")
-    with closing(Database(settings.database_url, settings.database_service_user)) as database:
-        database.migrate()
-        panel = database.read_panel()
     progress("reading the champion")
     try:
         folder = locate(settings).find(Event())
