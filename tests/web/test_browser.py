@@ -303,6 +303,19 @@ def planner(page, at, shop):
     return page
 
 
+@pytest.mark.parametrize("width", [1024, 1100, 1279, 1280, 1400])
+def test_the_head_has_one_line_on_a_desk_whatever_somebody_is_called(planner, width):
+    planner.set_viewport_size({"width": width, "height": 720})
+    planner.evaluate("document.querySelector('.who span').prepend('w'.repeat(50))")
+    middles = planner.evaluate(
+        """[...document.querySelectorAll(".top > *")].map(of => {
+          const {top, bottom} = of.getBoundingClientRect(); return (top + bottom) / 2; })"""
+    )
+    assert 4 == len(middles)
+    assert max(middles) - min(middles) < 1
+    assert width >= planner.evaluate("document.documentElement.scrollWidth")
+
+
 def type_into(page, name, text):
     """Go to a field by keyboard alone, and fill it."""
     while page.evaluate("document.activeElement.name") != name:
