@@ -47,6 +47,7 @@ ALLOWED = {
     "onnxmltools": ("sales_forecast/models/export.py",),
     "onnxruntime": ("sales_forecast/models/fitted/", "sales_forecast/service/"),
     "mlflow": ("sales_forecast/training/tracking/", "aws_cloud_infra/mlflow_host/start.py"),
+    "urllib3": ("sales_forecast/training/tracking/patience.py",),
     "matplotlib": ("sales_forecast/evaluation/",),
     "sqlalchemy": ("sales_forecast/data/",),
     "fastapi": ("sales_forecast/service/", "main.py"),

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +24,6 @@ from sales_forecast.training.tracking.client import BUNDLE_MODEL, TrackingServer
 from sales_forecast.training.tracking.log import log
 from tests import trained
 from tests.shared import empty_mlflow
-from tests.silent import silent_server
 
 ROOT = Path(__file__).parents[1]
 REPORT = {"scores_one_step.md": b"| model |", "forecasts_one_step.png": b"\x89PNG"}
@@ -332,23 +330,6 @@ def test_a_record_that_was_broken_off_is_taken_up_and_never_made_twice(
     assert made.version == recorded.parent().data.tags["bundle_version"]
     server.set_alias("champion", "1")
     assert made.version == read_bundle(server.fetch(BUNDLE_MODEL, "champion")).version
-
-
-def test_a_server_that_takes_a_request_and_never_answers_is_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with silent_server() as (port, _), pytest.raises(RegistryError) as failed:
-        TrackingServer(f"http://127.0.0.1:{port}", tmp_path).fetch(BUNDLE_MODEL, "champion")
-
-    assert failed.value.message == (
-        f"MLflow: http://127.0.0.1:{port} did not answer within 1 s. Check MLFLOW_TRACKING_URI and "
-        "that the server answers, then run the command again."
-    )
-    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT")
-    TrackingServer(f"http://127.0.0.1:{port}", tmp_path)
-    assert "30" == os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]
 
 
 def test_a_full_disk_is_called_that() -> None:

@@ -45,11 +45,13 @@ def _made(
     kind: type[http.client.HTTPConnection], deadline: float, host: str, **options: Any
 ) -> http.client.HTTPConnection:
     connection = kind(host, **options)
-    connection.response_class = partial(_Answer, deadline)  # type: ignore[assignment]
+    connection.response_class = partial(Answer, deadline)  # type: ignore[assignment]
     return connection
 
 
-class _Answer(http.client.HTTPResponse):
+class Answer(http.client.HTTPResponse):
+    """One whose head and body come by a moment, or raise TimeoutError."""
+
     def __init__(self, deadline: float, sock: socket.socket, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
         self.fp = io.BufferedReader(_Until(deadline, sock, self.fp.detach()))

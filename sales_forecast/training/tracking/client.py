@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 import shutil
 import tempfile
 import warnings
@@ -20,8 +21,10 @@ import mlflow
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.environment_variables import (
+    MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT,
     MLFLOW_HTTP_REQUEST_MAX_RETRIES,
     MLFLOW_HTTP_REQUEST_TIMEOUT,
+    MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER,
     MLFLOW_TRACKING_PASSWORD,
     MLFLOW_TRACKING_USERNAME,
 )
@@ -31,11 +34,17 @@ from mlflow.tracking import MlflowClient
 from sales_forecast.bundles.bundle import MANIFEST
 from sales_forecast.bundles.downloads import VERSION_TAG, move_in, place_for, sealed_as
 from sales_forecast.errors import FULL, RegistryError, SalesForecastError, is_full, scheme_of, shown
+from sales_forecast.training.tracking.patience import Patience
 
 EXPERIMENT = "sales-forecasting"
 BUNDLE_MODEL = "Sales-Forecasting"
 _RETRIES, _SECONDS = 2, 30
-"""How often, and how long each time, a silent server is waited for."""
+"""How often, and how long each time, an answer is waited for."""
+_SECONDS_FOR_ALL = 600
+"""How long a bundle and all that belongs to it may take, there or back."""
+_REFUSAL = re.compile("too many ([0-9]+) error responses")
+_UNREACHABLE = re.compile("new connection: \\[Errno -?[0-9]+\\] ([A-Za-z ]+)")
+"""What urllib3 says of a server that cannot answer, or that nobody is at."""
 _LOGIN = MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD
 
 
@@ -44,8 +53,11 @@ def quietly() -> Iterator[None]:
     """Keep MLflow's remarks off the terminal, and turn its failures into ours."""
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    seconds = MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT.get()  # type: ignore[no-untyped-call]
+    waiting = Patience(seconds or _SECONDS_FOR_ALL)
     try:
         with (
+            waiting.held(),
             warnings.catch_warnings(),
             contextlib.redirect_stdout(io.StringIO()),
             contextlib.redirect_stderr(io.StringIO()),
@@ -58,13 +70,17 @@ def quietly() -> Iterator[None]:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         if is_full(error):
             raise RegistryError(f"MLflow: {FULL}") from error
-        if "timed out" in reason:
-            seconds = MLFLOW_HTTP_REQUEST_TIMEOUT.get()  # type: ignore[no-untyped-call]
-            reason = f"{shown(mlflow.get_tracking_uri())} did not answer within {seconds} s"
-        addresses = {**getproxies(), "no": mlflow.get_tracking_uri()}  # "no" lists hosts
-        if any(shown(address) != address for address in addresses.values()):
+        address = mlflow.get_tracking_uri()
+        addresses = {**getproxies(), "no": address}  # "no" lists hosts
+        if "timed out" in reason and (problem := waiting.problem):
+            reason = f"{shown(address)} {problem}"
+        elif refusal := _REFUSAL.search(str(error)):
+            reason = f"{shown(address)} answers {refusal[1]}"
+        elif unreachable := _UNREACHABLE.search(str(error)):
+            reason = f"{shown(address)} cannot be reached: {unreachable[1]}"
+        elif any(shown(address) != address for address in addresses.values()):
             # Libraries repeat them, whole and in parts.
-            reason = f"{scheme_of(mlflow.get_tracking_uri())} failed, and what it says is not shown"
+            reason = f"{scheme_of(address)} failed, and what it says is not shown"
         if "error code 401" in reason:
             raise RegistryError(
                 "The tracking server does not let this user in (401). Check "
@@ -91,6 +107,8 @@ class TrackingServer:
             for variable, value in (
                 (MLFLOW_HTTP_REQUEST_MAX_RETRIES, _RETRIES),
                 (MLFLOW_HTTP_REQUEST_TIMEOUT, _SECONDS),
+                # A server could say that it is to be asked again tomorrow.
+                (MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER, False),
             ):
                 if not variable.is_set():  # type: ignore[no-untyped-call]
                     variable.set(value)  # type: ignore[no-untyped-call]
