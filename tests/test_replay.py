@@ -98,6 +98,16 @@ def test_larger_shifts_are_found_sooner() -> None:
     assert found["chain_10"].within_4 > 0
 
 
+def test_weeks_of_returns_and_without_sales_are_replayed_without_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(planting, "STARTS", 1)
+    panel = sample_panel(6)
+    y = panel.y.copy()
+    y[0, 60:80:4], y[1, 70], y[2, 90:95] = -5.0, 0.0, np.nan
+    assert 2 == replay(replace(panel, y=y), GROWTH.name, silent).to_find["chain_10"].plants
+
+
 def test_later_weeks_change_nothing_that_a_replay_says_of_earlier_ones() -> None:
     panel = sample_panel(6)
     y = panel.y.copy()

@@ -121,8 +121,9 @@ def _shifted(
     y = of.panel.y.copy()
     ahead = slice(start, None)
     if shift.rule == "coverage":
-        before = np.log(np.divide(of.panel.y, of.raw, where=of.raw > 0, out=np.ones_like(y)))
-        width = np.nanstd(np.clip(before[:, of.first : start], -1, 1), axis=1, keepdims=True)
+        sound = (y > 0) & (of.raw > 0)
+        before = np.log(np.divide(y, of.raw, where=sound, out=np.ones_like(y)))
+        width = np.std(np.clip(before[:, of.first : start], -1, 1), axis=1, keepdims=True)
         noise = np.random.default_rng(start).standard_normal(y[:, ahead].shape)
         y[:, ahead] *= np.exp(_WIDER * width * noise)
         return y
