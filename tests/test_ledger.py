@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from sales_forecast.data import ledger_retention
 from sales_forecast.data.database import Database
-from sales_forecast.data.ledger import Ledger
+from sales_forecast.data.ledger import Ledger, Result, rest_after
 from sales_forecast.data.ledger_ids import first_id, new_id
 from sales_forecast.data.ledger_retention import prune
 from sales_forecast.data.ledger_segments import Segment
@@ -197,6 +197,49 @@ def test_more_than_may_wait_is_lost_and_counted_until_there_is_room(
     lost, again = caplog.messages
     assert f"{10 * size:,} bytes wait in it" in lost
     assert again == "Answers are kept again."
+
+
+@pytest.mark.parametrize(
+    ("full", "rest"), [(0.0, 0.9), (0.25, 0.45), (0.49, 0.018), (0.5, 0.0), (0.9, 0.0), (1.0, 0.0)]
+)
+def test_the_more_waits_the_shorter_is_the_rest_between_two_slices(
+    full: float, rest: float
+) -> None:
+    assert rest == pytest.approx(rest_after(0.1, full))
+
+
+def test_answers_that_come_faster_than_they_are_moved_are_told_once_and_caught_up_with(
+    ledger_at: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    size = len(line())
+    monkeypatch.setattr("sales_forecast.data.ledger._SLICE", 2 * size)
+    with (
+        opened(ledger_at, tmp_path, most_bytes=100 * size) as (ledger, counts),
+        caplog.at_level(30),
+    ):
+        counting = ledger.count
+
+        def saturated(result: Result, n: int) -> None:
+            counting(result, n)
+            if result == "moved" and counts["moved"] < 20:
+                for _ in range(2 * n):  # twice as many as were moved
+                    ledger.append(line())
+
+        ledger.count = saturated
+        for _ in range(25):
+            ledger.append(line())
+        assert all(ledger.move() for _ in range(3))
+
+    assert counts["moved"] == counts["written"] > 60
+    assert "lost" not in counts
+    assert len(stored(ledger_at)) == counts["written"]
+    behind, again = caplog.messages
+    assert behind.startswith("Answers come faster than the ledger's database takes them: 5")
+    assert f"% of what may wait in {tmp_path}/ledger does." in behind
+    assert again == "The ledger's database keeps up with the answers again."
 
 
 def test_a_disk_that_is_full_costs_the_row_that_it_cut_off(tmp_path: Path) -> None:

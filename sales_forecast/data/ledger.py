@@ -43,6 +43,8 @@ _SLICE = 128 << 10
 """Bytes that are moved at once: a database reads them within milliseconds."""
 _IDLE = 9.0
 """Where answers came meanwhile, the thread rests so many times as long as a slice took."""
+_BEHIND = 0.5
+"""The fuller what may wait becomes, the shorter it rests: from this part on not at all."""
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +73,7 @@ class Ledger:
         self._held_bytes = 0
         self._holding = Lock()
         self._problem: str | None = None
+        self._behind = False
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self | None:
@@ -166,6 +169,9 @@ class Ledger:
             if self._problem is not None:
                 logger.warning("The ledger's database takes rows again.")
             self._problem = None
+            if self._behind and self._segments.full < _BEHIND / 2:
+                self._behind = False
+                logger.warning("The ledger's database keeps up with the answers again.")
             return True
         if problem != self._problem and not self._stop.is_set():
             logger.warning("Rows of the ledger wait in %s: %s", self._segments.folder, problem)
@@ -193,8 +199,21 @@ class Ledger:
             begin, written = time.monotonic(), self._written
             self.count("moved", self._add(connection, lines))
             if self._written != written:
-                self._stop.wait(_IDLE * (time.monotonic() - begin))
+                self._rest(time.monotonic() - begin)
         segment.done()
+
+    def _rest(self, took: float) -> None:
+        """Leave the processor to answers, after a slice that took so many seconds."""
+        full = self._segments.full
+        if full >= _BEHIND and not self._behind:
+            self._behind = True
+            logger.warning(
+                "Answers come faster than the ledger's database takes them: %.0f%% of what may "
+                "wait in %s does. Until it keeps up, moving them takes time from answers.",
+                100 * full,
+                self._segments.folder,
+            )
+        self._stop.wait(rest_after(took, full))
 
     def _add(self, connection: sa.Connection, lines: list[bytes]) -> int:
         """Add rows and return how many. Raises sa.exc.SQLAlchemyError."""
@@ -224,3 +243,11 @@ class Ledger:
         except Exception:  # whatever it is, the thread must live and try again
             logger.exception("Moving rows of the ledger failed.")
             return False
+
+
+def rest_after(took: float, full: float) -> float:
+    """Return for how many seconds to rest after a slice that took some.
+
+    `full`: which part of what may wait does.
+    """
+    return _IDLE * took * max(0.0, 1 - full / _BEHIND)

@@ -77,6 +77,11 @@ class Segments:
         """Where the files are."""
         return self._folder
 
+    @property
+    def full(self) -> float:
+        """Which part of what may wait does wait, as far as this process knows."""
+        return 1 - (self._room - self._written) / self._most_bytes
+
     def append(self, line: bytes) -> None:
         """Write one line, which ends in a line break. Raises OSError where it cannot be."""
         with self._lock:
