@@ -7,7 +7,7 @@ the columns mean, and must not begin or end a transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -29,18 +29,25 @@ _COPY_END = b"\xff\xff"
 _NOTHING = Facts(np.zeros(0, np.int64), np.zeros(0, "datetime64[D]"), ())
 
 
-def insert(connection: sa.Connection, table: sa.Table, facts: Facts) -> None:
-    """Add rows to a table. The columns of `facts` are those of the table, in its order."""
+def insert(
+    connection: sa.Connection, table: sa.Table, facts: Facts, *, issue: int | None = None
+) -> None:
+    """Add rows to a table. The columns of `facts` are those of the table, in its order.
+
+    `issue`: what stands in a column before them, alike in all rows; None where there is none.
+    """
+    same = [] if issue is None else [issue]
     match connection.dialect.name:
         case "sqlite":
             marks = ", ".join("?" * len(table.columns))
             for part in _parts(facts, _SQLITE_ROWS):
                 cells = [of.tolist() for of in (part.series, part.days.astype(str), *part.values)]
+                cells = [[of] * len(part) for of in same] + cells
                 # The driver writes NaN as NULL.
                 rows = list(zip(*cells, strict=True))
                 connection.exec_driver_sql(f"{_into(table)} VALUES ({marks})", rows)
         case "postgresql":
-            content = _COPY_HEADER + b"".join(_copied(facts)) + _COPY_END
+            content = _COPY_HEADER + b"".join(_copied(facts, same)) + _COPY_END
             names = ", ".join(column.name for column in table.columns)
             statement = f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)"
             try:
@@ -51,7 +58,9 @@ def insert(connection: sa.Connection, table: sa.Table, facts: Facts) -> None:
         case _:
             for part in _parts(facts, _MYSQL_ROWS):
                 days = [f"'{day}'" for day in part.days.astype(str).tolist()]
-                cells = [map(str, part.series.tolist()), days, *map(_literals, part.values)]
+                before = "".join(f"{number}," for number in same)
+                numbers = (f"{before}{of}" for of in part.series.tolist())
+                cells = [numbers, days, *map(_literals, part.values)]
                 values = "),(".join(map(",".join, zip(*cells, strict=True)))
                 connection.exec_driver_sql(f"{_into(table)} VALUES ({values})")
 
@@ -94,7 +103,7 @@ def _literals(values: Array) -> Iterator[str]:
         yield "NULL" if value != value else text if "e" in text else f"{text}e0"  # noqa: PLR0124
 
 
-def _copied(facts: Facts) -> Iterator[bytes]:
+def _copied(facts: Facts, same: Sequence[int]) -> Iterator[bytes]:
     """Yield rows in the binary form of COPY; those with the same NULLs have the same length."""
     series = facts.series
     days = (facts.days - _POSTGRES_EPOCH).astype(np.int64)
@@ -106,13 +115,18 @@ def _copied(facts: Facts) -> Iterator[bytes]:
     for number, example in enumerate(first.tolist()):
         rows = np.flatnonzero(group == number)
         has = known[example]
-        fields = [("n", ">i2"), ("l0", ">i4"), ("series", ">i4"), ("l1", ">i4"), ("day", ">i4")]
+        fields = [("n", ">i2")]
+        for column in range(len(same)):
+            fields += [(f"length of same{column}", ">i4"), (f"same{column}", ">i4")]
+        fields += [("l0", ">i4"), ("series", ">i4"), ("l1", ">i4"), ("day", ">i4")]
         for column, there in enumerate(has):
             fields.append((f"length{column}", ">i4"))
             if there:
                 fields.append((f"value{column}", ">f8"))
         block = np.empty(len(rows), dtype=fields)
-        block["n"] = 2 + len(facts.values)
+        block["n"] = len(same) + 2 + len(facts.values)
+        for column, value in enumerate(same):
+            block[f"length of same{column}"], block[f"same{column}"] = 4, value
         block["l0"] = block["l1"] = 4
         block["series"], block["day"] = series[rows], days[rows]
         for column, there in enumerate(has):

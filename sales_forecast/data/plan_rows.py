@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from sales_forecast.data import schema, star
+from sales_forecast.data import bulk, schema, star
 from sales_forecast.data.database_server import Server, read_at_one_moment
+from sales_forecast.data.facts import Facts
 from sales_forecast.data.forecast_tables import FORECASTS
 from sales_forecast.data.issue_rows import IssueRows
 from sales_forecast.data.override_rows import OverrideRows
@@ -32,8 +33,6 @@ from sales_forecast.data.stored_forecasts import ids_with, none_yet
 
 _MOST_SCOPES = 50
 """Of so many levels series are looked up; with more of them all series are read."""
-_ROWS = 2_000
-"""Rows that are written or read at once."""
 _SECONDS_TO_WRITE = 30
 """People wait for it."""
 Cents = npt.NDArray[np.int64]
@@ -144,35 +143,31 @@ class PlanRows:
         return Baseline(ids.astype(np.int64), keys, targets, cents, known)
 
     def write_plan(
-        self,
-        issue: int,
-        first: date,
-        last: date,
-        cells: Iterable[tuple[int, date, int]],
-        effects: Iterable[Effect],
+        self, issue: int, first: date, last: date, cells: Facts, effects: Iterable[Effect]
     ) -> None:
         """Put another plan of some periods in the place of the one there is.
 
-        `cells`: series, target and cents of each that an override is about.
+        `cells`: what is planned of each series and period that an override is about.
         """
         for table in (PLANNED_SALES, OVERRIDE_EFFECTS):
             of = table.c
             self.connection.execute(
                 sa.delete(table).where(of.issue_id == issue, of.target.between(first, last))
             )
-        planned = [(issue, series, str(target), cents / 100) for series, target, cents in cells]
+        bulk.insert(self.connection, PLANNED_SALES, cells, issue=issue)
         made = [
-            (issue, str(of.target), of.number, of.baseline / 100, of.before / 100, of.after / 100)
+            {
+                "issue_id": issue,
+                "target": of.target,
+                "number": of.number,
+                "baseline_sales": of.baseline / 100,
+                "before_sales": of.before / 100,
+                "after_sales": of.after / 100,
+            }
             for of in effects
         ]
-        # To the driver as they are: a plan of a chain for a year is 170,000 rows.
-        mark = "?" if self.connection.dialect.name == "sqlite" else "%s"
-        for table, rows in ((PLANNED_SALES, planned), (OVERRIDE_EFFECTS, made)):
-            names = table.columns.keys()
-            marks = ", ".join([mark] * len(names))
-            into = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608
-            for start in range(0, len(rows), _ROWS):
-                self.connection.exec_driver_sql(into, rows[start : start + _ROWS])
+        if made:
+            self.connection.execute(sa.insert(OVERRIDE_EFFECTS), made)
 
     def effects(self, issue: int) -> list[Effect]:
         """Return what overrides make of the forecasts of an issue, by period and in their order."""

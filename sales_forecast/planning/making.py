@@ -15,7 +15,12 @@ from sales_forecast.data.ledger_ids import new_id
 from sales_forecast.data.override_tables import Override, Seen
 from sales_forecast.data.plan_rows import Baseline, Effect, PlanRows
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.errors import ChangedMeanwhile, InvalidRequest, NoForecasts
+from sales_forecast.errors import (
+    ChangedMeanwhile,
+    InvalidRequest,
+    NoForecasts,
+    UnknownOverride,
+)
 from sales_forecast.planning.intervals import quantiles_by_period
 from sales_forecast.planning.plan import Plan, plan_issue
 from sales_forecast.planning.wishes import Cell, Made, Wish, check_amount
@@ -54,16 +59,63 @@ def made_of(
         new.append(row)
     for version in {wish.version for wish in wishes}:
         of_version = [row for row, wish in zip(new, wishes, strict=True) if wish.version == version]
-        check_version(rows, issue, version, of_version)
-    first, last = span(new)
-    others = rows.overrides.find(last_from=first, first_until=last)
-    planned = plan_issue(rows, issue.id, first, last, [*others, *new])
+        _check_version(rows, issue, version, of_version)
+    planned = _plan_with(rows, new)
     told = _cells(rows, issue, new, planned[1])
     made = [
         Made(replace(row, seen=seen), cells, f"{issue.id}-{number}")
         for row, (cells, seen) in zip(new, told, strict=True)
     ]
     return made, planned
+
+
+def undo_of(
+    rows: PlanRows, override_id: str, version: str, made_by: str, lock_periods: int
+) -> tuple[Override, tuple[Baseline, Plan]]:
+    """Return the row that takes an override back, and the plan with it.
+
+    Raises ChangedMeanwhile, InvalidRequest, NoForecasts, UnknownOverride.
+    """
+    issue, found = rows.issues.newest(), rows.overrides.find(ids=[override_id])
+    if not found or found[0].kind == "undo":
+        raise UnknownOverride(
+            f"There is no override {override_id} that could be undone.", {"id": override_id}
+        )
+    (of,) = found
+    for row in rows.overrides.find(after=of.number):
+        if row.undoes == of.id:
+            raise _changed(row, f"Override {of.id} was undone")
+    first = max(of.first, first_open(rows.spec, issue.origin, lock_periods))
+    if first > of.last:
+        raise InvalidRequest(
+            f"Override {of.id} ends with {of.last}, and the first period that may still be "
+            f"changed is {first}.",
+            {"id": of.id},
+        )
+    row = Override(
+        number=rows.overrides.last_number() + 1,
+        id=new_id(),
+        made_at=datetime.now(UTC),
+        made_by=made_by,
+        scope=of.scope,
+        first=first,
+        last=of.last,
+        kind="undo",
+        amount=None,
+        reason=None,
+        note="",
+        undoes=of.id,
+        issue_id=issue.id,
+    )
+    _check_version(rows, issue, version, [row])
+    return row, _plan_with(rows, [row])
+
+
+def _plan_with(rows: PlanRows, new: Sequence[Override]) -> tuple[Baseline, Plan]:
+    """Return the plan of some overrides that are not stored yet, and of all that are."""
+    first, last = span(new)
+    others = rows.overrides.find(last_from=first, first_until=last)
+    return plan_issue(rows, new[0].issue_id, first, last, [*others, *new])
 
 
 def first_open(spec: PanelSpec, origin: date, lock_periods: int) -> date:
@@ -92,7 +144,9 @@ def _check_periods(spec: PanelSpec, issue: KnownIssue, wish: Wish, lock_periods:
         )
 
 
-def check_version(rows: PlanRows, issue: KnownIssue, version: str, new: Sequence[Override]) -> None:
+def _check_version(
+    rows: PlanRows, issue: KnownIssue, version: str, new: Sequence[Override]
+) -> None:
     """Raise ChangedMeanwhile where cells of new rows changed since a version."""
     found = _VERSION.fullmatch(version)
     if found is None:
@@ -102,7 +156,7 @@ def check_version(rows: PlanRows, issue: KnownIssue, version: str, new: Sequence
     later = rows.overrides.find(after=int(found["number"]))
     for other in reversed(later):
         if any(other.meets(row.scope, row.first, row.last) for row in new):
-            raise changed(other, "These cells were changed")
+            raise _changed(other, "These cells were changed")
     if int(found["issue"]) != issue.id:
         raise ChangedMeanwhile(
             f"New forecasts were issued meanwhile, after {issue.origin}. Look at them, then send "
@@ -111,7 +165,7 @@ def check_version(rows: PlanRows, issue: KnownIssue, version: str, new: Sequence
         )
 
 
-def changed(row: Override, what: str) -> ChangedMeanwhile:
+def _changed(row: Override, what: str) -> ChangedMeanwhile:
     """Return what tells of a row that somebody else made."""
     return ChangedMeanwhile(
         f"{what} by {row.made_by} at {row.made_at:%Y-%m-%dT%H:%M:%SZ}. Look at them, then send the "

@@ -6,22 +6,25 @@ meanwhile is refused and changes nothing. Must not know HTTP, nor who may.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
+from typing import TypeVar
 
-from sales_forecast.data.ledger_ids import new_id
+from sales_forecast.data.issue_rows import KnownIssue
 from sales_forecast.data.override_tables import Override, Scope
-from sales_forecast.data.plan_rows import PlanRows, PlanTables
+from sales_forecast.data.plan_rows import Baseline, PlanRows, PlanTables
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.errors import InvalidRequest, UnknownOverride
-from sales_forecast.planning.making import changed, check_version, first_open, made_of, span
-from sales_forecast.planning.plan import plan_issue, renew, rows_of, write
+from sales_forecast.errors import UnknownOverride
+from sales_forecast.planning.making import made_of, span, undo_of
+from sales_forecast.planning.plan import Plan, plan_issue, rows_of, write
 from sales_forecast.planning.states import OverridesPage, OverridesWish, State, States
 from sales_forecast.planning.wishes import Made, Wish
 from sales_forecast.settings import Settings
 
 _SCAN = 500
+_Ready = TypeVar("_Ready")
 
 
 @dataclass(frozen=True)
@@ -91,8 +94,11 @@ class Overrides:
         """Make several overrides in their order, all of them or none. Raises as `make`."""
         if not wishes:
             return []
-        with self.tables.writing(spec) as rows:
-            made, planned = made_of(rows, wishes, made_by, self.lock_periods)
+
+        def prepare(rows: PlanRows) -> tuple[list[Made], tuple[Baseline, Plan]]:
+            return made_of(rows, wishes, made_by, self.lock_periods)
+
+        with self._writing(spec, prepare) as (rows, (made, planned)):
             for of in made:
                 rows.overrides.add(of.override)
             issue = made[0].override.issue_id
@@ -110,43 +116,30 @@ class Overrides:
         Raises UnknownOverride; ChangedMeanwhile where it is undone already, or somebody changed the
         same cells since `version`; InvalidRequest where none of its periods is left.
         """
-        with self.tables.writing(spec) as rows:
-            issue = rows.issues.newest()
-            found = rows.overrides.find(ids=[override_id])
-            if not found or found[0].kind == "undo":
-                raise UnknownOverride(
-                    f"There is no override {override_id} that could be undone.", {"id": override_id}
-                )
-            (of,) = found
-            for row in rows.overrides.find(after=of.number):
-                if row.undoes == of.id:
-                    raise changed(row, f"Override {of.id} was undone")
-            first = max(of.first, first_open(spec, issue.origin, self.lock_periods))
-            if first > of.last:
-                raise InvalidRequest(
-                    f"Override {of.id} ends with {of.last}, and the first period that may still be "
-                    f"changed is {first}.",
-                    {"id": of.id},
-                )
-            row = Override(
-                number=rows.overrides.last_number() + 1,
-                id=new_id(),
-                made_at=datetime.now(UTC),
-                made_by=made_by,
-                scope=of.scope,
-                first=first,
-                last=of.last,
-                kind="undo",
-                amount=None,
-                reason=None,
-                note="",
-                undoes=of.id,
-                issue_id=issue.id,
-            )
-            check_version(rows, issue, version, [row])
+
+        def prepare(rows: PlanRows) -> tuple[Override, tuple[Baseline, Plan]]:
+            return undo_of(rows, override_id, version, made_by, self.lock_periods)
+
+        with self._writing(spec, prepare) as (rows, (row, planned)):
             rows.overrides.add(row)
-            renew(rows, issue.id, first, min(of.last, issue.last))
+            write(rows, row.issue_id, row.first, row.last, planned)
         return row
+
+    @contextmanager
+    def _writing(
+        self, spec: PanelSpec, prepare: Callable[[PlanRows], _Ready]
+    ) -> Iterator[tuple[PlanRows, _Ready]]:
+        """Prepare while others may write; if one did, do it anew once no one else may.
+
+        What is prepared may depend on the newest issue and on overrides, and on nothing else that
+        changes. It takes longer than to write it.
+        """
+        with self.tables.reading(spec) as rows:
+            seen, ready = _moment(rows), prepare(rows)
+        with self.tables.writing(spec) as rows:
+            if _moment(rows) != seen:
+                ready = prepare(rows)
+            yield rows, ready
 
     def page(self, spec: PanelSpec, wish: OverridesWish) -> OverridesPage:
         """Return some overrides and what has become of them, the newest first."""
@@ -173,6 +166,10 @@ class Overrides:
                 if of.kind != "undo":
                     return States(rows, rows.issues.newest()).of_all([of])[0]
         raise UnknownOverride(f"There is no override {override_id}.", {"id": override_id})
+
+
+def _moment(rows: PlanRows) -> tuple[KnownIssue, int]:
+    return rows.issues.newest(), rows.overrides.last_number()
 
 
 def _apart(

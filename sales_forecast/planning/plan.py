@@ -13,6 +13,7 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
+from sales_forecast.data.facts import Facts
 from sales_forecast.data.issue_rows import KnownIssue
 from sales_forecast.data.override_tables import Override, Scope
 from sales_forecast.data.plan_rows import Baseline, Effect, PlanRows
@@ -121,12 +122,9 @@ def write(
     """Write what `plan_issue` gave of these periods, in place of what was."""
     baseline, plan = planned
     series, column = np.nonzero(plan.touched)
-    cells = zip(
-        baseline.series[series].tolist(),
-        (baseline.targets[at] for at in column.tolist()),
-        plan.cents[series, column].tolist(),
-        strict=True,
-    )
+    targets = np.array(baseline.targets, dtype="datetime64[D]")
+    cents = plan.cents[series, column]
+    cells = Facts(baseline.series[series], targets[column], (cents / 100,))
     rows.write_plan(issue, first, last, cells, plan.effects)
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
 
 from sales_forecast.data.override_retention import forget_people
+from sales_forecast.data.plan_rows import PlanRows, PlanTables
+from sales_forecast.data.spec import PanelSpec
 from sales_forecast.data.stored_forecasts import StoredForecasts
 from sales_forecast.errors import ChangedMeanwhile, InvalidRequest, UnknownOverride
 from sales_forecast.planning.overrides import Overrides
@@ -124,6 +127,79 @@ def test_whoever_saw_the_cells_before_somebody_else_is_told_who_and_overwrites_n
     world.issue(version="v2")
     with pytest.raises(ChangedMeanwhile, match="New forecasts were issued"):
         world.change({"k1": "2"}, "units", 5, version=seen)
+
+
+class Meanwhile(PlanTables):
+    """Lets somebody else do something once, after all is prepared and before it is written."""
+
+    def __init__(self, url: str, then: Callable[[], object]) -> None:
+        super().__init__(url)
+        self.left = [then]
+
+    @contextmanager
+    def writing(self, spec: PanelSpec) -> Iterator[PlanRows]:
+        while self.left:
+            self.left.pop()()
+        with super().writing(spec) as rows:
+            yield rows
+
+
+def while_preparing(world: World, then: Callable[[], object]) -> Overrides:
+    """What somebody works with to whom that happens."""
+    slow = Overrides(world.url)
+    slow.close()
+    slow.tables = Meanwhile(world.url, then)
+    return slow
+
+
+def test_what_others_change_while_a_plan_is_prepared_is_in_it(world: World) -> None:
+    before, wish = world.by_series(), world.wish(ONE, "units", 1)
+    first = world.change({"k1": "2"}, "units", 3).override
+    with closing(while_preparing(world, lambda: world.change(STORE, "units", 5))) as slow:
+        made = slow.make(SPEC, replace(wish, version=world.version()), "bob")
+    assert (3, world.version()) == (made.override.number, made.version)
+    apart = (world.by_series() - before).reshape(3, 3, 6).sum(axis=1)
+    np.testing.assert_array_equal([100, 300, 500], apart[:, 0])
+    with closing(while_preparing(world, lambda: world.change({"k1": "1"}, "units", 7))) as slow:
+        assert 5 == slow.undo(SPEC, first.id, world.version(), "bob").number
+    apart = (world.by_series() - before).reshape(3, 3, 6).sum(axis=1)
+    np.testing.assert_array_equal([800, 0, 500], apart[:, 0])
+
+
+def test_whoever_is_overtaken_while_a_plan_is_prepared_is_told_and_overwrites_nothing(
+    local: World,
+) -> None:
+    wish, version = local.wish(ONE, "units", 1), local.version()
+    with (
+        closing(while_preparing(local, lambda: local.change({}, "units", 5))) as slow,
+        pytest.raises(ChangedMeanwhile, match="These cells were changed by ada at"),
+    ):
+        slow.make(SPEC, replace(wish, version=version), "bob")
+    (of,) = local.overrides.page(SPEC, OverridesWish()).items
+    planned, version = local.by_series(), local.version()
+    with (
+        closing(while_preparing(local, lambda: local.issue(version="v2"))) as slow,
+        pytest.raises(ChangedMeanwhile, match="New forecasts were issued meanwhile"),
+    ):
+        slow.make(SPEC, replace(wish, version=version), "bob")
+    undo = partial(local.overrides.undo, SPEC, of.override.id, local.version(), "ada")
+    with (
+        closing(while_preparing(local, undo)) as slow,
+        pytest.raises(ChangedMeanwhile, match=f"Override {of.override.id} was undone by ada at"),
+    ):
+        slow.undo(SPEC, of.override.id, local.version(), "bob")
+    assert planned[:, 0].sum() - 500 == local.by_series()[:, 0].sum()
+
+
+def test_an_override_of_weeks_that_are_no_longer_forecast_is_undone(world: World) -> None:
+    made = world.change({}, "units", 1, (5, 6)).override
+    world.issue(sales_of(len(KEYS), 3))
+    planned = world.by_series()
+    world.overrides.undo(SPEC, made.id, world.version(), "ada")
+    np.testing.assert_array_equal(planned, world.by_series())
+    world.issue()
+    assert world.planned() == world.by_series().sum(axis=0).tolist()
+    assert not world.overrides.page(SPEC, OverridesWish(active=True)).items
 
 
 def test_a_second_override_of_the_same_level_is_instead_of_the_first_and_undo_brings_it_back(
