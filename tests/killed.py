@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
+
+
+_PATIENCE_SECONDS = 300
 
 
 class _Stop(OSError):
@@ -37,7 +41,8 @@ def stopped_after(number: int) -> Iterator[None]:
 def in_a_fork(work: Callable[[], object]) -> int:
     """Do some work in a copy of this process, which imports nothing anew; the status it ends with.
 
-    Of work that is not killed it is 256.
+    Of work that is not killed it is 256, as of work that waits for a thread which the copy does not
+    have: after five minutes it says where.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # threads that sleep do no harm
@@ -45,6 +50,7 @@ def in_a_fork(work: Callable[[], object]) -> int:
     if child:
         return os.waitpid(child, 0)[1]
     try:
+        faulthandler.dump_traceback_later(_PATIENCE_SECONDS, exit=True)
         work()
     finally:
         os._exit(1)
