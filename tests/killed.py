@@ -10,7 +10,6 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-
 _PATIENCE_SECONDS = 300
 
 
