@@ -34,12 +34,15 @@ from sales_forecast.web.pages import Pages
 
 _WAITING_CONNECTIONS = 2048
 _STDOUT = 1
-_STARTED = "started"
-"""The file in the folder of all workers which says that one of them answers."""
+_STARTED, _FIRST = "started", "first"
+"""Files in the folder of all workers: one of them has said that it answers; one may answer without
+a model."""
 
 
 def create(
-    started: Callable[[Live], object] = lambda _: None, *, others_answer: bool = False
+    started: Callable[[Live], object] = lambda _: None,
+    *,
+    others_answer: Callable[[], bool] = lambda: False,
 ) -> ASGIApp:
     """Return the application that the environment describes. See `create_app`."""
     settings = load_settings()
@@ -89,7 +92,7 @@ class _Service:
 
     def __call__(self) -> ASGIApp:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-        return create(self._say, others_answer=self._others_answer())
+        return create(self._say, others_answer=self._others_answer)
 
     def _say(self, live: Live) -> None:
         if self.shared is None or _is_first(self.shared / _STARTED):
@@ -98,12 +101,12 @@ class _Service:
                 os.write(_STDOUT, f"{where} {_model(live)} {_access(live)}\n".encode())
 
     def _others_answer(self) -> bool:
-        return self.shared is not None and (self.shared / _STARTED).exists()
+        return self.shared is not None and not _is_first(self.shared / _FIRST)
 
 
-def _is_first(started: Path) -> bool:
+def _is_first(file: Path) -> bool:
     try:
-        started.touch(exist_ok=False)
+        file.touch(exist_ok=False)
     except FileExistsError:
         return False
     return True

@@ -53,7 +53,7 @@ def create_app(
     write_log: Callable[[bytes], object] | None = None,
     counts: Path | None = None,
     threads: int = 1,
-    others_answer: bool = False,
+    others_answer: Callable[[], bool] = lambda: False,
     rate_limit: int | None = None,
     trusted_proxies: Sequence[Network] = (),
     started: Callable[[], object] = lambda: None,
@@ -66,7 +66,7 @@ def create_app(
     `write_log` is given the lines of the access log. `counts` is the folder in which several
     workers count together. `threads` is how many reads that wait for the database run side by
     side. `rate_limit` is how many requests a minute one caller may send, and `trusted_proxies` may
-    say for whom they ask. Where `others_answer` already, nobody is let in before there is a model.
+    say for whom they ask. Where `others_answer`, nobody is let in before there is a model.
     `started` is called once requests can be answered.
     """
 
@@ -74,10 +74,9 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         current_default_thread_limiter().total_tokens = threads
         with live, ledger or nullcontext(), closing(pages) if pages else nullcontext():
-            if others_answer:
+            await run_in_thread(live.wait, _SECONDS_FOR_A_FIRST_LOOK)
+            if others_answer():
                 await _model_of(live)
-            else:
-                await run_in_thread(live.wait, _SECONDS_FOR_A_FIRST_LOOK)
             started()
             yield
 

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -168,6 +169,29 @@ def test_a_new_worker_answers_nobody_before_it_has_a_model(deployment):
     assert "503" not in seen
     assert seen["200"] > 100
     assert seen.total() - seen["200"] <= 4, "what the killed ones were answering"
+
+
+SECONDS_TO_START_BOTH = 5
+
+
+def test_of_all_workers_one_answers_without_a_model(deployment):
+    deployment.load()
+    refused: Counter[str] = Counter()
+    answered: Counter[str] = Counter()
+
+    def ask() -> None:
+        said = httpx.post(f"{url_in(line)}/predict_sales", json=PREDICT, timeout=TIMEOUT)
+        worker = said.headers["X-Request-ID"].partition("-")[0]
+        {200: answered, 503: refused}[said.status_code][worker] += 1
+
+    with deployment.served(WORKERS="2") as (_, line):
+        enough = time.monotonic() + SECONDS_TO_START_BOTH
+        while time.monotonic() < enough:
+            ask()
+        deployment.publish("")
+        eventually(lambda: ask() or len(answered) == 2)
+
+    assert 1 == len(refused)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
