@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from onnx import helper
 
 from sales_forecast.bundles.states import Packed
 from sales_forecast.data.panel import Array, Panel
@@ -235,6 +237,65 @@ def test_a_broken_graph_is_one_sentence_and_the_library_says_nothing(
     with pytest.raises(BundleRefused, match=r"trees\.onnx cannot be loaded"):
         OnnxTrees(graph.SerializeToString())
     assert ("", "") == capfd.readouterr()
+
+
+def with_file(graph: onnx.ModelProto, place: str) -> None:
+    """Let it read a number from a file of the machine, and answer it."""
+    number = onnx.TensorProto(
+        name="W", data_type=onnx.TensorProto.FLOAT, dims=[1],
+        data_location=onnx.TensorProto.EXTERNAL,
+    )  # fmt: skip
+    number.external_data.add(key="location", value=place)
+    graph.graph.initializer.append(number)
+    graph.graph.node.append(helper.make_node("Identity", ["W"], ["read"]))
+    graph.graph.output.append(helper.make_tensor_value_info("read", onnx.TensorProto.FLOAT, [1]))
+
+
+def with_operator(graph: onnx.ModelProto, domain: str) -> None:
+    """Let it need an operator that somebody would have to bring along."""
+    graph.opset_import.append(helper.make_opsetid(domain, 1))
+    graph.graph.node.append(helper.make_node("Evil", ["X"], ["E"], domain=domain))
+    graph.graph.output.append(helper.make_tensor_value_info("E", onnx.TensorProto.FLOAT, None))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (with_file, "/etc/passwd"),
+        (with_file, "../number"),
+        (with_file, "number"),
+        (with_operator, "evil.domain"),
+    ],
+)
+def test_a_graph_that_is_more_than_trees_is_refused(
+    change: Callable[[onnx.ModelProto, str], None],
+    named: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By whoever may write where bundles lie; the number is there for the taking."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for folder in (tmp_path, tmp_path / "here"):
+        (folder / "number").write_bytes(bytes(4))
+    graph = onnx.load_from_string(_of_the_forest(0))
+    change(graph, named)
+    with pytest.raises(BundleRefused, match=r"trees\.onnx cannot be loaded"):
+        OnnxTrees(graph.SerializeToString())
+
+
+def test_a_graph_that_fails_when_it_is_asked_is_one_sentence() -> None:
+    panel, models = fitted("weekly stores")
+    graph = onnx.load_from_string(_of_the_forest(0))
+    shape = helper.make_tensor("shape", onnx.TensorProto.INT64, [1], [1_000_003])
+    graph.graph.initializer.append(shape)
+    graph.graph.node.append(helper.make_node("Reshape", ["X", "shape"], ["Y"]))
+    graph.graph.output.append(helper.make_tensor_value_info("Y", onnx.TensorProto.FLOAT, None))
+    made = Restored(OnnxTrees(graph.SerializeToString()).regressor)
+    restored = made.model(models["random_forest"].state)
+    with pytest.raises(BundleRefused) as refused:
+        forecast({"": restored}, panel, 1)
+    assert "trees.onnx: the trees of random_forest cannot be computed." == refused.value.message
 
 
 def _of_the_forest(more: int) -> bytes:

@@ -53,13 +53,16 @@ class OnnxRegressor:
     name: str
 
     def predict(self, X: npt.NDArray[np.float32]) -> Array:
-        """Predict float64[n] of float32[n, n_features]. Raises BundleRefused: it takes others."""
+        """Predict float64[n] of float32[n, n_features]. Raises BundleRefused: it cannot."""
         try:
             (found,) = self.trees.session.run([self.name], {INPUT: X})
         except Exception as error:  # as above
             width = self.trees.session.get_inputs()[0].shape[-1]
-            raise BundleRefused(
-                f"trees.onnx takes {width} features, and the trees of {self.name} are asked "
-                f"{X.shape[1]}."
-            ) from error
+            problem = f"trees.onnx: the trees of {self.name} cannot be computed."
+            if width != X.shape[1]:
+                problem = (
+                    f"trees.onnx takes {width} features, and the trees of {self.name} are asked "
+                    f"{X.shape[1]}."
+                )
+            raise BundleRefused(problem) from error
         return np.asarray(found, dtype=np.float64).ravel()
