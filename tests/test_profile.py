@@ -62,7 +62,7 @@ def test_stores_are_worked_on_in_blocks_and_nothing_depends_on_them(monkeypatch)
 
     def answers() -> list[np.ndarray]:
         calendar_part = process.calendar(panel).at(panel.series, panel.after(4))
-        return [process.ahead(panel, 4), process.spread(panel, 4), calendar_part]
+        return [process.ahead(panel, 4), calendar_part]
 
     whole = answers()
     monkeypatch.setattr(split_module, "_BLOCK", 1)
@@ -210,7 +210,6 @@ def test_each_pool_is_as_if_it_were_alone():
     for _, rows, pool in panel.pools():
         alone = fit_process(pool)
         np.testing.assert_array_equal(process.ahead(panel, 4)[rows], alone.ahead(pool, 4))
-        np.testing.assert_array_equal(process.spread(panel, 4)[rows], alone.spread(pool, 4))
         np.testing.assert_array_equal(
             profile.at(pool.series, panel.periods), fit_profile(pool).at(pool.series, panel.periods)
         )
@@ -224,7 +223,6 @@ def test_of_a_pool_that_was_not_there_nothing_is_expected():
     process = fit_process(panel)
     new = replace(panel, traits={"dept": np.array(["a", "new"] * 3)})
     assert [False, True] * 3 == np.isnan(process.ahead(new, 4)).all(axis=1).tolist()
-    assert [False, True] * 3 == np.isnan(process.spread(new, 4)).all(axis=1).tolist()
     assert not fit_profile(panel).at(["stranger"], panel.periods).any()
 
 

@@ -46,7 +46,7 @@ class Profile(Protocol):
 
 
 class Process(Protocol):
-    """What is expected of log sales, and how sure that is."""
+    """What is expected of log sales."""
 
     @property
     def state(self) -> State:
@@ -58,10 +58,6 @@ class Process(Protocol):
 
         NaN for a series of which it knows nothing.
         """
-        ...
-
-    def spread(self, history: Panel, horizon: int) -> Array:
-        """Return float64[n_series, horizon]: the standard deviation of log sales around `ahead`."""
         ...
 
     def calendar(self, panel: Panel) -> Profile:
@@ -118,14 +114,6 @@ class PooledProcess:
             expected[series] += seen.expected(asked).T
         expected[np.isnan(split.deviations).all(axis=1)] = np.nan
         return expected
-
-    def spread(self, history: Panel, horizon: int) -> Array:
-        """See `Process.spread`."""
-        asked = self.weeks(history.after(horizon))
-        variance = np.zeros((history.n_series, horizon))
-        for seen, series in self.seen(history, Split.of(history)):
-            variance[series] += seen.spread(asked) ** 2
-        return np.sqrt(variance)
 
     def calendar(self, panel: Panel) -> CalendarProfile:
         """See `Process.calendar`."""

@@ -177,12 +177,6 @@ class Seen:
         expected: Array = covariance(self.of, asked, self.weeks) @ self.weights
         return expected
 
-    def spread(self, asked: Weeks) -> Array:
-        """Return float64[m]: the standard deviation of other weeks, their own noise included."""
-        known = np.linalg.solve(self.lower, covariance(self.of, self.weeks, asked))
-        before = np.diag(observed(self.of, asked))
-        return np.sqrt(np.maximum(before - (known**2).sum(axis=0), _JITTER))
-
 
 def _drawn_in_order(values: Array, lower: Array) -> Array:
     """Return the values, each drawn in to where those before it let one expect it."""

@@ -119,10 +119,6 @@ class PlannedProcess:
         rest = self.process.ahead(self.effects.without(history), horizon)
         return rest + self.effects.at(history, n, n + horizon)
 
-    def spread(self, history: Panel, horizon: int) -> Array:
-        """See `Process.spread`."""
-        return self.process.spread(self.effects.without(history), horizon)
-
     def calendar(self, panel: Panel) -> PlannedProfile:
         """See `Process.calendar`."""
         return PlannedProfile(

@@ -36,13 +36,6 @@ class ProcessByPool:
             expected[rows] = process.ahead(pool, horizon)
         return expected
 
-    def spread(self, history: Panel, horizon: int) -> Array:
-        """See `Process.spread`."""
-        spread = np.full((history.n_series, horizon), np.nan)
-        for _, process, rows, pool in self._known(history):
-            spread[rows] = process.spread(pool, horizon)
-        return spread
-
     def calendar(self, panel: Panel) -> ProfileByPool:
         """See `Process.calendar`."""
         known = [(label, of, pool) for label, of, _, pool in self._known(panel)]

@@ -25,7 +25,7 @@ Columns = Callable[[slice], Floats]
 """The columns of some series: float32[n, p, n_periods]."""
 
 # Standard deviations of log sales, from what retail is like; half of them do as well.
-CHAIN_STEP = 0.01
+_CHAIN_STEP = 0.01
 _CHAIN_NOISE = 0.045
 """That of a period that all series share: many series do not make it less."""
 _CHAIN_PRIOR = 0.3
@@ -126,7 +126,7 @@ def _in_turn(sums: Sums, spreads: Spreads, *, learn: bool) -> tuple[Coefficients
     """Fit chain and series in turn, each to what the other leaves."""
     n_series, p = sums.cross.shape
     width = len(spreads.columns)
-    prior = np.append(np.full(width, _CHAIN_PRIOR), np.full(p - width, CHAIN_STEP))
+    prior = np.append(np.full(width, _CHAIN_PRIOR), np.full(p - width, _CHAIN_STEP))
     # Summed over series a period tells no more than its shared noise lets it.
     total = sums.gram.mean(axis=0, dtype=np.float64) + np.diag((_CHAIN_NOISE / prior) ** 2)
     own = np.zeros((n_series, p))

@@ -19,7 +19,6 @@ from sales_forecast.features.calendar_effects import State
 from sales_forecast.features.daily_design import Design
 from sales_forecast.features.decomposition import log_sales
 from sales_forecast.features.shrinkage import (
-    CHAIN_STEP,
     Coefficients,
     Floats,
     Spreads,
@@ -108,12 +107,6 @@ class DailyProcess:
         level = profile.found.chain[0] + profile.found.own[:, :1]
         expected = level + profile.at(history.series, history.after(horizon))
         return np.where((history.y > 0).any(axis=1, keepdims=True), expected, np.nan)
-
-    def spread(self, history: Panel, horizon: int) -> Array:
-        """See `calendar_effects.Process.spread`: a day's own, and steps of the level."""
-        steps = 1 + np.arange(1, horizon + 1) / _STEP_DAYS
-        walk = (self.spreads.step + CHAIN_STEP**2) * steps
-        return np.sqrt(self._noise(history)[:, None] + walk)
 
     def calendar(self, panel: Panel) -> PlanProfile:
         """See `calendar_effects.Process.calendar`."""

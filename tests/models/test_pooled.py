@@ -81,21 +81,6 @@ def test_it_beats_last_years_week_on_what_it_has_not_seen():
     assert missed < 0.7 * last_year
 
 
-def test_its_own_intervals_hold_the_prediction_widen_with_the_step_and_hold_most_sales():
-    panel = sample_panel(9)
-    past = panel.until(panel.periods[-9])
-    fitted = POOLED.fit(past)
-    predicted, sold = fitted.predict(past, 8), panel.y[:, -8:]
-    ends = {level: fitted.intervals(past, 8, level) for level in (80, 95)}
-    for level, (lower, upper) in ends.items():
-        assert (lower < predicted).all()
-        assert (predicted < upper).all()
-        assert pytest.approx(level / 100, abs=0.1) == ((lower < sold) & (sold < upper)).mean()
-    assert (ends[95][0] < ends[80][0]).all()
-    width = (ends[80][1] / ends[80][0]).mean(axis=0)
-    assert width[-1] > width[0]
-
-
 def ramps(rng: np.random.Generator) -> np.ndarray:
     """Stores that grow or shrink by powers of ten."""
     slopes = rng.normal(0, 8, (4, 1))

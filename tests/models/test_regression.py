@@ -50,15 +50,6 @@ def test_days_ahead_are_forecast_as_near_as_noise_lets_one():
     assert np.sqrt(np.nanmean(off**2)) < 1.25 * PLANTED.noise
 
 
-def test_eight_in_ten_days_lie_where_the_process_says():
-    panel = daily_panel(n_series=30, n_days=502)
-    history = panel.until(panel.periods[459])
-    lower, upper = POOLED.fit(history).intervals(history, 42, level=80)
-    sold = panel.y[:, 460:]
-    known = ~np.isnan(sold)
-    assert 0.74 < ((lower < sold) & (sold < upper))[known].mean() < 0.88
-
-
 def test_a_level_that_has_moved_is_followed():
     panel = daily_panel()
     y = panel.y.copy()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import NormalDist
 
 import numpy as np
 
@@ -33,12 +32,3 @@ class FittedPooled:
         """See `base.FittedForecaster.predict`. Conditions are not used."""
         del conditions
         return np.exp(self.process.ahead(history, horizon))
-
-    def intervals(self, history: Panel, horizon: int, level: int) -> tuple[Array, Array]:
-        """Return both ends of what the process itself believes, float64[n_series, horizon] each.
-
-        `level`: percent of sales between them, by the normal distribution of log sales.
-        """
-        expected = self.process.ahead(history, horizon)
-        reach = NormalDist().inv_cdf(0.5 + level / 200) * self.process.spread(history, horizon)
-        return np.exp(expected - reach), np.exp(expected + reach)
