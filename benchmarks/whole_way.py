@@ -69,11 +69,13 @@ def database(server: str, name: str) -> Iterator[str]:
     engine.dispose()
 
 
-def run(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
+def run(
+    command: list[str], environment: dict[str, str], python: str | None = None
+) -> tuple[float, float]:
     """Return the seconds and the peak of memory, in megabytes, of a command of the project."""
     started = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, *command], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
+        [python or sys.executable, *command], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
     )
     _, status, used = os.wait4(process.pid, 0)
     if status:
