@@ -9,6 +9,7 @@ import pytest
 
 from sales_forecast.data import calendar
 from sales_forecast.features.gaussian import (
+    Between,
     Hyperparameters,
     Seen,
     Weeks,
@@ -92,7 +93,7 @@ def test_series_do_not_touch_each_other():
 
 
 def test_a_season_repeats_with_the_date_and_events_with_their_days():
-    parts = components(OF, of(PAST), of(PAST))
+    parts = components(OF, Between.of(of(PAST), of(PAST)))
     # 2010-12-24 and 2011-12-23 are a year less a day apart, 2010-06-25 half a year.
     first, second, half = (int((np.datetime64(day) - PAST[0]).astype(int) // 7) for day in (
         "2010-12-24", "2011-12-23", "2010-06-25"
@@ -107,7 +108,7 @@ def test_a_season_repeats_with_the_date_and_events_with_their_days():
 
 
 def test_the_calendar_is_what_dates_make_and_the_rest_with_a_level_is_everything():
-    parts = components(OF, of(AHEAD), of(PAST))
+    parts = components(OF, Between.of(of(AHEAD), of(PAST)))
     dates = sum(parts[name] for name in ("season", "month", "large_events", "small_events"))
     np.testing.assert_allclose(calendar_covariance(OF, of(AHEAD), of(PAST)), dates)
     everything = covariance(OF, of(AHEAD), of(PAST))

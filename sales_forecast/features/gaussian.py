@@ -10,6 +10,7 @@ chapters 2 and 4; MacKay, Introduction to Gaussian Processes, 1998, for the peri
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
@@ -111,35 +112,78 @@ def _described(end: int) -> Array:
     return np.concatenate(parts, axis=1)[0]
 
 
-def components(of: Hyperparameters, rows: Weeks, columns: Weeks) -> dict[str, Array]:
+@dataclass(frozen=True, eq=False)
+class Between:
+    """What covariances of two sets of weeks are made of, whatever the hyperparameters.
+
+    float64[n, m] each: `apart` in years, `waves` the sine of half the turns of the year between
+    them; the others are products of what `Weeks` says of them.
+    """
+
+    apart: Array
+    waves: Array
+    years: Array
+    month: Array
+    large_events: Array
+    small_events: Array
+
+    @classmethod
+    def of(cls, rows: Weeks, columns: Weeks) -> Between:
+        """Describe two sets of weeks."""
+        apart = np.abs(rows.years[:, None] - columns.years)
+        return cls(
+            apart,
+            np.sin(np.pi * apart),
+            np.outer(rows.years, columns.years),
+            rows.month @ columns.month.T,
+            rows.large_events @ columns.large_events.T,
+            rows.small_events @ columns.small_events.T,
+        )
+
+    def turns(self, season_length: float) -> Array:
+        """Return float64[n, m]: how far apart the dates in their years are."""
+        squared: Array = (self.waves / season_length) ** 2
+        return squared
+
+
+def components(of: Hyperparameters, between: Between) -> dict[str, Array]:
     """Return the prior covariance of two sets of weeks, float64[n, m] by name of its variance."""
-    apart = np.abs(rows.years[:, None] - columns.years)
-    turns = (np.sin(np.pi * apart) / of.season_length) ** 2
     return {
-        "trend": of.trend * np.outer(rows.years, columns.years),
-        "fast_drift": of.fast_drift * np.exp(-apart / of.fast_length),
-        "slow_drift": of.slow_drift * np.exp(-apart / of.slow_length),
-        "season": of.season * np.exp(-2 * turns),
-        "month": of.month * (rows.month @ columns.month.T),
-        "large_events": of.large_events * (rows.large_events @ columns.large_events.T),
-        "small_events": of.small_events * (rows.small_events @ columns.small_events.T),
+        "trend": of.trend * between.years,
+        "fast_drift": of.fast_drift * np.exp(-between.apart / of.fast_length),
+        "slow_drift": of.slow_drift * np.exp(-between.apart / of.slow_length),
+        "season": of.season * np.exp(-2 * between.turns(of.season_length)),
+        "month": of.month * between.month,
+        "large_events": of.large_events * between.large_events,
+        "small_events": of.small_events * between.small_events,
     }
 
 
 def calendar_covariance(of: Hyperparameters, rows: Weeks, columns: Weeks) -> Array:
     """Return float64[n, m]: of the part that dates alone make."""
-    parts = components(of, rows, columns)
+    parts = components(of, Between.of(rows, columns))
     return np.sum([parts[name] for name in CALENDAR], axis=0)
 
 
 def covariance(of: Hyperparameters, rows: Weeks, columns: Weeks) -> Array:
     """Return float64[n, m]: of all but what each week has of its own."""
-    return _LEVEL + np.sum(list(components(of, rows, columns).values()), axis=0)
+    return _united(components(of, Between.of(rows, columns)))
 
 
 def observed(of: Hyperparameters, weeks: Weeks) -> Array:
     """Return float64[n, n]: the covariance of values, their own noise included."""
-    return covariance(of, weeks, weeks) + (of.noise + _JITTER) * np.eye(len(weeks.years))
+    return with_noise(of, components(of, Between.of(weeks, weeks)))
+
+
+def with_noise(of: Hyperparameters, parts: Mapping[str, Array]) -> Array:
+    """Return float64[n, n]: as `observed`, of the components of weeks with themselves."""
+    united = _united(parts)
+    return united + (of.noise + _JITTER) * np.eye(len(united))
+
+
+def _united(parts: Mapping[str, Array]) -> Array:
+    united: Array = _LEVEL + np.sum([*parts.values()], axis=0)
+    return united
 
 
 @dataclass(frozen=True, eq=False)

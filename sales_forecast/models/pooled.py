@@ -18,7 +18,13 @@ from sales_forecast.data.frequency import DAILY, SEASON_LENGTH
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.features.calendar_effects import PooledProcess, Process, Profile
 from sales_forecast.features.decomposition import Split
-from sales_forecast.features.gaussian import Hyperparameters, Weeks, components, observed
+from sales_forecast.features.gaussian import (
+    Between,
+    Hyperparameters,
+    Weeks,
+    components,
+    with_noise,
+)
 from sales_forecast.features.plan_effects import PlanEffects, PlannedProcess
 from sales_forecast.features.pools import ProcessByPool
 from sales_forecast.models.base import too_short, weeks_of_sales
@@ -54,10 +60,15 @@ _NOWHERE = 1e12
 class _Scatter:
     """Series that are known in the same weeks: all that the likelihood needs of them."""
 
-    weeks: Weeks
+    between: Between
     products: Array
     """float64[n, n]: the sum over series of values times values."""
     n_series: int
+
+
+def _scatter(weeks: Weeks, values: Array) -> _Scatter:
+    """Return that of values, float64[n_series, n_weeks]."""
+    return _Scatter(Between.of(weeks, weeks), values.T @ values, len(values))
 
 
 @once
@@ -91,12 +102,11 @@ def _fit_weeks(panel: Panel) -> PooledProcess:
     smooth = [(series, week) for series, week, noise in split.alike() if noise == 1]
     telling = sorted(smooth, key=lambda alike: -len(alike[0]) * len(alike[1]))[:_MOST_GROUPS]
     alike = [
-        _Scatter(Weeks.of(panel.periods[week], pivot), values.T @ values, len(values))
+        _scatter(Weeks.of(panel.periods[week], pivot), split.deviations[np.ix_(series, week)])
         for series, week in telling
-        for values in [split.deviations[np.ix_(series, week)]]
     ]
     weeks = Weeks.of(panel.periods[known], pivot)
-    of_chain = _fit(_CHAIN, _CHAIN_SPREAD, [_Scatter(weeks, np.outer(chain, chain), 1)])
+    of_chain = _fit(_CHAIN, _CHAIN_SPREAD, [_scatter(weeks, chain[None, :])])
     return PooledProcess(of_chain, _fit(_STORE, _STORE_SPREAD, alike), pivot)
 
 
@@ -138,19 +148,18 @@ def _fit(prior: Hyperparameters, spread: float, scatters: Sequence[_Scatter]) ->
 def _misfit(of: Hyperparameters, scatter: _Scatter) -> tuple[float, Array]:
     """Return minus the log likelihood, but for a constant, and its slope in the logarithms."""
     n = len(scatter.products)
-    lower = np.linalg.cholesky(observed(of, scatter.weeks))
+    parts = components(of, scatter.between)
+    lower = np.linalg.cholesky(with_noise(of, parts))
     inverse = linalg.cho_solve((lower, True), np.eye(n))
     log_det = 2 * np.log(np.diag(lower)).sum()
     value = 0.5 * ((inverse * scatter.products).sum() + scatter.n_series * log_det)
     outer = 0.5 * (scatter.n_series * inverse - inverse @ scatter.products @ inverse)
-    parts = components(of, scatter.weeks, scatter.weeks)
-    apart = np.abs(scatter.weeks.years[:, None] - scatter.weeks.years)
-    turns = (np.sin(np.pi * apart) / of.season_length) ** 2
+    apart = scatter.between.apart
     slopes = {
         **parts,
         "fast_length": parts["fast_drift"] * apart / of.fast_length,
         "slow_length": parts["slow_drift"] * apart / of.slow_length,
-        "season_length": parts["season"] * 4 * turns,
+        "season_length": parts["season"] * 4 * scatter.between.turns(of.season_length),
         "noise": of.noise * np.eye(n),
     }
     return float(value), np.array([(outer * slopes[name]).sum() for name in of.names()])

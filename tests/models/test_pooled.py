@@ -19,7 +19,7 @@ WEEKS = Weeks.of(PERIODS, PERIODS[-1])
 
 
 def scatter(values: np.ndarray) -> pooled._Scatter:
-    return pooled._Scatter(WEEKS, values.T @ values, len(values))
+    return pooled._scatter(WEEKS, values)
 
 
 def test_the_misfit_is_minus_the_log_likelihood_of_the_normal_distribution():
