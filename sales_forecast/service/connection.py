@@ -71,6 +71,7 @@ class Connection(HttpToolsProtocol):
         """Begin to wait for a request."""
         super().connection_made(transport)
         self.flow = _Flow(transport)
+        self._answering = _Answering(transport)
         self._awaited = _IDLE
         self._since = self.loop.time()
         """When what is awaited began; 0.0: in what is being parsed."""
@@ -150,6 +151,7 @@ class Connection(HttpToolsProtocol):
         """Await the body. Raises _Unclear."""
         self._check_form()
         super().on_headers_complete()
+        self.cycle.transport = self._answering  # type: ignore[assignment]
         self.headers = []  # what still comes are trailers, which nobody may take for headers
         self._awaited, self._since, self._spent = _BODY, 0.0, 0
 
@@ -281,6 +283,8 @@ class Connection(HttpToolsProtocol):
     def _say(self, refusal: bytes) -> None:
         """Send the last that is sent. It is lost where one hangs up on a caller who still sends."""
         self._since = self.loop.time()
+        if self.transport.is_closing():
+            return
         if refusal:
             self.transport.write(refusal)
             self.transport.write_eof()
@@ -303,6 +307,23 @@ class _Flow(FlowControl):
         """Go on, unless held."""
         if not self.held:
             super().resume_reading()
+
+
+class _Answering:
+    """What an application writes to. A caller who has gone is no error of it.
+
+    uvloop closes at the first write that fails, raises at the next, and tells only then.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.is_closing = transport.is_closing
+        self.close = transport.close
+
+    def write(self, data: bytes) -> None:
+        """Write, as long as somebody is there."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
 
 
 def most_connections(limit: int, used: int) -> int:

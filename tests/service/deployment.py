@@ -61,12 +61,15 @@ class Deployment:
         return challenger.version
 
     @contextmanager
-    def served(self, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    def served(
+        self, *begin: str, **environment: str
+    ) -> Iterator[tuple[subprocess.Popen[str], str]]:
         """Run `main.py` on a free port; gives the process and its start-up line.
 
+        `begin`: a command that ends by becoming the one that it is given.
         What it prints afterwards is in `printed`, whole when the context is over.
         """
-        command = [sys.executable, str(ROOT / "main.py"), "--port", "0"]
+        command = [*begin, sys.executable, str(ROOT / "main.py"), "--port", "0"]
         with subprocess.Popen(
             command,
             env=self.environment | environment,

@@ -36,9 +36,12 @@ def address_in(line: str) -> tuple[str, int]:
     return "127.0.0.1", int(url_in(line).rpartition(":")[2])
 
 
-def send_as_much_as_is_taken(address: tuple[str, int], block: bytes, most: int) -> socket.socket:
+def send_as_much_as_is_taken(
+    address: tuple[str, int], block: bytes, most: int, first: bytes = b""
+) -> socket.socket:
     """Send without reading, until nothing more is taken; returns the open connection."""
     client = socket.create_connection(address, TIMEOUT)
+    client.sendall(first)
     client.settimeout(0.5)
     sent = 0
     with suppress(OSError):
