@@ -41,9 +41,9 @@ NOTHING = ["covariates", "corrected_sales", "new_sales", "new_model", "not_split
 class Job:
     """The weekly batch of a database, week after week."""
 
-    def __init__(self, folder: Path, sales: Panel | None = None) -> None:
+    def __init__(self, folder: Path, url: str, sales: Panel | None = None) -> None:
         self.sales = sales or panel(124)
-        self.url = f"sqlite:///{folder}/sales.db"
+        self.url = url
         self.folder = folder
         self.settings = Settings(
             database_url=self.url,
@@ -103,8 +103,8 @@ def corrected(sales: Panel, week: int) -> Panel:
     return replace(sales, y=np.round(y, 2))
 
 
-def test_each_part_is_what_the_old_model_makes_of_one_input_more(tmp_path: Path) -> None:
-    job = Job(tmp_path)
+def test_each_part_is_what_the_old_model_makes_of_one_input_more(url: str, tmp_path: Path) -> None:
+    job = Job(tmp_path, url)
     first = job.load(120)
     old = job.train(40)
     job.forecast()
@@ -142,9 +142,9 @@ def test_each_part_is_what_the_old_model_makes_of_one_input_more(tmp_path: Path)
 
 
 def test_two_weeks_are_the_sum_of_each_and_equal_sales_and_model_move_nothing(
-    tmp_path: Path,
+    url: str, tmp_path: Path
 ) -> None:
-    job = Job(tmp_path)
+    job = Job(tmp_path, url)
     days = []
     for weeks in (120, 121, 122):
         days.append(job.load(weeks).last)
@@ -163,8 +163,8 @@ def test_two_weeks_are_the_sum_of_each_and_equal_sales_and_model_move_nothing(
         job.explain({}, date(2020, 1, 3))
 
 
-def test_an_origin_whose_bundle_is_gone_is_explained_as_one_part(tmp_path: Path) -> None:
-    job = Job(tmp_path)
+def test_an_origin_whose_bundle_is_gone_is_explained_as_one_part(url: str, tmp_path: Path) -> None:
+    job = Job(tmp_path, url)
     job.load(120)
     old = job.train(40)
     job.forecast()
@@ -180,8 +180,10 @@ def test_an_origin_whose_bundle_is_gone_is_explained_as_one_part(tmp_path: Path)
     assert note.startswith(f"The bundle {old} cannot be asked any more: ")
 
 
-def test_rows_that_were_told_late_are_said_to_be_part_of_corrected_sales(tmp_path: Path) -> None:
-    job = Job(tmp_path)
+def test_rows_that_were_told_late_are_said_to_be_part_of_corrected_sales(
+    url: str, tmp_path: Path
+) -> None:
+    job = Job(tmp_path, url)
     whole = job.sales
     gap = whole.y.copy()
     gap[4, 70] = np.nan
@@ -203,9 +205,9 @@ def with_temperature(sales: Panel) -> Panel:
 
 
 def test_covariates_that_a_model_does_not_ask_for_move_nothing_but_are_told_apart(
-    tmp_path: Path,
+    url: str, tmp_path: Path
 ) -> None:
-    job = Job(tmp_path, with_temperature(panel(124)))
+    job = Job(tmp_path, url, with_temperature(panel(124)))
     job.load(120)
     job.train(40)
     job.forecast()
@@ -222,15 +224,15 @@ def test_covariates_that_a_model_does_not_ask_for_move_nothing_but_are_told_apar
     assert ({"corrected_sales", "new_sales"}, []) == (moved(change), change.notes)
 
 
-def test_what_was_never_issued_is_not_judged_and_not_in_the_view(tmp_path: Path) -> None:
-    job = Job(tmp_path)
+def test_what_was_never_issued_is_not_judged_and_not_in_the_view(url: str, tmp_path: Path) -> None:
+    job = Job(tmp_path, url)
     job.load(120)
     job.train(40)
     job.forecast()
     job.load(121)
     job.train(14)
     job.forecast()
-    engine = sa.create_engine(job.url, poolclass=sa.NullPool)
-    ask: Callable[[str], int] = lambda query: engine.connect().scalar(sa.text(query))  # noqa: E731
-    assert 1 == ask("SELECT COUNT(*) FROM forecast_issues WHERE role = 'new_sales'")
-    assert 9 * 7 == ask("SELECT COUNT(*) FROM forecasts_newest")
+    with sa.create_engine(job.url, poolclass=sa.NullPool).connect() as connection:
+        ask: Callable[[str], int] = lambda query: connection.scalar(sa.text(query))  # noqa: E731
+        assert 1 == ask("SELECT COUNT(*) FROM forecast_issues WHERE role = 'new_sales'")
+        assert 9 * 7 == ask("SELECT COUNT(*) FROM forecasts_newest")
