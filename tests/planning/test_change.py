@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from sales_forecast.bundles.bundle import read_bundle
+from sales_forecast.bundles.bundle import Bundle, read_bundle
+from sales_forecast.bundles.fallback import growth_bundle
 from sales_forecast.bundles.writing import set_alias, write_bundle
 from sales_forecast.commands.reading import stored
 from sales_forecast.data.database import Database
@@ -76,7 +77,10 @@ class Job:
 
     def by(self, version: str, known: Panel, scope: dict[str, str], target: date) -> int:
         """What a bundle forecasts of a sum, in cents, made anew."""
-        best, _ = issues_of(read_bundle(self.folder / "bundles" / version), known, HORIZON + 2)
+        return self.of(read_bundle(self.folder / "bundles" / version), known, scope, target)
+
+    def of(self, bundle: Bundle, known: Panel, scope: dict[str, str], target: date) -> int:
+        best, _ = issues_of(bundle, known, HORIZON + 2)
         column = known.after(HORIZON + 2).tolist().index(target)
         rows = np.ones(known.n_series, dtype=bool)
         for key, value in scope.items():
@@ -178,6 +182,40 @@ def test_an_origin_whose_bundle_is_gone_is_explained_as_one_part(url: str, tmp_p
     assert {"not_split"} == moved(change)
     (note,) = change.notes
     assert note.startswith(f"The bundle {old} cannot be asked any more: ")
+
+
+def test_what_the_baseline_forecast_for_a_bundle_of_other_sales_is_split_too(
+    url: str, tmp_path: Path
+) -> None:
+    job = Job(tmp_path, url)
+    job.load(120, replace(job.sales, y=job.sales.y * 3))
+    job.train(40)
+    first = job.load(120)
+    job.forecast()
+    second = job.load(121)
+    job.forecast()
+    assert {"new_sales"} == moved(job.explain({}))
+    job.sales = corrected(job.sales, 118)
+    third = job.load(122)
+    new = job.train(14)
+    job.forecast()
+    target = third.after(2)[-1].item()
+    for scope in SCOPES:
+        change = job.explain(scope, target)
+        known = [
+            job.of(growth_bundle(of, ""), of, scope, target)
+            for of in (second, third.until(second.last), third)
+        ]
+        known.append(job.by(new, third, scope, target))
+        parts = dict(zip(NOTHING[1:4], np.diff(known).tolist(), strict=True))
+        assert parts == {name: change.parts[name] for name in parts}
+        assert (second.last, third.last, []) == (change.start, change.end, change.notes)
+    both = job.explain({}, target, start=first.last)
+    one = job.explain({}, target, start=first.last, end=second.last)
+    assert (
+        both.parts["new_sales"]
+        == one.parts["new_sales"] + job.explain({}, target).parts["new_sales"]
+    )
 
 
 def test_rows_that_were_told_late_are_said_to_be_part_of_corrected_sales(
