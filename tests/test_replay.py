@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from weakref import ReferenceType, ref
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ import monitor
 from sales_forecast.compute.engine import Local
 from sales_forecast.data.files.layouts import read_panel
 from sales_forecast.data.frequency import DAILY
-from sales_forecast.data.panel import Panel
+from sales_forecast.data.panel import Array, Panel
 from sales_forecast.errors import NotEnoughData, SettingsError
 from sales_forecast.evaluation.backtest import backtest
 from sales_forecast.evaluation.protocols import RollingOrigin
@@ -25,7 +27,7 @@ from sales_forecast.operations.monitoring import planting
 from sales_forecast.operations.monitoring import walk as walks
 from sales_forecast.operations.monitoring.errors import errors_of
 from sales_forecast.operations.monitoring.replay import Replay, replay
-from sales_forecast.operations.monitoring.walk import Walk, walk
+from sales_forecast.operations.monitoring.walk import Part, Walk, said, walk
 from tests.builders import sales_file, sample_panel
 from tests.trained import silent
 
@@ -52,6 +54,17 @@ def test_the_walk_is_the_backtest_of_every_week_after_the_first_fit() -> None:
     assert whole[GROWTH.name].to_numpy() == pytest.approx(
         walked().raw[:, 56:].T.ravel(), nan_ok=True
     )
+
+
+def test_who_works_on_parts_holds_no_sales_of_those_before() -> None:
+    sales: list[ReferenceType[Array]] = []
+    for start in (56, 60):
+        panel = sample_panel(3)
+        said(Part(panel, GROWTH, start, start + 4))
+        sales.append(ref(panel.y))
+        del panel
+        gc.collect()
+    assert [None, None] == [of() for of in sales]
 
 
 def test_days_are_walked_through_in_weeks_from_monday_to_sunday() -> None:

@@ -21,7 +21,7 @@ from sales_forecast.evaluation.backtest import REFIT_WEEKS, backtest
 from sales_forecast.evaluation.protocols import MIN_WEEKS, RollingOrigin
 from sales_forecast.evaluation.scoring import with_quantiles
 from sales_forecast.models.base import Forecaster
-from sales_forecast.models.fit_cache import fit_once
+from sales_forecast.models.fit_cache import fit_once, forget
 from sales_forecast.operations.monitoring.errors import Expected
 from sales_forecast.operations.monitoring.rules import WARM_UP
 
@@ -108,11 +108,18 @@ class Part:
 
 
 def said(part: Part) -> pd.DataFrame:
-    """Return the backtest table of a part, the model fitted first at its start."""
+    """Return the backtest table of a part, the model fitted first at its start.
+
+    Fits are not remembered: to a process that works on parts each comes with a panel of its own,
+    and with some of them it would hold more than joblib lets it.
+    """
     week = part.panel.frequency.a_week
     known = part.panel.until(part.panel.periods[part.stop + week - 2])
     weekly = RollingOrigin(horizon=week, windows=(part.stop - part.start) // week, step=week)
-    return backtest(known, [part.forecaster], weekly)
+    try:
+        return backtest(known, [part.forecaster], weekly)
+    finally:
+        forget()
 
 
 def mapped(
