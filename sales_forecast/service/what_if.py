@@ -22,6 +22,7 @@ from sales_forecast.features.daily_design import Design
 from sales_forecast.models.spread import SpreadByAge
 from sales_forecast.prediction.forecast import Expected, forecast, mean, quantiles
 from sales_forecast.service.forms import Named
+from sales_forecast.service.measured_effects import Effect, measured_effect
 from sales_forecast.service.predictor import Predictor
 
 NO_EFFECT = 0.0005
@@ -41,6 +42,8 @@ class Lever:
         planned: what is planned of the next periods, None where nothing is.
         taken: what forecasts take it for: what is planned or, of days, what is usual.
         measured: of the same periods.
+        effect: what sales did when such plans changed, of this series or else of all that the model
+            learns together; None where neither can be told.
     """
 
     of: Covariate
@@ -50,6 +53,7 @@ class Lever:
     planned: Sequence[float | None]
     taken: Sequence[float | None]
     measured: Sequence[bool]
+    effect: Effect | None
 
 
 class Wished(NamedTuple):
@@ -108,6 +112,8 @@ def levers(predictor: Predictor, series: Named, steps: int) -> tuple[Lever, ...]
                     _known(ahead),
                     _known(taken),
                     measured.tolist(),
+                    measured_effect(panel, [row], of.name, high - low)
+                    or measured_effect(among, range(among.n_series), of.name, high - low),
                 )
             )
     return tuple(found)

@@ -22,7 +22,14 @@ from sales_forecast.web.fan import fan
 from sales_forecast.web.fields import Wrong, example_series
 from sales_forecast.web.rendering import Templates
 from sales_forecast.web.visitors import Door
-from sales_forecast.web.wishing import cells, levers_of, names_of_wishes, series_of, wish
+from sales_forecast.web.wishing import (
+    cells,
+    effects_of,
+    levers_of,
+    names_of_wishes,
+    series_of,
+    wish,
+)
 
 _BESIDE = Frame(640, 300)
 """There is a form beside the picture."""
@@ -70,4 +77,5 @@ class WhatIfPage(AskingPage):
             "measured": [column for column in columns if column in measured],
             "unmeasured": [column for column in columns if column not in measured],
             "rows": cells(predictor, found, values, wrong),
+            "effects": [*effects_of(found)],
         }

@@ -16,6 +16,7 @@ from pydantic import create_model
 
 from sales_forecast.planning.overrides import Planned
 from sales_forecast.service.forms import Named
+from sales_forecast.service.measured_effects import Effect
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.service.what_if import Lever, Wished, levers, plannable, what_if
 from sales_forecast.web.expected import asked_now
@@ -35,6 +36,15 @@ class Cell:
 
     taken: str
     field: Field | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What sales did when a covariate changed; `change` in words."""
+
+    column: str
+    change: str
+    effect: Effect
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,14 @@ def series_of(predictor: Predictor, sent: Mapping[str, str]) -> Named:
 def levers_of(predictor: Predictor, series: Named) -> Sequence[Lever]:
     """Return what may be wished of a series, by the best model."""
     return levers(predictor, series, STEPS[predictor.panel.frequency.unit])
+
+
+def effects_of(found: Sequence[Lever]) -> Iterator[Measured]:
+    """Yield what sales did when plans changed, where that can be told."""
+    for of in found:
+        if of.effect is not None:
+            change = f"{_word(of, of.low)} → {_word(of, of.high)}"
+            yield Measured(of.of.column, change, of.effect)
 
 
 def cells(

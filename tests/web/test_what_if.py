@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from sales_forecast.bundles.bundle import read_bundle
+from sales_forecast.service.measured_effects import measured_effect
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.service.what_if import levers, what_if
 from sales_forecast.training.challenger import baseline_challenger
 from tests.trained import read
+from tests.two_keys import panel
 from tests.web.world import get
 
 STEPS = 14
@@ -156,3 +158,70 @@ def test_a_number_is_wished_within_what_was_seen(odd_shop):
         assert f"{told:,.2f}</td>" in page.text
         page = get(app, "/what-if", params={**keys, name: "5"})
         assert f"{name} must be less than or equal to 2, not 5." in page.text
+
+
+def noisy(n_series, effect, noise, seed):
+    """Weekly sales that grow and have a season; promotions add `effect` to their logarithm."""
+    rng = np.random.default_rng(seed)
+    weeks = np.arange(160)
+    promo = (rng.random((n_series, 160)) < 0.3).astype(np.float64)
+    price = rng.choice([1.0, 1.5, 2.0], (n_series, 160)) + 0.3 * promo
+    season = 6 + 0.001 * weeks + 0.1 * np.sin(2 * np.pi * weeks / 52)
+    shared = rng.normal(0, noise, 160)  # what moves all series alike
+    errors = shared + rng.normal(0, noise, (n_series, 160))
+    y = np.exp(season + effect * promo - 0.4 * price + errors)
+    made = panel(160)
+    return replace(
+        made, y=np.resize(y, (made.n_series, 160)), plan={"promo": promo, "price": price}
+    ), range(n_series)
+
+
+@pytest.mark.parametrize("effect", [0.0, 0.25])
+def test_the_effect_that_was_planted_lies_within_two_standard_errors_in_19_of_20_cases(effect):
+    within = 0  # by t of 19 degrees of freedom
+    for seed in range(200):
+        sales, rows = noisy(3, effect, 0.1, seed)
+        found = measured_effect(sales, rows, "promo", 1.0)
+        assert found.blocks in {19, 20}  # by chance one has no promotion
+        within += abs(found.effect - np.expm1(effect)) < 2.09 * found.standard_error
+    assert 181 <= within <= 198
+
+
+def test_an_effect_is_the_regression_on_a_column_for_each_block_and_series():
+    sales, rows = noisy(2, 0.25, 0.1, 0)
+    columns = [sales.plan["promo"][:2].ravel(), sales.plan["price"][:2].ravel()]
+    blocks = [np.repeat(np.arange(40), [8] * 40) == number for number in range(40)]
+    design = np.column_stack([*columns, *blocks]).astype(np.float64)
+    slope = np.linalg.lstsq(design, np.log(sales.y[:2]).ravel())[0][0]
+    assert slope == pytest.approx(np.log1p(measured_effect(sales, rows, "promo", 1.0).effect))
+
+
+def test_what_was_planned_both_ways_too_seldom_or_sold_one_way_alone_has_no_measured_effect():
+    sales, rows = noisy(2, 0.25, 0.1, 0)
+    late = sales.plan["promo"].copy()
+    late[:, :120] = 0
+    seldom = replace(sales, plan={"promo": late})
+    assert measured_effect(seldom, rows, "promo", 1.0) is None
+    closed = replace(sales, y=np.where(np.resize(late, sales.y.shape) == 1, sales.y, 0))
+    assert measured_effect(closed, rows, "promo", 1.0) is None
+
+
+def test_the_page_says_how_sure_an_effect_is_and_on_what_it_was_measured(days_app, days_shop):
+    page = get(days_app, sent(**wished("Promo", MONDAY, 1))).text
+    sales = days_shop.panel
+    found = measured_effect(sales, [sales.positions["2"]], "promo", 1.0)
+    assert f'Promo no → yes</th><td class="n">{found.effect:+.1%}</td>' in page
+    assert f'<td class="n">{found.standard_error:.1%}</td>' in page
+    assert f"this series, {found.blocks} times eight weeks" in page
+    assert "Open no → yes" not in page
+
+
+def test_where_a_series_never_tells_the_effect_is_that_of_all_series_together(days_shop):
+    sales = days_shop.panel
+    promo = sales.plan["promo"].copy()
+    promo[sales.positions["2"]] = 0
+    bundle = read_bundle(Path(days_shop.settings.model_uri))
+    predictor = Predictor(bundle, replace(sales, plan={**sales.plan, "promo": promo}))
+    (of,) = (of for of in levers(predictor, (2,), STEPS) if of.of.column == "Promo")
+    assert of.effect == measured_effect(predictor.panel, range(4), "promo", 1.0)
+    assert 4 == of.effect.series
