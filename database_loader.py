@@ -40,7 +40,7 @@ from sales_forecast.settings import Settings, load_settings
 
 USUAL_FILE = Path("data/Walmart_Sales.csv")
 MOST_GAPS, FEW_GAPS = 50, 10
-"""Up to so many series with gaps are all named; of more, the first few."""
+"""Up to so many series with gaps are all named; of more, the first few, as of the gaps of one."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -171,14 +171,12 @@ def describe_stored(panel: Panel) -> None:
     missing = gaps(panel)
     print(f"  {words(panel)} with gaps: {len(missing):,}")
     named = len(missing) if len(missing) <= MOST_GAPS else FEW_GAPS
-    more = len(missing) - named
     one = words(panel).removesuffix("s") if words(panel) == "stores" else "series"
     for name, ranges in islice(missing.items(), named):
         count = sum(gap.periods for gap in ranges)
-        listed = ", ".join(map(dated, ranges[:named] if more else ranges))
-        listed += f" and {len(ranges) - named} more times" if more and len(ranges) > named else ""
-        print(f"    {one} {name}, {panel.frequency.unit}s missing {count:,}: {listed}")
-    if more:
+        unit = panel.frequency.unit
+        print(f"    {one} {name}, {unit}s missing {count:,}: {dated(ranges, unit)}")
+    if more := len(missing) - named:
         print(f"    and {more:,} more")
 
 
@@ -204,9 +202,18 @@ def planned_until(panel: Panel) -> date | None:
     return panel.after(ahead)[-1].item() if ahead > 0 else None
 
 
-def dated(gap: Gap) -> str:
-    """Return the gap as one date or a range."""
-    return str(gap.first) if gap.periods == 1 else f"{gap.first} .. {gap.last}"
+def dated(ranges: Sequence[Gap], unit: str) -> str:
+    """Return the first few gaps as dates or ranges; days of one weekday by its name, once."""
+    weekdays = {f"{gap.first:%A}s" for gap in ranges}
+    lone = unit == "day" and all(gap.periods == 1 for gap in ranges)
+    if lone and len(weekdays) == 1 and len(ranges) > FEW_GAPS:
+        return f"{weekdays.pop()}, from {ranges[0].first} to {ranges[-1].last}"
+    listed = [
+        str(gap.first) if gap.periods == 1 else f"{gap.first} .. {gap.last}"
+        for gap in ranges[:FEW_GAPS]
+    ]
+    more = len(ranges) - len(listed)
+    return ", ".join(listed) + (f" and {more:,} more times" if more else "")
 
 
 def readable(file: Path | str) -> str:

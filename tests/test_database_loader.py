@@ -4,8 +4,9 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -290,6 +291,35 @@ def test_of_many_series_with_gaps_the_first_are_named(capsys: pytest.CaptureFixt
     assert output[5] == "  stores with gaps: 60"
     assert output[6] == "    store 0, weeks missing 3: 2010-02-12 .. 2010-02-26"
     assert output[-1] == "    and 50 more"
+
+
+@pytest.mark.parametrize(
+    ("shut", "told"),
+    [
+        (lambda day: day.isoweekday() == 7, "12: Sundays, from 2024-01-07 to 2024-03-24"),
+        (
+            lambda day: day.isoweekday() > 5,
+            (
+                "24: 2024-01-06 .. 2024-01-07, 2024-01-13 .. 2024-01-14, 2024-01-20 .. 2024-01-21, "
+                "2024-01-27 .. 2024-01-28, 2024-02-03 .. 2024-02-04, 2024-02-10 .. 2024-02-11, "
+                "2024-02-17 .. 2024-02-18, 2024-02-24 .. 2024-02-25, 2024-03-02 .. 2024-03-03, "
+                "2024-03-09 .. 2024-03-10 and 2 more times"
+            ),
+        ),
+    ],
+)
+def test_a_shop_that_is_shut_every_week_is_a_line(
+    capsys: pytest.CaptureFixture[str], shut: Callable[[date], bool], told: str
+) -> None:
+    days = (date(2024, 1, 1) + timedelta(n) for n in range(85))
+    Path("a.csv").write_text(
+        "\n".join(["day,sold", *(f"{day},5" for day in days if not shut(day))])
+    )
+    Path("shop.toml").write_text('frequency = "daily"\ndate = "day"\ntarget = "sold"\n')
+
+    assert database_loader.main(["--csv", "a.csv", "--layout", "shop.toml"]) == 0
+
+    assert capsys.readouterr().out.splitlines()[-1].endswith(f", days missing {told}")
 
 
 @pytest.mark.parametrize(
