@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from sales_forecast.bundles.bundle import TREES, read_bundle, read_manifest
+from sales_forecast.bundles.bundle import MANIFEST, TREES, read_bundle, read_manifest
 from sales_forecast.bundles.downloads import VERSION_TAG
 from sales_forecast.errors import BundleRefused, RegistryError
 from sales_forecast.features.features import FEATURE_NAMES, features
@@ -23,6 +24,7 @@ from sales_forecast.training.tracking.arima import ArimaModel
 from sales_forecast.training.tracking.client import BUNDLE_MODEL, TrackingServer, quietly
 from sales_forecast.training.tracking.log import log
 from tests import trained
+from tests.service.test_registered import alias, answering
 from tests.shared import empty_mlflow
 
 ROOT = Path(__file__).parents[1]
@@ -330,6 +332,32 @@ def test_a_record_that_was_broken_off_is_taken_up_and_never_made_twice(
     assert made.version == recorded.parent().data.tags["bundle_version"]
     server.set_alias("champion", "1")
     assert made.version == read_bundle(server.fetch(BUNDLE_MODEL, "champion")).version
+
+
+@pytest.mark.parametrize("changes", [{"version": "../../out"}, {"run_id": "/etc"}], ids=str)
+def test_a_server_cannot_name_a_place_elsewhere(tmp_path: Path, changes: dict[str, str]) -> None:
+    with answering({"/": alias("", **changes)}) as url, pytest.raises(RegistryError) as refused:
+        TrackingServer(url, tmp_path / "var").fetch(BUNDLE_MODEL, "champion")
+    assert "calls a version or a run " in refused.value.message
+    assert [] == [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("name", ["../../../../out", "{}/out", "..%2F..%2Fout"])
+def test_a_server_cannot_let_a_file_be_written_elsewhere(tmp_path: Path, name: str) -> None:
+    listed = [
+        {"path": of, "is_dir": False, "file_size": 2} for of in (name.format(tmp_path), MANIFEST)
+    ]
+    pages = {
+        "alias": alias("mlflow-artifacts:/1"),
+        "get-download-uri": (200, b'{"artifact_uri": "mlflow-artifacts:/1"}'),
+        "path=1": (200, json.dumps({"files": listed}).encode()),
+        "/": (200, b"{}"),
+    }
+    cache = tmp_path / "a" / "b" / "var"
+    with answering(pages) as url, pytest.raises(RegistryError) as refused:
+        TrackingServer(url, cache).fetch(BUNDLE_MODEL, "champion")
+    assert "Invalid path" in refused.value.message
+    assert [] == [*tmp_path.rglob("*out*")]
 
 
 def test_a_full_disk_is_called_that() -> None:

@@ -290,6 +290,7 @@ LISTED = [{"path": "manifest.json", "file_size": 100_000}]
         ({"/": (302, b"file:///etc/passwd")}, "the tracking server answers 302 "),
         ({"/": (200, b"<html>")}, "cannot be fetched: Expecting value"),
         ({"/": (200, b"{}")}, "cannot be fetched: 'model_version'."),
+        ({"/": (200, b'{"model_version": ["a"]}')}, "cannot be fetched: "),
         ({"/": (200, b"[" * 100_000)}, "cannot be fetched: "),
         ({"/": alias(1)}, "cannot be fetched: "),
         ({"/": alias("", version="../../out")}, "calls a version or a run ../../out: no name."),
@@ -303,6 +304,7 @@ LISTED = [{"path": "manifest.json", "file_size": 100_000}]
             },
             "manifest.json: it is not JSON.",
         ),
+        ({"/": alias("file:///etc")}, "lies at file:///etc, not behind the tracking server."),
         ({"/": alias("s3://bucket/1")}, "lies at s3://bucket/1, not behind the tracking server."),
         (
             {
