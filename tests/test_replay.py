@@ -137,6 +137,14 @@ def test_a_model_is_named_by_the_catalogue() -> None:
         replay(sample_panel(2), "crystal", silent)
 
 
+def test_too_few_weeks_with_sales_are_told_with_both_numbers() -> None:
+    whole = sample_panel(2)
+    y = whole.y.copy()
+    y[:, 56:][:, np.arange(87) % 4 > 0] = np.nan
+    with pytest.raises(NotEnoughData, match=r"measure 26 weeks before .* of 22 whole weeks"):
+        replay(replace(whole, y=y), GROWTH.name, silent)
+
+
 def test_too_few_weeks_are_told_with_both_numbers() -> None:
     with pytest.raises(NotEnoughData, match=r"56 weeks of sales .* 26 more .* there are 80"):
         replay(sample_panel(2, 80), GROWTH.name, silent)

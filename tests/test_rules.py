@@ -191,16 +191,27 @@ def test_series_of_two_keys_ring_by_ranges_of_the_second_and_never_alone() -> No
 
 
 def test_days_are_judged_by_whole_weeks_from_monday_on() -> None:
-    days = np.datetime64("2026-01-01") + np.arange(20)  # a Thursday
-    y = np.ones((1, 20))
+    days = np.datetime64("2026-01-01") + np.arange(27)  # a Thursday
+    y = np.ones((1, 27))
     y[0, 7] = np.nan  # a closed day
     panel = Panel(y=y, periods=days, series=("1",), frequency=DAILY)
-    two = np.full((1, 20), 2.0)
+    two = np.full((1, 27), 2.0)
+    two[0, 20] = np.nan  # a day that was not forecast
     found = errors_of(panel, Expected(two, 0 * two, two))
-    assert ["2026-01-18"] == found.weeks.astype(str).tolist()
-    assert ([[7.0]], [[14.0]], [[1.0]]) == tuple(
+    assert ["2026-01-11", "2026-01-18"] == found.weeks.astype(str).tolist()
+    assert ([[6.0, 7.0]], [[12.0, 14.0]], [[1.0, 1.0]]) == tuple(
         values.tolist() for values in (found.sold, found.expected, found.inside)
     )
+
+
+def test_shops_that_close_on_sundays_are_judged_every_week() -> None:
+    days = np.datetime64("2026-01-05") + np.arange(21)  # a Monday
+    y = np.ones((2, 21))
+    y[:, 6::7] = np.nan
+    panel = Panel(y=y, periods=days, series=("1", "2"), frequency=DAILY)
+    found = errors_of(panel, Expected(y, y, y))
+    assert ["2026-01-11", "2026-01-18", "2026-01-25"] == found.weeks.astype(str).tolist()
+    assert [[6.0] * 3] * 2 == found.sold.tolist()
 
 
 def test_judging_begins_when_half_a_year_is_measured() -> None:

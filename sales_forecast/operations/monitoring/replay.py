@@ -15,7 +15,7 @@ import numpy as np
 from sales_forecast.data.alarms import Alarm
 from sales_forecast.data.frequency import SEASON_LENGTH
 from sales_forecast.data.panel import Panel
-from sales_forecast.errors import SettingsError
+from sales_forecast.errors import NotEnoughData, SettingsError
 from sales_forecast.evaluation.protocols import LARGE_PANEL
 from sales_forecast.models import catalogue
 from sales_forecast.models.base import Forecaster
@@ -114,6 +114,12 @@ def replay(panel: Panel, model: str | None, progress: Callable[[str], None]) -> 
     walked = walk(panel, forecaster, progress)
     errors = errors_of(walked.panel, walked.expected)
     n_judged = judged_weeks(errors)
+    if not n_judged:
+        raise NotEnoughData(
+            f"The rules measure {WARM_UP} weeks before they judge one, and of {len(errors.weeks)} "
+            "whole weeks there are sales and forecasts. Load more.",
+            {"weeks": len(errors.weeks), "needed": WARM_UP + 1},
+        )
     progress(f"drawing {HISTORIES} histories")
     return Replay(
         model=forecaster.name,
