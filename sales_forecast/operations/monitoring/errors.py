@@ -178,17 +178,17 @@ def week_ends(panel: Panel) -> Days:
 def errors_of(panel: Panel, expected: Expected) -> Errors:
     """Return the errors of all whole weeks of which something was expected.
 
-    Weeks of daily sales are those from Monday to Sunday, of which every day is forecast but those on
-    which all were closed.
+    Weeks of daily sales are those from Monday to Sunday, of which every day is forecast but those
+    on which all were closed.
     """
     ends = week_ends(panel)
     known = ~np.isnan(panel.y) & ~np.isnan(expected.median)
     weeks, place, count = np.unique(ends, return_inverse=True, return_counts=True)
-    asked, open_ = (
+    asked, sold_on = (
         np.bincount(place, of.any(axis=0), minlength=len(weeks))
         for of in (known, ~np.isnan(panel.y))
     )
-    whole = (count * panel.frequency.days == DAYS_PER_WEEK) & (asked > 0) & (asked == open_)
+    whole = (count * panel.frequency.days == DAYS_PER_WEEK) & (asked > 0) & (asked == sold_on)
 
     belongs = (place[:, None] == np.flatnonzero(whole)).astype(np.float64)
 
