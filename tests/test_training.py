@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from sales_forecast.bundles.manifest import AnsweredBy
+from sales_forecast.data.files.layouts import read_panel
 from sales_forecast.errors import NotEnoughData, SettingsError
 from sales_forecast.evaluation.judged import Tables, score_models
 from sales_forecast.evaluation.protocols import RollingOrigin
@@ -13,9 +16,11 @@ from sales_forecast.models.arima import ARIMA
 from sales_forecast.models.catalogue import choose
 from sales_forecast.models.fitted.smoothing import FittedArima
 from sales_forecast.models.naive import BASELINES
+from sales_forecast.training.challenger import model_challenger
 from sales_forecast.training.gate import judge
 from sales_forecast.training.training import evaluate, fit_models, together
 from tests import trained
+from tests.builders import daily_folder, daily_panel
 
 SERVING = AnsweredBy(predict_sales="rf_xgb_mean", forecast_sales="arima", best="arima")
 BASELINE_NAMES = ["naive", "seasonal_naive", "seasonal_naive_growth"]
@@ -146,6 +151,22 @@ def test_models_run_in_a_protocol_from_its_first_whole_window_on() -> None:
     assert [*BASELINE_NAMES, *OTHER_NAMES] == predicted(tables["one_step"])
     assert BASELINE_NAMES == predicted(tables["many_steps"])
     assert not judge(tables, SERVING).checks
+
+
+def test_other_panels_that_are_short_are_judged_with_the_models_that_need_less(
+    tmp_path: Path,
+) -> None:
+    panel = read_panel(daily_folder(tmp_path, daily_panel(3, n_days=300)), "daily")
+    tables = evaluate(panel, trained.silent)
+
+    # Of 42 days they were shut on six Sundays and a Wednesday.
+    assert {"one_step": 35, "many_steps": 2} == windows(tables)
+    for table in tables.values():
+        assert {*BASELINE_NAMES, "moving_average", "pooled"} <= {*predicted(table)}
+        assert not {"random_forest", "xgboost", "ensemble", "rf_xgb_mean"} & {*predicted(table)}
+    serving = model_challenger(panel, "sales.csv", tables, trained.silent).manifest.answered_by
+    assert "pooled" == serving.forecast_sales
+    assert judge(tables, serving).passed
 
 
 def test_scores_without_the_trees_have_no_mean_of_them() -> None:

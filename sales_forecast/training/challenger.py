@@ -35,7 +35,7 @@ from sales_forecast.compute.source import source_hash
 from sales_forecast.data.panel import Panel
 from sales_forecast.evaluation.backtest import Progress
 from sales_forecast.evaluation.judged import Tables
-from sales_forecast.evaluation.scoring import measured_spread, scores
+from sales_forecast.evaluation.scoring import measured_spread, models_in, scores
 from sales_forecast.features.features import feature_names
 from sales_forecast.models.base import FittedForecaster, Storable
 from sales_forecast.models.export import trees_to_onnx
@@ -88,8 +88,8 @@ def model_challenger(
     recipe = recipe or Recipe.of(panel)
     params = recipe.params
     serving = choose(tables, stores=is_stores(panel))
-    tried = {forecaster.name for forecaster in recipe.forecasters}
-    native = [name for name in NATIVE if name in tried]
+    judged = {name for table in tables.values() for name in models_in(table)}
+    native = [name for name in NATIVE if name in judged]
     models = fit_models(panel, (*native, *serving.models), progress, recipe)
     served = {name: models[name] for name in serving.models}
     progress("exporting the trees to ONNX")

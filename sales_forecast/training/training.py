@@ -7,6 +7,7 @@ gate's consequences.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import cast
 
 import pandas as pd
@@ -20,7 +21,7 @@ from sales_forecast.evaluation.scoring import with_quantiles
 from sales_forecast.models.base import Forecaster, Storable
 from sales_forecast.models.fit_cache import fit_once
 from sales_forecast.models.naive import BASELINES
-from sales_forecast.training.recipe import Recipe
+from sales_forecast.training.recipe import Recipe, is_stores
 
 Models = Mapping[str, Storable]
 """Name -> model fitted to all of a panel."""
@@ -29,8 +30,9 @@ Models = Mapping[str, Storable]
 def evaluate(panel: Panel, progress: Progress, recipe: Recipe | None = None) -> Tables:
     """Run both protocols, with as many windows as the data holds.
 
-    Data too short for the models is judged with the baselines alone; data too short for any
-    window at all gives no tables. `recipe`: without one, that of the defaults.
+    Data too short for all models is judged with those that learn from half of it, weekly stores,
+    whose callers expect certain models, with the baselines alone; data too short for any window at
+    all gives no tables. `recipe`: without one, that of the defaults.
     """
     tables = {}
     recipe = recipe or Recipe.of(panel)
@@ -39,6 +41,9 @@ def evaluate(panel: Panel, progress: Progress, recipe: Recipe | None = None) -> 
         report = _within(name, progress)
         least = panel.frequency.periods(MIN_WEEKS)
         table = _try(panel, forecasters, split.within(panel.n_periods - least), report)
+        if table is None and not is_stores(panel):
+            half = split.within(panel.n_periods // 2)
+            table = _try(panel, _that_learn(panel, forecasters, half, report), half, report)
         if table is None:
             table = _try(panel, BASELINES, split.within(panel.n_periods - 1), report)
         if table is not None:
@@ -68,6 +73,21 @@ def _try(
         return backtest(panel, forecasters, split, progress)
     except NotEnoughData:
         return None
+
+
+def _that_learn(
+    panel: Panel, forecasters: tuple[Forecaster, ...], split: RollingOrigin | None, report: Progress
+) -> tuple[Forecaster, ...]:
+    """Return those that can learn from what the first window knows."""
+    able: list[Forecaster] = []
+    if split is not None:
+        report("looking for models that need less history")
+        first = panel.until(split.cutoffs(panel)[0])
+        for forecaster in forecasters:
+            with suppress(NotEnoughData):
+                fit_once(forecaster, first)
+                able.append(forecaster)
+    return tuple(able)
 
 
 def _within(protocol: str, progress: Progress) -> Progress:
