@@ -69,6 +69,8 @@ _STATES: Mapping[str, str] = {
     "string_too_short": "must not be empty",
 }
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FULL_SQLITE = "SQLITE_IOERR_SHMSIZE"
+"""What it fails with, also when it only reads, where there is no room for what readers share."""
 FULL = "the disk is full. Make room (`df -h` shows where), then run the command again."
 _SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 _LOCAL = "/", "sqlite:///", "file:///"
@@ -96,7 +98,13 @@ def is_full(error: BaseException) -> bool:
     """Tell whether a disk that is full is behind a failure, whoever's words it has."""
     number = getattr(error, "errno", None)
     said = str(error).lower()
-    return number in _FULL or "no space left" in said or "disk is full" in said
+    sqlite = getattr(error, "sqlite_errorname", None)
+    return (
+        number in _FULL
+        or sqlite == _FULL_SQLITE
+        or "no space left" in said
+        or "disk is full" in said
+    )
 
 
 def scheme_of(address: str) -> str:

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -422,6 +423,25 @@ def test_a_database_that_is_not_there_is_one_line_without_the_password(
     assert "Check DATABASE_URL, and that the database runs" in error.value.message
     assert "s3cret" not in f"{error.value.message} {error.value.fields}"
     assert "\n" not in error.value.message
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux lends a disk that is full")
+def test_a_disk_without_room_for_what_readers_share_is_called_full(tmp_path: Path) -> None:
+    import resource  # noqa: PLC0415 - Windows has none
+
+    url = f"sqlite:///{tmp_path}/sales.db"
+    with closing(Database(url)) as database:
+        database.write(sample_rows(), "a.csv")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with closing(Database(url)) as database:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+        try:
+            with pytest.raises(DatabaseError) as failed:
+                database.version()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert database.version()
+    assert "does not answer as it should: the disk is full. Make room" in failed.value.message
 
 
 def test_a_full_disk_is_called_that_and_nothing_is_written(tmp_path: Path) -> None:
