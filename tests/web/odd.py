@@ -1,4 +1,7 @@
-"""A layout of one's own whose names a page must not trip over: quotes, tags, blanks, our words."""
+"""A layout of one's own whose names a page must not trip over: quotes, tags, formulas, our words.
+
+The last of its series has the longest name, and sold nothing lately.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from tests.builders import weeks
 
 SHOP, ARTICLE = 'Shop "A" & <b>', "Größe/Art?"
 PRICE, PROMOTION = "price of 1 (€)", "upper"
+LONG = "=1+1😀" + "x" * 180
 _LAYOUT = f"""series = ['{SHOP}', '{ARTICLE}']
 date = "date"
 dates = "last"
@@ -26,7 +30,7 @@ traits = ["<i>"]
 holiday = "is it one?"
 """
 _COVARIATES = (PRICE, PROMOTION, "rain & snow", "median", "is it one?")
-_WEEKS, _AHEAD = 130, 6
+_WEEKS, _AHEAD, _SILENT = 130, 6, 6
 
 
 def odd() -> Panel:
@@ -43,10 +47,12 @@ def odd() -> Panel:
 
 def _rows() -> Iterator[list[object]]:
     rng = np.random.default_rng(0)
-    for shop, article in product(("<script>1</script>", "Öst"), ("a&b=c", "x y")):
+    for shop, article in product(("<script>1</script>", "Öst"), ("a&b=c", LONG)):
         price = rng.choice([1.0, 1.5, 2.0], _WEEKS + _AHEAD)
         promotion = (rng.random(_WEEKS + _AHEAD) < 0.3).astype(int)
         sales = np.exp(5 - 0.3 * price + 0.3 * promotion + rng.normal(0, 0.05, len(price)))
+        if (shop, article) == ("Öst", LONG):
+            sales[_WEEKS - _SILENT :] = 0
         for n, week in enumerate(weeks("2020-01-05", len(price))):
             observed = [rng.random(), 3, int(n % 26 == 0)] if n < _WEEKS else ["", "", ""]
             sold = sales[n] if n < _WEEKS else ""

@@ -13,7 +13,7 @@ from sales_forecast.service.app import create_app
 from sales_forecast.service.live import Live
 from sales_forecast.web.pages import Pages
 from tests.web.browser import CHROMIUM, chromium, served
-from tests.web.odd import ARTICLE, PRICE, SHOP
+from tests.web.odd import ARTICLE, LONG, PRICE, SHOP
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None,
@@ -59,7 +59,10 @@ PAGES = [
     ("days", "/ask?Store=2&Date=2014-04-07"),
     ("days", "/what-if?store_id=2&Promo+2014-04-07=1"),
     ("odd", "/"),
+    ("odd", "/series"),
     ("odd", f"/series?{ODD}"),
+    ("odd", f"/series?{urlencode({SHOP: 'Öst', ARTICLE: LONG})}"),
+    ("odd", "/sheets"),
     ("odd", f"/ask?{ODD}&date=2022-07-03"),
     ("odd", f"/order?{ODD}&cost_of_one_too_many=1&cost_of_one_too_few=x"),
     ("odd", f"/what-if?{ODD}&{quote_plus(PRICE)}+2022-07-03=9"),
