@@ -1,0 +1,106 @@
+"""What needs attention: each kind is named with its money, and nothing else is."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from sales_forecast.data.former_forecasts import FormerForecasts
+from sales_forecast.web.attention import notices
+from tests.web.world import of_ones_own
+
+_ISSUES = "SELECT id FROM forecast_issues WHERE role = 'best' ORDER BY origin DESC"
+_AHEAD = "FROM forecasts WHERE issue_id = :issue AND series_id = :series AND target"
+
+
+@pytest.fixture
+def own(shop, tmp_path):
+    return of_ones_own(shop, tmp_path)
+
+
+def found(own, **changes):
+    """What needs attention of the shop, kind -> row, amount and sentence."""
+    sales = replace(own.panel, **changes)
+    with closing(FormerForecasts(own.settings.database_url)) as former:
+        return {of.kind: (of.row, of.amount, of.sentence) for of in notices(sales, former)}
+
+
+def asked(own, query, **values):
+    with sa.create_engine(own.settings.database_url).begin() as connection:
+        result = connection.execute(sa.text(query), values)
+        return result.all() if result.returns_rows else None
+
+
+def with_sales(own, row, part, value):
+    y = own.panel.y.copy()
+    y[row, part] = value
+    return y
+
+
+def test_nothing_needs_attention_where_all_went_as_promised(own):
+    assert {} == found(own)
+
+
+@pytest.mark.parametrize(
+    ("edge", "by", "word"), [("upper_80", 5000, "more"), ("lower_80", -5000, "less")]
+)
+def test_a_series_that_left_its_interval_is_named_by_how_far(own, edge, by, word):
+    (_,), (before,) = asked(own, f"{_ISSUES} LIMIT 2")
+    ((end,),) = asked(
+        own, f"SELECT {edge} {_AHEAD} = :last", issue=before, series=2, last=own.panel.last
+    )
+    row, amount, sentence = found(own, y=with_sales(own, 1, -1, end + by))["outside"]
+    assert (1, pytest.approx(5000)) == (row, amount)
+    assert f"Sold {end + by:,.0f}, 5,000 {word} than the interval of 80%" in sentence
+    assert "outside" not in found(own, y=with_sales(own, 1, -1, end))
+
+
+def test_a_forecast_that_moved_is_named_by_its_next_four_weeks(own):
+    (newest,), (before,) = asked(own, f"{_ISSUES} LIMIT 2")
+    asked(own, "DROP TRIGGER forecasts_update")  # what was issued is never changed otherwise
+    query = "UPDATE forecasts SET sales = sales * 1.5 WHERE issue_id = :issue AND series_id = 3"
+    asked(own, query, issue=newest)
+    ends = [str(of) for of in own.panel.after(4)]
+    sums = [
+        asked(
+            own,
+            f"SELECT SUM(sales) {_AHEAD} BETWEEN :first AND :last",
+            issue=issue,
+            series=3,
+            first=ends[0],
+            last=ends[-1],
+        )[0][0]
+        for issue in (newest, before)
+    ]
+    ((row, amount, sentence),) = found(own).values()
+    assert (2, pytest.approx(sums[0] - sums[1])) == (row, amount)
+    assert f"{sums[0]:,.0f}, which is {sums[0] / sums[1] - 1:+.1%} against" in sentence
+
+
+def test_a_series_that_sold_nothing_for_four_weeks_may_have_ended(own):
+    y = with_sales(own, 3, slice(-4, None), 0)
+    row, amount, sentence = found(own, y=y)["ended"]
+    assert (3, pytest.approx(4 * y[3, -30:-4].mean())) == (row, amount)
+    assert sentence.startswith("No sales since 28 Sep 2012;")
+    assert "ended" not in found(own, y=with_sales(own, 3, slice(-3, None), 0))
+
+
+def test_a_series_whose_first_sales_are_eight_weeks_old_began(own):
+    y = with_sales(own, 0, slice(None, -8), np.nan)
+    row, amount, sentence = found(own, y=y)["began"]
+    assert (0, pytest.approx(y[0, -8:].sum())) == (row, amount)
+    assert sentence.startswith("First sales 7 Sep 2012;")
+    assert "began" not in found(own, y=with_sales(own, 0, slice(None, -9), np.nan))
+
+
+def test_the_most_money_comes_first(own):
+    y = with_sales(own, 3, slice(-4, None), 0)
+    y[0, :-8] = np.nan
+    with closing(FormerForecasts(own.settings.database_url)) as former:
+        amounts = [of.amount for of in notices(replace(own.panel, y=y), former)]
+    assert len(amounts) > 2
+    assert amounts == sorted(amounts, reverse=True)
