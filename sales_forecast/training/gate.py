@@ -210,13 +210,16 @@ def choose(tables: Tables, *, stores: bool) -> AnsweredBy:
     """Return which models answer, by the tables they were judged in.
 
     The best over many steps, and on panels other than weekly stores the best over one step. For
-    weekly stores the mean of both trees answers one step and ARIMA many, whatever is best.
+    weekly stores the mean of both trees answers one step and ARIMA many, whatever is best. The best
+    also answers who asks for an ARIMA that could not be judged.
     """
     best = _best(tables, MANY_STEPS_NAME, "arima")
     if stores:
         return AnsweredBy(predict_sales=MEAN_MODEL, forecast_sales="arima", best=best)
     one = _best(tables, ONE_STEP_NAME, MEAN_MODEL)
-    return AnsweredBy(predict_sales=one, forecast_sales=best, best=best)
+    judged = any("arima" in table.columns for table in tables.values())
+    arima = "arima" if judged else best
+    return AnsweredBy(predict_sales=one, forecast_sales=best, best=best, arima=arima)
 
 
 def _best(tables: Tables, protocol: str, usual: str) -> str:
