@@ -434,7 +434,7 @@ def test_a_disk_without_room_for_what_readers_share_is_called_full(tmp_path: Pat
         database.write(sample_rows(), "a.csv")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with closing(Database(url)) as database:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
         try:
             with pytest.raises(DatabaseError) as failed:
                 database.version()
