@@ -128,3 +128,14 @@ def test_a_search_finds_what_has_all_words_in_its_name_and_sums_first(department
         names = [f" {name}" for name in map(selections._title, selections._all())]
         slow = [name[1:] for name in names if words and all(of in name.lower() for of in words)]
         assert slow[:30] == [of.title for of in selections.search(text)]
+
+
+@pytest.mark.parametrize(
+    ("path", "bands"), [("/series?store_id=2&dept_id=3", 2), ("/series?store_id=3&dept_id=7", 0)]
+)
+def test_the_legend_names_intervals_where_they_are_painted(departments_shop, path, bands):
+    with departments_shop.live() as live:
+        figure = get(departments_shop.app(live), path).text.split("<figure>")[1]
+    pictures, legend = figure.split("<figcaption>")
+    assert bands == pictures.count('class="band b80"')
+    assert bool(bands) == ("80 and 60% of cases" in legend.split("</figcaption>")[0])
