@@ -124,12 +124,12 @@ def _band(
     ends = [
         (at, of.quantiles[low], of.quantiles[high])
         for at, of in zip(x, periods, strict=True)
-        if low in of.quantiles and high in of.quantiles
+        if of.quantiles.get(low) is not None and of.quantiles.get(high) is not None
     ]
     if not ends:
         return ""
-    upper = [f"{at:.1f} {y(top):.1f}" for at, _, top in ends]
-    lower = [f"{at:.1f} {y(foot):.1f}" for at, foot, _ in reversed(ends)]
+    upper = [f"{at:.1f} {y(top):.1f}" for at, _, top in ends if top is not None]
+    lower = [f"{at:.1f} {y(foot):.1f}" for at, foot, _ in reversed(ends) if foot is not None]
     return f'<path class="band b{level}" d="M{"L".join([*upper, *lower])}Z"/>'
 
 

@@ -38,7 +38,7 @@ class Period:
         sold: None where nothing is known.
         last_year: what was sold in the period of a year before that compares with it.
         expected: the mean that is forecast; `planned`: what people made of it.
-        quantiles: by the names of `forecast_tables.QUANTILES`, those of which enough was measured.
+        quantiles: by the names of `forecast_tables.QUANTILES`.
         former: lag -> what was expected so many periods before.
         marks: holidays and what is planned.
     """
@@ -50,7 +50,7 @@ class Period:
     marks: Sequence[str]
     expected: float | None = None
     planned: float | None = None
-    quantiles: Mapping[str, float] = field(default_factory=dict)
+    quantiles: Mapping[str, float | None] = field(default_factory=dict)
     former: Mapping[int, float] = field(default_factory=dict)
 
 
@@ -166,7 +166,7 @@ def outlook_of(
                 marks=marks.of(place),
                 expected=expected,
                 planned=None if expected is None else said.planned.of(end, expected),
-                quantiles=_known(said.quantiles.get(end, {})),
+                quantiles=said.quantiles.get(end, {}),
                 former=former.get(end, {}),
             )
         )
@@ -196,7 +196,3 @@ def sold_by(predictor: Predictor, selection: Selection) -> Sequence[float]:
 def _at(values: Sequence[float], place: int) -> float | None:
     inside = 0 <= place < len(values) and not np.isnan(values[place])
     return values[place] if inside else None
-
-
-def _known(quantiles: Mapping[str, float | None]) -> Mapping[str, float]:
-    return {name: value for name, value in quantiles.items() if value is not None}
