@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
 from http.client import HTTPException, InvalidURL
+from math import inf
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -40,7 +41,8 @@ _MODELS = "/api/2.0/mlflow/registered-models/alias"
 _ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 _SECONDS_BETWEEN_LOOKS = 60.0
 _SECONDS_TO_THE_NEXT_ATTEMPT = 10.0  # while there is none: MLflow may be about to start
-_SECONDS_FOR_AN_ANSWER = 5.0
+_SECONDS_FOR_A_PIECE = 5.0
+_SECONDS_FOR_AN_ANSWER = 30.0
 _SECONDS_FOR_A_BUNDLE = 600.0
 _UNEXPECTED = (
     OSError, HTTPException, ValueError, LookupError, TypeError, AttributeError, RecursionError
@@ -183,31 +185,36 @@ class _Server:
             "Basic " + base64.b64encode(":".join(login).encode()).decode() if login else ""
         )
         self._deadline = time.monotonic() + _SECONDS_FOR_A_BUNDLE
-        self._opener = in_time.opener(self._deadline)
 
     def json(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
-        content = b"".join(self.pieces(f"{path}?{urlencode(query)}", _MOST_JSON))
+        asked = f"{path}?{urlencode(query)}"
+        content = b"".join(self.pieces(asked, _MOST_JSON, _SECONDS_FOR_AN_ANSWER))
         found: dict[str, Any] = json.loads(content)
         return found
 
-    def pieces(self, path: str, most: int) -> Iterator[bytes]:
+    def pieces(self, path: str, most: int, seconds: float = inf) -> Iterator[bytes]:
         """Yield what is there, and end when it is more than `most` bytes. Raises RegistryError."""
+        deadline = min(self._deadline, time.monotonic() + seconds)
         # The scheme was checked: no file of this machine is opened.
         asked = Request(self._address + path)  # noqa: S310
         if self._header:
             asked.add_unredirected_header("Authorization", self._header)  # for this server alone
         try:
-            with self._opener.open(asked, timeout=_SECONDS_FOR_AN_ANSWER) as answer:
+            opener = in_time.opener(deadline)
+            with opener.open(asked, timeout=_SECONDS_FOR_A_PIECE) as answer:
                 while most >= 0 and (piece := answer.read1(_PIECE)):
                     if self._stop.is_set():
                         raise RegistryError(f"{self._uri}: not fetched, the service stops.")
                     most -= len(piece)
                     yield piece
         except OSError as error:
-            if time.monotonic() < self._deadline:
+            now = time.monotonic()
+            if now < deadline:
                 raise
-            seconds = _SECONDS_FOR_A_BUNDLE
-            raise RegistryError(f"{self._uri}: not fetched within {seconds:.0f} s.") from error
+            problem = f"not fetched within {_SECONDS_FOR_A_BUNDLE:.0f} s"
+            if now < self._deadline:
+                problem = f"the tracking server did not answer within {seconds:.0f} s"
+            raise RegistryError(f"{self._uri}: {problem}.") from error
 
 
 @contextmanager

@@ -372,12 +372,26 @@ def test_a_server_that_gives_a_bundle_by_the_byte_is_given_up(
 def test_a_server_that_answers_by_the_byte_is_given_up(
     begin: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sales_forecast.bundles.registered._SECONDS_FOR_A_BUNDLE", 0.3)
+    monkeypatch.setattr("sales_forecast.bundles.registered._SECONDS_FOR_AN_ANSWER", 0.3)
 
     with endless_server(begin) as port:
         problem = problem_of(model(f"http://127.0.0.1:{port}", tmp_path))
 
-    assert f"{URI}: not fetched within 0 s." == problem
+    assert f"{URI}: the tracking server did not answer within 0 s." == problem
+
+
+def test_a_start_beside_such_a_server_serves_what_was_kept(
+    champion: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sales_forecast.bundles.registered._SECONDS_FOR_AN_ANSWER", 0.3)
+    before = model(champion, tmp_path)
+    kept = before.find(NEVER)
+    before.keep(kept)
+
+    with endless_server(b"H") as port:
+        after = model(f"http://127.0.0.1:{port}", tmp_path)
+        assert kept == after.find(NEVER)
+    assert "did not answer within 0 s" in str(after.describe()["problem"])
 
 
 def test_nothing_of_mlflow_is_needed_to_fetch() -> None:
