@@ -42,7 +42,8 @@ class Marks:
         plans = {
             called.get(name, name).replace("_", " "): _shares(values[rows])
             for name, values in panel.plan.items()
-            if name != spec.open
+            # Of what is never 0, such as a price, no period is special.
+            if name != spec.open and (values <= 0).any()
         }
         holidays = panel.holidays[rows].mean(axis=0) if panel.holiday in panel.conditions else None
         self._plans = plans

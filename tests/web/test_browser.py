@@ -352,6 +352,17 @@ def test_the_documentation_of_the_api_needs_nothing_from_elsewhere(page, at):
     assert "unsafe-inline" not in headers["content-security-policy"]
 
 
+@pytest.mark.parametrize(("wish", "moves"), [("no-preference", "smooth"), ("reduce", "auto")])
+def test_whoever_wishes_for_less_motion_has_none(page, at, wish, moves):
+    page.goto(f"{at.shop}/")
+    page.emulate_media(reduced_motion=wish)
+    assert moves == page.evaluate("getComputedStyle(document.documentElement).scrollBehavior")
+    moving = "[...document.querySelectorAll('*')].filter(of => { const {transitionDuration, "
+    moving += "animationName} = getComputedStyle(of); return transitionDuration !== '0s' || "
+    moving += "animationName !== 'none'; }).length"
+    assert 0 == page.evaluate(moving)
+
+
 def test_paper_shows_no_buttons(page, at):
     page.goto(f"{at.shop}/series?store_id=2")
     page.emulate_media(media="print")

@@ -36,13 +36,13 @@ ROWS[7] = row(7, (4, 9), CALLERS[1])
 class Page:
     """The history of a service, as one of its callers sees it."""
 
-    def __init__(self, folder: Path, role: str | None) -> None:
+    def __init__(self, folder: Path, role: str | None, **settings: Any) -> None:
         url = f"sqlite:///{folder}/sales.db"
         keep(url, ROWS)
         keys = Keys(folder)
         live = LiveStub(FakePredictor(), keys=keys.known if role else None)
         live.predictions = self.predictions = StoredPredictions(url)
-        self.pages = Pages(live, Settings(database_url=url, var_dir=folder))
+        self.pages = Pages(live, Settings(database_url=url, var_dir=folder, **settings))
         self.app = create_app(live, pages=self.pages)
         self.cookie = cookie_of(sign_in(self.app, keys.of[role])) if role else {}
 
@@ -202,3 +202,16 @@ def test_no_filter_has_the_name_of_a_key() -> None:
     spec = PanelSpec(layout="my.toml", keys=(), date="d", target="y")
     fields = history_query(spec).model_fields
     assert {of.alias or name for name, of in fields.items()} <= RESERVED
+
+
+@pytest.mark.parametrize(
+    ("keeps", "said"),
+    [
+        (True, "Answers are kept for 365 days, then the weekly job deletes them."),
+        (False, "This service keeps no new answers"),
+    ],
+)
+def test_it_is_said_how_long_answers_are_kept(tmp_path, keeps, said):
+    page = Page(tmp_path, "planner", prediction_retention_days=365, prediction_ledger=keeps)
+    with closing(page.pages):
+        assert said in page.get().text

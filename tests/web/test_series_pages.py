@@ -12,6 +12,7 @@ import pytest
 from sales_forecast.web.rendering import money
 from sales_forecast.web.selection import Selections
 from tests.service.conftest import ask_app
+from tests.web.odd import PRICE
 from tests.web.world import get
 
 
@@ -139,3 +140,32 @@ def test_the_legend_names_intervals_where_they_are_painted(departments_shop, pat
     pictures, legend = figure.split("<figcaption>")
     assert bands == pictures.count('class="band b80"')
     assert bool(bands) == ("80 and 60% of cases" in legend.split("</figcaption>")[0])
+
+
+def test_holidays_and_what_is_planned_are_marked_in_table_and_picture(days_shop):
+    with days_shop.live() as live:
+        page = get(days_shop.app(live), "/series?store_id=2")
+    panel = days_shop.panel
+    promo = panel.plan["promo"][panel.positions["2"], panel.n_periods :]
+    rows = rows_of(page, "Forecast")
+    assert {True, False} == {"Promo" in row[-1] for row in rows}
+    told = [bool(promo[n] == 1) for n in range(len(rows)) if n < len(promo)]
+    assert told == ["Promo" in row[-1] for row in rows[: len(told)]]
+    assert '<rect class="special"' in page.text
+    assert "holiday or promotion</li>" in page.text
+
+
+def test_a_price_which_there_always_is_marks_no_week(odd_shop):
+    with odd_shop.live() as live:
+        page = get(odd_shop.app(live), "/series")
+    said = {row[-1] for row in rows_of(page, "Forecast")}
+    assert "upper" in said
+    assert not [of for of in said if PRICE in of]
+
+
+def test_a_series_says_what_its_forecast_stands_on(app, live):
+    told = text_of(get(app, "/series?store_id=2")).partition("What it stands on")[2]
+    assert f"of model {live.predictor.version}, from sales until 26 Oct 2012, issued" in told
+    assert "The sum of 1 series: it is one." in told
+    stored = ask_app(app, "GET", "/forecast?store_id=2").json()[0]
+    assert f"Made by {stored['model']} of" in told
