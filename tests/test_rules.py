@@ -190,6 +190,22 @@ def test_series_of_two_keys_ring_by_ranges_of_the_second_and_never_alone() -> No
     assert ["chain", "group", "coverage"] == [of.rule.name for of in found.signals()]
 
 
+def test_of_two_keys_the_chain_is_the_middle_series_and_accidents_of_small_ones_move_it_not() -> (
+    None
+):
+    base = panel_of(np.ones((20, 60)))
+    keys = {"Store": np.repeat([1, 2], 10), "Dept": np.tile(np.arange(1, 11), 2)}
+    y = np.full((20, 60), 1.1)
+    y[:4, 30] = 1000.0
+    ones = np.ones((20, 60))
+    for panel, chain in (
+        (replace(base, y=y, keys=keys), np.log(1.1)),
+        (replace(base, y=y), (4 * 2.0 + 16 * np.log(1.1)) / 20),
+    ):
+        (signal, *_) = errors_of(panel, Expected(ones, ones, ones)).signals()
+        assert (("chain",), pytest.approx(chain)) == (signal.subjects, signal.values[0, 30])
+
+
 def test_days_are_judged_by_whole_weeks_from_monday_on() -> None:
     days = np.datetime64("2026-01-01") + np.arange(27)  # a Thursday
     y = np.ones((1, 27))
