@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -27,6 +28,7 @@ FEW = 8
 SEED = int(os.environ.get("CHAOS_SEED", "20"))
 ANSWERS_DURING, SECONDS_DURING, PATIENCE_SECONDS = 20, 1.0, 60
 AT_ONCE = [1, 1, 2]
+FAULTS_A_LINE = 20
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux lends a disk that is full")
 
@@ -49,9 +51,11 @@ def test_no_answer_is_wrong_and_none_that_was_given_is_lost(world: World, caller
     kinds = {**KINDS, "database": FILE if world.url.startswith("sqlite") else SERVER}
     offline = world.offline()
     happened: Counter[str] = Counter()
+    begin = time.monotonic()
     world.start()
     with callers.asking():
         while happened.total() < (FAULTS or FEW):
+            before = happened.total()
             chosen = chance.sample(sorted(kinds), chance.choice(AT_ONCE))
             callers.wrong = frozenset(chosen)
             with ExitStack() as faults:
@@ -63,6 +67,11 @@ def test_no_answer_is_wrong_and_none_that_was_given_is_lost(world: World, caller
             until(world.is_well, lambda: f"after {chosen}: {world.seen}", PATIENCE_SECONDS)  # noqa: B023
             callers.wrong = frozenset()
             assert callers.wait(ANSWERS_DURING, 30)
+            if happened.total() // FAULTS_A_LINE > before // FAULTS_A_LINE:
+                sys.stdout.write(
+                    f"{time.monotonic() - begin:6.0f} s  {happened.total():4} faults"
+                    f"  {len(callers.outcomes):8,} questions\n"
+                )
     world.stop()
 
     ids, _ = stored(world.url)
