@@ -13,9 +13,12 @@ from pathlib import Path
 from threading import Event
 from typing import Self
 
+import numpy as np
+
 from sales_forecast.bundles.manifest import ForecastChoice, IntervalLevel
 from sales_forecast.data.calendar import week_ending
 from sales_forecast.data.forecast_tables import QUANTILES
+from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import STORES
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.data.stored_forecasts import StoredIssue, StoredPeriod
@@ -56,6 +59,11 @@ class FakePredictor:
     @property
     def forms(self) -> Forms:
         return forms_of(STORES)
+
+    @property
+    def panel(self) -> Panel:
+        """A history of one week, in which nothing is planned."""
+        return Panel(np.ones((1, 1)), np.array([self.origin], dtype="datetime64[D]"), ("1",), {})
 
     @property
     def provenance(self) -> Provenance:

@@ -28,7 +28,7 @@ from sales_forecast.service.openapi_parts import answered, get, parameters, post
 from sales_forecast.service.plan_forms import override_form
 from sales_forecast.service.predictions import PREDICTION, PREDICTIONS, predictions_query
 from sales_forecast.service.queries import USUAL_STEPS, ForecastQuery
-from sales_forecast.service.routes import FORECAST, ORDER, PREDICT
+from sales_forecast.service.routes import FORECAST, ORDER, PREDICT, WHAT_IF
 from sales_forecast.service.schemas import (
     DayPrediction,
     ErrorResponse,
@@ -43,6 +43,7 @@ from sales_forecast.service.schemas import (
     WeekPrediction,
 )
 from sales_forecast.service.stored import STORED, stored_query
+from sales_forecast.service.what_if_route import WhatIfAnswer, what_if_form
 
 _TEMPLATE = "#/components/schemas/{model}"
 _REFUSALS = {
@@ -145,7 +146,7 @@ def _whole(app: FastAPI, shown: _Shown) -> dict[str, Any]:
     answers: type[BaseModel] = PredictResponse
     if forms.spec.layout != STORES.layout:
         answers = DayPrediction if forms.spec.frequency == DAILY else WeekPrediction
-    asked = (forms.predict, forms.forecast, forms.many, forms.order)
+    asked = (forms.predict, forms.forecast, forms.many, forms.order, what_if_form(forms))
     stored: type[BaseModel] = StoredDay if forms.spec.frequency == DAILY else StoredWeek
     given = (
         answers,
@@ -153,6 +154,7 @@ def _whole(app: FastAPI, shown: _Shown) -> dict[str, Any]:
         SeriesForecast,
         stored,
         OrderQuantity,
+        WhatIfAnswer,
         ErrorResponse,
         PredictionsPage,
         StoredPrediction,
@@ -189,6 +191,12 @@ def _whole(app: FastAPI, shown: _Shown) -> dict[str, Any]:
             of(forms.order),
             {**keys, "cost_of_one_too_many": 1, "cost_of_one_too_few": 4},
             answered(of(OrderQuantity, "serialization"), _REFUSALS, error),
+        ),
+        WHAT_IF: post(
+            "Say what one series would sell if promotions or open days were planned otherwise.",
+            of(what_if_form(forms)),
+            {**keys, "planned": {str(day): {"Promo": 1}}},
+            answered(of(WhatIfAnswer, "serialization"), _REFUSALS, error),
         ),
     }
     paths[FORECAST]["post"]["description"] = (

@@ -28,8 +28,10 @@ from sales_forecast.service.predictor import Predictor
 from sales_forecast.service.queries import ForecastQuery, NoQuery, from_query
 from sales_forecast.service.results import Answer
 from sales_forecast.service.schemas import ErrorResponse, Health, Ready
+from sales_forecast.service.what_if_route import answering_wishes
 
 PREDICT, FORECAST, ORDER = "/predict_sales", "/forecast_sales", "/order_quantity"
+WHAT_IF = "/what_if"
 _LEVELS: Mapping[str, IntervalLevel] = {"80": 80, "95": 95}
 NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {"model": ErrorResponse, "description": "No verified model, or no history, yet"}
@@ -83,6 +85,7 @@ def add_routes(app: FastAPI, live: Live, kept: Kept | None) -> None:
     # First, because routes are tried in their order and these are the ones that are asked.
     asked = {PREDICT: predict_sales, FORECAST: forecast_sales, ORDER: order_quantity}
     app.router.routes[:0] = [JsonRoute(path, answer) for path, answer in asked.items()]
+    app.router.routes.append(JsonRoute(WHAT_IF, answering_wishes(live)))
 
     @app.get("/health", tags=["operation"])
     async def health() -> Health:

@@ -25,6 +25,8 @@ from sales_forecast.service.forms import Named
 from sales_forecast.service.measured_effects import Effect, measured_effect
 from sales_forecast.service.predictor import Predictor
 
+STEPS = {"week": 8, "day": 14}
+"""How many periods may be planned otherwise, by their unit."""
 NO_EFFECT = 0.0005
 """Of an answer: what moves it by less moves nothing."""
 _HOLIDAY = "holiday"
@@ -76,6 +78,8 @@ def plannable(spec: PanelSpec) -> tuple[Covariate, ...]:
 def levers(predictor: Predictor, series: Named, steps: int) -> tuple[Lever, ...]:
     """Return what may be wished of the next periods of a series. Raises UnknownSeries."""
     panel, model = predictor.panel, predictor.forecasting["best"]
+    if not panel.plan:
+        return ()
     row = predictor.series.row(series, by_column=False)
     name = panel.series[row]
     alone, among = panel.select([name]), panel.select(predictor.among(model, row))

@@ -18,14 +18,12 @@ from sales_forecast.planning.overrides import Planned
 from sales_forecast.service.forms import Named
 from sales_forecast.service.measured_effects import Effect
 from sales_forecast.service.predictor import Predictor
-from sales_forecast.service.what_if import Lever, Wished, levers, plannable, what_if
+from sales_forecast.service.what_if import STEPS, Lever, Wished, levers, plannable, what_if
 from sales_forecast.web.expected import asked_now
 from sales_forecast.web.fields import Field, Wrong, read_fields
 from sales_forecast.web.outlook import Outlook, Period, outlook_of
 from sales_forecast.web.selection import selections_of
 
-STEPS = {"week": 8, "day": 14}
-"""How many periods may be planned otherwise, by their unit."""
 _WEEKS_BACK = {"week": 13, "day": 4}
 _NO_YES = ("no", "yes")
 

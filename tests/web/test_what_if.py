@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,12 @@ from sales_forecast.bundles.bundle import read_bundle
 from sales_forecast.service.measured_effects import measured_effect
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.service.what_if import levers, what_if
+from sales_forecast.service.what_if_route import WhatIfAnswer
 from sales_forecast.training.challenger import baseline_challenger
+from tests.service.conftest import ask_app
 from tests.trained import read
 from tests.two_keys import panel
+from tests.web.odd import ARTICLE, PRICE, SHOP
 from tests.web.world import get
 
 STEPS = 14
@@ -225,3 +228,61 @@ def test_where_a_series_never_tells_the_effect_is_that_of_all_series_together(da
     (of,) = (of for of in levers(predictor, (2,), STEPS) if of.of.column == "Promo")
     assert of.effect == measured_effect(predictor.panel, range(4), "promo", 1.0)
     assert 4 == of.effect.series
+
+
+def ask(app, **planned):
+    return ask_app(app, "POST", "/what_if", {"store_id": 2, "planned": planned})
+
+
+def test_the_api_answers_what_the_page_shows(days_app, days_live):
+    planned = {MONDAY: {"Promo": 1}, WEDNESDAY: {"Promo": 0, "Open": 0}}
+    answer = ask(days_app, **planned).json()
+    found = what_if(days_live.predictor, (2,), WISH, STEPS)
+    before = days_live.predictor.means((2,), STEPS, "best")
+    assert [of.mean for of in found] == [of["as_wished"] for of in answer["periods"]]
+    assert before == [of["as_planned"] for of in answer["periods"]]
+    for of, mean in zip(answer["periods"], before, strict=True):
+        assert round(of["as_wished"] - mean, 2) == of["difference"]
+    assert [(of.lower, of.upper) for of in found] == [
+        (of["lower"], of["upper"]) for of in answer["periods"]
+    ]
+    assert round(sum(of.mean for of in found) - sum(before), 2) == answer["difference"]
+    sales = days_live.predictor.panel
+    effect = measured_effect(sales, [sales.positions["2"]], "promo", 1.0)
+    assert answer["effects"]["Promo"] == {"from": 0, "to": 1, **asdict(effect)}
+    assert answer["effects"]["Open"]["effect"] is None
+    assert set(answer) == {*WhatIfAnswer.model_fields}
+
+
+@pytest.mark.parametrize(
+    ("planned", "said"),
+    [
+        ({SUNDAY: {"Open": 1}}, f"Open of {SUNDAY} cannot be planned otherwise: no effect of it"),
+        ({MONDAY: {"Rain": 1}}, "An effect was measured of: Open, Promo."),
+        ({MONDAY: {"Promo": 2}}, f"Promo of {MONDAY} must be 0 or 1, not 2."),
+        ({MONDAY: {"Promo": 0.5}}, f"Promo of {MONDAY} must be 0 or 1, not 0.5."),
+        ({"2015-01-01": {"Promo": 1}}, "may be planned otherwise: 2014-04-06 to 2014-04-19."),
+        ({"2014-13-01": {"Promo": 1}}, "must be a real day"),
+        ({}, "planned"),
+    ],
+)
+def test_the_api_refuses_what_cannot_be_told_of_and_leaves_nothing_out(days_app, planned, said):
+    answer = ask(days_app, **planned)
+    assert 422 == answer.status_code
+    assert said in answer.text
+
+
+def test_the_api_of_sales_without_plans_says_that_nothing_was_measured(app):
+    answer = ask(app, **{"2012-11-02": {"Promo": 1}})
+    assert (422, True) == (answer.status_code, "measured of: nothing." in answer.text)
+
+
+def test_the_api_may_be_asked_with_any_day_of_a_week(odd_shop):
+    with odd_shop.live() as live:
+        app, keys = (
+            odd_shop.app(live),
+            dict(zip((SHOP, ARTICLE), live.predictor.series.named[0], strict=True)),
+        )
+        answer = ask_app(app, "POST", "/what_if", keys | {"planned": {"2022-06-29": {PRICE: 1.2}}})
+        told = what_if(live.predictor, live.predictor.series.named[0], {PRICE: [1.2]}, 8)
+    assert [of.mean for of in told] == [of["as_wished"] for of in answer.json()["periods"]]
