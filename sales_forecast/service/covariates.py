@@ -109,7 +109,7 @@ class Covariates:
                 found = "nothing is planned" if planned is None else f"{planned:g} is planned"
                 yield (
                     f"{of.column} {value:g}: {found}, and the plan is what was used. Load the plan "
-                    "to change it."
+                    "to change it, or ask POST /what_if."
                 )
 
     def used(
