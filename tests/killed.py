@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import signal
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,7 +50,10 @@ def in_a_fork(work: Callable[[], object]) -> int:
     if child:
         return os.waitpid(child, 0)[1]
     try:
-        faulthandler.dump_traceback_later(_PATIENCE_SECONDS, exit=True)
+        # No watchdog of `faulthandler`: to start one it waits for that of the process copied.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        faulthandler.register(signal.SIGALRM, chain=True)
+        signal.alarm(_PATIENCE_SECONDS)
         work()
     finally:
         os._exit(1)
