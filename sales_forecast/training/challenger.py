@@ -41,7 +41,7 @@ from sales_forecast.models.base import FittedForecaster, Storable
 from sales_forecast.models.export import trees_to_onnx
 from sales_forecast.models.fitted.blends import with_parts
 from sales_forecast.models.fitted.regressor import FittedRegressor, Line
-from sales_forecast.models.naive import GROWTH
+from sales_forecast.models.naive import BASELINES, GROWTH
 from sales_forecast.models.spread import SpreadByAge
 from sales_forecast.models.trees import Regressor
 from sales_forecast.params import DEFAULTS, Params, code_of
@@ -89,7 +89,10 @@ def model_challenger(
     params = recipe.params
     serving = choose(tables, stores=is_stores(panel))
     judged = {name for table in tables.values() for name in models_in(table)}
-    native = [name for name in NATIVE if name in judged]
+    judged -= {rule.name for rule in BASELINES}
+    # Where none could be judged, the fits say why.
+    tried = judged or {forecaster.name for forecaster in recipe.forecasters}
+    native = [name for name in NATIVE if name in tried]
     models = fit_models(panel, (*native, *serving.models), progress, recipe)
     served = {name: models[name] for name in serving.models}
     progress("exporting the trees to ONNX")
