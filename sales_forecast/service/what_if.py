@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -74,12 +75,19 @@ def plannable(spec: PanelSpec) -> tuple[Covariate, ...]:
     return tuple(of for of in spec.future if of.lead is None and _HOLIDAY not in of.name.casefold())
 
 
+def days_ahead(predictor: Predictor) -> list[date]:
+    """Return the periods that may be planned otherwise."""
+    steps = STEPS[predictor.panel.frequency.unit]
+    return [of.item() for of in predictor.panel.after(steps)]
+
+
 @lru_cache(1)
-def levers(predictor: Predictor, series: Named, steps: int) -> tuple[Lever, ...]:
+def levers(predictor: Predictor, series: Named) -> tuple[Lever, ...]:
     """Return what may be wished of the next periods of a series. Raises UnknownSeries."""
     panel, model = predictor.panel, predictor.forecasting["best"]
     if not panel.plan:
         return ()
+    steps = STEPS[panel.frequency.unit]
     row = predictor.series.row(series, by_column=False)
     name = panel.series[row]
     alone, among = panel.select([name]), panel.select(predictor.among(model, row))
@@ -123,12 +131,13 @@ def levers(predictor: Predictor, series: Named, steps: int) -> tuple[Lever, ...]
     return tuple(found)
 
 
-def what_if(predictor: Predictor, series: Named, wish: Wish, steps: int) -> list[Wished]:
-    """Return the next `steps` periods of a series by the best model, if a wish came true.
+def what_if(predictor: Predictor, series: Named, wish: Wish) -> list[Wished]:
+    """Return the next periods of a series by the best model, if a wish came true.
 
     Raises UnknownSeries.
     """
     panel, model = predictor.panel, predictor.forecasting["best"]
+    steps = STEPS[panel.frequency.unit]
     row = predictor.series.row(series, by_column=False)
     name = panel.series[row]
     among = panel.select(predictor.among(model, row))

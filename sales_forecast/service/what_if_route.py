@@ -26,7 +26,7 @@ from sales_forecast.service.live import Live
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.service.queries import NoQuery
 from sales_forecast.service.stored import ending
-from sales_forecast.service.what_if import STEPS, Lever, levers, what_if
+from sales_forecast.service.what_if import STEPS, Lever, days_ahead, levers, what_if
 
 _MOST = 100
 
@@ -98,10 +98,10 @@ def answering_wishes(live: Live) -> Answer:
 
 def what_if_told(predictor: Predictor, request: Any) -> Mapping[str, object]:
     """Answer a wish, as `WhatIfAnswer` has it. Raises InvalidRequest, UnknownSeries."""
-    series, steps = predictor.forms.series_of(request), STEPS[predictor.spec.frequency.unit]
+    series, days = predictor.forms.series_of(request), days_ahead(predictor)
+    steps = len(days)
     predictor.forecast(series, steps, "best")  # it refuses a series without sales
-    found = {of.of.column: of for of in levers(predictor, series, steps)}
-    days: Sequence[date] = [of.item() for of in predictor.panel.after(steps)]
+    found = {of.of.column: of for of in levers(predictor, series)}
     wish: dict[str, list[float | None]] = {of.of.name: [None] * steps for of in found.values()}
     for day, values in request.planned.items():
         end = ending(predictor, day)
@@ -109,7 +109,7 @@ def what_if_told(predictor: Predictor, request: Any) -> Mapping[str, object]:
             lever = _checked(found, days, column, end, value)
             wish[lever.of.name][days.index(end)] = value
     before = predictor.means(series, steps, "best")
-    wished = what_if(predictor, series, wish, steps)
+    wished = what_if(predictor, series, wish)
     periods = [
         {
             "Date": day,

@@ -41,7 +41,7 @@ from sales_forecast.models.base import FittedForecaster, Storable
 from sales_forecast.models.export import trees_to_onnx
 from sales_forecast.models.fitted.blends import with_parts
 from sales_forecast.models.fitted.regressor import FittedRegressor, Line
-from sales_forecast.models.naive import BASELINES, GROWTH
+from sales_forecast.models.naive import BASELINE_NAMES, GROWTH
 from sales_forecast.models.spread import SpreadByAge
 from sales_forecast.models.trees import Regressor
 from sales_forecast.params import DEFAULTS, Params, code_of
@@ -88,8 +88,7 @@ def model_challenger(
     recipe = recipe or Recipe.of(panel)
     params = recipe.params
     serving = choose(tables, stores=is_stores(panel))
-    judged = {name for table in tables.values() for name in models_in(table)}
-    judged -= {rule.name for rule in BASELINES}
+    judged = {name for table in tables.values() for name in models_in(table)} - BASELINE_NAMES
     # Where none could be judged, the fits say why.
     tried = judged or {forecaster.name for forecaster in recipe.forecasters}
     native = [name for name in NATIVE if name in tried]

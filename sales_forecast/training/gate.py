@@ -19,7 +19,7 @@ from sales_forecast.evaluation import metrics
 from sales_forecast.evaluation.judged import Tables
 from sales_forecast.evaluation.protocols import MANY_STEPS_NAME, ONE_STEP_NAME
 from sales_forecast.evaluation.scoring import models_in
-from sales_forecast.models.naive import BASELINES
+from sales_forecast.models.naive import BASELINE_NAMES
 from sales_forecast.models.names import BASELINE_MODEL, MEAN_MODEL
 from sales_forecast.params import DEFAULTS, Gate
 from sales_forecast.training.slices import slices
@@ -226,7 +226,7 @@ def _best(tables: Tables, protocol: str, usual: str) -> str:
     """Return the model of the lowest WMAE; the `usual` one where it is as good or not judged."""
     table = tables.get(protocol)
     judged = [] if table is None else models_in(table)
-    if table is None or {*judged} <= {rule.name for rule in BASELINES}:
+    if table is None or {*judged} <= BASELINE_NAMES:
         return usual
     judged.sort(key=lambda model: model != usual)  # the first of equals is taken
     return min(judged, key=lambda model: _errors(table, model)["WMAE"])

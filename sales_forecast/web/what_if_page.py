@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from sales_forecast.errors import InvalidRequest, UnknownSeries
 from sales_forecast.service.live import Live
 from sales_forecast.service.predictor import Predictor
-from sales_forecast.service.what_if import plannable
+from sales_forecast.service.what_if import levers, plannable
 from sales_forecast.web.asking import AskingPage, Sent
 from sales_forecast.web.charts import NARROW, Frame
 from sales_forecast.web.fan import fan
@@ -25,7 +25,6 @@ from sales_forecast.web.visitors import Door
 from sales_forecast.web.wishing import (
     cells,
     effects_of,
-    levers_of,
     names_of_wishes,
     series_of,
     wish,
@@ -66,7 +65,7 @@ class WhatIfPage(AskingPage):
     def form(self, predictor: Predictor, values: Sent, wrong: Wrong) -> Mapping[str, Any]:
         """See `AskingPage.form`."""
         try:
-            found = levers_of(predictor, series_of(predictor, values))
+            found = levers(predictor, series_of(predictor, values))
         except (InvalidRequest, UnknownSeries):
             found = ()  # what is wrong with the series is said already
         measured = {of.of.column for of in found}

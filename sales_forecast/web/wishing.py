@@ -18,7 +18,14 @@ from sales_forecast.planning.overrides import Planned
 from sales_forecast.service.forms import Named
 from sales_forecast.service.measured_effects import Effect
 from sales_forecast.service.predictor import Predictor
-from sales_forecast.service.what_if import STEPS, Lever, Wished, levers, plannable, what_if
+from sales_forecast.service.what_if import (
+    Lever,
+    Wished,
+    days_ahead,
+    levers,
+    plannable,
+    what_if,
+)
 from sales_forecast.web.expected import asked_now
 from sales_forecast.web.fields import Field, Wrong, read_fields
 from sales_forecast.web.outlook import Outlook, Period, outlook_of
@@ -77,12 +84,6 @@ class Tried:
         return sum(of.mean for of in self.wished)
 
 
-def days_ahead(predictor: Predictor) -> list[date]:
-    """Return the periods that may be planned otherwise."""
-    steps = STEPS[predictor.panel.frequency.unit]
-    return [of.item() for of in predictor.panel.after(steps)]
-
-
 def names_of_wishes(predictor: Predictor) -> frozenset[str]:
     """Return the names of all fields that the form has for any series."""
     days = days_ahead(predictor)
@@ -96,11 +97,6 @@ def series_of(predictor: Predictor, sent: Mapping[str, str]) -> Named:
     series = predictor.forms.series_of(read_fields(predictor, one, told))
     predictor.series.row(series, by_column=False)
     return series
-
-
-def levers_of(predictor: Predictor, series: Named) -> Sequence[Lever]:
-    """Return what may be wished of a series, by the best model."""
-    return levers(predictor, series, STEPS[predictor.panel.frequency.unit])
 
 
 def effects_of(found: Sequence[Lever]) -> Iterator[Measured]:
@@ -147,7 +143,7 @@ def _cell(lever: Lever, n: int, name: str, values: Mapping[str, str], wrong: Wro
 def wish(predictor: Predictor, sent: Mapping[str, str]) -> Tried:
     """Return what comes of a filled form. Raises InvalidRequest, UnknownSeries."""
     series, days = series_of(predictor, sent), days_ahead(predictor)
-    found = levers_of(predictor, series)
+    found = levers(predictor, series)
     of_series = predictor.forms.fields
     offered = {
         _name(of.of.column, day): of
@@ -165,7 +161,7 @@ def wish(predictor: Predictor, sent: Mapping[str, str]) -> Tried:
     steps = len(days)
     predictor.forecast(series, steps, "best")  # it refuses a series without sales
     wishes = {of.of.name: [values.get(_name(of.of.column, day)) for day in days] for of in found}
-    wished = what_if(predictor, series, wishes, steps)
+    wished = what_if(predictor, series, wishes)
     row = predictor.series.row(series, by_column=False)
     selection = selections_of(predictor).of_row(row)
     said = asked_now(predictor, selection, steps)

@@ -63,7 +63,7 @@ def test_a_wish_is_answered_as_if_its_plan_were_loaded(days_shop, model):
     before, after = Predictor(bundle, panel), Predictor(bundle, loaded(panel, "2"))
     for of in (before, after):
         of.forecasting = {"best": model}
-    found = what_if(before, (2,), WISH, STEPS)
+    found = what_if(before, (2,), WISH)
     expected = after.forecast((2,), STEPS, "best")
     assert [(of.lower, of.upper) for of in expected] == [(of.lower, of.upper) for of in found]
     assert after.means((2,), STEPS, "best") == [of.mean for of in found]
@@ -74,7 +74,7 @@ def test_the_page_says_what_a_wish_changes(days_app, days_live):
     page = get(days_app, sent(**wished("Promo", MONDAY, 1), **wished("Open", WEDNESDAY, 0)))
     assert 200 == page.status_code
     wish = {"promo": [None, 1], "open": [None, None, None, 0]}
-    found = what_if(days_live.predictor, (2,), wish, STEPS)
+    found = what_if(days_live.predictor, (2,), wish)
     before = days_live.predictor.means((2,), STEPS, "best")
     for one, base in zip(found, before, strict=True):
         assert f"{one.mean:,.2f}</td>" in page.text
@@ -101,10 +101,10 @@ def test_what_never_changed_and_what_the_model_does_not_look_at_is_not_offered(d
     panel = days_shop.panel
     bundle = read_bundle(Path(days_shop.settings.model_uri))
     never = {**panel.plan, "promo": np.zeros_like(panel.plan["promo"])}
-    found = levers(Predictor(bundle, replace(panel, plan=never)), (2,), STEPS)
+    found = levers(Predictor(bundle, replace(panel, plan=never)), (2,))
     assert ["Open"] == [of.of.column for of in found]
     baseline = read(baseline_challenger(panel, "made for tests", {}, "").sealed)
-    assert ["Open"] == [of.of.column for of in levers(Predictor(baseline, panel), (2,), STEPS)]
+    assert ["Open"] == [of.of.column for of in levers(Predictor(baseline, panel), (2,))]
 
 
 def test_where_nothing_is_planned_ahead_it_is_said_what_is_taken_for_it(days_shop):
@@ -112,11 +112,11 @@ def test_where_nothing_is_planned_ahead_it_is_said_what_is_taken_for_it(days_sho
     known = {name: values[:, : panel.n_periods] for name, values in panel.plan.items()}
     bundle = read_bundle(Path(days_shop.settings.model_uri))
     predictor = Predictor(bundle, replace(panel, plan=known))
-    opened, promotion = levers(predictor, (2,), STEPS)
+    opened, promotion = levers(predictor, (2,))
     assert [None] * STEPS == opened.planned
     assert [0, *[1] * 6] * 2 == opened.taken, "closed on Sundays"
     wish = {"open": opened.taken, "promo": promotion.taken}
-    found = [of.mean for of in what_if(predictor, (2,), wish, STEPS)]
+    found = [of.mean for of in what_if(predictor, (2,), wish)]
     assert predictor.means((2,), STEPS, "best") == found
 
 
@@ -154,10 +154,10 @@ def test_a_number_is_wished_within_what_was_seen(odd_shop):
     with odd_shop.live() as live:
         app, series = odd_shop.app(live), live.predictor.series.named[0]
         keys = dict(zip(live.predictor.forms.fields, series, strict=True))
-        (price, _) = levers(live.predictor, series, 8)
+        (price, _) = levers(live.predictor, series)
         name = f"{price.of.column} {live.predictor.example[1]}"
         page = get(app, "/what-if", params={**keys, name: "1,2"})
-        told = what_if(live.predictor, series, {price.of.name: [1.2]}, 8)[0].mean
+        told = what_if(live.predictor, series, {price.of.name: [1.2]})[0].mean
         assert f"{told:,.2f}</td>" in page.text
         page = get(app, "/what-if", params={**keys, name: "5"})
         assert f"{name} must be less than or equal to 2, not 5." in page.text
@@ -225,7 +225,7 @@ def test_where_a_series_never_tells_the_effect_is_that_of_all_series_together(da
     promo[sales.positions["2"]] = 0
     bundle = read_bundle(Path(days_shop.settings.model_uri))
     predictor = Predictor(bundle, replace(sales, plan={**sales.plan, "promo": promo}))
-    (of,) = (of for of in levers(predictor, (2,), STEPS) if of.of.column == "Promo")
+    (of,) = (of for of in levers(predictor, (2,)) if of.of.column == "Promo")
     assert of.effect == measured_effect(predictor.panel, range(4), "promo", 1.0)
     assert 4 == of.effect.series
 
@@ -237,7 +237,7 @@ def ask(app, **planned):
 def test_the_api_answers_what_the_page_shows(days_app, days_live):
     planned = {MONDAY: {"Promo": 1}, WEDNESDAY: {"Promo": 0, "Open": 0}}
     answer = ask(days_app, **planned).json()
-    found = what_if(days_live.predictor, (2,), WISH, STEPS)
+    found = what_if(days_live.predictor, (2,), WISH)
     before = days_live.predictor.means((2,), STEPS, "best")
     assert [of.mean for of in found] == [of["as_wished"] for of in answer["periods"]]
     assert before == [of["as_planned"] for of in answer["periods"]]
@@ -284,5 +284,5 @@ def test_the_api_may_be_asked_with_any_day_of_a_week(odd_shop):
             dict(zip((SHOP, ARTICLE), live.predictor.series.named[0], strict=True)),
         )
         answer = ask_app(app, "POST", "/what_if", keys | {"planned": {"2022-06-29": {PRICE: 1.2}}})
-        told = what_if(live.predictor, live.predictor.series.named[0], {PRICE: [1.2]}, 8)
+        told = what_if(live.predictor, live.predictor.series.named[0], {PRICE: [1.2]})
     assert [of.mean for of in told] == [of["as_wished"] for of in answer.json()["periods"]]
