@@ -3,7 +3,8 @@
 Takes rows as lines of JSON, writes each to a file of this machine and moves the files into the
 database by a thread of its own. A database that is away is waited for, and so is, in memory, room
 on a full disk; nothing here ever fails an answer: what could not be kept is counted, and said once.
-Must not know what is answered.
+Must not know what is answered. Longer than other modules: what writes and what moves share their
+counts and locks.
 """
 
 from __future__ import annotations
