@@ -5,8 +5,8 @@
 
 Makes the tables, lets the server fill them with answers about 45 stores over 400 days, unless there
 are any, and reads pages as `GET /predictions` does: the newest, from anywhere, of one store, since
-a day, of one caller. Prints the median and the slowest of each kind. The rows stay: drop the
-database.
+and as of a day, of one caller. Prints the median and the slowest of each kind. The rows stay:
+drop the database.
 """
 
 from __future__ import annotations
@@ -108,6 +108,8 @@ def main() -> None:
         "one store": lambda: PageWish(LIMIT, store()),
         "one store from anywhere": lambda: PageWish(LIMIT, store(), before=anywhere()),
         "one store since a day": lambda: PageWish(LIMIT, store(), since=days()),
+        "all as of a day": lambda: PageWish(LIMIT, until=days()),
+        "one store as of a day": lambda: PageWish(LIMIT, store(), until=days()),
         "a store without any": lambda: PageWish(LIMIT, {"store_id": STORES + 1}),
         "one caller": lambda: PageWish(LIMIT, caller=f"caller-{chance.randrange(CALLERS)}"),
         "one caller's, one store": lambda: PageWish(

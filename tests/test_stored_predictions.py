@@ -104,6 +104,8 @@ def test_a_ledger_reads_the_same_on_every_database(url: str) -> None:
             PageWish(limit=3, since=BEGIN + timedelta(seconds=11)),
             PageWish(limit=3, until=BEGIN + timedelta(seconds=11), endpoint="/predict_sales"),
             PageWish(limit=3, keys={"store_id": 1}, model="trees"),
+            PageWish(3, {"store_id": 1}, BEGIN, None, "ana", BEGIN + timedelta(seconds=11)),
+            PageWish(2, until=BEGIN + timedelta(seconds=11), caller="ana"),
         ):
             assert expected(wish) == numbers(pages, wish)
         assert ROWS[::-1] == [{**of} for of in pages.page(EVERYTHING).rows]

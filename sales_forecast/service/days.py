@@ -1,12 +1,12 @@
 """A day as callers write it: DD-MM-YYYY or YYYY-MM-DD, never month first.
 
-Takes text, gives a date, or refuses it.
+Takes text, gives a date, or when it is over, or refuses it.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -34,8 +34,13 @@ def parse_day(value: object) -> date:
     )
 
 
-Day = Annotated[
-    date,
-    BeforeValidator(parse_day),
-    WithJsonSchema({"type": "string", "pattern": f"^({_DAY_FIRST}|{_YEAR_FIRST})$"}),
-]
+def end_of(day: date) -> datetime:
+    """Return when a day is over in UTC; of the last that can be written, its last moment."""
+    if day == date.max:
+        return datetime.combine(day, time.max, UTC)
+    return datetime.combine(day + timedelta(days=1), time(), UTC)
+
+
+_Text = WithJsonSchema({"type": "string", "pattern": f"^({_DAY_FIRST}|{_YEAR_FIRST})$"})
+Day = Annotated[date, BeforeValidator(parse_day), _Text]
+EndOfDay = Annotated[datetime, BeforeValidator(lambda value: end_of(parse_day(value))), _Text]

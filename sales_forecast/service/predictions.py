@@ -25,7 +25,7 @@ from sales_forecast.data.stored_predictions import PageWish
 from sales_forecast.errors import Forbidden, InvalidRequest, UnknownPrediction, brief
 from sales_forecast.service.api_keys import Caller
 from sales_forecast.service.callers import caller_of, is_local
-from sales_forecast.service.days import parse_day
+from sales_forecast.service.days import EndOfDay, parse_day
 from sales_forecast.service.json_route import read_query
 from sales_forecast.service.live import Live
 from sales_forecast.service.queries import WHOLE, NoQuery, key_of, optional
@@ -77,7 +77,7 @@ LIMIT: Any = (
 
 @cache
 def predictions_query(spec: PanelSpec) -> type[BaseModel]:
-    """Return the form of a query: any of the keys of a panel, a moment, a page."""
+    """Return the form of a query: any of the keys of a panel, moments, a page."""
     any_of = "Left out: answers about any."
     keys: dict[str, Any] = {f"key_{n}": key_of(key, any_of) for n, key in enumerate(spec.keys)}
     made: type[BaseModel] = create_model(
@@ -85,6 +85,7 @@ def predictions_query(spec: PanelSpec) -> type[BaseModel]:
         __config__=ConfigDict(extra="forbid"),
         **keys,
         since=optional(Moment, "since", "Given then or later: a day in UTC, or a moment."),
+        as_of=optional(EndOfDay, "as_of", "Given before the end of this day in UTC."),
         limit=LIMIT,
         cursor=optional(_Cursor, "cursor", "`next` of the page before; left out: the newest."),
     )
@@ -100,7 +101,7 @@ def add_predictions(app: FastAPI, live: Live) -> None:
         query: Any = read_query(predictions_query(spec), request.query_params.multi_items())
         keys = {key.field: getattr(query, f"key_{n}") for n, key in enumerate(spec.keys)}
         told = {name: value for name, value in keys.items() if value is not None}
-        wish = PageWish(query.limit, told, query.since, query.cursor, caller)
+        wish = PageWish(query.limit, told, query.since, query.cursor, caller, query.as_of)
         found = await run_in_threadpool(live.predictions.page, wish)
         more = None if found.last is None else cursor_of(found.last)
         return _json({"items": found.rows, "next": more})

@@ -163,13 +163,14 @@ class HistoryPages:
             found = await run_in_threadpool(self._live.predictions.cleared, visitor.name)
             hidden = found[0]["up_to"] if found else None
         since = [of for of in (query.since, None if query.cleared else hidden) if of is not None]
+        until = [of for of in (query.until, query.as_of) if of is not None]
         wish = PageWish(
             query.limit,
             {name: value for name, value in keys.items() if value is not None},
             max(since, default=None),
             query.cursor,
             query.caller if alone is None else alone,
-            query.until,
+            min(until, default=None),
             query.endpoint,
             query.answered_by,
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, Literal
 from urllib.parse import urlencode
@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.data.stored_predictions import PageWish
 from sales_forecast.errors import InvalidRequest, brief
+from sales_forecast.service.days import end_of
 from sales_forecast.service.predictions import moment_of, predictions_query
 from sales_forecast.service.queries import optional
 
@@ -28,10 +29,7 @@ _DAY = len("2026-11-26")
 def _end(value: object) -> datetime:
     """Return until when: the end of a day, or a moment."""
     found = moment_of(value)
-    try:
-        return found + timedelta(days=1) if len(str(value)) == _DAY else found
-    except OverflowError:
-        return found
+    return end_of(found.date()) if len(str(value)) == _DAY else found
 
 
 _Name = Annotated[str, Field(min_length=1, max_length=64)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from sales_forecast.data.stored_predictions import StoredPredictions
 from sales_forecast.errors import DatabaseError
 from sales_forecast.service.api_keys import ApiKeys, new_entry
 from sales_forecast.service.app import create_app
+from sales_forecast.service.days import Day
 from sales_forecast.service.predictions import MOST_ITEMS, cursor_of
 from sales_forecast.service.schemas import PredictionsPage, StoredPrediction
 from tests.fakes import FakePredictor, LiveStub
@@ -118,6 +121,13 @@ def test_an_answer_says_which_model_data_and_code_made_it(opened: LiveStub) -> N
         ("since=9999-12-31", []),
         ("since=9999-12-31T23:59:59.999999-23:59", []),
         ("since=0001-01-01&limit=1", [11]),
+        ("as_of=2026-11-25", []),
+        ("as_of=2026-11-26&store_id=4", [11, 7, 3]),
+        ("as_of=26-11-2026&since=2026-11-26T20:00:10Z", [11, 10]),
+        ("as_of=2026-11-25&since=2026-11-24", []),
+        (f"as_of=2026-11-26&cursor={cursor_of(ROWS[2]['id'])}", [1, 0]),
+        ("as_of=9999-12-31&limit=1", [11]),
+        ("as_of=0001-01-01", []),
         ("since=0001-01-01T00:00%2B23:59&limit=1", [11]),
         (f"limit={MOST_ITEMS}&since=2026-11-26T20:00:11Z", [11]),
         (f"cursor={cursor_of('f' * 32)}&limit=1", [11]),
@@ -126,6 +136,21 @@ def test_an_answer_says_which_model_data_and_code_made_it(opened: LiveStub) -> N
 )
 def test_filters_leave_what_was_asked_for(opened: LiveStub, query: str, found: list[int]) -> None:
     assert found == numbers(ask(opened, f"/predictions?{query}"))
+
+
+def test_as_of_a_day_is_what_was_answered_before_its_end_in_utc(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/sales.db"
+    last, midnight = 4 * 3600 - 1, 4 * 3600  # seconds after 20:00
+    keep(url, [row(0), row(last, caller="ana"), row(midnight, (2,)), row(midnight + 1)])
+    live = LiveStub(FakePredictor())
+    with closing(StoredPredictions(url)) as live.predictions:
+        for query, found in (
+            ("as_of=2026-11-26", [last, 0]),
+            ("as_of=2026-11-27&store_id=1", [midnight + 1, last, 0]),
+            ("as_of=2026-11-26&store_id=2", []),
+            (f"as_of=2026-11-27&limit=1&cursor={cursor_of(row(midnight)['id'])}", [last]),
+        ):
+            assert found == numbers(ask(live, f"/predictions?{query}"))
 
 
 GOOD = cursor_of(ROWS[0]["id"])
@@ -141,6 +166,10 @@ WRONG = [
         for value in ("", "0000-01-01", "10000-01-01", "2026-02-30", "2026-11-26T20:00:00",
                       "2026-11-26T24:01:00Z", "2026-11-26T20:00:00 01:00", "1764187200", "now",
                       "2026-11-26T20:00:00%2B25:00", "2026-11-26T20:00Z%00", "2" * 10_000)
+    ],
+    *[
+        ("as_of", value)
+        for value in ("", "yesterday", "2026-02-30", "11-26-2026", "2026-11-26T20:00:00Z")
     ],
     *[("store_id", value) for value in ("x", "1.0", "", "2147483648", "9" * 5000, "%00")],
     *[("caller", "ana"), ("dept_id", "1"), ("Store", "1"), ("LIMIT", "1")],
@@ -166,6 +195,7 @@ def test_the_documentation_shows_every_parameter_and_its_bounds(opened: LiveStub
     assert {
         "store_id": number,
         "since": {"type": "string"},
+        "as_of": TypeAdapter(Day).json_schema(),
         "limit": {"type": "integer", "minimum": 1, "maximum": MOST_ITEMS, "default": 100},
         "cursor": {"type": "string"},
     } == taken
@@ -179,7 +209,7 @@ def test_a_parameter_that_is_given_twice_is_refused(opened: LiveStub) -> None:
 
 
 @given(query=st.dictionaries(
-    st.sampled_from(["limit", "cursor", "since", "store_id", "x"]),
+    st.sampled_from(["limit", "cursor", "since", "as_of", "store_id", "x"]),
     st.text(max_size=30) | st.integers().map(str) | st.datetimes().map(str),
 ))  # fmt: skip
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])

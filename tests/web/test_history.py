@@ -87,6 +87,7 @@ def link(response: httpx.Response, text: str) -> str:
         ({"caller": "a-viewer"}, [9, 6, 3, 0]),
         ({"since": "2026-11-26", "until": "2026-11-26"}, [*range(11, -1, -1)]),
         ({"until": "2026-11-25"}, []),
+        ({"as_of": "2026-11-25", "until": "2026-11-26"}, []),
         ({"since": "2026-11-27"}, []),
         ({"until": "9999-12-31", "limit": "1"}, [11]),
     ],
