@@ -12,6 +12,7 @@ from html import escape
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from sales_forecast.service.safe_headers import safe_headers
 
@@ -62,4 +63,12 @@ def add_docs_page(app: FastAPI) -> None:
         """Give what starts the page."""
         return Response(_SCRIPT, media_type="text/javascript")
 
-    app.mount(PAGE, StaticFiles(packages=[("fastapi_swagger", "resources")]))
+    app.mount(PAGE, _WholeFiles(packages=[("fastapi_swagger", "resources")]))
+
+
+class _WholeFiles(StaticFiles):
+    """Gives no parts of files: of what makes no sense it would say so in a shape of its own."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)

@@ -23,9 +23,7 @@ _LONGEST_NOTE = 500
 _SUM = "Left out: the sum over all of them."
 _Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 # No zero byte: PostgreSQL has no place for one.
-_Note = Annotated[
-    str, Field(min_length=1, max_length=_LONGEST_NOTE, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")
-]
+_Note = Annotated[str, Field(max_length=_LONGEST_NOTE, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
 
 
 def _number(value: object) -> object:

@@ -32,7 +32,9 @@ def _sentence(detail: ErrorDetails, known: str, part: str) -> str:
         return f"is not a field of this {part} (known: {known or 'none'})"
     if kind in {"too_short", "too_long"}:
         return f"must have 1 to {MOST_SERIES} items, not {len(value)}"
-    wish = detail["msg"].replace("Input should be", "must be")
+    if kind == "string_pattern_mismatch":
+        return f"must be text that is not blank, without NUL, not {brief(json.dumps(value))}"
+    wish = detail["msg"].replace("Input should", "must").replace("String should", "must")
     return f"{wish}, not {brief(json.dumps(value))}"
 
 

@@ -40,18 +40,19 @@ async def upload_of(request: Request) -> AsyncIterator[IO[bytes]]:
 
     Raises BodyTooLarge, InvalidRequest.
     """
-    if not request.headers.get("content-type", "").startswith(_KIND_WITH_FILE):
-        raise InvalidRequest("The page takes a file of a form.", {"body": _KIND_WITH_FILE})
+    kind = request.headers.get("content-type", "")
+    # Browsers name no charset; whoever does could have texts that are none in UTF-8.
+    if not kind.startswith(_KIND_WITH_FILE) or "charset" in kind.lower():
+        raise InvalidRequest("The page takes a file of a form in UTF-8.", {"body": _KIND_WITH_FILE})
     told = request.headers.get("content-length", "")
     if told.isdecimal() and int(told) > MOST_UPLOADED:
         raise _too_large("file", int(told), MOST_UPLOADED)
     counted = _counted(request.stream(), "file", MOST_UPLOADED)
     try:
         form = await MultiPartParser(request.headers, counted, max_files=1).parse()
-    except MultiPartException as error:
-        raise InvalidRequest(
-            f"The file did not arrive whole ({error.message}). Send it again.", {"body": "damaged"}
-        ) from None
+    except MultiPartException:
+        problem = "The file did not arrive whole, or not as a form sends it. Send it again."
+        raise InvalidRequest(problem, {"body": "damaged"}) from None
     files = [of.file for of in form.values() if isinstance(of, UploadFile)]
     if not files:
         raise InvalidRequest("Choose a file first.", {"file": "missing"})
@@ -68,7 +69,10 @@ async def _read(request: Request, most_bytes: int) -> Mapping[str, str]:
     try:
         return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
     except ValueError:
-        raise InvalidRequest("The form is not text in UTF-8. Load the page again.") from None
+        raise InvalidRequest(
+            f"The form is not text in UTF-8, or has more than {_MOST_FIELDS} fields. "
+            "Load the page again."
+        ) from None
 
 
 async def _counted(parts: AsyncIterator[bytes], what: str, most: int) -> AsyncGenerator[bytes]:

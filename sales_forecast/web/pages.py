@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sales_forecast.data.former_forecasts import FormerForecasts
@@ -111,8 +111,9 @@ class Pages:
             ("GET", PREFIX + "{name}", assets.answer),
         ]
         self.paths = frozenset(path for _, path, _ in routes)
+        self._routes = [Route(path, answer, methods=[method]) for method, path, answer in routes]
         self._app = Starlette(
-            routes=[Route(path, answer, methods=[method]) for method, path, answer in routes],
+            routes=self._routes,
             middleware=[Middleware(GZipMiddleware, minimum_size=_LEAST_COMPRESSED)],
             exception_handlers={
                 MustSignIn: self._must_sign_in,
@@ -121,6 +122,7 @@ class Pages:
                 Exception: self._unforeseen,
             },
         )
+        self._app.router.redirect_slashes = False  # to the host that the caller named
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -177,10 +179,19 @@ class Pages:
 
     async def _http(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101
-        title = HTTPStatus(error.status_code).phrase
-        return self._problem(
-            request, error.status_code, title, f"There is nothing at {request.url.path}."
-        )
+        path, status = request.url.path, HTTPStatus(error.status_code)
+        if status != HTTPStatus.METHOD_NOT_ALLOWED:
+            return self._problem(request, status, status.phrase, f"There is nothing at {path}.")
+        right = self._methods(request.scope)
+        says = f"{request.method} {path} is not answered here; {right} is."
+        response = self._problem(request, status, status.phrase, says)
+        response.headers["Allow"] = right
+        return response
+
+    def _methods(self, scope: Scope) -> str:
+        """Return what a path is asked by: all of it, not what its first route alone takes."""
+        found = (route for route in self._routes if route.matches(scope)[0] is not Match.NONE)
+        return ", ".join(sorted({method for route in found for method in route.methods or ()}))
 
     async def _unforeseen(self, request: Request, _: Exception) -> Response:
         return self._problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, "Failed", _FAILED)

@@ -47,6 +47,7 @@ _GROUPS: Mapping[Grouping, str] = {
     "level": "By level",
     "person": "By person",
 }
+_FIELDS = ("first", "last", "kind", "number", "reason", "note", "version")
 _MOST = 100
 
 
@@ -79,7 +80,7 @@ class PlanPages:
     async def override(self, request: Request) -> Response:
         """Show what an override would make or, once that was seen, make it."""
         visitor = await self._door.writer(request)
-        sent = dict(await form_of(request))
+        sent = {**dict.fromkeys(_FIELDS, ""), **await form_of(request)}
         predictor = self._live.predictor
         selection = selections_of(predictor).read([*sent.items()])
         status, problem, made, wrong = HTTPStatus.OK, None, None, {}

@@ -67,7 +67,7 @@ class Sessions:
         if over:
             return None
         for of, caller in self._keys.known_as(name):
-            if hmac.compare_digest(self._signature(payload, of), signature):
+            if hmac.compare_digest(self._signature(payload, of).encode(), signature.encode()):
                 return Session(caller, payload)
         return None
 

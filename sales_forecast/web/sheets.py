@@ -6,7 +6,6 @@ change, and makes overrides of them all, or of none. Must not know how a plan is
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import date
@@ -14,7 +13,7 @@ from typing import IO, Any, TypeVar
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
@@ -59,7 +58,8 @@ class SheetPages:
         """Show the page."""
         visitor = self._door.reader(request)
         taken = request.query_params.get("taken", "")
-        return self._page(visitor=visitor, taken=int(taken) if taken.isdecimal() else None)
+        known = taken.isdecimal() and len(taken) <= len(str(MOST_CHANGES))
+        return self._page(visitor=visitor, taken=int(taken) if known else None)
 
     async def workbook(self, request: Request) -> Response:
         """Give the plan as a workbook."""
@@ -220,8 +220,8 @@ def _wishes(
 
 def _bodies(text: str) -> list[object]:
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        found = from_json(text)
+    except ValueError:
         found = None
     if not isinstance(found, list) or not 0 < len(found) <= MOST_CHANGES:
         raise InvalidRequest(

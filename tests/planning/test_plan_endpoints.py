@@ -167,8 +167,9 @@ def test_persons_are_told_of_to_themselves_and_to_admins(
 @pytest.mark.parametrize(
     ("body", "status", "says"),
     [
-        ({"note": " "}, 422, "note"),
-        ({"note": "a\0b"}, 422, "note"),
+        ({"note": " "}, 422, "note must be text that is not blank"),
+        ({"note": "a\0b"}, 422, "note must be text that is not blank"),
+        ({"note": "a" * 501}, 422, "note must have at most 500 characters"),
         ({"reason": "mood"}, 422, "reason must be 'promotion'"),
         ({"kind": "percent", "number": -150}, 422, "number must be at least -100"),
         ({"kind": "value", "number": -1}, 422, "number must be at least 0"),

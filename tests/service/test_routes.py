@@ -284,6 +284,12 @@ def test_the_documentation_page_asks_nobody_but_the_service(ask: Ask):
     assert error_of(ask("GET", "/docs/nothing"))["code"] == "not_found"
 
 
+def test_a_file_of_the_documentation_is_given_whole_whatever_part_is_asked_for(ask: Ask):
+    for part in ("bytes=0-1", "bytes=9-0", "bytes=999999999-", "lines=1-2"):
+        response = ask("GET", "/docs/swagger-ui.css", headers={"Range": part})
+        assert response.status_code == 200, response.text
+
+
 @pytest.mark.parametrize(
     "path",
     ["/health", "/ready", "/model", "/metrics", "/docs", "/docs/swagger-ui.css", "/openapi.json",

@@ -41,6 +41,17 @@ def test_head_is_answered_as_get_without_a_body(app):
     assert (200, b"") == (response.status_code, response.content)
 
 
+def test_another_method_is_told_which_are_right(app):
+    for path, right in (("/", "GET, HEAD"), ("/history/clear", "GET, HEAD, POST")):
+        response = ask_app(app, "PUT", path)
+        assert (405, right) == (response.status_code, response.headers["allow"])
+        assert f"PUT {path} is not answered here; {right} is." in response.text
+
+
+def test_nobody_is_led_to_the_host_that_they_name(app):
+    assert 404 == ask_app(app, "GET", "/static/page.css/", headers={"Host": "x.y"}).status_code
+
+
 def test_what_is_not_ready_is_said_in_the_words_of_the_api(tmp_path):
     live = LiveStub(None, "The database holds no sales yet.")
     app = create_app(live, pages=Pages(live, Settings(var_dir=tmp_path)))

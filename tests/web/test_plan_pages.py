@@ -145,6 +145,13 @@ def test_what_is_wrong_is_said_in_the_words_of_the_api(planner, field, value, sa
     assert "Leaflet" in response.text or field == "note"  # nothing need be typed again
 
 
+@pytest.mark.parametrize("missing", ["version", "first", "kind", "number", "reason", "note"])
+def test_a_form_that_lacks_a_field_is_told_so(planner, missing):
+    form = planner.form("/series?store_id=1&dept_id=3") | CHANGE
+    del form[missing]
+    assert 422 == planner.send("/plan", **form).status_code
+
+
 def test_viewers_and_those_without_a_token_change_nothing(app, shop, planner):
     viewer = Person(app, shop, "viewer")
     page = viewer.see("/series?store_id=1&dept_id=3")

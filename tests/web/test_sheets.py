@@ -251,6 +251,10 @@ def test_what_was_changed_meanwhile_is_not_overwritten(planner: Planner, made: W
     assert 99.0 == planner.planned()[10]
 
 
+def test_whatever_the_address_says_was_taken_the_page_is_shown(planner: Planner) -> None:
+    assert 200 == planner.get("/sheets?taken=" + "9" * 5_000).status_code
+
+
 def test_large_and_damaged_uploads_are_refused(
     planner: Planner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,8 +271,15 @@ def test_large_and_damaged_uploads_are_refused(
             planner.app, "POST", "/sheets/check", body, headers=planner.cookie | kind
         )
         assert 422 == response.status_code, body
+        assert "multipart" not in response.text
     plain = ask_app(planner.app, "POST", "/sheets/check", b"a=1", headers=planner.cookie | FORM)
     assert 422 == plain.status_code
+    for charset in ("unicode_escape", "undefined"):
+        kind = {"Content-Type": f"multipart/form-data; boundary=b; Charset={charset}"}
+        field = b'--b\r\nContent-Disposition: form-data; name="token"\r\n\r\n\\ud800\r\n--b--\r\n'
+        headers = planner.cookie | kind
+        response = ask_app(planner.app, "POST", "/sheets/check", field, headers=headers)
+        assert 422 == response.status_code, charset
 
 
 def test_only_planners_bring_sheets_back_and_only_by_their_own_form(
@@ -279,7 +290,7 @@ def test_only_planners_bring_sheets_back_and_only_by_their_own_form(
     assert 'name="file"' not in viewer.get("/sheets").text
     assert 403 == viewer.check(text, token=token_in(viewer.get("/sheets").text)).status_code
     assert 403 == planner.check(text, token="of another").status_code  # noqa: S106
-    for changes in ("", "{}", "[]", "[1]", "[" * 5000, '[{"keys": {}}]'):
+    for changes in ("", "{}", "[]", "[1]", "[" * 5000, '[{"keys": {}}]', '["\\ud800"]'):
         sent = {"token": token_in(planner.get("/sheets").text), "changes": changes}
         response = ask_app(
             planner.app, "POST", "/sheets/take", urlencode(sent).encode(),
