@@ -150,7 +150,8 @@ class Verbs:
 
     def policy(self) -> int:
         """Show the least policy that the verbs need: a line for each part that can be attached."""
-        for part in policy.parts([*policy.statements(self._mine.resources), *self._mine.rights]):
+        needed = policy.statements(self._mine.resources, self._mine.retired)
+        for part in policy.parts([*needed, *self._mine.rights]):
             print(json.dumps(part, separators=(",", ":")))
         return 0
 
@@ -205,8 +206,8 @@ class Verbs:
         left = [str(change.resource) for change in changes if change.action is Action.LEAVE]
         if left:
             print(
-                f"Left as it is: {', '.join(left)}. What gives rights, holds data or is retired "
-                "only a person may change: run this with your own login.",
+                f"Left as it is: {', '.join(left)}. What gives rights or holds data only a "
+                "person may change: run this with your own login.",
                 file=out,
             )
 

@@ -106,6 +106,10 @@ _DESTROYS = {
 """What else only `destroy` does."""
 
 
+_MAKES = ("Add", "Create", "Pass", "Request", "Tag", "Update")
+"""How those begin that only what is made needs."""
+
+
 def action(service: str, operation: str) -> str:
     """Return the IAM action that a call needs: "elasticloadbalancing:..." for one of "elbv2".
 
@@ -119,3 +123,8 @@ def destroys(action: str) -> bool:
     """Return whether only `destroy` calls it: whoever mends things deletes what was added."""
     name = action.split(":")[1]
     return name in _DESTROYS or (name.startswith("Delete") and action not in _MENDS)
+
+
+def makes(action: str) -> bool:
+    """Return whether it makes or changes something, so that what only goes has no need of it."""
+    return action.split(":")[1].startswith(_MAKES)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from aws_cloud_infra.account.patience import patience
 from aws_cloud_infra.engine.changes import Action, Change, Report
 from aws_cloud_infra.engine.lost_answers import going_on
-from aws_cloud_infra.engine.resource import Live, Resource
+from aws_cloud_infra.engine.resource import Live, Resource, stands_in_ours
 from aws_cloud_infra.engine.side_by_side import find_all, run
 from aws_cloud_infra.engine.stack import Stack
 
@@ -35,7 +35,7 @@ def plan_destroy(stack: Stack, other: Stack, *, include_data: bool) -> list[Chan
             reasons[resource] = f"the {other.name} stack uses it"
     for resource in every:
         live = found[resource]
-        if live and not resource.is_ours(live):
+        if live and not stands_in_ours(resource, found):
             reasons[resource] = "it is not ours"
         elif live and resource.protected and not include_data:
             _keep(resource, "it holds data, or data needs it: --include-data", reasons)

@@ -6,14 +6,26 @@ from collections.abc import Iterable, Sequence
 
 from aws_cloud_infra.account.errors import CannotChange, ForAPerson, NotOurs
 from aws_cloud_infra.engine.changes import Action, Change, differences
-from aws_cloud_infra.engine.resource import Ids, Live, Resource, Settings
+from aws_cloud_infra.engine.resource import Ids, Live, Resource, Settings, stands_in_ours
 from aws_cloud_infra.engine.side_by_side import find_all
 from aws_cloud_infra.engine.stack import Stack, in_order
 
 
 def plan_stack(stack: Stack) -> list[Change]:
-    """Return what is to be done with a stack, what it has retired last. Reads only."""
-    return [*plan(stack.resources), *_plan_retired(stack.retired)]
+    """Return what is to be done with a stack, what it has retired last. Reads only.
+
+    To delete is a person's, so the pipeline does not look for what is retired.
+    """
+    changes = plan(stack.resources)
+    if not stack.retired or stack.retired[0].aws.is_pipeline:
+        return changes
+    found = {change.resource: change.live for change in changes} | find_all(stack.retired)
+    return [*changes, *(
+        Change(item, Action.DELETE, live)
+        for item in stack.retired
+        if (live := found[item]) and stands_in_ours(item, found)
+        and not item.protected and not item.spared(live)
+    )]  # fmt: skip
 
 
 def plan(resources: Sequence[Resource]) -> list[Change]:
@@ -28,15 +40,6 @@ def plan(resources: Sequence[Resource]) -> list[Change]:
         if live and not (change.action is Action.UPDATE and resource.renewed):
             ids.know(resource, live)
     return changes
-
-
-def _plan_retired(resources: Sequence[Resource]) -> list[Change]:
-    found = find_all(resources)
-    return [
-        Change(resource, Action.LEAVE if resource.aws.is_pipeline else Action.DELETE, live)
-        for resource in resources
-        if (live := found[resource]) and resource.is_ours(live)
-    ]
 
 
 def _compare(resource: Resource, live: Live | None, desired: Settings) -> Change:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aws_cloud_infra.engine import lease
-from aws_cloud_infra.engine.actions import RENAMED, destroys
+from aws_cloud_infra.engine.actions import RENAMED, destroys, makes
 from aws_cloud_infra.engine.resource import Permission, Resource
 
 _READS = ("Describe", "Get", "Head", "List")
@@ -23,20 +23,28 @@ _Scope = dict[str, Any]
 _ALWAYS = (Permission(("sts:GetCallerIdentity",)), lease.PERMISSION)
 
 
-def statements(resources: Iterable[Resource], *, pipeline: bool = False) -> list[dict[str, Any]]:
-    """Return what allows all verbs over these resources.
+def statements(
+    resources: Iterable[Resource], retired: Iterable[Resource] = (), *, pipeline: bool = False
+) -> list[dict[str, Any]]:
+    """Return what allows all verbs over these resources, and to delete what is retired.
 
     `pipeline`: all but `destroy`, and what gives rights or holds data may only be looked at. What
     is done to things of our own names stands in one statement a service: an action does nothing to
     things of another kind, and IAM counts the letters of a policy.
     """
-    made: dict[str, _Statement] = {}
-    for resource in resources:
+    made = dict.fromkeys(resources)
+
+    def is_granted(resource: Resource, action: str) -> bool:
+        if resource not in made:
+            return not makes(action)
+        return not pipeline or _is_for_the_pipeline(resource, action)
+
+    grouped: dict[str, _Statement] = {}
+    for resource in dict.fromkeys((*made, *retired)):
         for permission in (*_ALWAYS, *resource.permissions):
-            whole = permission in _ALWAYS or not pipeline
             wanted = {
                 item for item in permission.actions
-                if whole or _is_for_the_pipeline(resource, item)
+                if permission in _ALWAYS or is_granted(resource, item)
             }  # fmt: skip
             scope = _scope(permission, resource)
             if not wanted or not scope["Resource"]:
@@ -44,8 +52,8 @@ def statements(resources: Iterable[Resource], *, pipeline: bool = False) -> list
             own = "Condition" not in scope and all(_is_ours(item) for item in permission.resources)
             service = permission.actions[0].split(":")[0]
             key = f" {service}" if own else json.dumps(scope, sort_keys=True)
-            made.setdefault(key, _Statement(scope)).add(wanted, scope["Resource"])
-    return [made[key].document() for key in sorted(made)]
+            grouped.setdefault(key, _Statement(scope)).add(wanted, scope["Resource"])
+    return [grouped[key].document() for key in sorted(grouped)]
 
 
 def parts(statements: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -155,7 +155,7 @@ class Resource(ABC):
         """Delete it; return when it is gone."""
 
     def is_ours(self, live: Live) -> bool:
-        """Return whether it carries our tags; one without any belongs to a parent that does."""
+        """Return whether it carries our tags; of one without any see `stands_in_ours`."""
         return live.tags is None or self.aws.owns(live.tags)
 
     def not_ours(self, live: Live) -> str:
@@ -192,6 +192,19 @@ class Found(Resource):
     def delete(self, live: Live) -> None:
         """Never called: `destroy` leaves what was only found."""
         raise NotImplementedError(str(self))
+
+
+def stands_in_ours(resource: Resource, found: Mapping[Resource, Live | None]) -> bool:
+    """Return whether it is ours; what has no tags is, if all that it needs and that is there is.
+
+    So a table that somebody else has in a database of his is none of ours, whatever its name.
+    """
+    live = found.get(resource)
+    if live is None or resource.only_found:
+        return True
+    return resource.is_ours(live) and (
+        live.tags is not None or all(stands_in_ours(needed, found) for needed in resource.needs)
+    )
 
 
 def _resources(values: Any) -> Iterator[Resource]:

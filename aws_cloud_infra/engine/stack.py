@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from aws_cloud_infra.engine.resource import Live, Resource
+
+
+class Part(NamedTuple):
+    """A part of a stack: what it is made of, and what else it may have been made of before."""
+
+    made: tuple[Resource, ...]
+    retired: tuple[Resource, ...]
+
+    @classmethod
+    def of(cls, made: Iterable[Resource], ever: Iterable[Resource]) -> Part:
+        """Return what is made of `made`, and of `ever` in earlier releases or by other settings."""
+        kept = dict.fromkeys(made)
+        return cls(tuple(kept), tuple(item for item in dict.fromkeys(ever) if item not in kept))
 
 
 @dataclass(frozen=True)
@@ -18,7 +31,7 @@ class Stack:
     own: tuple[Resource, ...]
     outputs: Callable[[Mapping[Resource, Live]], dict[str, str]] = lambda _: {}
     retired: tuple[Resource, ...] = ()
-    """What earlier releases made and this one does not: `apply` and `destroy` delete it."""
+    """What earlier releases or other settings made: `apply` and `destroy` delete it."""
     rights: tuple[Mapping[str, Any], ...] = ()
     """Statements for who works with it, beside those for who makes it."""
     answers: Callable[[Mapping[Resource, Live], Callable[[str], None]], None] = lambda *_: None

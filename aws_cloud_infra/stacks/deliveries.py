@@ -1,12 +1,13 @@
 """Deliveries in the bucket: checked, staged by Spark, and loaded by a job of the service.
 
-Takes the bucket and what is shared, gives nothing unless `delivery_layout` says what deliveries are
+Takes the bucket and what is shared; makes nothing unless `delivery_layout` says what deliveries are
 of. A manifest that arrives calls the function `delivered`, which starts the job of Glue; its end
 calls `staged`, which starts the loader; no clock and no machine of ours stands between them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from aws_cloud_infra.account.clients import Aws
@@ -14,6 +15,7 @@ from aws_cloud_infra.account.documents import Document, allow, trust
 from aws_cloud_infra.account.errors import InfraError
 from aws_cloud_infra.account.packing import zipped
 from aws_cloud_infra.engine.resource import Resource
+from aws_cloud_infra.engine.stack import Part
 from aws_cloud_infra.resources.batch.bucket_events import BucketEvents
 from aws_cloud_infra.resources.batch.bucket_file import BucketFile
 from aws_cloud_infra.resources.batch.catalog_database import CatalogDatabase
@@ -53,20 +55,26 @@ TABLES = {
 """Columns of the tables of a layout, in the order of the public files."""
 
 
-def deliveries(aws: Aws, shared: Shared, bucket: Bucket) -> tuple[Resource, ...]:
+def deliveries(aws: Aws, shared: Shared, bucket: Bucket) -> Part:
     """Return what takes deliveries, if there are to be any. Raises InfraError without the scripts.
 
     The cluster and the loader's task are those of the serving stack, by their names: before it is
     there, a delivery is staged and the alarm says that no loader could be started.
     """
     layout = aws.settings.delivery_layout
-    if layout is None:
-        return ()
+    made = _takers(aws, shared, bucket, layout, _script) if layout else ()
+    ever = (_takers(aws, shared, bucket, layout, lambda _: b"") for layout in TABLES)
+    return Part.of(made, (item for takers in ever for item in takers))
+
+
+def _takers(
+    aws: Aws, shared: Shared, bucket: Bucket, layout: str, script_of: Callable[[str], bytes]
+) -> tuple[Resource, ...]:
     folder = f"/{aws.settings.project}/{aws.settings.environment}/deliveries"
     said, spark = (LogGroup(aws, f"{folder}/{log}", aws.settings.log_days, gb_a_month=0.1)
                    for log in ("output", "error"))  # fmt: skip
     runs = trust("lambda.amazonaws.com")
-    script = BucketFile(aws, "code/stage.py", bucket, _script("stage.py"))
+    script = BucketFile(aws, "code/stage.py", bucket, script_of("stage.py"))
     job_role = Role(
         aws, f"{aws.prefix}-stage", "What the job of Glue may do: read deliveries, stage them",
         trust("glue.amazonaws.com", StringEquals={"aws:SourceAccount": aws.account}),
@@ -76,7 +84,7 @@ def deliveries(aws: Aws, shared: Shared, bucket: Bucket) -> tuple[Resource, ...]
         aws, f"{aws.prefix}-stage", "Checks a delivery and stages it for the loader",
         script, job_role, folder,
     )  # fmt: skip
-    code = zipped("checks.py", _script("checks.py"))
+    code = zipped("checks.py", script_of("checks.py"))
     delivered = Function(
         aws, f"{aws.prefix}-delivered", "Starts the job if a delivery is whole", code,
         "checks.delivered",

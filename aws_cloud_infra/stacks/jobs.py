@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.account.documents import allow, trust
 from aws_cloud_infra.engine.resource import Resource
+from aws_cloud_infra.engine.stack import Part
 from aws_cloud_infra.resources.containers.cluster import Cluster
 from aws_cloud_infra.resources.containers.image import Image
 from aws_cloud_infra.resources.containers.repository import Repository
@@ -65,14 +65,7 @@ class Runtime:
         )  # fmt: skip
 
 
-class Jobs(NamedTuple):
-    """What runs by the clock, and what did in an earlier release."""
-
-    made: tuple[Resource, ...]
-    retired: tuple[Resource, ...]
-
-
-def jobs(aws: Aws, shared: Shared, runtime: Runtime) -> Jobs:
+def jobs(aws: Aws, shared: Shared, runtime: Runtime) -> Part:
     """Return the jobs, their schedules with the role that may only start them, and their watch."""
     settings, network = aws.settings, shared.network
     image = Image(aws, f"{aws.prefix} train", runtime.repository, "train-")
@@ -126,7 +119,7 @@ def jobs(aws: Aws, shared: Shared, runtime: Runtime) -> Jobs:
         for job, task in tasks.items()
     }  # fmt: skip
     names = [tasks[job].name for job in COMMANDS]
-    return Jobs(
+    return Part(
         (
             image, *(tasks[job] for job in COMMANDS), role, group, not_started,
             *(schedules[job] for job in COMMANDS),

@@ -73,10 +73,11 @@ def mlflow(aws: Aws, shared: Shared, *, final_snapshot: bool) -> Stack:
     tracking_uri = replace(
         shared.tracking_uri, value=FromFact(name, "name", f"http://{{}}:{MLFLOW_PORT}")
     )
+    taken = deliveries(aws, shared, bucket)
     own: tuple[Resource, ...] = (
         bucket, logs, *database_logs, subnets, parameters, database, role, profile, host,
         zone, name, *data_watch(aws, shared.topic, database, host),
-        *deliveries(aws, shared, bucket),
+        *taken.made,
     )  # fmt: skip
 
     def outputs(lives: Mapping[Resource, Live]) -> dict[str, str]:
@@ -91,7 +92,8 @@ def mlflow(aws: Aws, shared: Shared, *, final_snapshot: bool) -> Stack:
         wait_for_answer(host, lives[host], logs, say)
 
     both = replace(shared, tracking_uri=tracking_uri).resources
-    return Stack("mlflow", both, own, outputs, answers=answers)
+    retired = (*shared.budget.retired, *taken.retired)
+    return Stack("mlflow", both, own, outputs, retired, answers=answers)
 
 
 def _host_statements(

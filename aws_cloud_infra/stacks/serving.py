@@ -96,7 +96,7 @@ def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
         aws, aws.prefix, shared.network.balancer_group, shared.network.public, requests
     )
     targets = TargetGroup(aws, aws.prefix, shared.network.vpc, SERVICE_PORT, health_path="/health")
-    name, listeners = _doors(aws, balancer, targets)
+    name, listeners, closed = _doors(aws, balancer, targets)
     watched = service_alarms(aws, shared.topic, balancer, targets)
     service = Service(
         aws, aws.prefix, runtime.cluster, task, targets, listeners, shared.network.way_out,
@@ -119,7 +119,7 @@ def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
         ),
         *by_the_clock.made, *every, Dashboard(aws, aws.prefix, widgets),
     )  # fmt: skip
-    own += pipeline(aws, runtime.repository, api_key, own, (*shared.resources, *beside))
+    login = pipeline(aws, runtime.repository, api_key, own, (*shared.resources, *beside))
 
     def outputs(lives: Mapping[Resource, Live]) -> dict[str, str]:
         scheme = "https" if settings.https else "http"
@@ -133,13 +133,14 @@ def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
         }
 
     rights = (*may_operate(aws), *may_release(runtime.repository, api_key))
-    return Stack("serving", shared.resources, own, outputs, by_the_clock.retired, rights)
+    retired = (*by_the_clock.retired, *closed, *login.retired, *shared.budget.retired)
+    return Stack("serving", shared.resources, (*own, *login.made), outputs, retired, rights)
 
 
 def _doors(
     aws: Aws, balancer: LoadBalancer, targets: TargetGroup
-) -> tuple[tuple[Resource, ...], tuple[Listener, ...]]:
-    """Return the service's name with its certificate, if it has one, and the listeners.
+) -> tuple[tuple[Resource, ...], tuple[Listener, ...], tuple[Listener, ...]]:
+    """Return the service's name with its certificate, if it has one; listeners; and retired ones.
 
     With a certificate the one for HTTP sends everybody to the one for HTTPS.
     """
@@ -151,9 +152,8 @@ def _doors(
         certificate = Certificate(aws, settings.domain, zone)
         name = zone, certificate, Record(aws, settings.domain, zone, balancer)
     http = Listener(aws, f"{aws.prefix}-80", balancer, 80, None if certificate else targets)
-    if certificate is None:
-        return name, (http,)
-    return name, (http, Listener(aws, f"{aws.prefix}-443", balancer, 443, targets, certificate))
+    https = Listener(aws, f"{aws.prefix}-443", balancer, 443, targets, certificate)
+    return (name, (http, https), ()) if certificate else (name, (http,), (https,))
 
 
 def _runtime(aws: Aws, shared: Shared, secrets: tuple[Secret, ...], api_keys: Parameter) -> Runtime:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.engine.resource import Resource
+from aws_cloud_infra.engine.stack import Part
 from aws_cloud_infra.resources.data.database_engine import ENGINES
 from aws_cloud_infra.resources.data.parameter import Parameter
 from aws_cloud_infra.resources.data.secret import Secret
@@ -77,14 +78,14 @@ class Shared:
     mlflow_reader: Secret
     """That of the service."""
     topic: Topic
-    budgets: tuple[Budget, ...]
-    """One, where somebody is to be told."""
+    budget: Part
+    """Where somebody is to be told."""
 
     @property
     def resources(self) -> tuple[Resource, ...]:
         """All of it."""
         return (
-            *self.network.resources, self.topic, *self.budgets, self.database_url,
+            *self.network.resources, self.topic, *self.budget.made, self.database_url,
             self.service_database_url, self.database_ca, self.tracking_uri, self.mlflow_admin,
             self.mlflow_reader,
         )  # fmt: skip
@@ -93,10 +94,11 @@ class Shared:
 def shared(aws: Aws) -> Shared:
     """Return what both stacks need."""
     dollars, email = aws.settings.budget_dollars, aws.settings.alarm_email
+    budget = Budget(aws, aws.prefix, dollars or 0, email or "")
     folder = f"/{aws.settings.project}/{aws.settings.environment}"
     return Shared(
         topic=Topic(aws, f"{aws.prefix}-alarms", email),
-        budgets=(Budget(aws, aws.prefix, dollars, email),) if dollars and email else (),
+        budget=Part.of((budget,) if dollars and email else (), (budget,)),
         network=_network(aws),
         database_url=_database_url(aws, "database-url", "the jobs"),
         service_database_url=_database_url(

@@ -107,7 +107,7 @@ def test_what_is_left_to_a_person_is_said_in_a_sentence(
     said = capsys.readouterr().out
     assert f"  = role {P}-task\n" in said
     assert (
-        f"\nLeft as it is: role {P}-task. What gives rights, holds data or is retired only a "
+        f"\nLeft as it is: role {P}-task. What gives rights or holds data only a "
         "person may change: run this with your own login.\n"
     ) in said
     assert 0 == main(infra.build, ["plan", "--detailed-exitcode"]), "it would change nothing"

@@ -52,7 +52,7 @@ def documents() -> Iterator[tuple[str, dict[str, Any]]]:
     )  # fmt: skip
     aws = Aws(settings, account="123456789012")
     for stack in both(aws):
-        printed = (*policy.statements(stack.resources), *stack.rights)
+        printed = (*policy.statements(stack.resources, stack.retired), *stack.rights)
         for number, part in enumerate(policy.parts(printed), 1):
             yield f"part {number} of {stack.name}", part
         for item in stack.own:

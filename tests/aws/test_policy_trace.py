@@ -24,7 +24,10 @@ def test_each_call_is_allowed_for_what_it_names(account: Account) -> None:
     destroy(plan_destroy(tracking, serving, include_data=True), quietly)
     destroy(plan_destroy(serving, tracking, include_data=True), quietly)
     # To destroy one is to look at the other as well, which may need what both share.
-    printed = [item for stack in (serving, tracking) for item in policy.statements(stack.resources)]
+    printed = [
+        item for stack in (serving, tracking)
+        for item in policy.statements(stack.resources, stack.retired)
+    ]  # fmt: skip
     assert len(calls) > 300
     assert set() == denied(printed, calls)
 

@@ -1,27 +1,33 @@
-"""What an earlier release made and this one does not: shown by `plan`, deleted by `apply`."""
+"""What an earlier release or other settings made: shown by `plan`, deleted by `apply`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from aws_cloud_infra import infra
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.commands.main import main
+from aws_cloud_infra.engine import policy
 from aws_cloud_infra.engine.apply import apply
-from aws_cloud_infra.engine.changes import Action
-from aws_cloud_infra.engine.destroy import destroy, plan_destroy
+from aws_cloud_infra.engine.changes import Action, Change
+from aws_cloud_infra.engine.destroy import plan_destroy
 from aws_cloud_infra.engine.plan import plan, plan_stack
 from aws_cloud_infra.engine.resource import Resource
 from aws_cloud_infra.engine.stack import Stack
 from aws_cloud_infra.resources.containers.schedule import Schedule
 from aws_cloud_infra.resources.containers.task_definition import TaskDefinition
 from aws_cloud_infra.stacks import both
-from tests.aws.account import Account, Killed, Killer
-from tests.aws.lifecycle import NOBODY, quietly
-from tests.aws.things import AWS, Cloud, Thing
+from tests.aws.account import DELIVERIES, SETTINGS, Account, Killed, Killer
+from tests.aws.census import census
+from tests.aws.lifecycle import NOBODY, quietly, what_changes
+from tests.aws.test_both_stacks import MADE, ours
+from tests.aws.things import AWS, Cloud, Thing, Treasure
+from tests.aws.trace import denied, trace
 
 P = "sales-forecast-production"
 OLD = {"train": ("cron(0 6 ? * MON *)", ("python", "train.py")),
@@ -56,84 +62,117 @@ def jobs_of(aws: Aws) -> tuple[list[str], list[str]]:
     return sorted(item["Name"] for item in schedules), sorted(families)
 
 
-def test_an_upgrade_replaces_both_schedules_of_0_6_and_leaves_nothing_of_them(
+ALL: Mapping[str, Any] = {**SETTINGS, **DELIVERIES, "allow_http": True}
+NONE: Mapping[str, Any] = {
+    "alarm_email": "team@example.com", "budget_dollars": None, "github_repository": None,
+    "delivery_layout": None, "allow_http": True,
+}  # fmt: skip
+
+
+def shown(changes: Sequence[Change]) -> set[str]:
+    return {str(item.resource) for item in changes if item.action is Action.DELETE}
+
+
+def test_what_0_6_or_other_settings_made_is_shown_and_deleted_and_nothing_else(
     account: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in account.environment().items():
-        monkeypatch.setenv(name, value)
-    aws = account.aws(alarm_email=None, budget_dollars=None, github_repository=None)
-    serving, _ = both(aws)
+    baseline = census(account.session())
+    serving, tracking = both(account.aws(**ALL))
+    apply(plan(tracking.resources), quietly)
     apply(plan(as_of_0_6(serving)), quietly)
     old = [f"{P}-batch", f"{P}-train"]
-    assert (old, [P, *old]) == jobs_of(aws)
+    assert (old, [P, *old]) == jobs_of(account.aws())
 
+    another_layout = both(account.aws(**ALL | {"delivery_layout": "daily"}))[1]
+    changes = plan_stack(another_layout)
+    assert {"catalog table features", "catalog table stores"} == shown(changes)
+
+    for name, value in {**account.environment(), "INFRA_ALARM_EMAIL": "team@example.com"}.items():
+        monkeypatch.setenv(name, value)
+    jobs = {f"{kind} {name}" for name in old for kind in ("schedule", "task definition")}
+    pipeline = {"identity provider GitHub", f"role {P}-github", f"policy {P}-github"}
     assert 2 == main(infra.build, ["plan", "--detailed-exitcode"])
-    shown = capsys.readouterr().out
-    assert {f"  - {kind} {name}" for name in old for kind in ("schedule", "task definition")} == {
-        line for line in shown.splitlines() if line.startswith("  - ")
-    }
-    assert f"  + schedule {P}-weekly\n" in shown
+    lines = capsys.readouterr().out.splitlines()
+    assert {f"  - {name}" for name in (*jobs, *pipeline, f"budget {P}")} <= set(lines)
+    assert f"  + schedule {P}-weekly" in lines
     assert 0 == main(infra.build, ["status"])
     assert f"  retired         schedule {P}-train\n" in capsys.readouterr().out
 
-    assert 0 == main(infra.build, ["apply", "--yes"])
-    assert f"deleted schedule {P}-train (" in capsys.readouterr().err
-    new = [f"{P}-check", f"{P}-weekly"]
-    assert (new, [P, *new]) == jobs_of(aws)
-    assert 0 == main(infra.build, ["plan", "--detailed-exitcode"])
+    stacks = both(account.aws(**NONE), final_snapshot=False)
+    going = {str(item) for stack in stacks for item in stack.retired if item.find()}
+    for mine, other in (stacks, stacks[::-1]):
+        going -= shown(plan_destroy(mine, other, include_data=True))
+    assert set() == going, "`destroy` knows of all of it, too"
 
-
-def test_a_stack_of_0_6_is_destroyed_whole(account: Account) -> None:
-    aws = account.aws()
-    serving, tracking = both(aws)
-    apply(plan(as_of_0_6(serving)), quietly)
-    destroy(plan_destroy(serving, tracking, include_data=True), quietly)
-    assert ([], []) == jobs_of(aws)
-
-
-def test_an_upgrade_that_was_killed_is_gone_on_with(account: Account) -> None:
+    # Whoever deletes dies every now and then; the next one goes on.
     session = account.session()
-    killer = Killer(session)
-    old = as_of_0_6(both(account.aws())[0])
-    retired = Stack("retired", (), (), retired=both(account.aws(session))[0].retired)
-    # Two schedules and two families, each of which is first retired by AWS and then deleted.
-    for number, when in ((0, "after"), (2, "before"), (4, "after")):
-        apply(plan(old), quietly)
-        killer.aim(number, when, writes_only=True)
-        with pytest.raises(Killed):
-            apply(plan_stack(retired), quietly)
-        killer.rest()
-        apply(plan_stack(retired), quietly)
-        assert [] == plan_stack(retired), (number, when)
-    assert ([], [P]) == jobs_of(account.aws())
+    killer, calls = Killer(session), trace(session)
+    stacks = both(account.aws(session, **NONE), final_snapshot=False)
+    for stack in stacks:
+        apply(plan(stack.resources), quietly)
+    left = Stack("left", (), (), retired=(*stacks[0].retired, *stacks[1].retired))
+    deaths = 0
+    for number in range(40):
+        killer.aim(number, "before" if number % 2 else "after", writes_only=True)
+        try:
+            apply(plan_stack(left), quietly)
+        except Killed:
+            deaths += 1
+        else:
+            break
+    killer.rest()
+    assert deaths > 5
+    for stack in stacks:
+        assert {} == what_changes(plan_stack(stack))
+    expected = Counter(MADE) - Counter(
+        {"budgets": 1, "iam Policies": 3, "iam Roles": 1, "iam OpenIDConnectProviderList": 1}
+    )
+    assert expected == ours(account, baseline)
+    printed = [one for stack in stacks for one in policy.statements(stack.resources, stack.retired)]
+    assert set() == denied(printed, calls)
 
 
-def test_the_pipeline_leaves_what_is_retired_to_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_somebody_else_has_by_such_a_name_stays(account: Account) -> None:
+    _, tracking = both(account.aws(**NONE))
+    apply(plan([item for item in tracking.own if item.kind == "bucket"]), quietly)
+    session = account.session()
+    glue, s3, bucket = session.client("glue"), session.client("s3"), f"{P}-mlflow-123456789012"
+    glue.create_database(DatabaseInput={"Name": P.replace("-", "_")})
+    glue.create_table(DatabaseName=P.replace("-", "_"), TableInput={"Name": "train"})
+    queue = session.client("sqs").create_queue(QueueName="theirs")["QueueUrl"]
+    told = {"QueueArn": f"arn:aws:sqs:eu-central-1:123456789012:{queue.rpartition('/')[2]}",
+            "Events": ["s3:ObjectCreated:*"]}  # fmt: skip
+    s3.put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [told]}
+    )
+    assert set() == shown(plan_stack(tracking))
+    assert {f"bucket {bucket}"} == shown(plan_destroy(tracking, NOBODY, include_data=True))
+
+
+def test_the_pipeline_does_not_look_for_what_is_retired(monkeypatch: pytest.MonkeyPatch) -> None:
     cloud = Cloud()
     old = Thing(AWS, "old", cloud)
     apply(plan([old]), quietly)
     monkeypatch.setattr(Aws, "is_pipeline", True)
-    changes = plan_stack(Stack("house", (), (), retired=(old,)))
-    assert [Action.LEAVE] == [change.action for change in changes]
-    apply(changes, quietly)
-    assert {"old"} == set(cloud.there)
+    monkeypatch.setattr(Thing, "find", None)
+    assert [] == plan_stack(Stack("house", (), (), retired=(old,)))
 
 
-def test_what_is_retired_goes_last_and_only_if_it_is_ours(
+def test_what_is_retired_goes_last_and_only_if_it_is_ours_and_no_data(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Aws, "is_pipeline", False)
     cloud = Cloud()
     attic, cellar = Thing(AWS, "attic", cloud), Thing(AWS, "cellar", cloud)
-    shed = Thing(AWS, "shed", cloud, on=(cellar,))
-    apply(plan([attic, cellar, shed]), quietly)
+    shed, chest = Thing(AWS, "shed", cloud, on=(cellar,)), Treasure(AWS, "chest", cloud)
+    apply(plan([attic, cellar, shed, chest]), quietly)
     cloud.there["attic"]["tags"] = {}
     cloud.written.clear()
-    house = Stack("house", (), (Thing(AWS, "roof", cloud),), retired=(attic, shed, cellar))
+    house = Stack("house", (), (Thing(AWS, "roof", cloud),), retired=(attic, shed, cellar, chest))
     apply(plan_stack(house), quietly)
     assert ["make roof", "set size of roof", "delete shed", "delete cellar"] == cloud.written
-    assert {"attic", "roof"} == set(cloud.there)
-    assert {"attic": Action.KEEP, "roof": Action.DELETE} == {
+    assert {"attic", "chest", "roof"} == set(cloud.there)
+    assert {"attic": Action.KEEP, "chest": Action.KEEP, "roof": Action.DELETE} == {
         change.resource.name: change.action
         for change in plan_destroy(house, NOBODY, include_data=False)
     }
