@@ -16,7 +16,7 @@ from pydantic_core import to_json
 from sales_forecast.bundles.manifest import ForecastChoice, IntervalLevel
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.rows import STORES
-from sales_forecast.errors import NotReady
+from sales_forecast.errors import InvalidRequest, NotReady
 from sales_forecast.service.callers import words_for
 from sales_forecast.service.forms import Forms, Named, forms_of
 from sales_forecast.service.json_route import JsonRoute, Question, read, read_query
@@ -32,6 +32,8 @@ from sales_forecast.service.what_if_route import answering_wishes
 
 PREDICT, FORECAST, ORDER = "/predict_sales", "/forecast_sales", "/order_quantity"
 WHAT_IF = "/what_if"
+_MOST_QUANTILES = 120_000
+"""Of one answer, which then has 2.7 MB and takes 50 MB to be made."""
 _LEVELS: Mapping[str, IntervalLevel] = {"80": 80, "95": 95}
 NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {"model": ErrorResponse, "description": "No verified model, or no history, yet"}
@@ -118,8 +120,21 @@ def _read_forecast(forms: Forms, question: Question) -> tuple[Any, ForecastQuery
     if not body and (query or not forms.fields):
         body, query = from_query(forms, query)
     many = "series" not in forms.fields and _has_series(body)
-    request = read(forms.many if many else forms.forecast, body)
-    return request, read_query(ForecastQuery, query) if query else _NO_WISHES, many
+    request: Any = read(forms.many if many else forms.forecast, body)
+    wish = read_query(ForecastQuery, query) if query else _NO_WISHES
+    if wish.quantiles is not None:
+        _check_size(len(request.series) if many else 1, request.steps, len(wish.quantiles))
+    return request, wish, many
+
+
+def _check_size(series: int, steps: int, quantiles: int) -> None:
+    told = series * steps * quantiles
+    if told > _MOST_QUANTILES:
+        raise InvalidRequest(
+            f"{series} x {steps} x {quantiles} quantiles are {told:,}; an answer has "
+            f"{_MOST_QUANTILES:,} at most. Ask for fewer series, steps or quantiles at a time.",
+            {"quantiles": told},
+        )
 
 
 def _forms(live: Live) -> Forms:

@@ -62,6 +62,14 @@ def test_several_series_have_theirs(ask: Ask) -> None:
         assert {"0.5": item["Sales"]} == item["quantiles"]
 
 
+def test_one_answer_holds_no_more_quantiles_than_fit_into_a_small_container(ask: Ask) -> None:
+    every = ",".join(str(number / 100) for number in range(1, 100))
+    body = {"series": [{"store_id": 3}] * 100, "steps": 52}
+    refused = ask(f"/forecast_sales?quantiles={every}", body)
+    assert 422 == refused.status_code
+    assert error_of(refused)["message"].startswith("100 x 52 x 99 quantiles are 514,800")
+
+
 @pytest.mark.parametrize("asked", ["", "a", "0.5,", "0", "1", "0.995", "-0.5", "nan", "0.1;0.9"])
 def test_what_is_no_quantile_is_refused(ask: Ask, asked: str) -> None:
     answer = ask(f"/forecast_sales?quantiles={asked}", {"store_id": 3, "steps": 1})
