@@ -426,6 +426,16 @@ def test_a_database_that_is_not_there_is_one_line_without_the_password(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux lends a disk that is full")
+def test_a_connection_that_broke_leaves_no_trace_beside_the_sentence(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection = database_server._engine(sa.make_url(url)).raw_connection()
+    assert connection.dbapi_connection is not None
+    connection.dbapi_connection.close()
+    connection.close()
+    assert [] == caplog.messages
+
+
 def test_a_disk_without_room_for_what_readers_share_is_called_full(tmp_path: Path) -> None:
     import resource  # noqa: PLC0415 - Windows has none
 

@@ -20,6 +20,9 @@ import sqlalchemy as sa
 
 from sales_forecast.errors import DatabaseError, SettingsError, is_full, scheme_of
 
+# Whoever used a connection that broke says so in a sentence; the pool says it again, with a trace.
+logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
+
 _WAIT_SECONDS = 600
 """How long a writer waits for those before it, if nobody waits for the writer."""
 _TURN_SECONDS = 5

@@ -179,12 +179,14 @@ class _Connection(Connection):
 
     def shutdown(self) -> None:
         """Close as soon as what came before has been answered."""
+        if self.transport.is_closing():
+            return  # who was waited for has hung up, and left no socket to look at
         now = self.loop.time()
         if self._told_to_stop_at is None:
             self._told_to_stop_at = now
         may_ask = not self.cycle and now < self._told_to_stop_at + _SECONDS_FOR_A_FIRST_REQUEST
         unread = self.has_unparsed or self._has_unread()
-        if not self.transport.is_closing() and (may_ask or unread):
+        if may_ask or unread:
             self.loop.call_later(_SECONDS_TO_LOOK_AGAIN, self.shutdown)
         elif self.answers:
             self.cycle.keep_alive = False

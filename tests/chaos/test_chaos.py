@@ -46,7 +46,9 @@ def world(url: str, tmp_path: Path, callers: Callers) -> Iterator[World]:
         yield world
 
 
-def test_no_answer_is_wrong_and_none_that_was_given_is_lost(world: World, callers: Callers) -> None:
+def test_no_answer_is_wrong_and_none_that_was_given_is_lost(
+    world: World, callers: Callers, capfd: pytest.CaptureFixture[str]
+) -> None:
     chance = Random(SEED)  # noqa: S311 - no secret
     kinds = {**KINDS, "database": FILE if world.url.startswith("sqlite") else SERVER}
     offline = world.offline()
@@ -73,6 +75,9 @@ def test_no_answer_is_wrong_and_none_that_was_given_is_lost(world: World, caller
                     f"  {len(callers.outcomes):8,} questions\n"
                 )
     world.stop()
+    said = capfd.readouterr()
+    sys.stdout.write(said.out)
+    sys.stderr.write(said.err)
 
     ids, _ = stored(world.url)
     kept = {*ids}
@@ -94,3 +99,4 @@ def test_no_answer_is_wrong_and_none_that_was_given_is_lost(world: World, caller
     assert forgiven == lost
     assert [] == others
     assert len(ids) == len(kept)
+    assert "Traceback" not in said.err

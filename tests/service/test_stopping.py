@@ -62,6 +62,21 @@ def test_who_has_connected_may_still_ask_but_is_not_waited_for_long(run):
     assert [b"HTTP/1.1 200", b""] == run(step)
 
 
+def test_who_hangs_up_while_it_is_waited_for_leaves_no_trace(run, caplog):
+    async def step(server: _Server, listener: socket.socket) -> None:
+        with ExitStack() as stack:
+            client = connect(listener, stack)
+            stopping = asyncio.create_task(server.shutdown([listener]))
+            while listener.fileno() >= 0:  # noqa: ASYNC110 - until nobody is let in any more
+                await asyncio.sleep(0)
+            client.close()
+            await stopping
+            await asyncio.sleep(2 * served._SECONDS_TO_LOOK_AGAIN)
+
+    run(step)
+    assert [] == [of.getMessage() for of in caplog.records]
+
+
 def test_an_idle_connection_is_closed_at_once(run):
     async def step(server: _Server, listener: socket.socket) -> tuple[bytes, float]:
         loop = asyncio.get_running_loop()
