@@ -93,6 +93,9 @@ class FakePredictor:
     def example(self) -> tuple[Named, date]:
         return (1,), self.origin + timedelta(weeks=1)
 
+    def takes_long(self, *question: object) -> bool:
+        return False
+
     def predict(self, series: Named, day: date, covariates: Sequence[float | None]) -> Answer:
         _, temperature, *_ = covariates
         sales = 1000.0 * self._known(series, "Store")

@@ -145,6 +145,31 @@ class Panel:
             else self.plan,
         )
 
+    @cached_property
+    def past(self) -> Panel:
+        """The same without what is planned of periods after the last: all that sales can teach."""
+        n = self.n_periods
+        if all(values.shape[1] <= n for values in self.plan.values()):
+            return self
+        return replace(self, plan={name: values[:, :n] for name, values in self.plan.items()})
+
+    def planning(self, row: int, first: int, wish: Mapping[str, Sequence[float | None]]) -> Panel:
+        """Return the same sales with another plan of one series.
+
+        `wish`: name of a plan -> what it is to be from period `first` on; None where it stays.
+        """
+        plan = dict(self.plan)
+        for name, values in wish.items():
+            told = np.array(values, dtype=np.float64)  # None is NaN
+            there, before = ~np.isnan(told), plan[name]
+            plan[name] = np.full((self.n_series, max(before.shape[1], first + len(told))), np.nan)
+            plan[name][:, : before.shape[1]] = before
+            plan[name][row, first : first + len(told)][there] = told[there]
+        changed = replace(self, plan=plan)
+        if first >= self.n_periods:
+            vars(changed)["past"] = self.past  # which is compared often, and taken for long
+        return changed
+
     def with_zeros(self) -> Panel:
         """Return sales in which a missing row is 0, from the first number of a series on.
 

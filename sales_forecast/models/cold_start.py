@@ -23,12 +23,16 @@ _FIRST_WEEKS = 8
 _FEWEST_BEGINNERS = 10
 
 
-@once
 def peers(history: Panel) -> Mapping[int, Index]:
     """Return row of a series of which a history holds nothing -> rows of its peers.
 
     See `traits.Likeness.peers`; none where nothing sold.
     """
+    return _peers(history.past)
+
+
+@once
+def _peers(history: Panel) -> Mapping[int, Index]:
     nothing = np.flatnonzero(np.isnan(history.y).all(axis=1))
     among = np.flatnonzero((history.y > 0).any(axis=1))
     return Likeness.of(history).peers(nothing, among) if len(nothing) and len(among) else {}
@@ -69,7 +73,7 @@ def for_all(prediction: Array, history: Panel) -> Array:
         return prediction
     answered = np.where(never, or_last_value(prediction, history), prediction)
     for row, alike in peers(history).items():
-        answered[row] = beginners_share(history) * _usual(prediction[alike])
+        answered[row] = beginners_share(history.past) * _usual(prediction[alike])
     return answered
 
 

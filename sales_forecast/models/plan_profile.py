@@ -26,8 +26,10 @@ def rows_of(known: Sequence[str], asked: Sequence[str]) -> list[int]:
 
 
 def _planned_alike(panel: Panel, other: Panel) -> bool:
-    """Tell whether two panels begin on a day, with the same series and the same plan."""
-    if panel.series != other.series or panel.periods[0] != other.periods[0]:
+    """Tell whether two panels have the same days, the same series and the same plan."""
+    if panel is other:
+        return True
+    if panel.series != other.series or not np.array_equal(panel.periods, other.periods):
         return False
     return panel.plan is other.plan or (
         panel.plan.keys() == other.plan.keys()
@@ -75,7 +77,7 @@ class PlanProfile:
 
     Attributes:
         series: the names that the coefficients belong to.
-        sight: the panel whose plan is read; None before one was seen.
+        sight: what it saw last; None before that.
     """
 
     design: Design
@@ -100,19 +102,20 @@ class PlanProfile:
         return cls(Design.restore(state["design"]), found, tuple(state["series"]))
 
     def seeing(self, panel: Panel) -> PlanProfile:
-        """See `calendar_effects.Profile.seeing`. A panel of the same plan is seen already."""
-        for seen in (self, *self._last_seen):
-            if seen.sight and _planned_alike(panel, seen.sight.panel):
-                return seen
+        """See `calendar_effects.Profile.seeing`. A past of the same plan is seen already."""
+        past = panel.past
+        for seen in (self.sight, *self._last_seen):
+            if seen and _planned_alike(past, seen.panel.past):
+                return replace(self, sight=replace(seen, panel=panel))
         own = np.vstack([self.found.own, np.zeros_like(self.found.own[:1])])
         found = Coefficients(self.found.chain, own[rows_of(self.series, panel.series)])
-        known = _parts(self.design, found, panel, panel.periods)
-        self._last_seen[:] = [replace(self, sight=_Sight(panel, found, known))]
-        return self._last_seen[0]
+        sight = _Sight(past, found, _parts(self.design, found, past, past.periods))
+        self._last_seen[:] = [sight]
+        return replace(self, sight=replace(sight, panel=panel))
 
     @cached_property
-    def _last_seen(self) -> list[PlanProfile]:
-        """The profile with the sight of the last panel: models that share it look once."""
+    def _last_seen(self) -> list[_Sight]:
+        """The last one: models that share a profile look once."""
         return []
 
     def at(self, series: Sequence[str], periods: Days) -> Array:
@@ -128,7 +131,7 @@ class PlanProfile:
         parts = np.empty((panel.n_series + 1, len(periods)))
         parts[:, ~outside] = sight.known[:, at[~outside]]
         if outside.any():
-            first = min(int(at[outside].min()), panel.n_periods) - CONTEXT
+            first = int(at[outside].min()) - CONTEXT
             days = panel.periods[0] + np.arange(first, int(at.max()) + 1)
             later = _parts(self.design, sight.found, panel, days)
             parts[:, outside] = later[:, at[outside] - first]

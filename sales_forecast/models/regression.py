@@ -40,7 +40,7 @@ def fit_days(panel: Panel) -> DailyProcess:
     usual = np.median(spreads.noise[sums.known > 0]) if sums.known.any() else spreads.noise[0]
     noise = np.where(sums.known > 0, spreads.noise, usual)
     return DailyProcess(
-        design, replace(spreads, noise=noise), panel.series, panel.fingerprint, found
+        design, replace(spreads, noise=noise), panel.series, panel.past.fingerprint, found
     )
 
 
@@ -68,7 +68,7 @@ class DailyProcess:
 
     Attributes:
         series: the names of the series that it was fitted to.
-        seen: the fingerprint of the panel that it was fitted to.
+        seen: the fingerprint of the past of the panel that it was fitted to.
         found: the coefficients there.
     """
 
@@ -103,18 +103,18 @@ class DailyProcess:
 
     def ahead(self, history: Panel, horizon: int) -> Array:
         """See `calendar_effects.Process.ahead`."""
-        profile = _profile(self, history)
+        profile = _profile(self, history.past).seeing(history)
         level = profile.found.chain[0] + profile.found.own[:, :1]
         expected = level + profile.at(history.series, history.after(horizon))
         return np.where((history.y > 0).any(axis=1, keepdims=True), expected, np.nan)
 
     def calendar(self, panel: Panel) -> PlanProfile:
         """See `calendar_effects.Process.calendar`."""
-        return _profile(self, panel)
+        return _profile(self, panel.past).seeing(panel)
 
     def coefficients(self, history: Panel) -> Coefficients:
-        """Return what a history says of the columns."""
-        if history.fingerprint == self.seen:
+        """Return what a history says of the columns; what is planned after it says nothing."""
+        if history.past.fingerprint == self.seen:
             return self.found
         spreads = replace(self.spreads, noise=self._noise(history))
         return solve(_sums(self.design, history), spreads)
@@ -126,5 +126,5 @@ class DailyProcess:
 
 
 @once
-def _profile(process: DailyProcess, panel: Panel) -> PlanProfile:
-    return PlanProfile(process.design, process.coefficients(panel), panel.series).seeing(panel)
+def _profile(process: DailyProcess, past: Panel) -> PlanProfile:
+    return PlanProfile(process.design, process.coefficients(past), past.series).seeing(past)

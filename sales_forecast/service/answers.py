@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,8 +51,11 @@ class Answers:
         horizon: the periods ahead that are prepared.
     """
 
-    def __init__(self, bundle: Bundle, panel: Panel, horizon: int) -> None:
-        """Prepare everything that does not depend on a request."""
+    def __init__(self, bundle: Bundle, panel: Panel, horizon: int, *, past: bool = True) -> None:
+        """Prepare everything that does not depend on a request.
+
+        `past`: whether questions within the history are prepared, too.
+        """
         self.horizon = horizon
         self._panel = panel
         self._parts = with_parts(bundle.models)
@@ -59,8 +63,8 @@ class Answers:
         self._spreads = {
             name: bundle.spreads.get(name, SpreadByAge.none()) for name in bundle.models
         }
-        regressors = [of for of in self._parts.values() if isinstance(of, FittedRegressor)]
-        told = {of.name for of in regressors}
+        self._regressors = [of for of in self._parts.values() if isinstance(of, FittedRegressor)]
+        told = {of.name for of in self._regressors}
         self._n_periods = panel.n_periods
         self._blends = {name: of for name, of in self._parts.items() if isinstance(of, Blend)}
         self._order = {name: tuple(with_parts({name: of})) for name, of in bundle.models.items()}
@@ -70,13 +74,13 @@ class Answers:
         }
         self._told = {name: bool(told & {name, *self._names[name]}) for name in bundle.models}
         # What a regressor says of one row is told by `Rows`; blends are put together of the rest.
-        alone = {
+        self._alone = {
             name: of
             for name, of in self._parts.items()
             if name not in self._blends and name not in told
         }
-        self._past = Past(self._parts, alone, panel)
-        self._rows = Rows(regressors, panel, horizon) if regressors else None
+        self._past = Past(self._parts, self._alone, panel)
+        self._rows = Rows(self._regressors, panel, horizon, past=past) if told else None
         sold = panel.y > 0
         self._first_sale = np.where(sold.any(axis=1), sold.argmax(axis=1), panel.n_periods).tolist()
         self._age = age_numbers(weeks_known_then(panel))
@@ -91,6 +95,28 @@ class Answers:
         }
         self._closed = next(iter(self._expected.values())).chance == 0
         self._certain = not (panel.y == 0).any() and panel.open is None
+
+    def within(self, panel: Panel) -> Answers:
+        """Return answers to questions within the history, of which another plan is known.
+
+        `panel`: the same, but for its plan.
+        """
+        found = copy(self)
+        found._panel = panel  # noqa: SLF001 - its own
+        found._past = Past(self._parts, self._alone, panel)  # noqa: SLF001
+        if self._rows is not None:
+            found._rows = Rows(self._regressors, panel, 1, past=False)  # noqa: SLF001
+        return found
+
+    def is_prepared(self, model: str, row: int, period: int) -> bool:
+        """Tell whether no model has to be asked about a whole pool first."""
+        origin, step = self._place(period)
+        if step:
+            return True
+        if self._first_sale[row] > origin:
+            return self._past.knows_all(origin)
+        by_row = self._certain and self._alone.keys().isdisjoint(self._order[model])
+        return by_row or self._past.knows_pool(origin, row)
 
     def ahead(self, model: str, row: int, steps: int) -> list[float]:
         """Return the medians that a model gives a series in the steps 1..steps."""
@@ -184,8 +210,12 @@ class Answers:
         return shut or self._first_sale[row] > origin
 
     def among(self, model: str, row: int) -> Sequence[str]:
-        """Return the series that a model looks at to forecast one: its pool, a regressor all."""
-        return self._panel.series if self._told[model] else self._past.pool(row)
+        """Return the series that a model looks at to forecast one: its pool, a regressor all.
+
+        So does whoever looks for the peers of a series that sold nothing yet.
+        """
+        new = self._first_sale[row] >= self._n_periods
+        return self._panel.series if new or self._told[model] else self._past.pool(row)
 
     def age(self, row: int, period: int) -> str:
         """Return what is known of a series at the origin of a question, one of `AGES`."""

@@ -56,6 +56,16 @@ class Covariates:
         ours = spec.frequency == WEEKLY and not spec.is_own and spec.holiday in names
         self._flag = names.index(str(spec.holiday)) if ours else None
         self._holidays = self._flags(0, panel.n_periods + panel.frequency.a_year)
+        self._end = panel.n_periods + answers.horizon
+        self._plans = [
+            (place, of.name, panel.plan[of.name])
+            for place, of in enumerate(spec.future, start=len(spec.past))
+            if of.name in panel.plan
+        ]
+        # What was planned of periods that are known, the least and the most, by name.
+        self._seen = {
+            of.name: _range(panel.past.plan[of.name]) for of in spec.future if of.name in panel.plan
+        }
         # Those of all: a series without a plan of its own has none that could end.
         ends = [_planned_until(of) for name, of in panel.plan.items() if name != spec.by_calendar]
         self._plan_ends = np.min(ends, axis=0).tolist() if ends else None
@@ -78,8 +88,20 @@ class Covariates:
         weeks = np.arange(first, end) * np.timedelta64(self._panel.frequency.days, "D")
         return holiday_flags(self._panel.periods[0] + weeks).tolist()
 
-    def unplanned(self, row: int, period: int) -> Iterator[str]:
-        """Say of a period after the history that the plan of a series ends before it."""
+    def unplanned(self, row: int, period: int, told: Told = ()) -> Iterator[str]:
+        """Say of a period after the history what of it is not planned, or not as supplied.
+
+        `told`: what a caller supplies of that period, which is a plan, too.
+        """
+        supplied = dict(zip(self._spec.future, told[len(self._spec.past) :], strict=False))
+        if period >= self._end:
+            for of, value in supplied.items():
+                if value is not None:
+                    yield f"{of.column} {value:g} is not used: no plan counts so far ahead."
+        elif supplied and all(
+            value is not None or of.name == self._spec.by_calendar for of, value in supplied.items()
+        ):
+            return
         n_periods = self._panel.n_periods
         if self._plan_ends is None or period < max(n_periods, self._plan_ends[row]):
             return
@@ -101,16 +123,35 @@ class Covariates:
                     f"({seen[0]:g} to {seen[1]:g})."
                 )
 
-    def planned_otherwise(self, row: int, period: int, told: Told) -> Iterator[str]:
-        """Say of what a caller knows better than the plan that the plan is what counts."""
-        for of, value in zip(self._spec.future, told[len(self._spec.past) :], strict=True):
-            planned = self._planned(of.name, row, period)
-            if value is not None and value != planned:
-                found = "nothing is planned" if planned is None else f"{planned:g} is planned"
-                yield (
-                    f"{of.column} {value:g}: {found}, and the plan is what was used. Load the plan "
-                    "to change it, or ask POST /what_if."
-                )
+    def otherwise(self, row: int, period: int, told: Told) -> dict[str, float]:
+        """Return what a caller supplies that is planned otherwise, by name; nothing too far off."""
+        if period >= self._end:
+            return {}
+        changed = {}
+        for place, name, planned in self._plans:
+            value = told[place]
+            # What is not planned is NaN, which differs from any number.
+            if value is not None and (period >= planned.shape[1] or planned[row, period] != value):
+                changed[name] = value
+        return changed
+
+    def unmeasured(self, changed: Mapping[str, float], *, moved: bool) -> Iterator[str]:
+        """Say of what was supplied for a plan what no effect was measured of.
+
+        `moved`: whether all of it together moved the answer.
+        """
+        for of in self._spec.future:
+            if (value := changed.get(of.name)) is None:
+                continue
+            low, high = self._seen.get(of.name, (math.nan, math.nan))
+            told = f"{of.column} {value:g}"
+            if not moved:
+                yield f"{told} changes nothing: no effect of it on this series was measured then."
+            elif not low < high and value != low:
+                known = "nothing" if math.isnan(low) else f"always {low:g}"
+                yield f"{told}: {known} was planned of it before, so no effect of it was measured."
+            elif not low <= value <= high:
+                yield f"{told} is outside what was planned before ({low:g} to {high:g})."
 
     def used(
         self, model: str, row: int, period: int, told: Told
@@ -131,15 +172,25 @@ class Covariates:
                 else:
                     source = outlook(self._panel, of.name, year_ago_known=year_ago_known)
                     yield of.column, UsedCovariate(guess, source)
-        for of in self._spec.future:
-            planned = self._planned(of.name, row, period)
-            yield of.column, UsedCovariate(planned, NOT_KNOWN if planned is None else PLANNED)
+        for of, value in zip(self._spec.future, told[len(self._spec.past) :], strict=True):
+            if value is not None:
+                source = SUPPLIED if period < self._end else NOT_USED
+                yield of.column, UsedCovariate(value, source)
+            else:
+                planned = self._planned(of.name, row, period)
+                yield of.column, UsedCovariate(planned, NOT_KNOWN if planned is None else PLANNED)
 
     def _planned(self, name: str, row: int, period: int) -> float | None:
         values = self._panel.plan.get(name)
-        if values is None or period >= values.shape[1] or math.isnan(values[row, period]):
+        if values is None or period >= values.shape[1]:
             return None
-        return float(values[row, period])
+        value: float = values[row, period].item()
+        return None if math.isnan(value) else value
+
+
+def _range(values: Array) -> tuple[float, float]:
+    known = values[~np.isnan(values)]
+    return (float(known.min()), float(known.max())) if known.size else (math.nan, math.nan)
 
 
 def _planned_until(plan: Array) -> npt.NDArray[np.int64]:

@@ -159,6 +159,10 @@ def _covariate(spec: PanelSpec, of: Covariate) -> tuple[Any, Any]:
     if of.name in spec.required:
         return kind, Field(alias=of.column, description=text, examples=examples)
     left_out = "Left out, what can be expected of it is used."
+    if of in spec.future:
+        left_out = (
+            "Left out, the loaded plan counts. Supplied, it is answered as if that plan was loaded."
+        )
     description = f"{text} {left_out}" if text else left_out
     return kind | None, Field(None, alias=of.column, description=description, examples=examples)
 

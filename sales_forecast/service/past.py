@@ -47,6 +47,14 @@ class Past:
             self._of_all[origin] = forecast(self._models, history, 1)
         return self._of_all[origin]
 
+    def knows_all(self, origin: int) -> bool:
+        """Tell whether `of_all` has only to look up."""
+        return origin in self._of_all
+
+    def knows_pool(self, origin: int, row: int) -> bool:
+        """Tell whether `of_pool` has only to look up."""
+        return (int(self._place[row, 0]), origin) in self._of_pool
+
     def pool(self, row: int) -> list[str]:
         """Return the series of the pool of one."""
         return [self._panel.series[of] for of in self._pools[self._place[row, 0]].tolist()]
@@ -58,7 +66,8 @@ class Past:
         """
         pool, place = self._place[row].tolist()
         if (pool, origin) not in self._of_pool:
-            history = self._panel.select(self.pool(row)).until(self._panel.periods[origin])
+            alike = self._panel if len(self._pools) == 1 else self._panel.select(self.pool(row))
+            history = alike.until(self._panel.periods[origin])
             then = forecast(self._alone, history, 1)
             # All that learn have one chance; where only trees do, it is worked out for them.
             learn = [name for name, of in self._alone.items() if not isinstance(of, Baseline)]

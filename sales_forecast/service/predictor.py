@@ -23,6 +23,7 @@ from sales_forecast.service.answers import Answers
 from sales_forecast.service.calendar import Calendar
 from sales_forecast.service.covariates import Covariates
 from sales_forecast.service.forms import Named, forms_of
+from sales_forecast.service.otherwise import Otherwise
 from sales_forecast.service.results import (
     Answer,
     Distribution,
@@ -48,6 +49,7 @@ class Predictor:
         forecasting: what `forecast` can be asked for, and the model that answers.
         series: the series that are known.
         usual: the choice that answers where none is made.
+        otherwise: what would be answered if another plan were loaded.
         warnings: what callers must know of every answer.
     """
 
@@ -73,6 +75,7 @@ class Predictor:
         self.most_steps = self.forms.most_steps
         self._periods = [period.item() for period in panel.after(self.most_steps)]
         self._answers = Answers(bundle, panel, self.most_steps)
+        self.otherwise = Otherwise(bundle, panel, self._answers)
         self._covariates = Covariates(panel, self.spec, manifest.condition_ranges, self._answers)
         self._cautions = cautions(panel)
         self.uses_covariates = self._answers.uses_conditions(self.predicting)
@@ -93,13 +96,16 @@ class Predictor:
         ending, period = self._calendar.place(day)
         step = max(period - self.panel.n_periods + 1, 1)
         told = covariates[: len(self.spec.past)]
+        known = [math.nan if value is None else value for value in told]
         model = self.predicting
+        answers, place = self._answers, row
+        changed = self._covariates.otherwise(row, period, covariates) if self.spec.future else {}
+        if changed:
+            answers, place = self.otherwise.of(model, row, period, changed)
         warnings = [*self._warnings(row, period), *self._covariates.unusual(model, told)]
         if differs := self._covariates.against_the_calendar(period, told):
             warnings.append(differs)
-        estimate = self._answers.estimate(
-            model, row, period, [math.nan if value is None else value for value in told]
-        )
+        estimate = answers.estimate(model, place, period, known)
         if math.isnan(estimate.prediction):
             names = {key.column: value for key, value in zip(self.spec.keys, series, strict=True)}
             shown = self.series.shown(row)
@@ -108,7 +114,7 @@ class Predictor:
                 f"{self._calendar.called(ending)}.",
                 {**names, self.spec.date: str(day)},
             )
-        year_ago_known = self._answers.year_ago_known(model, row, period)
+        year_ago_known = answers.year_ago_known(model, place, period)
         if step > self.most_steps:
             unit = self.panel.frequency.unit
             warnings.append(
@@ -122,8 +128,11 @@ class Predictor:
                 f"{self._calendar.called(ending)} are not known: answered from what it sold last."
             )
         if self.spec.future:
-            warnings += self._covariates.planned_otherwise(row, period, covariates)
-            warnings += self._covariates.unplanned(row, period)
+            warnings += self._covariates.unplanned(row, period, covariates)
+        if changed:
+            usual = self._answers.estimate(model, row, period, known)
+            moved = round(estimate.mean, 2) != round(usual.mean, 2)
+            warnings += self._covariates.unmeasured(changed, moved=moved)
         warnings += self._extrapolated(model, row, step)
         return Answer(
             prediction=round(estimate.prediction, 2),
@@ -139,6 +148,21 @@ class Predictor:
             else dict(self._covariates.used(model, row, period, covariates)),
             warnings=tuple(warnings),
         )
+
+    def takes_long(self, series: Named, day: date, covariates: Sequence[float | None]) -> bool:
+        """Tell whether `predict` would keep others waiting. Raises UnknownSeries, InvalidRequest.
+
+        It does where another plan is supplied, and for the first question of a period within the
+        history, if models have to be asked about all series.
+        """
+        supplied = any(value is not None for value in covariates[len(self.spec.past) :])
+        if not supplied and day > self.origin:
+            return False
+        row = self.series.row(series, by_column=True)
+        _, period = self._calendar.place(day)
+        if not self._answers.is_prepared(self.predicting, row, period):
+            return True
+        return supplied and bool(self._covariates.otherwise(row, period, covariates))
 
     def forecast(
         self,

@@ -1,15 +1,19 @@
 """The endpoints: each takes what was validated, asks the live predictor, gives bytes.
 
 The POST endpoints run in tens of microseconds inside the event loop and touch no database; what
-they answer is kept by one `write`. Must not catch errors: `problems` gives them their one shape.
+they answer is kept by one `write`. A question of another plan than the loaded one waits for a
+thread. Must not catch errors: `problems` gives them their one shape.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from fastapi import FastAPI, Request, Response
 from pydantic_core import to_json
 
@@ -18,6 +22,7 @@ from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.rows import STORES
 from sales_forecast.errors import InvalidRequest, NotReady
 from sales_forecast.service.callers import words_for
+from sales_forecast.service.covariates import Told
 from sales_forecast.service.forms import Forms, Named, forms_of
 from sales_forecast.service.json_route import JsonRoute, Question, read, read_query
 from sales_forecast.service.kept import HEADER as PREDICTION_ID
@@ -50,6 +55,8 @@ def _json(content: object, headers: dict[str, str] | None = None) -> Response:
 
 def add_routes(app: FastAPI, live: Live, kept: Kept | None) -> None:
     """Add every endpoint of the service to `app`. Each answer of the two questions is `kept`."""
+    # What takes longer than other answers comes from a thread, one at a time.
+    patience = CapacityLimiter(1)
 
     async def predict_sales(question: Question) -> Response:
         forms = _forms(live)
@@ -58,7 +65,7 @@ def add_routes(app: FastAPI, live: Live, kept: Kept | None) -> None:
             read_query(NoQuery, question.query)
         predictor = live.predictor
         series, told = forms.series_of(request), forms.covariates_of(request)
-        answer = predictor.predict(series, request.day, told)
+        answer = await _answer(predictor, patience, series, request.day, told)
         headers = {}
         if kept is not None:
             headers[PREDICTION_ID] = kept.predicted(question, predictor, series, told, answer)
@@ -87,7 +94,7 @@ def add_routes(app: FastAPI, live: Live, kept: Kept | None) -> None:
     # First, because routes are tried in their order and these are the ones that are asked.
     asked = {PREDICT: predict_sales, FORECAST: forecast_sales, ORDER: order_quantity}
     app.router.routes[:0] = [JsonRoute(path, answer) for path, answer in asked.items()]
-    app.router.routes.append(JsonRoute(WHAT_IF, answering_wishes(live)))
+    app.router.routes.append(JsonRoute(WHAT_IF, answering_wishes(live, patience)))
 
     @app.get("/health", tags=["operation"])
     async def health() -> Health:
@@ -112,6 +119,14 @@ def add_routes(app: FastAPI, live: Live, kept: Kept | None) -> None:
         """Describe the model: version, training window, scores beside the naive baseline."""
         refused = live.problem
         return {**live.describe(), "refused": refused and words_for(request.scope, refused)}
+
+
+async def _answer(
+    predictor: Predictor, patience: CapacityLimiter, *question: *tuple[Named, date, Told]
+) -> Answer:
+    if predictor.takes_long(*question):
+        return await run_sync(predictor.predict, *question, limiter=patience)
+    return predictor.predict(*question)
 
 
 def _read_forecast(forms: Forms, question: Question) -> tuple[Any, ForecastQuery, bool]:

@@ -31,24 +31,27 @@ _MOST_BYTES = 48_000_000
 class Rows:
     """The features of one panel for some regressors.
 
-    `ahead`: the periods after the last known one that are prepared.
+    `ahead`: the periods after the last known one that are prepared; `past`: whether those before
+    it are, too, if they are few enough.
     """
 
-    def __init__(self, models: Sequence[FittedRegressor], panel: Panel, ahead: int) -> None:
+    def __init__(
+        self, models: Sequence[FittedRegressor], panel: Panel, ahead: int, *, past: bool
+    ) -> None:
         self._models = tuple(models)
-        self._past = past = models[0].sees(panel)
+        self._past = seen = models[0].sees(panel)
         # The trees of a bundle are drawn to one ARIMA: its levels are worked out once.
         alike = {id(of.smoothing): of for of in self._models}
-        levels = {smoothing: of.levels(past) for smoothing, of in alike.items()}
+        levels = {smoothing: of.levels(seen) for smoothing, of in alike.items()}
         self._levels = [levels[id(of.smoothing)] for of in self._models]
         self._shares = [(of.name, of.share) for of in self._models]
         self._last = panel.n_periods - 1
         self._n_conditions = len(panel.conditions)
-        n_features = features(past, *past.ahead(1)).shape[1]
+        n_features = features(seen, *seen.ahead(1)).shape[1]
         row_bytes = 4 * n_features + 8 * (2 * self._n_conditions + 1)
         whole = panel.n_series * (panel.n_periods + ahead) * row_bytes <= _MOST_BYTES
         # Period 0 has none before it: it is prepared as if it were 1 and never asked for.
-        self._first = 0 if whole else panel.n_periods
+        self._first = 0 if past and whole else panel.n_periods
         self._width = panel.n_periods + ahead - self._first
         periods = np.maximum(self._first + np.arange(self._width), 1)
         series = np.repeat(np.arange(panel.n_series), self._width)

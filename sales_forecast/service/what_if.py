@@ -9,7 +9,7 @@ know HTTP.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from typing import NamedTuple
@@ -20,19 +20,18 @@ from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.spec import Covariate, PanelSpec
 from sales_forecast.features.daily_design import Design
-from sales_forecast.models.spread import SpreadByAge
-from sales_forecast.prediction.forecast import Expected, forecast, mean, quantiles
+from sales_forecast.prediction.forecast import Expected, forecast
 from sales_forecast.service.forms import Named
 from sales_forecast.service.measured_effects import Effect, measured_effect
+from sales_forecast.service.otherwise import Wish
 from sales_forecast.service.predictor import Predictor
+from sales_forecast.service.results import rounded
 
 STEPS = {"week": 8, "day": 14}
 """How many periods may be planned otherwise, by their unit."""
 NO_EFFECT = 0.0005
 """Of an answer: what moves it by less moves nothing."""
 _HOLIDAY = "holiday"
-Wish = Mapping[str, Sequence[float | None]]
-"""Name of a covariate -> what is wished of the next periods; None where the plan stays."""
 
 
 @dataclass(frozen=True)
@@ -94,17 +93,17 @@ def levers(predictor: Predictor, series: Named) -> tuple[Lever, ...]:
     usual: Mapping[str, Array] = {}
     if panel.frequency == DAILY:
         usual = Design.of(among).plan(among, panel.after(steps))
-    found = []
+    found, n = [], panel.n_periods
     for of in plannable(predictor.spec):
         if of.name not in panel.plan:
             continue
-        known = panel.plan[of.name][:, : panel.n_periods]
+        known = panel.plan[of.name][:, :n]
         values = known[~np.isnan(known)]
         if not values.size or values.min() == values.max():
             continue
         low, high = float(values.min()), float(values.max())
         ends = [
-            _expected(predictor, _planning(alone, 0, {of.name: [end] * steps}), steps)
+            _expected(predictor, alone.planning(0, n, {of.name: [end] * steps}), steps)
             for end in (low, high)
         ]
         at_low, at_high = ((end.chance * end.if_sold)[0] for end in ends)
@@ -112,8 +111,8 @@ def levers(predictor: Predictor, series: Named) -> tuple[Lever, ...]:
         moved = (np.abs(at_high - at_low) >= NO_EFFECT * largest) & (largest > 0)
         measured = moved & [_both_seen(panel, of.name, step) for step in range(1, steps + 1)]
         if measured.any():
-            planned = _planning(alone, 0, {of.name: [None] * steps}).plan[of.name]
-            ahead = planned[0, panel.n_periods :][:steps]
+            planned = alone.planning(0, n, {of.name: [None] * steps}).plan[of.name]
+            ahead = planned[0, n:][:steps]
             taken = usual[of.name][among.positions[name]] if usual else ahead
             found.append(
                 Lever(
@@ -139,36 +138,17 @@ def what_if(predictor: Predictor, series: Named, wish: Wish) -> list[Wished]:
     panel, model = predictor.panel, predictor.forecasting["best"]
     steps = STEPS[panel.frequency.unit]
     row = predictor.series.row(series, by_column=False)
-    name = panel.series[row]
-    among = panel.select(predictor.among(model, row))
-    place = among.positions[name]
-    # As far as the service looks ahead, as days after those that are asked for may be closed.
-    all_of = _expected(predictor, _planning(among, place, wish), predictor.most_steps)
-    of = Expected(*(table[[place], :steps] for table in all_of))
-    spread = predictor.bundle.spreads.get(model, SpreadByAge.none())
-    both = quantiles(spread, panel.select([name]), of, (0.1, 0.9))[0].round(2)
-    ends = [None if np.isnan(low) else (low, high) for low, high in both.tolist()]
+    found, place = predictor.otherwise.ahead(model, row, steps, panel.n_periods, wish)
+    ends = found.ends_ahead(model, 80, place, steps)
     return [
-        Wished(value, *(end or (None, None)))
-        for value, end in zip(mean(spread, of)[0].round(2).tolist(), ends, strict=True)
+        Wished(mean, *(rounded(of) or (None, None)))
+        for mean, of in zip(found.means_ahead(model, place, steps), ends, strict=True)
     ]
 
 
 def _expected(predictor: Predictor, panel: Panel, horizon: int) -> Expected:
     model = predictor.forecasting["best"]
     return forecast({model: predictor.bundle.models[model]}, panel, horizon)[model]
-
-
-def _planning(panel: Panel, row: int, wish: Wish) -> Panel:
-    """Return a panel in whose plan a wish stands for one of its series."""
-    n, plan = panel.n_periods, dict(panel.plan)
-    for name, values in wish.items():
-        told: Array = np.array(values, dtype=np.float64)  # None is NaN
-        there, before = ~np.isnan(told), plan[name]
-        plan[name] = np.full((panel.n_series, max(before.shape[1], n + len(told))), np.nan)
-        plan[name][:, : before.shape[1]] = before
-        plan[name][row, n : n + len(told)][there] = told[there]
-    return replace(panel, plan=plan)
 
 
 def _known(values: Array) -> list[float | None]:

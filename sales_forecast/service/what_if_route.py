@@ -81,10 +81,8 @@ class WhatIfAnswer(BaseModel):
     warnings: list[str]
 
 
-def answering_wishes(live: Live) -> Answer:
-    """Return what answers the endpoint."""
-    # An answer takes longer than those of other questions: in a thread, and one at a time.
-    limiter = CapacityLimiter(1)
+def answering_wishes(live: Live, limiter: CapacityLimiter) -> Answer:
+    """Return what answers the endpoint, in a thread. `limiter`: of such threads."""
 
     async def answer(question: Question) -> Response:
         predictor = live.predictor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -93,13 +94,32 @@ def test_models_that_share_a_profile_look_at_a_panel_once():
     panel = daily_panel(ahead=30)
     profile = PlanProfile.restore(fit_profile(panel).state)
     seen = profile.seeing(panel)
-    assert seen is profile.seeing(panel) is profile.seeing(panel.until(panel.periods[-9]))
+    otherwise = panel.planning(0, panel.n_periods + 3, {"promo": [1 - panel.plan["promo"][0, -27]]})
+    assert (
+        seen.sight.known
+        is profile.seeing(panel).sight.known
+        is profile.seeing(otherwise).sight.known
+    )
+    ahead = [of.at(panel.series, panel.after(5)) for of in (seen, profile.seeing(otherwise))]
+    assert [[0, 3]] == np.argwhere(ahead[0] != ahead[1]).tolist()
     other = daily_panel(ahead=30, seed=1)
     expected = PlanProfile.restore(profile.state).seeing(other).at(other.series, other.after(14))
     for _ in range(2):
         np.testing.assert_array_equal(
             expected, profile.seeing(other).at(other.series, other.after(14))
         )
+
+
+def test_a_day_of_another_millennium_takes_no_memory_for_the_days_until_it():
+    panel = daily_panel()
+    days = np.array(["2500-01-06", "9999-12-27"], dtype="datetime64[D]")
+    known = fit_profile(panel)
+    tracemalloc.start()
+    each = [known.at(panel.series, days[at : at + 1]) for at in (0, 1)]
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 20_000_000
+    assert np.isfinite(each).all()
 
 
 def test_nothing_after_the_cutoff_moves_a_forecast():
@@ -118,6 +138,15 @@ def test_the_plan_after_the_last_target_day_does_not_matter():
     other = replace(panel, plan=plan)
     expected = fit_process(panel).ahead(panel, 14)
     np.testing.assert_array_equal(expected, fit_process(other).ahead(other, 14))
+
+
+def test_a_plan_of_days_to_come_teaches_nothing():
+    panel = daily_panel(ahead=14)
+    process = fit_process(panel)
+    otherwise = panel.planning(2, panel.n_periods, {"promo": [1, 0, 1], "open": [0]})
+    assert process.coefficients(otherwise) is process.found
+    same = np.delete(process.ahead(panel, 14) == process.ahead(otherwise, 14), 2, axis=0)
+    assert same.all()
 
 
 def test_the_plan_of_the_target_days_does():

@@ -254,11 +254,14 @@ def test_a_day_is_asked_for_and_answered_as_a_day(ask_days: Ask) -> None:
     assert {"planned"} == {of["source"] for of in answer["covariates"].values()}
 
 
-def test_a_plan_that_a_caller_knows_better_is_warned_of(ask_days: Ask) -> None:
-    body = {"Store": 1, "Date": "2014-04-07", "Promo": 0.5}
-    warnings = ask_days("POST", "/predict_sales", body).json()["warnings"]
-    (told,) = [text for text in warnings if text.startswith("Promo 0.5: ")]
-    assert told.endswith("Load the plan to change it, or ask POST /what_if.")
+def test_a_plan_that_a_caller_knows_better_is_used(ask_days: Ask) -> None:
+    body = {"Store": 1, "Date": "2014-04-07"}
+    planned = ask_days("POST", "/predict_sales", body).json()
+    other = 1 - planned["covariates"]["Promo"]["value"]
+    supplied = ask_days("POST", "/predict_sales", {**body, "Promo": other}).json()
+    assert {"value": other, "source": "supplied"} == supplied["covariates"]["Promo"]
+    assert abs(supplied["prediction"] / planned["prediction"] - 1) > 0.1
+    assert planned["warnings"] == supplied["warnings"]
 
 
 def test_a_year_of_days_can_be_asked_for_and_the_end_of_the_plan_is_said(ask_days: Ask) -> None:

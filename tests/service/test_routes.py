@@ -340,3 +340,32 @@ def test_as_many_reads_of_the_database_run_side_by_side_as_there_are_threads(
     answers = asyncio.run(ask_twice_at_once(application, "/forecast?store_id=1"))
 
     assert ready == sum(answer.is_success for answer in answers)
+
+
+class Pondering(FakePredictor):
+    """Answers once somebody else was answered."""
+
+    others = threading.Event()
+
+    def takes_long(self, *question: object) -> bool:
+        return True
+
+    def predict(self, *question: Any) -> Any:
+        assert self.others.wait(30)
+        return super().predict(*question)
+
+
+def test_a_question_that_takes_long_keeps_nobody_waiting():
+    app = create_app(LiveStub(Pondering()))
+
+    async def both() -> list[int]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            long = asyncio.create_task(client.post("/predict_sales", json=PREDICT))
+            await asyncio.sleep(0)
+            short = await client.post("/forecast_sales", json=FORECAST)
+            assert not long.done()
+            Pondering.others.set()
+            return [short.status_code, (await long).status_code]
+
+    assert [200, 200] == asyncio.run(both())
