@@ -11,6 +11,7 @@ _PREFIXES = {
     "elastic-load-balancing-v2": "elasticloadbalancing",
     "elbv2": "elasticloadbalancing",
     "eventbridge": "events",
+    "resource-groups-tagging-api": "tag",
     "route-53": "route53",
     "secrets-manager": "secretsmanager",
 }

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from aws_cloud_infra.account.patience import patience
 from aws_cloud_infra.engine.changes import Action, Change, Report
 from aws_cloud_infra.engine.lost_answers import going_on
-from aws_cloud_infra.engine.resource import Live, Resource, stands_in_ours
+from aws_cloud_infra.engine.resource import Live, Resource, former, stands_in_ours
 from aws_cloud_infra.engine.side_by_side import find_all, run
 from aws_cloud_infra.engine.stack import Stack
 
@@ -24,6 +24,9 @@ def plan_destroy(stack: Stack, other: Stack, *, include_data: bool) -> list[Chan
     """
     every = (*stack.resources, *stack.retired)
     found = find_all(tuple(dict.fromkeys((*every, *other.own))))
+    more = former(stack.resources, found)
+    every += tuple(more)
+    found |= find_all(more)
     reasons: dict[Resource, str] = {}
     for resource in other.own:
         if found[resource] and resource.protected:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from aws_cloud_infra.account.errors import CannotChange, ForAPerson, NotOurs
 from aws_cloud_infra.engine.changes import Action, Change, differences
-from aws_cloud_infra.engine.resource import Ids, Live, Resource, Settings, stands_in_ours
+from aws_cloud_infra.engine.resource import Ids, Live, Resource, Settings, former, stands_in_ours
 from aws_cloud_infra.engine.side_by_side import find_all
 from aws_cloud_infra.engine.stack import Stack, in_order
 
@@ -17,12 +17,14 @@ def plan_stack(stack: Stack) -> list[Change]:
     To delete is a person's, so the pipeline does not look for what is retired.
     """
     changes = plan(stack.resources)
-    if not stack.retired or stack.retired[0].aws.is_pipeline:
+    found = {change.resource: change.live for change in changes}
+    retired = (*stack.retired, *former(stack.resources, found))
+    if not retired or retired[0].aws.is_pipeline:
         return changes
-    found = {change.resource: change.live for change in changes} | find_all(stack.retired)
+    found |= find_all(retired)
     return [*changes, *(
         Change(item, Action.DELETE, live)
-        for item in stack.retired
+        for item in retired
         if (live := found[item]) and stands_in_ours(item, found)
         and not item.protected and not item.spared(live)
     )]  # fmt: skip

@@ -125,6 +125,7 @@ def allowing(resource: Resource, call: str) -> dict[str, Any] | None:
 
 def _placeholders(resource: Resource) -> dict[str, str]:
     aws = resource.aws
+    zones = [item.name for item in (resource, *resource.needs) if item.kind == "hosted zone"]
     return {
         "partition": aws.partition,
         "region": aws.region,
@@ -133,8 +134,7 @@ def _placeholders(resource: Resource) -> dict[str, str]:
         "environment": aws.settings.environment,
         "prefix": aws.prefix,
         "catalog": aws.catalog,
-        "domain": aws.settings.domain or "",
-        "zone": aws.settings.hosted_zone_id or "",
+        "zone": zones[0] if zones else "",
         "name": _family(
             resource.name, aws.prefix, f"/{aws.settings.project}/{aws.settings.environment}/"
         ),

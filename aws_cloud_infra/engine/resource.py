@@ -9,7 +9,7 @@ what can change and may be repeated; `delete` counts as done what is already gon
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -166,6 +166,10 @@ class Resource(ABC):
             "environment another name, or tag it so if it may be changed."
         )
 
+    def former(self, live: Live) -> tuple[Resource, ...]:
+        """Return what earlier settings made under names that only AWS knows any more."""
+        return ()
+
     def spared(self, live: Live) -> str:
         """Return why `destroy` must leave it; "" if it need not."""
         return ""
@@ -192,6 +196,16 @@ class Found(Resource):
     def delete(self, live: Live) -> None:
         """Never called: `destroy` leaves what was only found."""
         raise NotImplementedError(str(self))
+
+
+def former(resources: Iterable[Resource], found: Mapping[Resource, Live | None]) -> list[Resource]:
+    """Return all that earlier settings made in the place of resources, as AWS tells."""
+    return [
+        item
+        for resource in resources
+        if (live := found[resource])
+        for item in resource.former(live)
+    ]
 
 
 def stands_in_ours(resource: Resource, found: Mapping[Resource, Live | None]) -> bool:

@@ -23,6 +23,7 @@ from aws_cloud_infra.resources.data.log_bucket import LogBucket
 from aws_cloud_infra.resources.data.parameter import Parameter
 from aws_cloud_infra.resources.data.secret import Secret
 from aws_cloud_infra.resources.front.certificate import Certificate
+from aws_cloud_infra.resources.front.former_names import FormerNames
 from aws_cloud_infra.resources.front.hosted_zone import HostedZone
 from aws_cloud_infra.resources.front.listener import Listener
 from aws_cloud_infra.resources.front.load_balancer import LoadBalancer
@@ -140,17 +141,17 @@ def serving(aws: Aws, shared: Shared, beside: tuple[Resource, ...]) -> Stack:
 def _doors(
     aws: Aws, balancer: LoadBalancer, targets: TargetGroup
 ) -> tuple[tuple[Resource, ...], tuple[Listener, ...], tuple[Listener, ...]]:
-    """Return the service's name with its certificate, if it has one; listeners; and retired ones.
+    """Return the service's names and their certificate; listeners; and retired ones of these.
 
     With a certificate the one for HTTP sends everybody to the one for HTTPS.
     """
     settings = aws.settings
     certificate: Resource | str | None = settings.certificate_arn
-    name: tuple[Resource, ...] = ()
+    name: tuple[Resource, ...] = (FormerNames(aws, aws.prefix, balancer, settings.domain),)
     if settings.domain and settings.hosted_zone_id:
         zone = HostedZone(aws, settings.hosted_zone_id, settings.domain)
         certificate = Certificate(aws, settings.domain, zone)
-        name = zone, certificate, Record(aws, settings.domain, zone, balancer)
+        name += zone, certificate, Record(aws, settings.domain, zone, certificate, balancer)
     http = Listener(aws, f"{aws.prefix}-80", balancer, 80, None if certificate else targets)
     https = Listener(aws, f"{aws.prefix}-443", balancer, 443, targets, certificate)
     return (name, (http, https), ()) if certificate else (name, (http,), (https,))

@@ -31,6 +31,7 @@ AS_WIDE_AS_AWS_HAS_IT = re.compile(
     r"|route53:(ListHostedZonesByName|CreateHostedZone)|ecr:GetAuthorizationToken|ecs:(Describe|List)TaskDefinitions?|iam:ListRoles"
     r"|logs:DescribeLogGroups"
     r"|secretsmanager:GetRandomPassword|sns:Unsubscribe|ssm:DescribeParameters"
+    r"|acm:ListCertificates|tag:GetResources"
     r"|ssmmessages:\w+Channel|sts:GetCallerIdentity"
 )
 """Actions for which AWS knows no narrower resource than "*"."""

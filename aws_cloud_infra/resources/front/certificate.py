@@ -27,6 +27,8 @@ _PROOF = "as AWS wants it"
 _MADE = "ProofMadeHere"
 """The tag that tells that the record was not there before: it is the same for every certificate of
 a name in an account, so another one may need it."""
+DOMAIN, ZONE = "Domain", "HostedZone"
+"""The tags by which it is found, and taken away, once the settings have another name."""
 _SECONDS_TO_LIVE = 300
 
 _OURS = {"StringEquals": {"aws:ResourceTag/Project": "{project}",
@@ -34,6 +36,11 @@ _OURS = {"StringEquals": {"aws:ResourceTag/Project": "{project}",
 _TO_BE_OURS = {"StringEquals": {"aws:RequestTag/Project": "{project}",
                                 "aws:RequestTag/Environment": "{environment}"}}  # fmt: skip
 _ARN = "arn:{partition}:acm:{region}:{account}:certificate/*"
+READS = (
+    Permission(("acm:ListCertificates",)),
+    Permission(("acm:DescribeCertificate", "acm:ListTagsForCertificate"), (_ARN,)),
+)
+DELETES = Permission(("acm:DeleteCertificate",), (_ARN,), _OURS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +51,16 @@ class Certificate(Resource):
 
     kind = "certificate"
     permissions = (
-        Permission(("acm:ListCertificates",)),
-        Permission(("acm:DescribeCertificate", "acm:ListTagsForCertificate"), (_ARN,)),
+        *READS,
         Permission(("acm:RequestCertificate",), ("*",), _TO_BE_OURS),
         Permission(("acm:AddTagsToCertificate",), (_ARN,), _TO_BE_OURS),
-        Permission(("acm:DeleteCertificate",), (_ARN,), _OURS),
+        DELETES,
         CHANGES,
     )
+
+    @property
+    def _tags(self) -> dict[str, str]:
+        return {**self.aws.tags, DOMAIN: self.name, ZONE: self.zone.name}
 
     def desired(self, ids: Ids) -> Settings:
         """Proven to be ours."""
@@ -95,7 +105,7 @@ class Certificate(Resource):
             DomainName=self.name,
             ValidationMethod="DNS",
             IdempotencyToken=uuid.uuid4().hex,  # so a second try asks for no second one
-            Tags=as_tags(self.aws.tags),
+            Tags=as_tags(self._tags),
         )
 
     def configure(self, live: Live, desired: Settings, changed: set[str]) -> None:
@@ -129,9 +139,9 @@ class Certificate(Resource):
                 break
         else:
             raise AwsRefused(f"{self}: AWS does not say how to prove it. Run it again in a minute.")
-        if _MADE not in (live.tags or {}):
-            marked = as_tags({**self.aws.tags, _MADE: "true"})
-            acm.add_tags_to_certificate(CertificateArn=live.id, Tags=marked)
+        marked = {**self._tags, _MADE: "true"}
+        if not marked.items() <= (live.tags or {}).items():
+            acm.add_tags_to_certificate(CertificateArn=live.id, Tags=as_tags(marked))
         self.zone.write({
             "Name": wanted["Name"],
             "Type": wanted["Type"],

@@ -22,7 +22,7 @@ CHANGES = Permission(
     ("route53:ChangeResourceRecordSets",),
     (ZONE,),
     {
-        "ForAllValues:StringLike": {f"{_KEY}NormalizedRecordNames": ("{domain}", "_*.{domain}")},
+        "ForAllValues:StringLike": {f"{_KEY}NormalizedRecordNames": ("{name}", "_*.{name}")},
         "ForAllValues:StringEquals": {f"{_KEY}RecordTypes": ("A", "CNAME")},
     },
 )
@@ -61,12 +61,14 @@ class HostedZone(Found):
         return Live(self.name, {}, None)
 
     def records(self, name: str) -> list[dict[str, Any]]:
-        """Return all records of a name, of any type."""
+        """Return all records of a name, of any type; none where there is no such zone any more."""
         name = f"{name.rstrip('.')}."
-        page = self.aws.client("route53").list_resource_record_sets(
-            HostedZoneId=self.name, StartRecordName=name, MaxItems="10"
-        )
-        return [item for item in page["ResourceRecordSets"] if item["Name"].lower() == name]
+        page = read(
+            self.aws.client("route53").list_resource_record_sets,
+            HostedZoneId=self.name, StartRecordName=name, MaxItems="10",
+        )  # fmt: skip
+        listed = page["ResourceRecordSets"] if page else ()
+        return [item for item in listed if item["Name"].lower() == name]
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Make a record, or put it in the place of the one of this name and type."""

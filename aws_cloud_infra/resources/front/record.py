@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aws_cloud_infra.engine.resource import Ids, Live, Resource, Settings
+from aws_cloud_infra.resources.front.certificate import Certificate
 from aws_cloud_infra.resources.front.hosted_zone import CHANGES, HostedZone
 from aws_cloud_infra.resources.front.load_balancer import LoadBalancer
 
@@ -19,6 +20,8 @@ class Record(Resource):
     """A name that is the load balancer's. Records have no tags: ours is what points to ours."""
 
     zone: HostedZone
+    certificate: Certificate
+    """Nobody is sent here before it is valid; and it goes last, as by it a former name is found."""
     balancer: LoadBalancer
 
     kind = "record"

@@ -11,27 +11,30 @@ import botocore.endpoint
 import pytest
 from botocore.exceptions import ClientError
 
-from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.account.clients import Aws, as_tags
 from aws_cloud_infra.account.errors import AwsRefused, NotOurs
+from aws_cloud_infra.engine import policy
 from aws_cloud_infra.engine.apply import apply
 from aws_cloud_infra.engine.changes import Action
 from aws_cloud_infra.engine.destroy import destroy, plan_destroy
-from aws_cloud_infra.engine.plan import plan
+from aws_cloud_infra.engine.plan import plan, plan_stack
 from aws_cloud_infra.engine.resource import Found, Live, Resource
 from aws_cloud_infra.engine.stack import Stack
 from aws_cloud_infra.resources.front import certificate as certificates
 from aws_cloud_infra.resources.front.certificate import Certificate
+from aws_cloud_infra.resources.front.former_names import FormerNames
 from aws_cloud_infra.resources.front.hosted_zone import HostedZone
 from aws_cloud_infra.resources.front.listener import Listener
 from aws_cloud_infra.resources.front.load_balancer import LoadBalancer
 from aws_cloud_infra.resources.front.record import Record
 from aws_cloud_infra.resources.front.target_group import TargetGroup
 from aws_cloud_infra.stacks import both
-from tests.aws.account import Account, answer_with, is_read, record
+from tests.aws.account import Account, Killed, Killer, answer_with, is_read, record
 from tests.aws.faults import LOST, disturb
 from tests.aws.lifecycle import NOBODY, Drift, check_life, quietly, what_changes
 from tests.aws.resources.ground import die_after_each_write, ground
 from tests.aws.resources.test_balancer import ports
+from tests.aws.trace import denied, trace
 
 DOMAIN = "forecasts.example.com"
 
@@ -75,7 +78,7 @@ def with_a_name(account: Account, zone: str) -> Callable[[Aws], list[Resource]]:
         certificate = Certificate(aws, DOMAIN, hosted)
         return [
             *base.all, hosted, balancer, targets, certificate,
-            Record(aws, DOMAIN, hosted, balancer),
+            Record(aws, DOMAIN, hosted, certificate, balancer),
             Listener(aws, f"{aws.prefix}-80", balancer, 80, None),
             Listener(aws, f"{aws.prefix}-443", balancer, 443, targets, certificate),
         ]  # fmt: skip
@@ -143,7 +146,8 @@ def test_a_name_is_made_healed_and_removed(account: Account, zone: str) -> None:
     def build(aws: Aws) -> list[Resource]:
         aws.settings = aws.settings.model_copy(update={"domain": DOMAIN, "hosted_zone_id": zone})
         hosted, door = HostedZone(aws, zone, DOMAIN), Door(aws, aws.prefix)
-        return [hosted, door, Certificate(aws, DOMAIN, hosted), Record(aws, DOMAIN, hosted, door)]
+        certificate = Certificate(aws, DOMAIN, hosted)
+        return [hosted, door, certificate, Record(aws, DOMAIN, hosted, certificate, door)]
 
     drifts = [
         Drift(Certificate, "proof", without_proof),
@@ -175,7 +179,8 @@ def test_answers_that_are_lost_make_nothing_twice_and_leave_nothing(
     faults = disturb(session, lambda call: None if is_read(call) else LOST)
     aws = account.aws(session)
     hosted, door = HostedZone(aws, zone, DOMAIN), Door(aws, aws.prefix)
-    named = (Certificate(aws, DOMAIN, hosted), Record(aws, DOMAIN, hosted, door))
+    certificate = Certificate(aws, DOMAIN, hosted)
+    named = (certificate, Record(aws, DOMAIN, hosted, certificate, door))
     stack = Stack("this", (), (hosted, door, *named))
     apply(plan(stack.resources), quietly)
     assert {} == what_changes(plan(stack.resources))
@@ -327,21 +332,96 @@ def test_a_zone_that_cannot_hold_the_name_is_named(account: Account, zone: str) 
     assert zone == HostedZone(aws, zone, "example.com").find().id
 
 
-def test_a_service_that_spoke_http_gets_its_name_and_gives_it_back(
+def test_a_service_gets_its_name_and_another_and_gives_them_back(
     account: Account, zone: str
 ) -> None:
+    """Over HTTP, by a name, by one of another zone, by a certificate of somebody's, over HTTP."""
     plain, _ = both(account.aws())
     lives = apply(plan(plain.resources), quietly)
     assert plain.outputs(lives)["service_url"].startswith("http://sales-forecast-production")
-    serving, tracking = both(account.aws(domain=DOMAIN, hosted_zone_id=zone))
-    lives = apply(plan(serving.resources), quietly)
+    named = {"domain": DOMAIN, "hosted_zone_id": zone}
+    serving, _ = both(account.aws(**named))
+    lives = apply(plan_stack(serving), quietly)
     assert f"https://{DOMAIN}" == serving.outputs(lives)["service_url"]
-    assert {} == what_changes(plan(serving.resources))
+    assert {} == what_changes(plan_stack(serving))
     ec2 = account.session().client("ec2")
     (group,) = ec2.describe_security_groups(
         Filters=[{"Name": "group-name", "Values": ["sales-forecast-production-balancer"]}]
     )["SecurityGroups"]
     assert {80, 443} == {rule["FromPort"] for rule in group["IpPermissions"]}
     assert {80: "HTTP", 443: "HTTPS"} == ports(account)
-    destroy(plan_destroy(serving, tracking, include_data=True), quietly)
+
+    # Another name: the process dies after each of its writes, and the next one goes on.
+    other, other_zone = "sales.example.net", make_zone(account, "example.net")
+    renamed = {"domain": other, "hosted_zone_id": other_zone}
+    session = account.session()
+    killer, calls = Killer(session), trace(session)
+    serving, _ = both(account.aws(session, **renamed))
+    changes = what_changes(plan_stack(serving))
+    assert ["delete"] == changes[f"certificate {DOMAIN}"] == changes[f"record {DOMAIN}"]
+    deaths = 0
+    while True:
+        killer.aim(0, "after", writes_only=True)
+        try:
+            apply(plan_stack(serving), quietly)
+        except Killed:
+            deaths += 1
+        else:
+            break
+    assert deaths > 5, "request, mark, proof, listener, record; then record, proof, certificate"
+    killer.rest()
+    order = [name for _, name, told in calls if name == "ModifyListener" or "DELETE" in str(told)]
+    assert ["ModifyListener", *["ChangeResourceRecordSets"] * 2] == order, "served before it goes"
     assert {} == records(account, zone)
+    assert {f"A {other}", f"CNAME {the_proof(account)['Name'].rstrip('.')}"} == set(
+        records(account, other_zone)
+    )
+    assert [other] == certificates_there(account)
+    # What names the former zone is in the policies of the former settings alone.
+    printed = policy.statements(serving.resources, serving.retired)
+    beyond = {call.split()[0] for call in denied(printed, calls)}
+    assert {"route53:ChangeResourceRecordSets", "route53:ListResourceRecordSets"} == beyond
+    before, _ = both(account.aws(**named))
+    assert set() == denied([*printed, *policy.statements(before.resources)], calls)
+
+    acm = account.session().client("acm")
+    arn = acm.request_certificate(DomainName="mine.example.org", ValidationMethod="DNS",
+                                  Tags=as_tags(account.aws().tags))["CertificateArn"]  # fmt: skip
+    given, _ = both(account.aws(certificate_arn=arn))
+    apply(plan_stack(given), quietly)
+    assert ({}, ["mine.example.org"]) == (records(account, other_zone), certificates_there(account))
+    assert {80: "HTTP", 443: "HTTPS"} == ports(account)
+
+    apply(plan_stack(plain), quietly)
+    assert {80: "HTTP"} == ports(account)
+    assert ["mine.example.org"] == certificates_there(account), "nobody's of ours"
+
+
+def test_a_former_name_that_now_is_somebody_elses_stays_and_without_its_zone_the_rest_goes(
+    account: Account, zone: str
+) -> None:
+    aws = account.aws(domain=DOMAIN, hosted_zone_id=zone)
+    hosted, door = HostedZone(aws, zone, DOMAIN), Door(aws, aws.prefix)
+    certificate = Certificate(aws, DOMAIN, hosted)
+    made = (hosted, door, certificate, Record(aws, DOMAIN, hosted, certificate, door))
+    apply(plan(made), quietly)
+    write(account, zone, Name=DOMAIN, Type="A", ResourceRecords=[{"Value": "192.0.2.1"}])
+    former = Stack("this", (), (door, FormerNames(account.aws(), aws.prefix, door, None)))
+    assert {f"certificate {DOMAIN}"} == set(what_changes(plan_stack(former)))
+    assert {f"certificate {DOMAIN}"} == {
+        str(item.resource)
+        for item in plan_destroy(former, NOBODY, include_data=False)
+        if item.action is Action.DELETE
+    }
+    told = the_proof(account)
+    write(account, zone, "DELETE", Name=DOMAIN, Type="A", ResourceRecords=[{"Value": "192.0.2.1"}])
+    write(account, zone, "DELETE", Name=told["Name"], Type="CNAME", TTL=300,
+          ResourceRecords=[{"Value": told["Value"]}])  # fmt: skip
+    account.session().client("route53").delete_hosted_zone(Id=zone)
+    apply(plan_stack(former), quietly)
+    assert [] == certificates_there(account)
+
+
+def certificates_there(account: Account) -> list[str]:
+    listed = account.session().client("acm").list_certificates()["CertificateSummaryList"]
+    return [item["DomainName"] for item in listed]
