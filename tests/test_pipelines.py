@@ -32,6 +32,21 @@ def test_a_command_is_one_that_our_parsers_know(command: str) -> None:
     assert re.search(r"DATABASE_URL|FILE", done.stderr)
 
 
+def test_each_part_names_a_test_that_is_there_and_the_variable_that_starts_it() -> None:
+    text = (ROOT / "docs" / "pipelines.md").read_text()
+    table = re.search(r"^\| part \|.*\n\| ---.*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert table
+    rows = table[1].splitlines()
+    assert len(rows) > 10
+    for row in rows:
+        last = row.rstrip(" |").rpartition(" | ")[2]
+        tests = re.findall(r"tests/[\w/.]*", last)
+        assert tests, f"no test: {row}"
+        assert all((ROOT / test).exists() for test in tests), row
+        for variable, test in re.findall(r"([A-Z]+)=1 pytest (tests/\S+\.py)", last):
+            assert f'"{variable}"' in (ROOT / test).read_text(), row
+
+
 def test_nothing_of_the_package_is_imported_there() -> None:
     for file in FOLDER.rglob("*.py"):
         assert not re.search(

@@ -62,11 +62,10 @@ def test_each_job_is_one_that_sagemaker_takes_alone_as_well(
     sagemaker.create_processing_job(ProcessingJobName="load", **load)
     sagemaker.create_training_job(TrainingJobName="train", **train)
     found = sagemaker.describe_processing_job(ProcessingJobName="load")
-    for name in ("AppSpecification", "ProcessingInputs", "ProcessingOutputConfig", "RoleArn"):
-        assert load[name] == found[name]  # the emulator keeps no more of it
+    assert load == {name: found[name] for name in load}
     found = sagemaker.describe_training_job(TrainingJobName="train")
-    for name in ("AlgorithmSpecification", "OutputDataConfig"):
-        assert train[name] == {key: found[name][key] for key in train[name]}
+    del found["AlgorithmSpecification"]["MetricDefinitions"]  # of SageMaker's own
+    assert train == {name: found[name] for name in train}
 
 
 def packed(note: str) -> bytes:

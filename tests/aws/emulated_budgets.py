@@ -12,6 +12,7 @@ import json
 import logging
 
 import emulated_deliveries  # noqa: F401 - beside this script
+import emulated_jobs  # noqa: F401
 from moto import backends
 from moto.budgets.responses import BudgetsResponse
 from moto.core import responses, utils
