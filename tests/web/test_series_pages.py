@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
 from datetime import date, timedelta
 
 import httpx
 import numpy as np
 import pytest
 
+from sales_forecast.models.cold_start import peers
 from sales_forecast.web.rendering import money
 from sales_forecast.web.selection import Selections
 from tests.service.conftest import ask_app
 from tests.web.odd import PRICE
-from tests.web.world import get
+from tests.web.world import get, of_ones_own
 
 
 def text_of(response: httpx.Response) -> str:
@@ -121,6 +124,50 @@ def test_the_overview_of_departments_names_the_one_that_began(departments, depar
     assert "Nothing is known of it: expected to sell" in page
 
 
+def test_a_series_of_which_nothing_is_known_names_the_peers_that_it_stands_on(
+    departments, departments_shop
+):
+    panel = departments_shop.panel
+    alike = peers(panel)[panel.positions["3-7"]]
+    named = ", ".join(panel.series[row] for row in alike)
+    assert named == "1-7, 2-7"
+    page = text_of(get(departments, "/series?store_id=3&dept_id=7"))
+    share = re.search(rf"expected to sell (\d+)% of what its like do, {named}\.", page)
+    assert share is not None
+    ahead = [
+        float(ask_app(departments, "GET", f"/forecast?store_id={n}&dept_id=7").json()[0]["sales"])
+        for n in (1, 2, 3)
+    ]
+    usual = np.sqrt(ahead[0] * ahead[1])
+    assert ahead[2] / usual == pytest.approx(int(share[1]) / 100, rel=0.05)
+
+
+def test_a_series_says_what_its_covariates_are_taken_to_be_and_why(departments, departments_shop):
+    panel = departments_shop.panel
+    row, conditions = panel.positions["2-3"], panel.conditions
+    page = text_of(get(departments, "/series?store_id=2&dept_id=3"))
+    for column, value, source in (
+        ("IsHoliday", 0, "calendar"),
+        ("Temperature", conditions["Temperature"][row, -52], "same week last year"),
+        ("Fuel_Price", conditions["Fuel_Price"][row, -1], "last known"),
+        ("CPI", conditions["CPI"][row, -1], "last known"),
+        ("Unemployment", conditions["Unemployment"][row, -1], "last known"),
+    ):
+        assert f"{column} of the next week: {value:.6g} ({source})." in page
+    young = text_of(get(departments, "/series?store_id=2&dept_id=7"))
+    last = conditions["Temperature"][panel.positions["2-7"], -1]
+    assert f"Temperature of the next week: {last:.6g} (last known)." in young
+    assert "of the next week" not in text_of(get(departments, "/series?store_id=2"))
+
+
+def test_days_say_what_is_planned_of_the_next_one(days_shop):
+    panel, n = days_shop.panel, days_shop.panel.n_periods
+    with days_shop.live() as live:
+        page = text_of(get(days_shop.app(live), "/series?store_id=2"))
+    for column, name in (("Open", "open"), ("Promo", "promo"), ("SchoolHoliday", "school_holiday")):
+        assert f"{column} of the next day: {panel.plan[name][1, n]:g} (planned)." in page
+
+
 @pytest.mark.parametrize("text", ["sto", "3", "1 3", "dept 7, store 2", "st de", "9", "e", " "])
 def test_a_search_finds_what_has_all_words_in_its_name_and_sums_first(departments_shop, text):
     with departments_shop.live() as live:
@@ -140,6 +187,34 @@ def test_the_legend_names_intervals_where_they_are_painted(departments_shop, pat
     pictures, legend = figure.split("<figcaption>")
     assert bands == pictures.count('class="band b80"')
     assert bool(bands) == ("80 and 60% of cases" in legend.split("</figcaption>")[0])
+
+
+@pytest.mark.parametrize("kept", [(1, 4), (1,), (4,), ()])
+def test_the_legend_names_former_forecasts_where_they_are_painted(shop, tmp_path, kept):
+    fewer = of_ones_own(shop, tmp_path)
+    lags = {1: ("former f1", "forecast 1 week before"), 4: ("former f2", "forecast 4 weeks before")}
+    with closing(sqlite3.connect(tmp_path / "s.db")) as database, database:
+        for (name,) in database.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'forecasts'"
+        ).fetchall():
+            database.execute(f"DROP TRIGGER {name}")  # what was forecast is kept
+        for lag in lags.keys() - {*kept}:
+            database.execute("DELETE FROM forecasts WHERE step = ?", (lag,))
+    with fewer.live() as live:
+        figure = get(fewer.app(live), "/series?store_id=2").text.split("<figure>")[1]
+    pictures, legend = figure.split("</figcaption>")[0].split("<figcaption>")
+    for lag, (kind, words) in lags.items():
+        assert (lag in kept) == (kind in pictures) == (words in legend)
+
+
+def test_a_series_that_began_lately_has_no_last_year_in_its_legend(departments_shop):
+    with departments_shop.live() as live:
+        app = departments_shop.app(live)
+        old, young = (
+            get(app, f"/series?store_id={store}&dept_id={dept}").text.split("</figcaption>")[0]
+            for store, dept in ((2, 3), (2, 7))
+        )
+    assert ["last year, same event" in of for of in (old, young)] == [True, False]
 
 
 def test_holidays_and_what_is_planned_are_marked_in_table_and_picture(days_shop):
