@@ -135,17 +135,19 @@ class Covariates:
                 changed[name] = value
         return changed
 
-    def unmeasured(self, changed: Mapping[str, float], *, moved: bool) -> Iterator[str]:
+    def unmeasured(self, changed: Mapping[str, float], usual: float, found: float) -> Iterator[str]:
         """Say of what was supplied for a plan what no effect was measured of.
 
-        `moved`: whether all of it together moved the answer.
+        `usual`, `found`: sales by the plan as it is, and by what was supplied.
         """
         for of in self._spec.future:
             if (value := changed.get(of.name)) is None:
                 continue
             low, high = self._seen.get(of.name, (math.nan, math.nan))
             told = f"{of.column} {value:g}"
-            if not moved:
+            if not usual and not found:
+                yield f"{told} changes nothing: nothing is sold then."
+            elif usual == found:
                 yield f"{told} changes nothing: no effect of it on this series was measured then."
             elif not low < high and value != low:
                 known = "nothing" if math.isnan(low) else f"always {low:g}"
@@ -174,8 +176,8 @@ class Covariates:
                     yield of.column, UsedCovariate(guess, source)
         for of, value in zip(self._spec.future, told[len(self._spec.past) :], strict=True):
             if value is not None:
-                source = SUPPLIED if period < self._end else NOT_USED
-                yield of.column, UsedCovariate(value, source)
+                counts = period < self._end and of.name in self._panel.plan
+                yield of.column, UsedCovariate(value, SUPPLIED if counts else NOT_USED)
             else:
                 planned = self._planned(of.name, row, period)
                 yield of.column, UsedCovariate(planned, NOT_KNOWN if planned is None else PLANNED)

@@ -131,8 +131,8 @@ class Predictor:
             warnings += self._covariates.unplanned(row, period, covariates)
         if changed:
             usual = self._answers.estimate(model, row, period, known)
-            moved = round(estimate.mean, 2) != round(usual.mean, 2)
-            warnings += self._covariates.unmeasured(changed, moved=moved)
+            means = round(usual.mean, 2), round(estimate.mean, 2)
+            warnings += self._covariates.unmeasured(changed, *means)
         warnings += self._extrapolated(model, row, step)
         return Answer(
             prediction=round(estimate.prediction, 2),

@@ -18,9 +18,8 @@ from tests.builders import daily_folder
 from tests.trained import read
 from tests.web.odd import PRICE, PROMOTION
 
-WEDNESDAY, MONDAY, PAST, LATER = (
-    date(2014, 4, 9), date(2014, 4, 7), date(2014, 3, 11), date(2014, 7, 1)
-)  # fmt: skip
+SUNDAY, MONDAY, WEDNESDAY = date(2014, 4, 6), date(2014, 4, 7), date(2014, 4, 9)
+PAST, LATER = date(2014, 3, 11), date(2014, 7, 1)
 ODD = [date(2022, 7, 3), date(2022, 8, 28), date(2022, 1, 2)]
 
 
@@ -136,6 +135,8 @@ def test_a_plan_whose_effect_nobody_measured_says_so(days_shop):
     assert same(supplied, usual)
     (said,) = set(supplied.warnings) - set(usual.warnings)
     assert said == ("Promo 1 changes nothing: no effect of it on this series was measured then.")
+    closed = rule.predict((2,), SUNDAY, told(rule, promo=1)).warnings
+    assert "Promo 1 changes nothing: nothing is sold then." in closed
     never = {**panel.plan, "promo": np.zeros_like(panel.plan["promo"])}
     always = made(days_shop, "arima", replace(panel, plan=never))
     supplied = always.predict((2,), MONDAY, told(always, promo=1))
