@@ -16,7 +16,6 @@ import pytest
 
 import monitor
 from sales_forecast.compute.engine import Local
-from sales_forecast.data.files.layouts import read_panel
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.errors import NotEnoughData, SettingsError
@@ -32,7 +31,7 @@ from tests.builders import sales_file, sample_panel
 from tests.trained import silent
 
 HEAVY = pytest.mark.skipif(
-    not os.environ.get("REPLAY"), reason="minutes: set REPLAY=1 to replay the real stores"
+    not os.environ.get("REPLAY"), reason="an hour: set REPLAY=1 to replay real sales"
 )
 
 
@@ -167,18 +166,15 @@ def test_a_layout_without_a_file_is_wrong_usage() -> None:
 
 
 @HEAVY
-def test_on_the_real_stores_the_rules_ring_once_a_year_and_find_shifts(
-    real: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("layout", ["stores", "departments"])
+def test_on_real_sales_the_rules_ring_once_a_year_and_find_shifts(
+    real_panel: Callable[[str], Panel], monkeypatch: pytest.MonkeyPatch, layout: str
 ) -> None:
     monkeypatch.undo()
-    found = replay(_stores(real), None, silent)
+    found = replay(real_panel(layout), None, silent)
     assert found.a_year <= 1
     assert sum(found.resampled.values()) <= 1
     soon = {name: of.median_weeks or 99 for name, of in found.to_find.items()}
     assert soon["chain_10"] <= 2
     assert soon["chain_5"] <= 4
     assert soon["group_20"] <= 4
-
-
-def _stores(real: Callable[[str], Path]) -> Panel:
-    return read_panel(real("Walmart_Sales.csv"), "stores", None)

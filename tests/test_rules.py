@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+from scipy.stats import norm
 
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Panel
@@ -104,11 +106,41 @@ def test_intervals_that_hold_too_much_are_no_alarm() -> None:
     assert not rules.added_up(z, COVERAGE).rings.any()
 
 
-def test_coverage_is_counted_in_deviations_that_know_weeks() -> None:
+def test_coverage_is_counted_in_deviations_from_its_promise_that_know_weeks() -> None:
+    share = np.append(np.tile([0.68, 0.92], WARM_UP // 2), 0.5)
+    z = rules.shortfall(share[None, :], np.ones(WARM_UP + 1), 45)
+    assert 0.3 / 0.12 == pytest.approx(z[0, -1])
+
+
+def test_coverage_is_counted_in_no_smaller_deviations_than_chance_has() -> None:
     share = np.append(np.full(WARM_UP, 0.8), 0.5)
     z = rules.shortfall(share[None, :], np.ones(WARM_UP + 1), 45)
-    prior = 5 * 0.8 * 0.2 / 45
-    assert 0.3 / np.sqrt(13 * prior / (13 + 26)) == pytest.approx(z[0, -1])
+    assert 0.3 / np.sqrt(0.8 * 0.2 / 45) == pytest.approx(z[0, -1])
+
+
+@pytest.mark.parametrize(("n_series", "alike"), [(3, 0.0), (45, 0.4), (3_000, 0.4)])
+def test_intervals_that_hold_what_they_promise_ring_less_than_once_in_five_years(
+    n_series: int, alike: float
+) -> None:
+    """Those of one week err together, and neighbouring weeks are alike."""
+    random = np.random.default_rng(0)
+    histories, n_weeks = 400, WARM_UP + 78
+    common = random.standard_normal((histories, n_weeks))
+    for week in range(1, n_weeks):
+        common[:, week] *= np.sqrt(1 - alike**2)
+        common[:, week] += alike * common[:, week - 1]
+    promised = norm.cdf(norm.ppf(0.8) * np.sqrt(1.1) + np.sqrt(0.1) * common)
+    share = random.binomial(n_series, promised) / n_series
+    z = rules.shortfall(share, np.ones(n_weeks), n_series)
+    years = histories * (n_weeks - WARM_UP) / 52
+    assert 0 < rules.added_up(z, COVERAGE).rings.sum() / years < 0.2
+
+
+def test_two_weeks_of_intervals_that_held_nothing_do_not_ring_and_three_do() -> None:
+    for n, rings in ((2, 0), (3, 1)):
+        share = np.concatenate([np.tile([0.75, 0.85], 20), n * [0.0], [0.8]])
+        z = rules.shortfall(share[None, :], np.ones(len(share)), 45)
+        assert rings == rules.added_up(z, COVERAGE).rings.sum()
 
 
 def test_the_limit_of_the_chain_is_what_its_past_passes_once_in_five_years() -> None:
@@ -188,6 +220,28 @@ def test_series_of_two_keys_ring_by_ranges_of_the_second_and_never_alone() -> No
     assert ["Dept 1 to 2", "Dept 3 to 4", "Dept 5"] == [*found.groups][:3]
     assert [0, 1, 10, 11] == found.groups["Dept 1 to 2"].tolist()
     assert ["chain", "group", "coverage"] == [of.rule.name for of in found.signals()]
+
+
+def test_a_group_of_two_keys_rings_when_its_series_move_and_not_when_its_largest_does() -> None:
+    stores, departments = 6, 40
+    keys = {
+        "Store": np.repeat(np.arange(stores), departments),
+        "Dept": np.tile(np.arange(1, departments + 1), stores),
+    }
+    of = errors(3, stores * departments)
+    panel = panel_of(of.sold, FIRST)
+    large = np.where(keys["Dept"] == 5, 1000.0, 1.0)[:, None]
+
+    four_weeks = (np.arange(N_WEEKS) >= 60) & (np.arange(N_WEEKS) < 64)  # then models have learned
+
+    def judged(shifted: npt.NDArray[np.bool_]) -> set[str]:
+        y = of.sold * np.where(shifted[:, None] & four_weeks, 1.2, 1.0) * large
+        expected = Expected(*(values * large for values in (of.expected, of.expected, of.expected)))
+        found = errors_of(replace(panel, y=y, keys=keys), expected)
+        return {raised.alarm.subject for raised in rung(found, "group")}
+
+    assert set() == judged(keys["Dept"] == 5)
+    assert {"Dept 1 to 5"} == judged(keys["Dept"] <= 5)
 
 
 def test_of_two_keys_the_chain_is_the_middle_series_and_accidents_of_small_ones_move_it_not() -> (

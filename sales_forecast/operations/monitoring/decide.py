@@ -40,7 +40,7 @@ class Situation:
         confirmed: those of chain and groups that the two weeks after them bear out.
         refuted: those that they do not.
         gains: by what share each training before lowered WAPE, newest last.
-        judged_weeks: how many weeks of errors the rules have seen; None: none can be known.
+        judged_weeks: how many weeks of errors the rules have judged.
         notes: what is missing, and what inputs explain, in sentences.
     """
 

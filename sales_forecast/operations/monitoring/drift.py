@@ -26,7 +26,7 @@ def psi(now: Array, before: Array) -> float:
     """Return the population stability index of values against others, by their deciles."""
     bounds = np.unique(np.quantile(before, np.linspace(0, 1, _BINS + 1)[1:-1]))
     shares = [
-        np.maximum(np.bincount(np.searchsorted(bounds, of), minlength=len(bounds) + 1), 0) / len(of)
+        np.bincount(np.searchsorted(bounds, of), minlength=len(bounds) + 1) / len(of)
         for of in (now, before)
     ]
     a, b = (np.maximum(share, _LEAST) for share in shares)

@@ -134,14 +134,11 @@ class Errors:
         return Signal(rules.SERIES, self.series, self.logs - middle_of(self.logs))
 
     def _of_groups(self) -> Array:
-        rows = [*self.groups.values()]
-        if self.by_key:
-            sums = np.stack([_log_of_sums(self.sold[row], self.expected[row]) for row in rows])
-            return sums - middle_of(sums)
-        others = [np.setdiff1d(np.arange(len(self.series)), row) for row in rows]
+        """Return the middle of each against that of the others: one large series moves no group."""
+        whole = np.arange(len(self.series))
         return np.stack([
-            middle_of(self.logs[row]) - middle_of(self.logs[rest])
-            for row, rest in zip(rows, others, strict=True)
+            middle_of(self.logs[rows]) - middle_of(self.logs[np.setdiff1d(whole, rows)])
+            for rows in self.groups.values()
         ])  # fmt: skip
 
 
@@ -159,14 +156,6 @@ def middle_of(values: Array) -> Array:
     some = ~np.isnan(values).all(axis=0)
     found[some] = np.nanmedian(values[:, some], axis=0)
     return found
-
-
-def _log_of_sums(sold: Array, expected: Array) -> Array:
-    known = ~np.isnan(sold) & ~np.isnan(expected)
-    above, below = (np.where(known, values, 0.0).sum(axis=0) for values in (sold, expected))
-    sound = (above > 0) & (below > 0)
-    ratio = np.divide(above, below, out=np.ones_like(above), where=sound)
-    return np.where(sound, np.log(ratio), np.nan)
 
 
 def week_ends(panel: Panel) -> Days:

@@ -28,9 +28,6 @@ INCIDENT_WEEKS: Final = 8
 """A subject that rings again within so many weeks rings for the same reason."""
 INSIDE: Final = 0.8
 """The share of sales that the watched intervals promise to hold."""
-DESIGN_EFFECT: Final = 5.0
-"""Intervals of one week fail together: their share varies so much more than of independent series
-(4.0 on 45 stores)."""
 _OF_MAD, _LEAST_OF_SD = 1.4826, 0.8
 """Scale: that of a normal distribution by the median, not far below what outliers make of it."""
 _YEAR = 52
@@ -61,9 +58,11 @@ CHAIN = Rule("chain", np.inf, 1.0, 2.25)
 """All series together hardly have accidents: one week of 3.25 standard deviations rings."""
 GROUP = Rule("group", 3.0, 1.5, 3.5)
 SERIES = Rule("series", 3.0, 1.5, 4.0)
-"""Three extreme weeks of a group or a series ring, one or two never do; series are many."""
-COVERAGE = Rule("coverage", 3.0, 0.5, 4.0, both=False)
-"""A share of intervals moves slowly, and only too narrow ones do harm."""
+"""Three extreme weeks of a group or a series ring, one or two never do, nor of intervals; series
+are many."""
+COVERAGE = Rule("coverage", 3.0, 1.0, 4.0, both=False)
+"""Only too narrow intervals do harm. With this slack, intervals that hold what they promise ring
+less than once in five years even where neighbouring weeks are alike by 0.4."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,14 +130,15 @@ def shortfall(share: Array, scale: Array, n_series: int) -> Array:
     """Return how far the share inside intervals of 80% is below that, float64[n, n_weeks].
 
     `share`: float64[n, n_weeks], of `n_series` intervals; `scale` as in `standardised`. In
-    standard deviations of the past weeks and of a prior.
+    deviations from 80% as the past weeks had them, which know how far intervals of one week fail
+    together; never in smaller ones than intervals have that do not.
     """
     away = (INSIDE - share) / scale
-    prior = DESIGN_EFFECT * INSIDE * (1 - INSIDE) / n_series
     known = ~np.isnan(away)
     squares = _before(np.where(known, away, 0.0) ** 2)
     n = _before(known.astype(np.float64))
-    found = away / np.sqrt((SCALE_PRIOR * prior + squares) / (SCALE_PRIOR + n))
+    usual = np.divide(squares, n, where=n > 0, out=np.zeros_like(squares))
+    found = away / np.sqrt(np.maximum(usual, INSIDE * (1 - INSIDE) / n_series))
     return np.where(n >= WARM_UP, found, np.nan)
 
 
