@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
 
 from sales_forecast.data.issue_rows import KnownIssue
 from sales_forecast.data.ledger_ids import new_id
@@ -20,12 +21,14 @@ from sales_forecast.errors import (
     InvalidRequest,
     NoForecasts,
     UnknownOverride,
+    brief,
 )
 from sales_forecast.planning.intervals import quantiles_by_period
 from sales_forecast.planning.plan import Plan, plan_issue
 from sales_forecast.planning.wishes import Cell, Made, Wish, check_amount
 
-_VERSION = re.compile(r"(?P<issue>[0-9]{1,10})-(?P<number>[0-9]{1,10})", re.ASCII)
+# Of nine digits: a database takes no more for an integer.
+_VERSION = re.compile(r"(?P<issue>[0-9]{1,9})-(?P<number>[0-9]{1,9})", re.ASCII)
 
 
 def made_of(
@@ -76,11 +79,10 @@ def undo_of(
 
     Raises ChangedMeanwhile, InvalidRequest, NoForecasts, UnknownOverride.
     """
-    issue, found = rows.issues.newest(), rows.overrides.find(ids=[override_id])
+    issue, found = rows.issues.newest(), rows.overrides.find(ids=_ids(override_id))
     if not found or found[0].kind == "undo":
-        raise UnknownOverride(
-            f"There is no override {override_id} that could be undone.", {"id": override_id}
-        )
+        told = brief(override_id)
+        raise UnknownOverride(f"There is no override {told} that could be undone.", {"id": told})
     (of,) = found
     for row in rows.overrides.find(after=of.number):
         if row.undoes == of.id:
@@ -109,6 +111,14 @@ def undo_of(
     )
     _check_version(rows, issue, version, [row])
     return row, _plan_with(rows, [row])
+
+
+def _ids(asked: str) -> list[str]:
+    """Return an id as it is stored; none of what is no id, which no database need look for."""
+    try:
+        return [str(UUID(asked))]
+    except ValueError:
+        return []
 
 
 def _plan_with(rows: PlanRows, new: Sequence[Override]) -> tuple[Baseline, Plan]:

@@ -10,14 +10,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
-from uuid import UUID
 
 from fastapi import FastAPI, Request, Response
 from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
 
-from sales_forecast.errors import Forbidden, UnknownOverride
+from sales_forecast.errors import Forbidden
 from sales_forecast.planning.change import explain
 from sales_forecast.planning.states import OverridesWish
 from sales_forecast.planning.value_added import advice
@@ -64,8 +63,8 @@ def add_plans(app: FastAPI, live: Live) -> None:
         caller, asked = writer(request.scope), request.path_params["id"]
         query = read_query(UndoQuery, request.query_params.multi_items())
         spec = live.predictor.spec
-        version, of = query.version, _id(asked)
-        made = await run_in_threadpool(live.overrides.undo, spec, of, version, caller.name)
+        undo = live.overrides.undo
+        made = await run_in_threadpool(undo, spec, asked, query.version, caller.name)
         return _json({**override_told(spec, made), "version": f"{made.issue_id}-{made.number}"})
 
     @app.get(CHANGE, include_in_schema=False)
@@ -110,13 +109,6 @@ def _whose(scope: Scope) -> str | None:
             {"X-API-Key": "is not set up"},
         )
     return None if caller.role == "admin" else caller.name
-
-
-def _id(asked: str) -> str:
-    try:
-        return str(UUID(asked))
-    except ValueError:
-        raise UnknownOverride("There is no override of this id.", {"id": asked[:60]}) from None
 
 
 def _scope(predictor: Predictor, form: Any) -> dict[str, str]:

@@ -48,7 +48,9 @@ def _whole(value: object) -> object:
 WHOLE = BeforeValidator(_whole)
 """For a whole number that stands in a query; stands after its bounds, or OpenAPI lacks these."""
 _Number = Annotated[int, Field(ge=-(2**31), lt=2**31), WHOLE]
-_Text = Annotated[str, Field(min_length=1, max_length=200)]
+NO_NUL = r"^[^\x00]*$"
+"""What a text must match that a database is asked for: PostgreSQL has no place for NUL."""
+_Text = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
 
 
 def key_of(key: Key, left_out: str) -> tuple[Any, Any]:

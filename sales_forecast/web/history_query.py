@@ -20,7 +20,7 @@ from sales_forecast.data.stored_predictions import PageWish
 from sales_forecast.errors import InvalidRequest, brief
 from sales_forecast.service.days import end_of
 from sales_forecast.service.predictions import moment_of, predictions_query
-from sales_forecast.service.queries import optional
+from sales_forecast.service.queries import NO_NUL, optional
 
 HISTORY = "/history"
 _DAY = len("2026-11-26")
@@ -32,7 +32,7 @@ def _end(value: object) -> datetime:
     return end_of(found.date()) if len(str(value)) == _DAY else found
 
 
-_Name = Annotated[str, Field(min_length=1, max_length=64)]
+_Name = Annotated[str, Field(min_length=1, max_length=64, pattern=NO_NUL)]
 
 
 @cache

@@ -279,6 +279,16 @@ def test_a_forecast_that_has_made_the_change_itself_is_said_to(local: World) -> 
     assert -0.1 == local.overrides.find(SPEC, made.id).contained
 
 
+def test_what_nobody_was_told_is_refused_by_every_database(world: World) -> None:
+    seen = world.version()
+    for of in ("\0", "9" * 40, "none"):
+        with pytest.raises(UnknownOverride, match="There is no override"):
+            world.overrides.undo(SPEC, of, seen, "ada")
+    for version in ("\0", "1-2147483648"):
+        with pytest.raises(InvalidRequest, match="version must be what"):
+            world.change(ONE, "value", 1.0, version=version)
+
+
 def test_weeks_that_have_come_are_locked_or_were_not_forecast_are_refused(local: World) -> None:
     local.overrides.lock_periods = 2
     for steps, says in (

@@ -187,6 +187,11 @@ def test_to_clear_asks_first_hides_from_ones_own_page_and_deletes_nothing(page: 
     assert 12 == len(numbers(page.get())), "the newest row holds, so an earlier moment brings back"
 
 
+@pytest.mark.parametrize("name", ["caller", "answered_by"])
+def test_no_database_is_asked_for_a_text_that_postgresql_cannot_hold(page: Page, name: str) -> None:
+    assert 422 == page.get(f"/history?{name}=a%00b").status_code
+
+
 @pytest.mark.parametrize("up_to", ["", "soon", "9999-01-01", "2026-11-26T20:00:00Z"])
 def test_what_cannot_be_cleared_is_said_and_hides_nothing(page: Page, up_to: str) -> None:
     response = page.clear(up_to)
