@@ -79,10 +79,9 @@ def undo_of(
 
     Raises ChangedMeanwhile, InvalidRequest, NoForecasts, UnknownOverride.
     """
-    issue, found = rows.issues.newest(), rows.overrides.find(ids=_ids(override_id))
+    issue, found = rows.issues.newest(), rows.overrides.find(ids=[_id(override_id)])
     if not found or found[0].kind == "undo":
-        told = brief(override_id)
-        raise UnknownOverride(f"There is no override {told} that could be undone.", {"id": told})
+        raise _unknown(override_id)
     (of,) = found
     for row in rows.overrides.find(after=of.number):
         if row.undoes == of.id:
@@ -113,12 +112,17 @@ def undo_of(
     return row, _plan_with(rows, [row])
 
 
-def _ids(asked: str) -> list[str]:
-    """Return an id as it is stored; none of what is no id, which no database need look for."""
+def _id(asked: str) -> str:
+    """Return an id as it is stored. Raises UnknownOverride for what no database need look for."""
     try:
-        return [str(UUID(asked))]
+        return str(UUID(asked))
     except ValueError:
-        return []
+        raise _unknown(asked) from None
+
+
+def _unknown(asked: str) -> UnknownOverride:
+    told = brief(asked)
+    return UnknownOverride(f"There is no override {told} that could be undone.", {"id": told})
 
 
 def _plan_with(rows: PlanRows, new: Sequence[Override]) -> tuple[Baseline, Plan]:

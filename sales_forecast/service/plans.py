@@ -63,8 +63,7 @@ def add_plans(app: FastAPI, live: Live) -> None:
         caller, asked = writer(request.scope), request.path_params["id"]
         query = read_query(UndoQuery, request.query_params.multi_items())
         spec = live.predictor.spec
-        undo = live.overrides.undo
-        made = await run_in_threadpool(undo, spec, asked, query.version, caller.name)
+        made = await run_in_threadpool(live.overrides.undo, spec, asked, query.version, caller.name)
         return _json({**override_told(spec, made), "version": f"{made.issue_id}-{made.number}"})
 
     @app.get(CHANGE, include_in_schema=False)

@@ -280,6 +280,7 @@ def test_a_forecast_that_has_made_the_change_itself_is_said_to(local: World) -> 
 
 
 def test_what_nobody_was_told_is_refused_by_every_database(world: World) -> None:
+    world.change({}, "units", 1.0)
     seen = world.version()
     for of in ("\0", "9" * 40, "none"):
         with pytest.raises(UnknownOverride, match="There is no override"):
