@@ -48,8 +48,12 @@ def run(request: pytest.FixtureRequest) -> Callable[[Step], Any]:
             server = _Server(config)
             server.lifespan = config.lifespan_class(config)
             await server.startup([listener])
-            async with asyncio.timeout(30):
-                return await step(server, listener)
+            try:
+                async with asyncio.timeout(30):
+                    return await step(server, listener)
+            finally:  # uvloop waits for ever where it is to end with a listener that is open
+                for of in server.servers:
+                    of.close()
 
     def run(step: Step) -> Any:
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
