@@ -19,6 +19,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from sales_forecast.service.answering import Answering
 from sales_forecast.service.problems import error_body
 
 SECONDS_FOR_AN_IDLE_CONNECTION = 75
@@ -71,7 +72,7 @@ class Connection(HttpToolsProtocol):
         """Begin to wait for a request."""
         super().connection_made(transport)
         self.flow = _Flow(transport)
-        self._answering = _Answering(transport)
+        self._answering = Answering(transport)
         self._awaited = _IDLE
         self._since = self.loop.time()
         """When what is awaited began; 0.0: in what is being parsed."""
@@ -188,6 +189,7 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Start the request that waits, or read on."""
         self.server_state.total_requests += 1
+        self._answering.end()
         if self.transport.is_closing():
             return
         self._since = self.loop.time()
@@ -290,7 +292,7 @@ class Connection(HttpToolsProtocol):
             self.transport.write_eof()
             self.flow.resume_reading()
         else:
-            self.transport.close()
+            self._answering.close()
 
 
 class _Flow(FlowControl):
@@ -307,23 +309,6 @@ class _Flow(FlowControl):
         """Go on, unless held."""
         if not self.held:
             super().resume_reading()
-
-
-class _Answering:
-    """What an application writes to. A caller who has gone is no error of it.
-
-    uvloop closes at the first write that fails, raises at the next, and tells only then.
-    """
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self.is_closing = transport.is_closing
-        self.close = transport.close
-
-    def write(self, data: bytes) -> None:
-        """Write, as long as somebody is there."""
-        if not self._transport.is_closing():
-            self._transport.write(data)
 
 
 def most_connections(limit: int, used: int) -> int:

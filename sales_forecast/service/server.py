@@ -8,6 +8,7 @@ wait to be read, requests of which a part is still to come. Must not know the ap
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import resource
 import selectors
@@ -29,6 +30,8 @@ _TURNS_TO_TAKE_A_CONNECTION = 10  # of the event loop; it needs three
 _SECONDS_FOR_A_FIRST_REQUEST = 1.0  # on a connection that has not asked anything yet
 _SECONDS_TO_LOOK_AGAIN = 0.01
 _TICKS_A_SECOND = 10  # of uvicorn's main loop
+_NEW_OBJECTS_BEFORE_A_COLLECTION = 20_000
+"""Requests leave no rings behind; to look for some every 700 took a twentieth of an answer."""
 _SECONDS_TO_START_A_WORKER = 60
 _SECONDS_TO_ANSWER_THE_SUPERVISOR = 20  # of a worker; while it imports on a busy machine, too
 
@@ -89,6 +92,7 @@ class _Server(uvicorn.Server):
             if self.should_exit or self._is_left_alone():
                 os._exit(0)  # nothing was answered yet, and what is half loaded is not missed
         await starting
+        gc.set_threshold(_NEW_OBJECTS_BEFORE_A_COLLECTION, *gc.get_threshold()[1:])
         self._state.most_connections = most_connections(*_descriptors())
 
     async def on_tick(self, counter: int) -> bool:

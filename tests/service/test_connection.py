@@ -13,7 +13,7 @@ import pytest
 from sales_forecast.service import connection as limits
 from sales_forecast.service.connection import Connection, most_connections
 from sales_forecast.service.server import _Server
-from tests.service.serving import REQUEST, answered, connect, everything, status
+from tests.service.serving import AT_ONCE, REQUEST, answered, connect, everything, status
 
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -149,6 +149,52 @@ def test_what_asks_for_another_protocol_is_answered_in_this_one(talk):
     answers = talk(upgrade + b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 
     assert [200] == [number for number, _ in answers]
+
+
+def test_head_and_body_of_an_answer_leave_together(run):
+    def ask(address: tuple[str, int]) -> list[bytes]:
+        with socket.create_connection(address) as client:
+            return [client.send(REQUEST) and client.recv(4096) for _ in range(AT_ONCE)]
+
+    async def step(server: _Server, listener: socket.socket) -> list[bytes]:
+        heard = await asyncio.to_thread(ask, listener.getsockname())
+        await server.shutdown([listener])
+        return heard
+
+    assert all(b"hello" in part for part in run(step)), "nothing is there without its body"
+
+
+def test_who_waits_to_be_told_to_go_on_is(run):
+    expecting = HEAD + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+
+    async def step(server: _Server, listener: socket.socket) -> tuple[bytes, bytes]:
+        loop = asyncio.get_running_loop()
+        with ExitStack() as stack:
+            client = connect(listener, stack)
+            await loop.sock_sendall(client, expecting)
+            told = await loop.sock_recv(client, 4096)
+            await loop.sock_sendall(client, b"ab")
+            answer = await loop.sock_recv(client, 4096)
+        await server.shutdown([listener])
+        return told, answer
+
+    told, answer = run(step)
+
+    assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert b"hello / 2" in answer
+
+
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+def test_an_answer_without_a_body_leaves(run, version):
+    async def step(server: _Server, listener: socket.socket) -> bytes:
+        with ExitStack() as stack:
+            client = connect(listener, stack)
+            client.send(REQUEST.replace(b"GET", b"HEAD").replace(b"1.1", version))
+            heard = await status(client)
+        await server.shutdown([listener])
+        return heard
+
+    assert run(step) == b"HTTP/1.1 200"
 
 
 TOO_MUCH = b"a" * (20 * limits.MOST_HEAD_BYTES)
