@@ -75,18 +75,20 @@ def decide(of: Situation) -> Decision:
     """Return what is to be done.
 
     A training needs a reason (the calendar, or a confirmed alarm of chain or group), new weeks, and
-    no training in the days before. A lone series never is one.
+    no training in the days before. A lone series never is one. To recalibrate takes a training too,
+    and waits for the days alone.
     """
     by_calendar = of.new_weeks >= CALENDAR_WEEKS
     wanted = [_calendar(of)] if by_calendar else [*map(_confirmed, of.confirmed)]
-    held = _held(of, by_calendar=by_calendar) if wanted else []
     coverage = [alarm for alarm in of.alarms if alarm.rule == "coverage"]
+    soon = _too_soon(of) if wanted or coverage else []
+    little = _too_little_new(of) if wanted and not by_calendar else []
     action: Action = "nothing"
-    if wanted and not held:
+    if wanted and not soon and not little:
         action = "retrain"
-    elif coverage:
+    elif coverage and not soon:
         action = "recalibrate_intervals"
-    reasons = [*wanted, *held, *(alarm.message for alarm in coverage), *_waiting(of)]
+    reasons = [*wanted, *soon, *little, *(alarm.message for alarm in coverage), *_waiting(of)]
     if not by_calendar:
         reasons.append(_calendar(of))
     return Decision(
@@ -108,21 +110,17 @@ def _confirmed(alarm: Alarm) -> str:
     return f"{alarm.message} The two weeks after it say the same."
 
 
-def _held(of: Situation, *, by_calendar: bool) -> list[str]:
-    """Return why a training that has a reason is not to be started."""
-    held = []
-    since = (of.today - of.trained_on).days
-    if since < DAYS_BETWEEN:
-        held.append(
-            f"The last training was {since} days ago, on {of.trained_on}: at most one in "
-            f"{DAYS_BETWEEN} days."
-        )
-    if not by_calendar and of.new_weeks < COOLDOWN_WEEKS:
-        held.append(
-            f"A training needs {COOLDOWN_WEEKS} weeks that the champion has not seen; there are "
-            f"{of.new_weeks}."
-        )
-    return held
+def _too_soon(of: Situation) -> list[str]:
+    if (of.today - of.trained_on).days >= DAYS_BETWEEN:
+        return []
+    return [f"The last training was on {of.trained_on}: at most one in {DAYS_BETWEEN} days."]
+
+
+def _too_little_new(of: Situation) -> list[str]:
+    if of.new_weeks >= COOLDOWN_WEEKS:
+        return []
+    needed = f"{COOLDOWN_WEEKS} weeks that the champion has not seen"
+    return [f"A training needs {needed}; there are {of.new_weeks}."]
 
 
 def _waiting(of: Situation) -> list[str]:
