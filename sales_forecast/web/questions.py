@@ -16,7 +16,7 @@ import numpy as np
 from sales_forecast.data.panel import Panel
 from sales_forecast.models.naive import GROWTH
 from sales_forecast.prediction.forecast import forecast
-from sales_forecast.service.covariates import Told
+from sales_forecast.service.covariates import Told, UsedCovariate
 from sales_forecast.service.forms import Named
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.service.results import Answer
@@ -52,6 +52,7 @@ class Asked:
     Attributes:
         title: the series.
         baseline: what the growth baseline says, None where it says nothing.
+        plans: what planned covariates were taken to be, by column.
     """
 
     series: Named
@@ -60,6 +61,7 @@ class Asked:
     answer: Answer
     baseline: float | None
     influences: Sequence[Influence]
+    plans: Mapping[str, UsedCovariate]
 
     @property
     def apart(self) -> float | None:
@@ -101,6 +103,11 @@ def ask(predictor: Predictor, sent: Mapping[str, str]) -> Asked:
         answer=answer,
         baseline=_baseline(predictor, row, answer),
         influences=[*_influences(predictor, series, request.day, told, answer)],
+        plans={
+            of.column: answer.covariates[of.column]
+            for of in predictor.spec.future
+            if of.column in answer.covariates
+        },
     )
 
 

@@ -58,3 +58,18 @@ def test_what_training_never_saw_is_said_and_what_changes_nothing_too(app):
     page = get(app, sent(Temperature=150)).text
     assert "Temperature 150 is outside what the models were trained on" in page
     assert "no measured effect" in page
+
+
+def test_a_plan_that_is_asked_for_is_answered_by_and_shown_beside_what_is_planned(days_shop):
+    with days_shop.live() as live:
+        app = days_shop.app(live)
+        page = get(app, "/ask?Store=2&Date=2014-04-07&Promo=1").text
+        body = {"Store": 2, "Date": "2014-04-07", "Promo": 1}
+        answer = ask_app(app, "POST", "/predict_sales", body).json()
+    assert f"{answer['prediction']:,.2f}" in page
+    for row in (
+        '>Promo</th><td class="n">1</td><td>supplied<',
+        '>Open</th><td class="n">1</td><td>planned<',
+    ):
+        assert row in page
+    assert "looks at no conditions" not in page, "there are none"
