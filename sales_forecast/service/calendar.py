@@ -37,7 +37,7 @@ class Calendar:
 
     def called(self, ending: date) -> str:
         """Return a period in words."""
-        return str(ending) if self._daily else f"week ending {ending}"
+        return f"{'day' if self._daily else 'week ending'} {ending}"
 
     def _ending(self, day: date) -> date:
         try:

@@ -273,3 +273,5 @@ def test_a_year_of_days_can_be_asked_for_and_the_end_of_the_plan_is_said(ask_day
     later = ask_days("POST", "/predict_sales", {"Store": 1, "Date": "2014-04-28"}).json()
     assert {"value": None, "source": "not known"} == later["covariates"]["Promo"]
     assert 422 == ask_days("POST", "/forecast_sales", {"store_id": 1, "steps": 366}).status_code
+    beyond = ask_days("POST", "/predict_sales", {"Store": 1, "Date": "2015-04-07"}).json()
+    assert "The day 2015-04-07 is 367 days after the last known one" in beyond["warnings"][0]
