@@ -41,7 +41,7 @@ _GONE = "InvalidPermission.NotFound"
 _UNKNOWN_CODE = re.compile(r"^InvalidSubnet$|^InvalidSecurityGroup$")
 _UNKNOWN_TEXT = re.compile(
     r"does not exist|(is|was|were) not found|could not be found|service linked role"
-    r"|assume (the |IAM )?role|Role is not valid|Invalid IAM Instance Profile"
+    r"|assume (the |given )?(IAM )?role|Role is not valid|Invalid IAM Instance Profile"
     r"|has no associated IAM Roles|not have an associated load balancer"
     r"|cannot be assumed by Lambda|validate the following destination"
 )

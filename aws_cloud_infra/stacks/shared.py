@@ -10,11 +10,13 @@ import ipaddress
 from dataclasses import dataclass
 
 from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.account.documents import allow, trust
 from aws_cloud_infra.engine.resource import Resource
 from aws_cloud_infra.engine.stack import Part
 from aws_cloud_infra.resources.data.database_engine import ENGINES
 from aws_cloud_infra.resources.data.parameter import Parameter
 from aws_cloud_infra.resources.data.secret import Secret
+from aws_cloud_infra.resources.identity.role import Role
 from aws_cloud_infra.resources.network.ec2 import EVERYWHERE
 from aws_cloud_infra.resources.network.existing_subnet import ExistingSubnet
 from aws_cloud_infra.resources.network.existing_vpc import ExistingVpc
@@ -25,6 +27,8 @@ from aws_cloud_infra.resources.network.subnet import Subnet
 from aws_cloud_infra.resources.network.vpc import Vpc
 from aws_cloud_infra.resources.network.zone import Zone
 from aws_cloud_infra.resources.watching.budget import Budget
+from aws_cloud_infra.resources.watching.flow_log import WRITER, FlowLog
+from aws_cloud_infra.resources.watching.log_group import LogGroup
 from aws_cloud_infra.resources.watching.topic import Topic
 
 SERVICE_PORT = 8000
@@ -146,6 +150,23 @@ def bucket_name(aws: Aws) -> str:
     return f"{aws.prefix}-mlflow-{aws.account}"
 
 
+def _refused(aws: Aws, vpc: Vpc) -> tuple[Resource, ...]:
+    """Return what writes down who is turned away at the doors of a network."""
+    folder = f"/{aws.settings.project}/{aws.settings.environment}"
+    group = LogGroup(aws, f"{folder}/refused", aws.settings.log_days, gb_a_month=0.2)
+    role = Role(
+        aws, f"{aws.prefix}-flow-log", "Lets the network write down what it refuses",
+        trust(WRITER, StringEquals={"aws:SourceAccount": aws.account}),
+        (
+            # It may not make the group: one that was just deleted would come back.
+            allow(["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+                  f"{group.arn}:*"),
+            allow("logs:DescribeLogGroups", "*"),  # AWS knows no narrower one
+        ),
+    )  # fmt: skip
+    return group, role, FlowLog(aws, aws.prefix, vpc, group, role)
+
+
 def _network(aws: Aws) -> Network:
     if aws.settings.vpc_id:
         vpc: Resource = ExistingVpc(aws, aws.settings.vpc_id)
@@ -170,7 +191,7 @@ def _network(aws: Aws) -> Network:
         way_out = (RouteTable(aws, f"{aws.prefix}-public", vpc, public, gateway),)
         made = (
             vpc, *zones, gateway, *public, *private, *way_out,
-            RouteTable(aws, f"{aws.prefix}-private", vpc, private),
+            RouteTable(aws, f"{aws.prefix}-private", vpc, private), *_refused(aws, vpc),
         )  # fmt: skip
 
     def group(name: str, purpose: str, *ingress: tuple[str, Resource | str]) -> SecurityGroup:

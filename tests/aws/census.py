@@ -13,6 +13,7 @@ _LISTINGS: tuple[tuple[str, str, str, str | None], ...] = (
     ("ec2", "describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
     ("ec2", "describe_route_tables", "RouteTables", "RouteTableId"),
     ("ec2", "describe_security_groups", "SecurityGroups", "GroupId"),
+    ("ec2", "describe_flow_logs", "FlowLogs", "FlowLogId"),
     ("ec2", "describe_volumes", "Volumes", "VolumeId"),
     ("ec2", "describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId"),
     ("ecr", "describe_repositories", "repositories", "repositoryName"),

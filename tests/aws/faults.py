@@ -47,8 +47,8 @@ _UNKNOWN = {
     "application-auto-scaling": "ObjectNotFoundException",
 }
 _KNOWN_BY_TOKEN = {
-    "RunInstances", "CreateRouteTable", "CreateSchedule", "CreateScheduleGroup", "UpdateSchedule",
-    "CreateSecret", "PutSecretValue",
+    "RunInstances", "CreateRouteTable", "CreateFlowLogs", "CreateSchedule", "CreateScheduleGroup",
+    "UpdateSchedule", "CreateSecret", "PutSecretValue",
 }  # fmt: skip
 _SAME_IS_THE_SAME = {
     "CreateLoadBalancer", "CreateTargetGroup", "CreateListener", "CreateCluster",

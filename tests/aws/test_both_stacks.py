@@ -19,12 +19,13 @@ from tests.aws.lifecycle import check_policy, quietly, what_changes
 
 MADE = {
     "ec2 Vpcs": 1, "ec2 Subnets": 4, "ec2 InternetGateways": 1, "ec2 RouteTables": 3,
+    "ec2 FlowLogs": 1,
     "ec2 SecurityGroups": 5, "ec2 Instances": 1, "ec2 Volumes": 1,
     "ecr repositories": 1, "ecs clusterArns": 1, "ecs services": 1, "ecs taskDefinitionArns": 3,
     "elbv2 LoadBalancers": 1, "elbv2 TargetGroups": 1, "elbv2 Listeners": 1,
-    "scaling targets": 1, "scaling policies": 2, "iam Roles": 6, "iam Policies": 3,
+    "scaling targets": 1, "scaling policies": 2, "iam Roles": 7, "iam Policies": 3,
     "iam InstanceProfiles": 1,
-    "iam OpenIDConnectProviderList": 1, "logs logGroups": 4, "rds DBInstances": 1,
+    "iam OpenIDConnectProviderList": 1, "logs logGroups": 5, "rds DBInstances": 1,
     "rds DBSnapshots": 1, "rds DBSubnetGroups": 1, "rds DBParameterGroups": 1, "s3 Buckets": 2,
     "scheduler ScheduleGroups": 1, "scheduler Schedules": 2, "secretsmanager SecretList": 7,
     "route53 HostedZones": 1,

@@ -102,7 +102,7 @@ FREE = {
     "identity provider", "policy", "role", "instance profile", "target group", "listener",
     "ECS cluster", "container image", "task definition", "scalable target", "schedule group",
     "alarm topic", "budget", "event rule", "queue", "parameter", "database subnets",
-    "database parameters", "certificate", "record", "hosted zone", "former names",
+    "database parameters", "certificate", "record", "hosted zone", "former names", "flow log",
     "host name", "function", "bucket events", "bucket file", "catalog database", "catalog table",
 }  # fmt: skip
 """What AWS takes nothing for, or less than a cent a month at what is done here."""

@@ -31,7 +31,7 @@ AS_WIDE_AS_AWS_HAS_IT = re.compile(
     r"|route53:(ListHostedZonesByName|CreateHostedZone)|ecr:GetAuthorizationToken|ecs:(Describe|List)TaskDefinitions?|iam:ListRoles"
     r"|logs:DescribeLogGroups"
     r"|secretsmanager:GetRandomPassword|sns:Unsubscribe|ssm:DescribeParameters"
-    r"|acm:ListCertificates|tag:GetResources"
+    r"|acm:ListCertificates|logs:CreateLogDelivery|tag:GetResources"
     r"|ssmmessages:\w+Channel|sts:GetCallerIdentity"
 )
 """Actions for which AWS knows no narrower resource than "*"."""
@@ -299,7 +299,7 @@ def test_no_role_has_a_policy_of_aws_or_a_wildcard_among_its_actions(session) ->
 def test_no_role_may_touch_everything_where_aws_knows_something_narrower(session) -> None:
     iam = session.client("iam")
     roles = [item["RoleName"] for item in iam.list_roles(PathPrefix="/sales-forecasting/")["Roles"]]
-    assert {"task", "job", "execution", "scheduler", "mlflow", "github"} == {
+    assert {"task", "job", "execution", "scheduler", "mlflow", "github", "flow-log"} == {
         role.removeprefix(f"{PREFIX}-") for role in roles
     }
     for role in roles:

@@ -42,7 +42,7 @@ NAMES: dict[str, dict[str, str]] = {
             "VpcId": "vpc", "SubnetId": "subnet", "RouteTableId": "route-table",
             "InternetGatewayId": "internet-gateway", "GroupId": "security-group",
             "InstanceId": "instance", "InstanceIds": "instance", "VolumeId": "volume",
-            "AssociationId": "route-table",
+            "AssociationId": "route-table", "FlowLogIds": "vpc-flow-log",
         }.items()
     },
     "ecr": {"repositoryName": f"arn:aws:ecr:{HERE}:repository/{{}}",
@@ -107,7 +107,7 @@ NAMES: dict[str, dict[str, str]] = {
 NEW = {
     "CreateVpc": "vpc", "CreateSubnet": "subnet", "CreateRouteTable": "route-table",
     "CreateInternetGateway": "internet-gateway", "CreateSecurityGroup": "security-group",
-    "RunInstances": "instance",
+    "RunInstances": "instance", "CreateFlowLogs": "vpc-flow-log",
 }  # fmt: skip
 PUBLIC = "eu-central-1::parameter/aws/"
 LISTINGS = ("ec2:Describe", "elasticloadbalancing:Describe", "application-autoscaling:Describe")

@@ -18,8 +18,8 @@ MINUTES_FOR_INTERFACES = 10
 """How long the addresses of deleted load balancers and tasks may take to go away."""
 
 _CREATES = (
-    "CreateInternetGateway", "CreateRouteTable", "CreateSecurityGroup", "CreateSubnet", "CreateVpc",
-    "RunInstances",
+    "CreateFlowLogs", "CreateInternetGateway", "CreateRouteTable", "CreateSecurityGroup",
+    "CreateSubnet", "CreateVpc", "RunInstances",
 )  # fmt: skip
 NEW = ("arn:{partition}:ec2:{region}:{account}:*",)
 OURS = {
@@ -70,10 +70,9 @@ class Ec2Resource(Resource):
         """Return the one thing with our tags and name. Raises AwsRefused if there are several."""
         wanted = {f"tag:{name}": [value] for name, value in self.aws.tags.items()}
         wanted |= {"tag:Name": [self.name], **filters}
-        found = self.aws.pages(
-            "ec2", operation, key,
-            Filters=[{"Name": name, "Values": values} for name, values in wanted.items()],
-        )  # fmt: skip
+        asked = [{"Name": name, "Values": values} for name, values in wanted.items()]
+        called = "Filter" if operation == "describe_flow_logs" else "Filters"
+        found = self.aws.pages("ec2", operation, key, **{called: asked})
         if operation == "describe_instances":
             found = [instance for reservation in found for instance in reservation["Instances"]]
         if len(found) > 1:

@@ -10,6 +10,8 @@ import pytest
 
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.account.errors import AwsRefused
+from aws_cloud_infra.engine.apply import apply
+from aws_cloud_infra.engine.plan import plan
 from aws_cloud_infra.engine.resource import Live, Resource
 from aws_cloud_infra.resources.network.ec2 import EVERYWHERE
 from aws_cloud_infra.resources.network.internet_gateway import InternetGateway
@@ -18,8 +20,10 @@ from aws_cloud_infra.resources.network.security_group import ANYTHING_OUT, Secur
 from aws_cloud_infra.resources.network.subnet import Subnet
 from aws_cloud_infra.resources.network.vpc import Vpc
 from aws_cloud_infra.resources.network.zone import Zone
+from aws_cloud_infra.resources.watching.flow_log import FlowLog
+from aws_cloud_infra.stacks import both
 from tests.aws.account import Account
-from tests.aws.lifecycle import Drift, check_life
+from tests.aws.lifecycle import Drift, check_life, quietly
 
 
 def network(aws: Aws) -> Sequence[Resource]:
@@ -104,6 +108,32 @@ DRIFTS = [
 
 def test_the_network_is_made_healed_and_removed(account: Account) -> None:
     check_life(account, network, DRIFTS)
+
+
+def test_what_writes_down_who_is_turned_away_is_made_healed_and_removed(account: Account) -> None:
+    def written(aws: Aws) -> Sequence[Resource]:
+        made = both(aws)[0].shared
+        return [next(item for item in made if item.kind == kind) for kind in ("VPC", "flow log")]
+
+    network = both(account.aws())[0].shared
+    apply(plan([item for item in network if item.kind in {"log group", "role"}]), quietly)
+    check_life(account, written, DRIFTS[:2])
+
+
+def test_a_flow_log_that_aws_does_not_make_or_does_not_write_is_said_so(account: Account) -> None:
+    session = account.session()
+    said = {"ResourceId": "vpc-1", "Error": {"Code": "400", "Message": "No such role."}}
+    session.events.register(
+        "after-call.ec2.CreateFlowLogs", lambda parsed, **_: parsed.update(Unsuccessful=[said])
+    )
+    shared = both(account.aws(session))[0].shared
+    (log,) = (item for item in shared if isinstance(item, FlowLog))
+    apply(plan([item for item in shared if item.kind == "VPC"]), quietly)
+    with pytest.raises(AwsRefused, match=r"flow log sales-forecast-production: No such role\."):
+        apply(plan([log.vpc, log]), quietly)
+    live = log.find()
+    assert live is not None
+    assert ("nothing is written: Access error",) == live.notes, "there is no such log group"
 
 
 def offered_in(session: boto3.Session, *zones: str) -> None:
