@@ -8,8 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from sales_forecast.bundles.conformance import load_bundle
+from sales_forecast.prediction.forecast import forecast
 from tests.apart import script
 from tests.builders import sales_file, sample_panel
 from tests.roads import ROOT, SAGEMAKER, roads
@@ -40,15 +43,20 @@ def run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
     assert 0 == done.returncode, done.stdout[-3000:] + done.stderr[-3000:]
 
 
-@pytest.mark.skipif(os.environ.get("ROADS") != "1", reason="ROADS=1 trains five times, in minutes")
-def test_every_road_of_one_panel_leads_to_the_same_bundle(tmp_path: Path) -> None:
-    sales = sales_file(tmp_path, sample_panel(3, 120))
-    params = tmp_path / "params.yaml"
+def surroundings(folder: Path) -> dict[str, str]:
+    """The variables of a process that trains on few windows."""
+    params = folder / "params.yaml"
     params.write_text(FEW_WINDOWS)
     kept = {name: value for name, value in os.environ.items()
             if name not in {"DATABASE_URL", "MODEL_URI", "MLFLOW_TRACKING_URI"}}  # fmt: skip
     programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    kept |= {"PARAMS_FILE": str(params), "PYTHONPATH": str(ROOT), "PATH": programs}
+    return {**kept, "PARAMS_FILE": str(params), "PYTHONPATH": str(ROOT), "PATH": programs}
+
+
+@pytest.mark.skipif(os.environ.get("ROADS") != "1", reason="ROADS=1 trains five times, in minutes")
+def test_every_road_of_one_panel_leads_to_the_same_bundle(tmp_path: Path) -> None:
+    sales = sales_file(tmp_path, sample_panel(3, 120))
+    kept = surroundings(tmp_path)
     manifests = {}
     ran: dict[tuple[str, ...], Path] = {}
     for number, (road, commands) in enumerate(roads().items()):
@@ -63,6 +71,30 @@ def test_every_road_of_one_panel_leads_to_the_same_bundle(tmp_path: Path) -> Non
         manifests[road] = (folder / "var" / "champion" / "manifest.json").read_bytes()
     manifests["SageMaker"] = by_sagemaker(sales, tmp_path / "sagemaker", kept)
     assert 1 == len({*manifests.values()}), {road: len(of) for road, of in manifests.items()}
+
+
+@pytest.mark.skipif(os.environ.get("ROADS") != "1", reason="ROADS=1 trains twice, in a minute")
+def test_a_bundle_trained_and_asked_on_a_processor_with_less_answers_the_same(
+    tmp_path: Path,
+) -> None:
+    """As far as one machine can be another: numpy and BLAS without what newer processors add."""
+    panel = sample_panel(8, 140)
+    kept = surroundings(tmp_path)
+    less = {"NPY_DISABLE_CPU_FEATURES": "X86_V3,X86_V4", "OPENBLAS_CORETYPE": "Nehalem"}
+    answers = []
+    for name, processor in (("this", {}), ("less", less)):
+        folder = tmp_path / name
+        folder.mkdir()
+        environment = {**kept, **processor, "VAR_DIR": str(folder)}
+        load = ["database_loader.py", "--csv", str(sales_file(folder, panel))]
+        for command in (load, ["train.py"]):
+            run([sys.executable, str(ROOT / command[0]), *command[1:]], folder, environment)
+        models = load_bundle(folder / "champion").models
+        answers.append({name: of.if_sold for name, of in forecast(models, panel, 26).items()})
+    here, there = answers
+    assert here.keys() == there.keys()
+    for model, expected in here.items():
+        np.testing.assert_allclose(there[model], expected, rtol=1e-6, err_msg=model)
 
 
 def by_sagemaker(sales: Path, root: Path, kept: dict[str, str]) -> bytes:

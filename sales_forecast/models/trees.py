@@ -48,7 +48,7 @@ class Regressor(Protocol):
     """What this module needs of an estimator."""
 
     def fit(self, X: npt.NDArray[np.float32], y: Array) -> object:
-        """Fit to float32[n, n_features] and float64[n]."""
+        """Fit to float32[n, n_features] and float32[n]; in a cluster to float64[n]."""
         ...
 
     def predict(self, X: npt.NDArray[np.float32]) -> Array:
@@ -160,7 +160,8 @@ class TreeForecaster:
         regressor = self.make()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a tree is drawn few rows, where there are few
-            regressor.fit(rows.X, rows.y)
+            # Beyond single precision processors differ, and trees would break ties by that.
+            regressor.fit(rows.X, rows.y.astype(np.float32))
         # Threads add the trees up in any order; one of them gives equal bits each time.
         regressor.set_params(n_jobs=1)
         return regressor
