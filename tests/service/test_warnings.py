@@ -109,7 +109,9 @@ def test_a_quarter_of_days_is_answered_from_the_last_ones_and_says_so(tmp_path: 
     closed, opened = (panel.last + timedelta(days=steps) for steps in (1, 2))
     assert [LITTLE.format(15)] == said(growth(panel), (1,), closed)
     assert 0.0 == ask(growth(panel), (1,), closed).prediction
-    assert [LITTLE.format(15), LAST.format("Store 1", opened)] == said(growth(panel), (1,), opened)
+    assert [LITTLE.format(15), LAST.format("Store 1", f"day {opened}")] == said(
+        growth(panel), (1,), opened
+    )
 
 
 def test_the_end_of_the_plan_is_that_of_the_series(tmp_path: Path) -> None:
