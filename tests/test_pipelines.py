@@ -47,6 +47,16 @@ def test_each_part_names_a_test_that_is_there_and_the_variable_that_starts_it() 
             assert f'"{variable}"' in (ROOT / test).read_text(), row
 
 
+def test_every_test_that_a_page_names_is_there() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    named = {
+        (page.name, test)
+        for page in pages
+        for test in re.findall(r"\btests/[\w/]+\.py\b", page.read_text())
+    }
+    assert set() == {(page, test) for page, test in named if not (ROOT / test).exists()}
+
+
 def test_nothing_of_the_package_is_imported_there() -> None:
     for file in FOLDER.rglob("*.py"):
         assert not re.search(
