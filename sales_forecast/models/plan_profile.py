@@ -58,17 +58,25 @@ def _parts(design: Design, found: Coefficients, panel: Panel, days: Days) -> Arr
 
 
 @dataclass(frozen=True, eq=False)
-class _Sight:
-    """A panel as a profile sees it.
+class _Past:
+    """The past of a panel as a profile sees it; `found`: the coefficients of its series."""
 
-    Attributes:
-        found: the coefficients of its series.
-        known: float64[n_series + 1, n_periods], the answer for its days; the chain's is the last.
-    """
+    design: Design
+    found: Coefficients
+    panel: Panel
+
+    @cached_property
+    def known(self) -> Array:
+        """float64[n_series + 1, n_periods], the answer for its days; the chain's is the last."""
+        return _parts(self.design, self.found, self.panel, self.panel.periods)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sight:
+    """A panel as a profile sees it."""
 
     panel: Panel
-    found: Coefficients
-    known: Array
+    past: _Past
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,17 +112,17 @@ class PlanProfile:
     def seeing(self, panel: Panel) -> PlanProfile:
         """See `calendar_effects.Profile.seeing`. A past of the same plan is seen already."""
         past = panel.past
-        for seen in (self.sight, *self._last_seen):
-            if seen and _planned_alike(past, seen.panel.past):
-                return replace(self, sight=replace(seen, panel=panel))
+        for seen in (self.sight.past if self.sight else None, *self._last_seen):
+            if seen and _planned_alike(past, seen.panel):
+                return replace(self, sight=_Sight(panel, seen))
         own = np.vstack([self.found.own, np.zeros_like(self.found.own[:1])])
         found = Coefficients(self.found.chain, own[rows_of(self.series, panel.series)])
-        sight = _Sight(past, found, _parts(self.design, found, past, past.periods))
-        self._last_seen[:] = [sight]
-        return replace(self, sight=replace(sight, panel=panel))
+        looked = _Past(self.design, found, past)
+        self._last_seen[:] = [looked]
+        return replace(self, sight=_Sight(panel, looked))
 
     @cached_property
-    def _last_seen(self) -> list[_Sight]:
+    def _last_seen(self) -> list[_Past]:
         """The last one: models that share a profile look once."""
         return []
 
@@ -129,10 +137,11 @@ class PlanProfile:
         at = (periods - panel.periods[0]).astype(int)
         outside = (at < 0) | (at >= panel.n_periods)
         parts = np.empty((panel.n_series + 1, len(periods)))
-        parts[:, ~outside] = sight.known[:, at[~outside]]
+        if not outside.all():
+            parts[:, ~outside] = sight.past.known[:, at[~outside]]
         if outside.any():
             first = int(at[outside].min()) - CONTEXT
             days = panel.periods[0] + np.arange(first, int(at.max()) + 1)
-            later = _parts(self.design, sight.found, panel, days)
+            later = _parts(self.design, sight.past.found, panel, days)
             parts[:, outside] = later[:, at[outside] - first]
         return parts[rows_of(panel.series, series)]
