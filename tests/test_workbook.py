@@ -96,15 +96,15 @@ def test_days_of_macs_begin_later() -> None:
 
 
 def packed(**others: str) -> bytes:
-    """A workbook with other parts: `sheet` and `shared` are the contents of these."""
+    """A workbook with other parts: `sheet`, `book` and `shared` are the contents of these."""
     out = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(written())) as good,
         zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bad,
     ):
         for name in good.namelist():
-            sheet = others.get("sheet") if name.endswith("sheet1.xml") else None
-            bad.writestr(name, good.read(name) if sheet is None else sheet)
+            other = {"sheet1.xml": "sheet", "workbook.xml": "book"}.get(name.rpartition("/")[2], "")
+            bad.writestr(name, others.get(other, good.read(name)))
         if "shared" in others:
             bad.writestr("xl/sharedStrings.xml", others["shared"])
     return out.getvalue()
@@ -148,6 +148,13 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "a long text": (lambda: packed(sheet=cell(f"<v>{'1' * 40_000}</v>")), "32,767 characters"),
     "long texts": (lambda: packed(shared="<sst>" + f"<si><t>{'y' * 32_000}</t></si>" * 700
                                   + "</sst>"), "20,000,000 characters"),
+    "many empty texts": (lambda: packed(shared="<sst>" + "<si/>" * 400_001 + "</sst>"),
+                         "20,000,000 characters"),
+    "many sheets": (lambda: packed(book="<workbook>" + '<sheet id="r"/>' * 80_000
+                                   + "</workbook>"), "A piece of the"),
+    "deep": (lambda: packed(sheet="<a>" * 101 + "</a>" * 101), "more than 100 deep"),
+    "many names": (lambda: packed(sheet="<a>" + "".join(f"<b{n}/>" for n in range(10_000))
+                                  + "</a>"), "too many different names"),
     "an error": (lambda: packed(sheet=cell("<v>#REF!</v>", ' t="e"')), "A1 holds the error #REF!"),
     "a formula": (lambda: packed(sheet=cell("<f>1+1</f>")), "A1 holds a formula without its value"),
     "no such text": (lambda: packed(sheet=cell("<v>0</v>", ' t="s"')), "no workbook"),

@@ -24,9 +24,16 @@ from sales_forecast.errors import InvalidRequest
 
 MOST_UNPACKED = 200_000_000
 
+_BOOK, _RELATIONS = "xl/workbook.xml", "xl/_rels/workbook.xml.rels"
 _MOST_PARTS = 1_000
 _MOST_SHARED = 20_000_000
 """Characters of all texts together: they are in memory while rows are read."""
+_OF_A_TEXT = 50
+"""Each is counted to have so many more: it takes these bytes beside its characters."""
+_DEEPEST = 100
+"""Elements within each other: of all that are open, expat keeps some in memory."""
+_MOST_NAMED = 500_000
+"""Characters of all different names of elements and attributes, which it keeps, too."""
 _CHUNK = 1 << 16
 _LONGEST_PIECE = 1 << 20
 """Bytes in which nothing of XML begins or ends: expat keeps as much in memory."""
@@ -84,6 +91,9 @@ def _check(packed: zipfile.ZipFile) -> None:
 
 def _workbook(packed: zipfile.ZipFile) -> tuple[str, date]:
     """Return the name of the part that is the first sheet, and day 0."""
+    for part in (_BOOK, _RELATIONS):
+        if packed.getinfo(part).file_size > _LONGEST_PIECE:
+            raise _long()
     ids: list[str] = []
     first_day = [FIRST_DAY]
 
@@ -93,14 +103,14 @@ def _workbook(packed: zipfile.ZipFile) -> tuple[str, date]:
         elif name == "workbookPr" and of.get("date1904") in {"1", "true"}:
             first_day[0] = _DAY_0_OF_MACS
 
-    _read_all(packed, "xl/workbook.xml", start)
+    _read_all(packed, _BOOK, start)
     targets: dict[str, str] = {}
 
     def relation(name: str, of: Attributes) -> None:
         if name == "Relationship" and of.get("TargetMode") != "External":
             targets[of["Id"]] = of["Target"]
 
-    _read_all(packed, "xl/_rels/workbook.xml.rels", relation)
+    _read_all(packed, _RELATIONS, relation)
     return posixpath.normpath(posixpath.join("/xl", targets[ids[0]]))[1:], first_day[0]
 
 
@@ -117,7 +127,7 @@ def _shared(packed: zipfile.ZipFile) -> list[str]:
         text.end(name)
         if name == "si":
             found.append(text.taken())
-            whole += len(found[-1])
+            whole += len(found[-1]) + _OF_A_TEXT
             if whole > _MOST_SHARED:
                 raise refused(f"The texts of the workbook have over {_MOST_SHARED:,} characters.")
 
@@ -149,19 +159,44 @@ def _events(
     def refuse(*_: object) -> None:
         raise refused("The workbook declares a document type, which no spreadsheet writes.")
 
+    deep, names, named = 0, set[str](), 0
+
+    def begin(name: str, of: Attributes) -> None:
+        nonlocal deep, named
+        deep += 1
+        for each in (name, *of):
+            if each not in names:
+                names.add(each)
+                named += len(each) + _OF_A_TEXT
+        if deep > _DEEPEST or named > _MOST_NAMED:
+            raise refused(
+                f"The workbook has elements more than {_DEEPEST} deep within each other, or too "
+                "many different names."
+            )
+        start(_local(name), of)
+
+    def finish(name: str) -> None:
+        nonlocal deep
+        deep -= 1
+        end(_local(name))
+
     parser.StartDoctypeDeclHandler = refuse
-    parser.StartElementHandler = lambda name, of: start(_local(name), of)
-    parser.EndElementHandler = lambda name: end(_local(name))
+    parser.StartElementHandler = begin
+    parser.EndElementHandler = finish
     parser.CharacterDataHandler = text
     with packed.open(part) as stream:
         while chunk := stream.read(_CHUNK):
             fed += len(chunk)
             parser.Parse(chunk)
             if fed - parser.CurrentByteIndex > _LONGEST_PIECE:
-                raise refused(f"A piece of the workbook has over {_LONGEST_PIECE:,} bytes.")
+                raise _long()
             yield
         parser.Parse(b"", True)  # noqa: FBT003 - it takes no name
     yield
+
+
+def _long() -> InvalidRequest:
+    return refused(f"A piece of the workbook has over {_LONGEST_PIECE:,} bytes.")
 
 
 def _local(name: str) -> str:
