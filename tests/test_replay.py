@@ -99,7 +99,11 @@ def test_a_replay_says_what_rang_how_often_and_how_soon() -> None:
     assert 61 == said["judged_weeks"]
     assert said["alarms_per_year"] == pytest.approx(len(small().alarms) * 52 / 61, abs=1e-3)
     assert {"chain_5", "chain_10", "group_20", "series_20", "coverage_loss"} == {*small().to_find}
-    assert "61 weeks show no more than" in small().text()
+    text = small().text()
+    assert f"Alarms: {len(small().alarms)}, " in text
+    assert "61 weeks show no more than" in text
+    soon = small().to_find["chain_10"].median_weeks
+    assert f"- chain 10: {soon:g} in the median, " in text
     for alarm in small().alarms:
         assert str(alarm.week) in alarm.message
 

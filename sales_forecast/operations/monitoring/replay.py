@@ -88,16 +88,16 @@ class Replay:
         drawn = ", ".join(f"{rule} {rate:.2f}" for rule, rate in self.resampled.items())
         return "\n".join([
             f"{self.model}, {self.judged_weeks} weeks judged, {self.first} .. {self.last}",
-            f"{len(self.alarms)} alarms, {self.a_year:.2f} a year. {self.doubt}",
+            f"Alarms: {len(self.alarms)}, {self.a_year:.2f} a year. {self.doubt}",
             *(f"- {alarm.rule}: {alarm.message}" for alarm in self.alarms),
-            f"{sum(self.resampled.values()):.2f} a year over {HISTORIES} drawn histories: {drawn}",
-            "Planted shifts, the model asked and refitted on the shifted sales:",
+            f"{sum(self.resampled.values()):.2f} a year over {HISTORIES} drawn histories: {drawn}.",
+            "Weeks until planted shifts are found, the model refitted on the shifted sales:",
             *(f"- {of.replace('_', ' ')}: {_told(found)}" for of, found in self.to_find.items()),
         ])  # fmt: skip
 
 
 def _told(found: Found) -> str:
-    middle = f"{found.median_weeks:g} weeks" if found.median_weeks else f"more than {WEEKS} weeks"
+    middle = f"{found.median_weeks:g}" if found.median_weeks else f"more than {WEEKS}"
     return (
         f"{middle} in the median, {found.within_4:.0%} within 4, {found.within_8:.0%} within 8 "
         f"(of {found.plants})"
