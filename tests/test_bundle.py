@@ -604,7 +604,7 @@ def test_no_bundle_at_all_is_refused_with_the_remedy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "where"),
     [
-        ({"format": 6}, "format must be 5, not 6. Run `python train.py` again."),
+        ({"format": 7}, "format must be 6, not 7. Run `python train.py` again."),
         ({"surprise": 1}, "surprise is not known"),
         (
             {"condition_ranges": {"CPI": ["much", 1]}},
@@ -642,7 +642,7 @@ def test_a_bundle_of_an_earlier_release_is_told_from_a_damaged_one(tmp_path: Pat
         read_bundle(tmp_path)
     assert refused.value.message == (
         "The bundle 2012-10-26-7ac8d427 was written by an earlier release (format 4, this one "
-        "writes 5). Run `python train.py`."
+        "writes 6). Run `python train.py`."
     )
 
 

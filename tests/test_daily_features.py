@@ -101,15 +101,44 @@ def test_beyond_a_plan_a_weekday_is_as_it_was():
     assert [1, 1, 1, 1, 1, 1, 0] * 2 == plan["open"][0].tolist()
 
 
-def test_numbers_are_told_by_their_distance_from_the_mean_and_none_beyond_three_deviations():
-    price = np.tile([9.0, 11.0], 50)[None]
-    price[0, 40] = 1000.0
-    panel = planned(price=price)
+def number(panel: Panel, store: int = 0) -> np.ndarray:
+    """The column of the one plan of a panel."""
     design = Design.of(panel)
-    column = design.matrix(panel, panel.periods)(slice(None))[0, design.names.index("0 price")]
-    centre, scale = price.mean(), price.std()
-    np.testing.assert_allclose((price[0, :40] - centre) / scale, column[:40], rtol=1e-5)
-    assert 3.0 == column[40]
+    X = design.matrix(panel, panel.periods)(slice(None))
+    return X[store, design.names.index("0 number")]
+
+
+def test_a_price_is_told_by_its_ratio_to_what_is_usual_of_its_own_article():
+    dear = np.where(np.arange(100) % 9 == 0, 16.0, 20.0)
+    panel = planned(number=np.vstack([dear, dear / 10]))
+    np.testing.assert_allclose(number(panel, 0), number(panel, 1), atol=1e-6)
+    assert {0.0} == set(number(panel)[dear == 20])
+    assert (number(panel)[dear == 16] < -2).all()
+
+
+def test_numbers_that_may_be_none_are_told_by_their_distance():
+    minutes = np.tile([-5.0, 0.0, 0.0, 10.0], 25)
+    column = number(planned(number=minutes[None]))
+    np.testing.assert_allclose(column / minutes.std(), minutes / minutes.var(), rtol=1e-5)
+
+
+def test_no_number_counts_for_more_than_was_seen_but_in_one_of_a_thousand():
+    price = np.where(np.arange(3000) % 9 == 0, 8.0, 10.0)
+    price[500] = 1e9
+    column = number(planned(number=price[None]))
+    assert 3 == column[500] == column.max()
+
+
+def test_a_number_that_is_not_known_is_what_it_was_of_late():
+    cheap, dear = np.tile([2.0, 2.0, 1.5, 2.0], 30), np.full(120, 20.0)
+    cheap[-1], cheap[50] = 1.5, np.nan  # the plan ends in a promotion
+    cheap[:3] = np.nan
+    panel = planned(price=np.vstack([cheap, dear]))
+    later = Design.of(panel).plan(panel, panel.after(90))["price"]
+    assert {2.0} == set(later[0])
+    assert {20.0} == set(later[1])
+    before = Design.of(panel).plan(panel, panel.periods)["price"][0]
+    assert [2.0, 2.0, 2.0, 2.0] == before[[0, 1, 2, 50]].tolist()
 
 
 def test_what_is_usual_is_said_by_the_past_alone():

@@ -79,6 +79,30 @@ def test_where_the_plan_ends_it_is_as_usual():
     assert (effects.at(panel, WEEKS + AHEAD, WEEKS + AHEAD + 3) == 0).all()
 
 
+def priced() -> Panel:
+    """Stores whose prices are far apart and often a fifth lower, which sells half as much again."""
+    panel = promoted()
+    usual = np.array([2.0, 4.0, 8.0, 16.0, 32.0, 64.0])[:, None]
+    return replace(panel, plan={"price": usual * (1 - panel.plan["promotion"] / 5)})
+
+
+@pytest.mark.parametrize("model", [POOLED, ARIMA, ETS], ids=lambda model: model.name)
+def test_where_the_prices_end_sales_stay_what_they_were(model):
+    panel = priced()
+    whole = fit_once(model, panel).predict(panel, AHEAD)
+    ends = replace(panel, plan={"price": panel.plan["price"][:, : WEEKS + 4]})
+    found = fit_once(model, panel).predict(ends, AHEAD)
+    usual = panel.plan["price"][:, WEEKS:] == panel.plan["price"].max(axis=1)[:, None]
+    np.testing.assert_allclose(found[usual], whole[usual], rtol=1e-9)
+    assert (found[:, 4:][~usual[:, 4:]] < whole[:, 4:][~usual[:, 4:]] / 1.2).all()
+
+
+def test_a_tenth_off_is_the_same_for_what_costs_2_and_what_costs_60():
+    effects = PlanEffects.fit(priced())
+    own = np.array([*effects.own.values()])[:, 0]
+    np.testing.assert_allclose(own, effects.chain[0], rtol=0.1)
+
+
 def test_series_that_are_not_known_answer_as_all_do():
     effects = PlanEffects.fit(promoted())
     other = replace(promoted(), series=tuple("abcdef"))

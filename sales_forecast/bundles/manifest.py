@@ -17,7 +17,7 @@ from sales_forecast.data.panel import Panel
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.models.spread import MEASURED, Spread, SpreadByAge
 
-FORMAT: Final = 5
+FORMAT: Final = 6
 Kind = Literal["models", "baseline"]
 ForecastChoice = Literal["arima", "best"]
 """What a caller can ask for: ARIMA, or what the gate found best."""
@@ -151,7 +151,7 @@ class Origin(_Value):
 class Manifest(_Value):
     """Everything about a bundle but arrays, trees and tables."""
 
-    format: Literal[5] = FORMAT
+    format: Literal[6] = FORMAT
     kind: Kind
     """`models`: those that were trained; `baseline`: seasonal naive x growth."""
     note: str = ""

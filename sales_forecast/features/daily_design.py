@@ -1,8 +1,9 @@
 """What a day is worth knowing for: columns of its date and of what is planned, for a regression.
 
 Takes a panel of days and a range of them, gives float32 columns by series and day. A plan of 0 and
-1 counts by weekday, one of other numbers as its distance from what is usual; `Panel.open` by the
-neighbours that are closed against the rule. Must not read sales, nor a plan after the range.
+1 counts by weekday, one of other numbers by its distance from what is usual of the series;
+`Panel.open` by the neighbours that are closed against the rule. Must not read sales, nor a plan
+after the range.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from sales_forecast.data.frequency import DAYS_PER_PERIOD
 from sales_forecast.data.panel import Array, Days, Panel
 from sales_forecast.features.date_columns import date_columns, weekdays
+from sales_forecast.features.planned_numbers import PlannedNumber, as_of_late, usual
 
 Floats = npt.NDArray[np.float32]
 
@@ -25,8 +27,6 @@ CONTEXT = 8 * DAYS_PER_PERIOD
 """Days before one that its columns may depend on."""
 _LONG_CLOSURE = 10
 _NEAR_CLOSURE = (3, 14, 42)
-_MOST_UNUSUAL = 3.0
-"""Standard deviations beyond which a planned number counts as no further off."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,15 +34,12 @@ class PlanColumn:
     """What a plan was like in the past that it is judged by.
 
     Attributes:
-        flag: whether it was 0 or 1 and nothing else.
+        number: how its numbers are compared; None if it was 0 or 1 and nothing else.
         habit: float64[7], its mean by weekday, Monday first.
-        centre, scale: its mean and its standard deviation.
     """
 
-    flag: bool
+    number: PlannedNumber | None
     habit: Array
-    centre: float
-    scale: float
 
     @classmethod
     def of(cls, values: Array, weekday: npt.NDArray[np.int64]) -> Self:
@@ -50,15 +47,20 @@ class PlanColumn:
         known = values[~np.isnan(values)]
         centre = float(known.mean()) if len(known) else 0.0
         by_day = [_mean(values[:, weekday == day].ravel(), 0) for day in range(DAYS_PER_PERIOD)]
-        habit = np.where(np.isnan(by_day), centre, by_day)
-        scale = float(known.std()) if len(known) else 0.0
-        return cls(bool(np.isin(known, (0, 1)).all()), habit, centre, scale or 1.0)
+        return cls(PlannedNumber.of(values), np.where(np.isnan(by_day), centre, by_day))
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> Self:
+        """Return the column of a state."""
+        number = state["number"]
+        return cls(number and PlannedNumber(**number), state["habit"])
 
     def filled(self, values: Array, weekday: npt.NDArray[np.int64]) -> Array:
         """Return float64[n_series, n_days] without NaN; see `Design.plan`."""
         of_day = _mean(values, 0)
-        usual = np.where(np.isnan(of_day), self.habit[weekday], of_day)
-        return np.where(np.isnan(values), np.round(usual) if self.flag else usual, values)
+        expected = np.where(np.isnan(of_day), self.habit[weekday], of_day)
+        flag = self.number is None
+        return np.where(np.isnan(values), np.round(expected) if flag else expected, values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +89,7 @@ class Design:
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Self:
         """Return the design of a state."""
-        columns = {name: PlanColumn(**column) for name, column in state["columns"].items()}
+        columns = {name: PlanColumn.restore(column) for name, column in state["columns"].items()}
         return cls(np.datetime64(state["first"]), columns, state["season"], state["open"])
 
     @classmethod
@@ -112,16 +114,24 @@ class Design:
         """Return what is planned for days in a row, float64[n_series, n] by name.
 
         A series of which nothing is said does what most do on that day; on a day of which nothing
-        is said, all do what is usual on its weekday.
+        is said, all do what is usual on its weekday. A number stays what it was of late.
         """
         start, weekday = int((days[0] - self.first).astype(int)), weekdays(days)
-        return {
-            name: column.filled(_widened(panel.plan[name], start, start + len(days)), weekday)
-            for name, column in self.columns.items()
-        }
+        found = {}
+        for name, column in self.columns.items():
+            values = panel.plan[name]
+            if column.number is not None:
+                of_series = usual(values[:, : panel.n_periods])[:, None]
+                values = as_of_late(_widened(values, 0, start + len(days)), CONTEXT)
+                values = np.where(np.isnan(values), of_series, values)
+            found[name] = column.filled(_widened(values, start, start + len(days)), weekday)
+        return found
 
     def plan_columns(self, days: Days, plan: Mapping[str, Array]) -> dict[str, Array]:
-        """Return float64[n_series, n] by name: what a plan says, the days around included."""
+        """Return float64[n_series, n] by name: what a plan says, the days around included.
+
+        `plan`: flags, and how far numbers are from what is usual.
+        """
         weekday = weekdays(days)
         found: dict[str, Array] = {}
         for number, (name, values) in enumerate(plan.items()):
@@ -129,12 +139,10 @@ class Design:
             unique = f"{number} {name}"  # of no date, and of no other plan
             if name == self.open:
                 found |= _closed(column, 1 - values, weekday)
-            elif column.flag:
-                found[unique] = values
-                found |= {f"{unique} {day}": values * (weekday == day) for day in range(1, 7)}
             else:
-                away = (values - column.centre) / column.scale
-                found[unique] = np.clip(away, -_MOST_UNUSUAL, _MOST_UNUSUAL)
+                found[unique] = values
+                by_day = range(1, DAYS_PER_PERIOD) if column.number is None else ()
+                found |= {f"{unique} {day}": values * (weekday == day) for day in by_day}
         return found
 
     def matrix(self, panel: Panel, days: Days) -> Callable[[slice], Floats]:
@@ -143,6 +151,10 @@ class Design:
         For all series at once it would be a quarter of a gigabyte.
         """
         dates, plan = date_columns(days, season=self.season), self.plan(panel, days)
+        for name, column in self.columns.items():
+            if column.number is not None:
+                of_series = usual(panel.plan[name][:, : panel.n_periods])
+                plan[name] = np.nan_to_num(column.number.away(plan[name], of_series))
 
         def of(some: slice) -> Floats:
             columns = dates | self.plan_columns(days, {n: v[some] for n, v in plan.items()})

@@ -8,8 +8,8 @@ read a plan beyond the weeks that are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -18,11 +18,13 @@ import numpy as np
 from sales_forecast.data.panel import Array, Days, Panel
 from sales_forecast.features.calendar_effects import Process, Profile, State
 from sales_forecast.features.decomposition import log_sales
+from sales_forecast.features.planned_numbers import PlannedNumber, as_of_late, usual
 
 _LARGEST_MOVE = 0.5
 """A larger change of log sales within a week is an accident, not a promotion."""
 _OF_ALL = 10.0
 """So many weeks of what all series do are added to those of each."""
+_WEEKS_OF_LATE = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +32,14 @@ class PlanEffects:
     """The effects of plans on log sales.
 
     Attributes:
-        names: of the plans, in order.
-        usual: float64[n_plans], what they are on average, of which a missing one is.
+        numbers: names of the plans, in order -> how their numbers are compared; None of flags.
+        usual: float64[n_plans], what flags are on average, of which a missing one is. A missing
+            number is what it was of late.
         chain: float64[n_plans], for each unit of a plan, of a series that is not known.
         own: name of a series -> float64[n_plans].
     """
 
-    names: tuple[str, ...]
+    numbers: Mapping[str, PlannedNumber | None]
     usual: Array
     chain: Array
     own: dict[str, Array]
@@ -45,7 +48,7 @@ class PlanEffects:
     def state(self) -> State:
         """All that it knows."""
         return {
-            "names": list(self.names),
+            "numbers": {name: of and asdict(of) for name, of in self.numbers.items()},
             "usual": self.usual,
             "chain": self.chain,
             "series": list(self.own),
@@ -56,16 +59,18 @@ class PlanEffects:
     def restore(cls, state: State) -> Self:
         """Return the effects of a state."""
         own = dict(zip(state["series"], state["own"], strict=True))
-        return cls(tuple(state["names"]), state["usual"], state["chain"], own)
+        numbers = {name: of and PlannedNumber(**of) for name, of in state["numbers"].items()}
+        return cls(numbers, state["usual"], state["chain"], own)
 
     @classmethod
     def fit(cls, panel: Panel) -> Self:
         """Estimate them from all of a panel that has plans."""
-        names = tuple(panel.plan)
-        plans = _plans(panel, names, 0, panel.n_periods)
+        numbers = {name: PlannedNumber.of(of) for name, of in panel.past.plan.items()}
+        plans = _plans(panel, numbers, panel.n_periods)
         known = ~np.isnan(plans)
         count = np.maximum(known.sum(axis=(0, 1)), 1)
-        usual = np.where(known, plans, 0.0).sum(axis=(0, 1)) / count
+        flags = [of is None for of in numbers.values()]
+        mean = np.where(known & flags, plans, 0.0).sum(axis=(0, 1)) / count
         moved = np.clip(np.diff(log_sales(panel.y), axis=1), -_LARGEST_MOVE, _LARGEST_MOVE)
         changed = np.diff(plans, axis=1)
         # A plan that is unknown says nothing, and keeps no other from being learned from.
@@ -78,11 +83,12 @@ class PlanEffects:
         prior = _OF_ALL * np.diag(np.where(variances > 0, variances, 1.0))
         chain = np.linalg.solve(squares.sum(axis=0) + prior, products.sum(axis=0))
         own = np.linalg.solve(squares + prior, (products + prior @ chain)[:, :, None])[:, :, 0]
-        return cls(names, usual, chain, dict(zip(panel.series, own, strict=True)))
+        return cls(numbers, mean, chain, dict(zip(panel.series, own, strict=True)))
 
     def at(self, panel: Panel, first: int, end: int) -> Array:
         """Return float64[n_series, end - first]: the effects in weeks of a panel, by number."""
-        plans = _plans(panel, self.names, first, end) - self.usual
+        lately = panel.frequency.periods(_WEEKS_OF_LATE)
+        plans = _plans(panel, self.numbers, end, lately)[:, first:] - self.usual
         own = np.array([self.own.get(name, self.chain) for name in panel.series])
         effects: Array = np.einsum("swp,sp->sw", np.nan_to_num(plans), own)
         return effects
@@ -92,12 +98,22 @@ class PlanEffects:
         return replace(panel, y=panel.y * np.exp(-self.at(panel, 0, panel.n_periods)))
 
 
-def _plans(panel: Panel, names: Sequence[str], first: int, end: int) -> Array:
-    """Return float64[n_series, end - first, n_plans], NaN where there is no plan."""
-    found = np.full((panel.n_series, end - first, len(names)), np.nan)
-    for number, name in enumerate(names):
-        values = panel.plan.get(name, np.empty((panel.n_series, 0)))[:, first:end]
-        found[:, : values.shape[1], number] = values
+def _plans(
+    panel: Panel, numbers: Mapping[str, PlannedNumber | None], end: int, lately: int = 1
+) -> Array:
+    """Return float64[n_series, end, n_plans]: flags, and how far numbers are from the usual.
+
+    NaN where there is no plan. A number that is not known is what it was in the `lately` weeks
+    before, if that is more than one.
+    """
+    found = np.full((panel.n_series, end, len(numbers)), np.nan)
+    for place, (name, number) in enumerate(numbers.items()):
+        planned = panel.plan.get(name, np.empty((panel.n_series, 0)))
+        values = found[:, :, place]
+        values[:, : planned.shape[1]] = planned[:, :end]
+        if number is not None:
+            known = values if lately == 1 else as_of_late(values, lately)
+            values[:] = number.away(known, usual(planned[:, : panel.n_periods]))
     return found
 
 

@@ -27,7 +27,7 @@ from tests.service.conftest import FORECAST, PREDICT, ask_app
 
 SAYS = (
     "The bundle 2012-10-26-7ac8d427 was written by an earlier release (format 4, this one writes "
-    "5). Run `python train.py`. Until then the growth baseline answers: sales of the same period "
+    "6). Run `python train.py`. Until then the growth baseline answers: sales of the same period "
     "a year before, times the growth of the last 8 weeks; where that period is not known, what was "
     "sold last."
 )
@@ -99,7 +99,7 @@ def test_the_model_says_what_answers_and_why(app: ASGIApp) -> None:
 
 def test_a_damaged_bundle_is_no_older_one(tmp_path: Path) -> None:
     folder = older(tmp_path / "bundle")
-    for content in ('{"format": 5}', '{"format": 6}', '{"format": "4"}', "{}", "[4]"):
+    for content in ('{"format": 6}', '{"format": 7}', '{"format": "4"}', "{}", "[4]"):
         (folder / "manifest.json").write_text(content)
         with pytest.raises(BundleRefused):
             load_for(sample_panel(2), folder)
