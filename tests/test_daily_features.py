@@ -9,6 +9,7 @@ import numpy as np
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Panel
 from sales_forecast.features.daily_design import Design, date_columns
+from sales_forecast.features.planned_numbers import planned_range
 from tests.builders import daily_panel, days
 
 
@@ -139,6 +140,12 @@ def test_a_number_that_is_not_known_is_what_it_was_of_late():
     assert {20.0} == set(later[1])
     before = Design.of(panel).plan(panel, panel.periods)["price"][0]
     assert [2.0, 2.0, 2.0, 2.0] == before[[0, 1, 2, 50]].tolist()
+
+
+def test_the_range_of_a_number_is_that_of_its_own_series_and_of_a_flag_that_of_all():
+    prices = np.array([[2.0, 1.5, np.nan], [20.0, 16.0, 18.0], [np.nan] * 3])
+    assert [(1.5, 2.0), (16.0, 20.0), (1.5, 20.0)] == [planned_range(prices, n) for n in range(3)]
+    assert (0.0, 1.0) == planned_range(np.array([[0.0, 0.0], [0.0, 1.0]]), 0)
 
 
 def test_what_is_usual_is_said_by_the_past_alone():

@@ -78,6 +78,17 @@ def as_of_late(values: Array, lately: int) -> Array:
     return found
 
 
+def planned_range(values: Array, row: int) -> tuple[float, float]:
+    """Return the least and the most that was planned: numbers of one series, flags of all.
+
+    NaN where nothing is known, and numbers of all where nothing is known of the series.
+    """
+    own, number = values[row], PlannedNumber.of(values) is not None
+    of = own if number and not np.isnan(own).all() else values
+    known = of[~np.isnan(of)]
+    return (float(known.min()), float(known.max())) if known.size else (np.nan, np.nan)
+
+
 def _away(values: Array, of_series: Array, *, ratio: bool) -> Array:
     if ratio:
         values, of_series = np.log(np.maximum(values, _LEAST)), np.log(of_series)

@@ -18,6 +18,7 @@ from sales_forecast.data.frequency import WEEKLY
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.features.conditions import outlook
+from sales_forecast.features.planned_numbers import planned_range
 from sales_forecast.service.answers import Answers
 
 SUPPLIED, PLANNED, NOT_USED, NOT_KNOWN = "supplied", "planned", "not used", "not known"
@@ -62,10 +63,6 @@ class Covariates:
             for place, of in enumerate(spec.future, start=len(spec.past))
             if of.name in panel.plan
         ]
-        # What was planned of periods that are known, the least and the most, by name.
-        self._seen = {
-            of.name: _range(panel.past.plan[of.name]) for of in spec.future if of.name in panel.plan
-        }
         # Those of all: a series without a plan of its own has none that could end.
         ends = [_planned_until(of) for name, of in panel.plan.items() if name != spec.by_calendar]
         self._plan_ends = np.min(ends, axis=0).tolist() if ends else None
@@ -135,7 +132,9 @@ class Covariates:
                 changed[name] = value
         return changed
 
-    def unmeasured(self, changed: Mapping[str, float], usual: float, found: float) -> Iterator[str]:
+    def unmeasured(
+        self, row: int, changed: Mapping[str, float], usual: float, found: float
+    ) -> Iterator[str]:
         """Say of what was supplied for a plan what no effect was measured of.
 
         `usual`, `found`: sales by the plan as it is, and by what was supplied.
@@ -143,7 +142,7 @@ class Covariates:
         for of in self._spec.future:
             if (value := changed.get(of.name)) is None:
                 continue
-            low, high = self._seen.get(of.name, (math.nan, math.nan))
+            low, high = planned_range(self._panel.past.plan[of.name], row)
             told = f"{of.column} {value:g}"
             if not usual and not found:
                 yield f"{told} changes nothing: nothing is sold then."
@@ -188,11 +187,6 @@ class Covariates:
             return None
         value: float = values[row, period].item()
         return None if math.isnan(value) else value
-
-
-def _range(values: Array) -> tuple[float, float]:
-    known = values[~np.isnan(values)]
-    return (float(known.min()), float(known.max())) if known.size else (math.nan, math.nan)
 
 
 def _planned_until(plan: Array) -> npt.NDArray[np.int64]:

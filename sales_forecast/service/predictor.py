@@ -132,7 +132,7 @@ class Predictor:
         if changed:
             usual = self._answers.estimate(model, row, period, known)
             means = round(usual.mean, 2), round(estimate.mean, 2)
-            warnings += self._covariates.unmeasured(changed, *means)
+            warnings += self._covariates.unmeasured(row, changed, *means)
         warnings += self._extrapolated(model, row, step)
         return Answer(
             prediction=round(estimate.prediction, 2),

@@ -20,6 +20,7 @@ from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.spec import Covariate, PanelSpec
 from sales_forecast.features.daily_design import Design
+from sales_forecast.features.planned_numbers import PlannedNumber, planned_range
 from sales_forecast.prediction.forecast import Expected, forecast
 from sales_forecast.service.forms import Named
 from sales_forecast.service.measured_effects import Effect, measured_effect
@@ -98,10 +99,9 @@ def levers(predictor: Predictor, series: Named) -> tuple[Lever, ...]:
         if of.name not in panel.plan:
             continue
         known = panel.plan[of.name][:, :n]
-        values = known[~np.isnan(known)]
-        if not values.size or values.min() == values.max():
+        low, high = planned_range(known, row)
+        if not low < high:
             continue
-        low, high = float(values.min()), float(values.max())
         ends = [
             _expected(predictor, alone.planning(0, n, {of.name: [end] * steps}), steps)
             for end in (low, high)
@@ -119,7 +119,7 @@ def levers(predictor: Predictor, series: Named) -> tuple[Lever, ...]:
                     of,
                     low,
                     high,
-                    bool(np.isin(values, (0, 1)).all()),
+                    PlannedNumber.of(known) is None,
                     _known(ahead),
                     _known(taken),
                     measured.tolist(),
