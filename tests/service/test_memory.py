@@ -82,7 +82,14 @@ def test_half_a_gigabyte_is_enough_whatever_callers_without_a_key_send(deploymen
     with limited(MEGABYTES) as begin, deployment.served(*begin, **settings) as (process, line):
         eventually(lambda: httpx.get(f"{url_in(line)}/ready").is_success)
         httpx.get(f"{url_in(line)}/openapi.json")
+        answering = workers_of(process) or [process.pid]
         running = [process.pid, *workers_of(process)]
+
+        def each_has_its_model() -> bool:
+            sizes = [resident_megabytes(of) for of in answering]
+            return min(sizes) > 0.9 * max(sizes)
+
+        eventually(each_has_its_model)
         before = sum(map(resident_megabytes, running))
         for name, (first, block, most) in ATTACKS.items():
             with ExitStack() as clients, ThreadPoolExecutor(AT_ONCE) as sending:
