@@ -101,6 +101,25 @@ def test_a_chain_strays_less_than_its_smallest_store(
     assert store_low < chain_low < 1000 < chain_high < store_high
 
 
+def test_days_on_which_next_to_nothing_is_expected_say_nothing_of_others(
+    tables: Mapping[str, pd.DataFrame],
+) -> None:
+    shut = {
+        name: table.assign(
+            ds=table["ds"] + pd.Timedelta(days=1),
+            y=0.0,
+            **{f"{GROWTH.name}_mean": table[f"{GROWTH.name}_mean"] / 1000},
+        )
+        for name, table in tables.items()
+    }
+    both = {name: pd.concat([table, shut[name]]) for name, table in tables.items()}
+    (with_them, without) = (
+        measured_sums(panel(120), of, [GROWTH.name])[GROWTH.name] for of in (both, tables)
+    )
+    assert [of.rows for of in with_them.values()] == [of.rows for of in without.values()]
+    np.testing.assert_allclose(at(with_them, "", {}), at(without, "", {}))
+
+
 def test_fewer_than_30_sums_promise_nothing() -> None:
     sales = panel(120)
 

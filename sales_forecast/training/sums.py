@@ -19,6 +19,8 @@ from sales_forecast.models.spread import Spread
 from sales_forecast.prediction.sums import level_name, levels, sum_name
 
 _OF_A_SUM = ["sum", "cutoff", "ds", "step"]
+_NEXT_TO_NOTHING = 0.01
+"""Of what is usual: days on which no series sells, as a rule, tell nothing of all others."""
 
 
 def measured_sums(
@@ -36,6 +38,8 @@ def measured_sums(
         for places in levels(len(keys)) if judged else ():
             names, codes = _names([keys[place] for place in places], panel.n_series)
             sums = pd.concat([_sums(panel, table, f"{model}_mean", codes) for table in judged])
+            usual = sums.groupby("sum")["mean"].transform("mean")
+            sums = sums[sums["mean"] >= _NEXT_TO_NOTHING * usual]
             measured = Spread.measured(_forecasts(names, sums))
             if measured.rows:
                 found[model][level_name(places)] = measured
