@@ -279,7 +279,7 @@ def test_the_weeks_ahead_are_those_of_the_one_way_to_a_forecast(model: str) -> N
     of_fitted = all_ahead(model, as_fitted=True)[:, :, 2]
     for _ in range(40):
         row, steps = int(rng.integers(0, panel().n_series)), int(rng.integers(1, SEASON_LENGTH + 1))
-        found = answers().ahead(model, row, steps)
+        found = answers().ahead.medians(model, row, steps)
         np.testing.assert_allclose(found, expected[row, :steps], rtol=1e-9)
         np.testing.assert_allclose(
             found, of_fitted[row, :steps], rtol=1e-4 if model in OF_TREES else 1e-9
@@ -312,7 +312,7 @@ def test_intervals_are_those_of_the_one_way_to_a_forecast(model: str, level: int
 def test_intervals_ahead_are_those_of_the_one_way_to_a_forecast(model: str, level: int) -> None:
     expected = ends(all_ahead(model), level)
     for row in range(panel().n_series):
-        found = answers().ends_ahead(model, level, row, SEASON_LENGTH)
+        found = answers().ahead.ends(model, level, row, SEASON_LENGTH)
         assert SEASON_LENGTH == len(found)
         for step, both in enumerate(found):
             if both is None:
@@ -325,7 +325,7 @@ def test_intervals_ahead_are_those_of_the_one_way_to_a_forecast(model: str, leve
 def test_means_and_quantiles_ahead_are_those_of_the_one_way_to_a_forecast(model: str) -> None:
     means = mean(bundle(SERVINGS[0]).spreads[model], ahead(model))
     for row in range(panel().n_series):
-        found, at_asked = answers().distribution_ahead(model, row, 30, ASKED)
+        found, at_asked = answers().ahead.distribution(model, row, 30, ASKED)
         np.testing.assert_allclose(found, means[row, :30], rtol=1e-9)
         np.testing.assert_allclose(at_asked, all_ahead(model)[row, :30], rtol=1e-9)
 
@@ -336,7 +336,7 @@ def test_where_some_weeks_are_returns_the_lower_quantiles_are_lower_in_all() -> 
     spreads = {"seasonal_naive": SpreadByAge({OLD: spread_of(0.8, 1.5)})}
     of_rule = {"seasonal_naive": restored()["seasonal_naive"]}
     made = replace(growth_bundle(sales, ""), models=of_rule, spreads=spreads)
-    _, found = Answers(made, sales, 20).distribution_ahead("seasonal_naive", 0, 20, ASKED)
+    _, found = Answers(made, sales, 20).ahead.distribution("seasonal_naive", 0, 20, ASKED)
     expected = forecast(of_rule, sales, 20)["seasonal_naive"]
     assert (expected.if_sold < 0).any()
     assert (expected.if_sold > 0).any()

@@ -13,23 +13,16 @@ from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from sales_forecast.bundles.bundle import Bundle
-from sales_forecast.data.panel import Array, Panel
+from sales_forecast.data.panel import Panel
 from sales_forecast.models.ages import AGES, age_numbers, weeks_known_then
-from sales_forecast.models.asked import Asked
 from sales_forecast.models.fitted.blends import Blend, with_parts
 from sales_forecast.models.fitted.regressor import FittedRegressor
 from sales_forecast.models.naive import Baseline
-from sales_forecast.models.spread import MEDIAN, SpreadByAge, tail
-from sales_forecast.prediction.forecast import forecast, quantile_factors
+from sales_forecast.service.ahead import MIDDLE, QUANTILES, Ahead, Ends, asked_of, or_none
 from sales_forecast.service.past import Past
 from sales_forecast.service.rows import Rows
-
-Ends = tuple[float, float] | None
-_QUANTILES = (0.025, 0.1, MEDIAN, 0.9, 0.975)
-_MIDDLE = _QUANTILES.index(MEDIAN)
 
 
 class Estimate(NamedTuple):
@@ -49,6 +42,7 @@ class Answers:
 
     Attributes:
         horizon: the periods ahead that are prepared.
+        ahead: what is said of them.
     """
 
     def __init__(self, bundle: Bundle, panel: Panel, horizon: int, *, past: bool = True) -> None:
@@ -59,10 +53,8 @@ class Answers:
         self.horizon = horizon
         self._panel = panel
         self._parts = with_parts(bundle.models)
-        self._expected = forecast(self._parts, panel, horizon)
-        self._spreads = {
-            name: bundle.spreads.get(name, SpreadByAge.none()) for name in bundle.models
-        }
+        self.ahead = ahead = Ahead(bundle, self._parts, panel, horizon)
+        self._expected, self._spreads, self._factors = ahead.expected, ahead.spreads, ahead.factors
         self._regressors = [of for of in self._parts.values() if isinstance(of, FittedRegressor)]
         told = {of.name for of in self._regressors}
         self._n_periods = panel.n_periods
@@ -84,15 +76,6 @@ class Answers:
         sold = panel.y > 0
         self._first_sale = np.where(sold.any(axis=1), sold.argmax(axis=1), panel.n_periods).tolist()
         self._age = age_numbers(weeks_known_then(panel))
-        # float64[n_series, horizon, quantiles] by model: side by side what is asked for together.
-        self._factors = {
-            name: quantile_factors(of, panel, self._expected[name].chance, _QUANTILES)
-            for name, of in self._spreads.items()
-        }
-        self._means = {
-            name: np.round(of.mean * self._expected[name].chance * self._expected[name].if_sold, 2)
-            for name, of in self._spreads.items()
-        }
         self._closed = next(iter(self._expected.values())).chance == 0
         self._certain = not (panel.y == 0).any() and panel.open is None
 
@@ -118,48 +101,6 @@ class Answers:
         by_row = self._certain and self._alone.keys().isdisjoint(self._order[model])
         return by_row or self._past.knows_pool(origin, row)
 
-    def ahead(self, model: str, row: int, steps: int) -> list[float]:
-        """Return the medians that a model gives a series in the steps 1..steps."""
-        sales: list[float] = (
-            self._expected[model].if_sold[row, :steps] * self._factors[model][row, :steps, _MIDDLE]
-        ).tolist()
-        return sales
-
-    def ends_ahead(self, model: str, level: int, row: int, steps: int) -> list[Ends]:
-        """Return both ends of what a series may sell in the steps 1..steps."""
-        if_sold, at = self._expected[model].if_sold[row, :steps], _QUANTILES.index(tail(level))
-        both = if_sold[:, None] * self._factors[model][row, :steps][:, [at, -1 - at]]
-        return [_or_none(low, high) for low, high in both.tolist()]
-
-    def means_ahead(self, model: str, row: int, steps: int) -> list[float]:
-        """Return what a series sells on average in the steps 1..steps, to cents."""
-        means: list[float] = self._means[model][row, :steps].tolist()
-        return means
-
-    def measured(self, model: str, row: int) -> int | None:
-        """Return the last step at which errors of a series were measured; None if none were.
-
-        Beyond it quantiles are extrapolated.
-        """
-        of = self._spreads[model].of_age.get(AGES[self._age[row, -1]])
-        return of.steps or None if of else None
-
-    def distribution_ahead(
-        self, model: str, row: int, steps: int, asked: Sequence[float]
-    ) -> tuple[list[float], list[list[float]]]:
-        """Return, for the steps 1..steps, the mean and what sales stay below so often.
-
-        NaN where too little was measured.
-        """
-        if_sold, chance = (table[row, :steps] for table in self._expected[model])
-        spread = self._spreads[model]
-        rows = self._asked(row, self._age[row, -1], np.arange(1, steps + 1), chance)
-        # Of returns, which are below 0, the lower quantiles are the ones further away.
-        both = spread.factors([*asked, *(1 - tau for tau in asked)], rows)
-        sold, returned = np.split(if_sold[:, None] * both, 2, axis=1)
-        quantiles = np.where(if_sold[:, None] < 0, returned, sold)
-        return (spread.mean * chance * if_sold).tolist(), quantiles.tolist()
-
     def estimate(
         self, model: str, row: int, period: int, conditions: Sequence[float] | None
     ) -> Estimate:
@@ -184,10 +125,10 @@ class Answers:
                     )
                     values[name] = said[name].if_sold[place, at].item()
         factors, likely = self._factors_of(model, row, origin, step, at)
-        if_sold, middle = values[model], factors[_MIDDLE]
+        if_sold, middle = values[model], factors[MIDDLE]
         low_95, low_80, median, high_80, high_95 = (if_sold * factor for factor in factors)
         parts = {name: values[name] * middle for name in self._names[model]}
-        ends = {80: _or_none(low_80, high_80), 95: _or_none(low_95, high_95)}
+        ends = {80: or_none(low_80, high_80), 95: or_none(low_95, high_95)}
         return Estimate(median, parts, self._spreads[model].mean * likely * if_sold, ends)
 
     def year_ago_known(self, model: str, row: int, period: int) -> bool:
@@ -234,21 +175,16 @@ class Answers:
     def _factors_of(
         self, model: str, row: int, origin: int, step: int, at: int
     ) -> tuple[list[float], float]:
-        """Return the factors of `_QUANTILES` in one period, and how likely anything is sold."""
+        """Return the factors of `QUANTILES` in one period, and how likely anything is sold."""
         step, chance = max(step, 1), self._chance(model, row, origin, step, at)
         age = self._age[row, origin]
         likely = float(self._expected[model].chance[row, at] if chance is None else chance)
         if step <= self.horizon and age == self._age[row, -1] and chance is None:
             found: list[float] = self._factors[model][row, step - 1].tolist()
         else:
-            rows = self._asked(row, age, np.array([step]), np.array([likely]))
-            found = self._spreads[model].factors(_QUANTILES, rows)[0].tolist()
+            rows = asked_of(self._panel, row, age, np.array([step]), np.array([likely]))
+            found = self._spreads[model].factors(QUANTILES, rows)[0].tolist()
         return found, likely
-
-    def _asked(self, row: int, age: np.int8, step: npt.NDArray[np.int64], chance: Array) -> Asked:
-        n = len(step)
-        name = self._panel.series[row : row + 1]
-        return Asked(name, np.zeros(n, dtype=np.intp), np.full(n, age), step, chance)
 
     def _chance(self, model: str, row: int, origin: int, step: int, at: int) -> float | None:
         """Return how likely anything was sold in a past period; None where that is prepared."""
@@ -268,9 +204,3 @@ class Answers:
         season = self._panel.frequency.season
         beyond = max(step - self.horizon, 0)
         return step - -(-beyond // season) * season
-
-
-def _or_none(low: float, high: float) -> Ends:
-    if math.isnan(low):
-        return None
-    return (low, high) if low <= high else (high, low)

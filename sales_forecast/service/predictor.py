@@ -8,7 +8,7 @@ databases, and must not know HTTP.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 
 from sales_forecast.bundles.bundle import Bundle
@@ -17,8 +17,6 @@ from sales_forecast.bundles.manifest import ForecastChoice, IntervalLevel
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import STORES
 from sales_forecast.errors import InvalidRequest
-from sales_forecast.models.ages import NEW, OLD
-from sales_forecast.prediction.cautions import cautions, of_intervals
 from sales_forecast.service.answers import Answers
 from sales_forecast.service.calendar import Calendar
 from sales_forecast.service.covariates import Covariates
@@ -32,6 +30,7 @@ from sales_forecast.service.results import (
     rounded,
 )
 from sales_forecast.service.series import SeriesIndex
+from sales_forecast.service.warned import Warned
 
 
 class Predictor:
@@ -77,7 +76,7 @@ class Predictor:
         self._answers = Answers(bundle, panel, self.most_steps)
         self.otherwise = Otherwise(bundle, panel, self._answers)
         self._covariates = Covariates(panel, self.spec, manifest.condition_ranges, self._answers)
-        self._cautions = cautions(panel)
+        self._warned = Warned(panel, self._answers, self.warnings)
         self.uses_covariates = self._answers.uses_conditions(self.predicting)
 
     @property
@@ -102,7 +101,7 @@ class Predictor:
         changed = self._covariates.otherwise(row, period, covariates) if self.spec.future else {}
         if changed:
             answers, place = self.otherwise.of(model, row, period, changed)
-        warnings = [*self._warnings(row, period), *self._covariates.unusual(model, told)]
+        warnings = [*self._warned.of_series(row, period), *self._covariates.unusual(model, told)]
         if differs := self._covariates.against_the_calendar(period, told):
             warnings.append(differs)
         estimate = answers.estimate(model, place, period, known)
@@ -133,7 +132,7 @@ class Predictor:
             usual = self._answers.estimate(model, row, period, known)
             means = round(usual.mean, 2), round(estimate.mean, 2)
             warnings += self._covariates.unmeasured(row, changed, *means)
-        warnings += self._extrapolated(model, row, step)
+        warnings += self._warned.of_intervals(model, row, step)
         return Answer(
             prediction=round(estimate.prediction, 2),
             period=ending,
@@ -182,12 +181,12 @@ class Predictor:
                 f"steps must be 1 to {self.most_steps}, not {steps}.", {"steps": steps}
             )
         model = self.forecasting[choice or self.usual]
-        sales = self._answers.ahead(model, row, steps)
+        sales = self._answers.ahead.medians(model, row, steps)
         if math.isnan(sales[0]):
             shown = self.series.shown(row)
             names = {key.field: value for key, value in zip(self.spec.keys, series, strict=True)}
             raise InvalidRequest(f"{shown[:1].upper()}{shown[1:]} has no known sales.", names)
-        ends = self._answers.ends_ahead(model, level, row, steps)
+        ends = self._answers.ahead.ends(model, level, row, steps)
         return [
             PeriodForecast(period, round(value, 2), *(rounded(of) or (None, None)))
             for period, value, of in zip(self._periods, sales, ends, strict=False)
@@ -197,17 +196,15 @@ class Predictor:
         """Return what is sold on average in the periods of `forecast`, to cents."""
         row = self.series.row(series, by_column=False)
         model = self.forecasting[choice or self.usual]
-        return self._answers.means_ahead(model, row, steps)
+        return self._answers.ahead.means(model, row, steps)
 
     def distribution(
         self, series: Named, steps: int, choice: ForecastChoice | None, asked: Sequence[float]
     ) -> Sequence[Distribution]:
         """Return what is beside the medians of `forecast`, which is to be asked first."""
-        row, model = (
-            self.series.row(series, by_column=False),
-            self.forecasting[choice or self.usual],
-        )
-        means, quantiles = self._answers.distribution_ahead(model, row, steps, asked)
+        row = self.series.row(series, by_column=False)
+        model = self.forecasting[choice or self.usual]
+        means, quantiles = self._answers.ahead.distribution(model, row, steps, asked)
         return [
             Distribution(round(mean, 2), [None if math.isnan(of) else round(of, 2) for of in at])
             for mean, at in zip(means, quantiles, strict=True)
@@ -225,29 +222,10 @@ class Predictor:
         model = self.forecasting[choice or self.usual]
         last = self.panel.n_periods + steps - 1
         return (
-            *self._warnings(row, last),
-            *self._extrapolated(model, row, steps),
+            *self._warned.of_series(row, last),
+            *self._warned.of_intervals(model, row, steps),
             *self._covariates.unplanned(row, last),
         )
-
-    def _warnings(self, row: int, period: int) -> tuple[str, ...]:
-        """Return what must be said of all answers, and of a series as it was known by a period."""
-        caution = self._caution(self.panel.series[row], period)
-        return self.warnings if caution is None else (*self.warnings, caution)
-
-    def _caution(self, name: str, period: int) -> str | None:
-        panel = self.panel
-        if period >= panel.n_periods:
-            return self._cautions.get(name)
-        age = self._answers.age(panel.positions[name], period)
-        if age == OLD and name not in self._cautions:
-            return None
-        among = panel if age == NEW else panel.select([name])  # peers are named where they answer
-        return cautions(among.until(panel.periods[period - 1])).get(name)
-
-    def _extrapolated(self, model: str, row: int, steps: int) -> Iterator[str]:
-        measured = self._answers.measured(model, row)
-        return of_intervals(steps, measured, self.panel.frequency.unit)
 
     def describe(self) -> dict[str, object]:
         """Return what the model is: version, training window, scores beside the baselines."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from sales_forecast.service.answers import Ends
+from sales_forecast.service.ahead import Ends
 from sales_forecast.service.covariates import UsedCovariate
 
 

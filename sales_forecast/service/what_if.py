@@ -139,10 +139,10 @@ def what_if(predictor: Predictor, series: Named, wish: Wish) -> list[Wished]:
     steps = STEPS[panel.frequency.unit]
     row = predictor.series.row(series, by_column=False)
     found, place = predictor.otherwise.ahead(model, row, steps, panel.n_periods, wish)
-    ends = found.ends_ahead(model, 80, place, steps)
+    ends = found.ahead.ends(model, 80, place, steps)
     return [
         Wished(mean, *(rounded(of) or (None, None)))
-        for mean, of in zip(found.means_ahead(model, place, steps), ends, strict=True)
+        for mean, of in zip(found.ahead.means(model, place, steps), ends, strict=True)
     ]
 
 
