@@ -117,7 +117,42 @@ def test_days_on_which_next_to_nothing_is_expected_say_nothing_of_others(
         measured_sums(panel(120), of, [GROWTH.name])[GROWTH.name] for of in (both, tables)
     )
     assert [of.rows for of in with_them.values()] == [of.rows for of in without.values()]
-    np.testing.assert_allclose(at(with_them, "", {}), at(without, "", {}))
+    usual = tables["one_step"].groupby("ds")[f"{GROWTH.name}_mean"].sum().to_numpy()
+
+    def ends(of: Mapping[str, Spread], sales: Array) -> Array:
+        return quantiles(of[""], {}, [1] * len(sales), sales, (0.1, 0.9))
+
+    np.testing.assert_allclose(ends(with_them, usual), ends(without, usual), rtol=5e-3)
+    assert not ends(with_them, usual / 1000).any()  # what was sold on such a day is inside
+
+
+def test_an_interval_of_a_sum_that_sells_at_times_holds_what_it_promises() -> None:
+    sales = panel(120)
+    rng = np.random.default_rng(1)
+    of_one, often = 50.0, np.where([key[0] == 1 for key in KEYS], 0.2, 0.05)
+
+    def drawn(n: int) -> Array:
+        sold = rng.random((n, len(KEYS))) < often
+        return np.where(sold, of_one * rng.lognormal(0, 0.3, sold.shape), 0.0)
+
+    weeks = pd.date_range("2024-01-05", periods=400, freq="7D")
+    table = pd.DataFrame({
+        "unique_id": np.tile(sales.series, 400),
+        "cutoff": np.repeat(weeks, len(KEYS)) - pd.Timedelta(days=7),
+        "ds": np.repeat(weeks, len(KEYS)),
+        "step": 1,
+        "y": drawn(400).ravel(),
+        "pooled": np.tile(often * of_one, 400),
+        "pooled_mean": np.tile(often * of_one, 400),
+    })  # fmt: skip
+    found = measured_sums(sales, {"one_step": table}, ["pooled"])["pooled"]
+    of_store = np.array([key[0] == 1 for key in KEYS])
+    sums, mean = drawn(4000)[:, of_store].sum(axis=1), often[of_store].sum() * of_one
+    asked = (0.025, 0.1, 0.9, 0.975)
+    ((least, low, high, most),) = quantiles(found["k1"], {0: "1"}, [1], np.array([mean]), asked)
+    assert least == low == 0  # it mostly sells nothing
+    assert np.mean(sums > high) == pytest.approx(0.1, abs=0.05)
+    assert np.mean(sums > most) == pytest.approx(0.025, abs=0.02)
 
 
 def test_fewer_than_30_sums_promise_nothing() -> None:

@@ -92,6 +92,7 @@ class StoredSpread(_Value):
     widths: Mapping[str, NotNegative]
     by_step: Annotated[float, Field(ge=0, le=1)]
     middle: NotNegative
+    one_sale: Mapping[str, Annotated[float, Field(gt=0)]] = {}
 
     @model_validator(mode="after")
     def _could_be_measured(self) -> Self:

@@ -61,6 +61,7 @@ class Spread:
         usual: the width of a series that has none of its own.
         widths: series -> width.
         by_step: how much wider errors are for each unit of log(1 + step) beyond `middle`.
+        one_sale: sum -> what one sale brings, of sums that may sell nothing; see `chance`.
     """
 
     shape: Array
@@ -70,6 +71,7 @@ class Spread:
     widths: Mapping[str, float] = field(default_factory=dict)
     by_step: float = 0.0
     middle: float = 0.0
+    one_sale: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def none(cls) -> Spread:

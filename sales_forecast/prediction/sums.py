@@ -57,5 +57,18 @@ def quantiles_of(
 
     `values`: those of the keys that are alike in each sum.
     """
-    width, step = of.widths_of([*map(sum_name, values)]), np.array(steps, dtype=np.int64)
-    return around(sales, of.factors(asked, width, step, np.ones(len(steps))))
+    names, step = [*map(sum_name, values)], np.array(steps, dtype=np.int64)
+    chance, if_sold = if_any_sold(sales, np.array([of.one_sale.get(name, 0.0) for name in names]))
+    return around(if_sold, of.factors(asked, of.widths_of(names), step, chance))
+
+
+def if_any_sold(sales: Array, one_sale: Array) -> tuple[Array, Array]:
+    """Return the chance that sums sell anything, and what they are then expected to sell.
+
+    All float64[n]. Single sales are taken to come independently, so that their number is one of
+    Poisson: none with a chance of exp(-sales / one_sale). `one_sale`: 0 of what always sells.
+    """
+    chance = np.ones(len(sales))
+    some = (one_sale > 0) & (sales != 0)
+    chance[some] = -np.expm1(-np.abs(sales[some]) / one_sale[some])
+    return chance, sales / chance
