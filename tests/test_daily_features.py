@@ -142,6 +142,17 @@ def test_a_number_that_is_not_known_is_what_it_was_of_late():
     assert [2.0, 2.0, 2.0, 2.0] == before[[0, 1, 2, 50]].tolist()
 
 
+def test_a_number_that_has_seasons_is_what_it_was_a_year_before():
+    day = np.arange(760 + 365)
+    warmth = np.vstack([8 - 12 * np.cos(2 * np.pi * day / 364), np.full(len(day), 20.0)])
+    warmth[:, 20:30] = np.nan  # a gap of the first weeks, before which no year is known
+    panel = planned(warmth=warmth[:, :760])
+    later = Design.of(panel).plan(panel, panel.after(365))["warmth"]
+    np.testing.assert_allclose(later, warmth[:, 760:], atol=1)
+    before = Design.of(panel).plan(panel, panel.periods)["warmth"]
+    np.testing.assert_allclose(before[:, 20:30], warmth[:, [9]] @ np.ones((1, 10)), atol=1)
+
+
 def test_the_range_of_a_number_is_that_of_its_own_series_and_of_a_flag_that_of_all():
     prices = np.array([[2.0, 1.5, np.nan], [20.0, 16.0, 18.0], [np.nan] * 3])
     assert [(1.5, 2.0), (16.0, 20.0), (1.5, 20.0)] == [planned_range(prices, n) for n in range(3)]

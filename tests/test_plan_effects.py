@@ -97,6 +97,20 @@ def test_where_the_prices_end_sales_stay_what_they_were(model):
     assert (found[:, 4:][~usual[:, 4:]] < whole[:, 4:][~usual[:, 4:]] / 1.2).all()
 
 
+def test_where_planned_weather_ends_the_season_goes_on_as_a_year_before():
+    panel = sample_panel(6, WEEKS)
+    swing = 10 * np.cos(2 * np.pi * np.arange(WEEKS + AHEAD) / 52)
+    noise = np.random.default_rng(0).normal(0, 3, WEEKS + AHEAD)
+    warmth = np.tile(swing + noise, (6, 1))
+    panel = replace(
+        panel, y=panel.y * np.exp(0.03 * warmth[:, :WEEKS]), plan={"warmth": warmth}, conditions={}
+    )
+    effects = PlanEffects.fit(panel)
+    ends = replace(panel, plan={"warmth": warmth[:, : WEEKS + 2]})
+    found = effects.at(ends, WEEKS, WEEKS + AHEAD)
+    np.testing.assert_allclose(found[0, 2:], 0.03 * swing[-AHEAD + 2 :], atol=0.1)
+
+
 def test_a_tenth_off_is_the_same_for_what_costs_2_and_what_costs_60():
     effects = PlanEffects.fit(priced())
     own = np.array([*effects.own.values()])[:, 0]

@@ -16,10 +16,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from sales_forecast.data.frequency import DAYS_PER_PERIOD
+from sales_forecast.data.frequency import DAILY, DAYS_PER_PERIOD
 from sales_forecast.data.panel import Array, Days, Panel
 from sales_forecast.features.date_columns import date_columns, weekdays
-from sales_forecast.features.planned_numbers import PlannedNumber, as_of_late, usual
+from sales_forecast.features.planned_numbers import PlannedNumber, usual
 
 Floats = npt.NDArray[np.float32]
 
@@ -47,7 +47,7 @@ class PlanColumn:
         known = values[~np.isnan(values)]
         centre = float(known.mean()) if len(known) else 0.0
         by_day = [_mean(values[:, weekday == day].ravel(), 0) for day in range(DAYS_PER_PERIOD)]
-        return cls(PlannedNumber.of(values), np.where(np.isnan(by_day), centre, by_day))
+        return cls(PlannedNumber.of(values, DAILY), np.where(np.isnan(by_day), centre, by_day))
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Self:
@@ -114,7 +114,7 @@ class Design:
         """Return what is planned for days in a row, float64[n_series, n] by name.
 
         A series of which nothing is said does what most do on that day; on a day of which nothing
-        is said, all do what is usual on its weekday. A number stays what it was of late.
+        is said, all do what is usual on its weekday. Of numbers see `PlannedNumber.expected`.
         """
         start, weekday = int((days[0] - self.first).astype(int)), weekdays(days)
         found = {}
@@ -122,7 +122,7 @@ class Design:
             values = panel.plan[name]
             if column.number is not None:
                 of_series = usual(values[:, : panel.n_periods])[:, None]
-                values = as_of_late(_widened(values, 0, start + len(days)), CONTEXT)
+                values = column.number.expected(_widened(values, 0, start + len(days)), DAILY)
                 values = np.where(np.isnan(values), of_series, values)
             found[name] = column.filled(_widened(values, start, start + len(days)), weekday)
         return found

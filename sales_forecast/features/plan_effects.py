@@ -18,13 +18,12 @@ import numpy as np
 from sales_forecast.data.panel import Array, Days, Panel
 from sales_forecast.features.calendar_effects import Process, Profile, State
 from sales_forecast.features.decomposition import log_sales
-from sales_forecast.features.planned_numbers import PlannedNumber, as_of_late, usual
+from sales_forecast.features.planned_numbers import PlannedNumber, usual
 
 _LARGEST_MOVE = 0.5
 """A larger change of log sales within a week is an accident, not a promotion."""
 _OF_ALL = 10.0
 """So many weeks of what all series do are added to those of each."""
-_WEEKS_OF_LATE = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +32,7 @@ class PlanEffects:
 
     Attributes:
         numbers: names of the plans, in order -> how their numbers are compared; None of flags.
-        usual: float64[n_plans], what flags are on average, of which a missing one is. A missing
-            number is what it was of late.
+        usual: float64[n_plans], what flags are on average, of which a missing one is.
         chain: float64[n_plans], for each unit of a plan, of a series that is not known.
         own: name of a series -> float64[n_plans].
     """
@@ -65,8 +63,9 @@ class PlanEffects:
     @classmethod
     def fit(cls, panel: Panel) -> Self:
         """Estimate them from all of a panel that has plans."""
-        numbers = {name: PlannedNumber.of(of) for name, of in panel.past.plan.items()}
-        plans = _plans(panel, numbers, panel.n_periods)
+        past, every = panel.past.plan, panel.frequency
+        numbers = {name: PlannedNumber.of(of, every) for name, of in past.items()}
+        plans = _plans(panel, numbers, panel.n_periods, expecting=False)
         known = ~np.isnan(plans)
         count = np.maximum(known.sum(axis=(0, 1)), 1)
         flags = [of is None for of in numbers.values()]
@@ -87,8 +86,7 @@ class PlanEffects:
 
     def at(self, panel: Panel, first: int, end: int) -> Array:
         """Return float64[n_series, end - first]: the effects in weeks of a panel, by number."""
-        lately = panel.frequency.periods(_WEEKS_OF_LATE)
-        plans = _plans(panel, self.numbers, end, lately)[:, first:] - self.usual
+        plans = _plans(panel, self.numbers, end, expecting=True)[:, first:] - self.usual
         own = np.array([self.own.get(name, self.chain) for name in panel.series])
         effects: Array = np.einsum("swp,sp->sw", np.nan_to_num(plans), own)
         return effects
@@ -99,12 +97,11 @@ class PlanEffects:
 
 
 def _plans(
-    panel: Panel, numbers: Mapping[str, PlannedNumber | None], end: int, lately: int = 1
+    panel: Panel, numbers: Mapping[str, PlannedNumber | None], end: int, *, expecting: bool
 ) -> Array:
     """Return float64[n_series, end, n_plans]: flags, and how far numbers are from the usual.
 
-    NaN where there is no plan. A number that is not known is what it was in the `lately` weeks
-    before, if that is more than one.
+    NaN where there is no plan, unless `expecting` numbers to be what `PlannedNumber.expected` says.
     """
     found = np.full((panel.n_series, end, len(numbers)), np.nan)
     for place, (name, number) in enumerate(numbers.items()):
@@ -112,7 +109,7 @@ def _plans(
         values = found[:, :, place]
         values[:, : planned.shape[1]] = planned[:, :end]
         if number is not None:
-            known = values if lately == 1 else as_of_late(values, lately)
+            known = number.expected(values, panel.frequency) if expecting else values
             values[:] = number.away(known, usual(planned[:, : panel.n_periods]))
     return found
 

@@ -20,7 +20,7 @@ from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.spec import Covariate, PanelSpec
 from sales_forecast.features.daily_design import Design
-from sales_forecast.features.planned_numbers import PlannedNumber, planned_range
+from sales_forecast.features.planned_numbers import is_number, planned_range
 from sales_forecast.prediction.forecast import Expected, forecast
 from sales_forecast.service.forms import Named
 from sales_forecast.service.measured_effects import Effect, measured_effect
@@ -119,7 +119,7 @@ def levers(predictor: Predictor, series: Named) -> tuple[Lever, ...]:
                     of,
                     low,
                     high,
-                    PlannedNumber.of(known) is None,
+                    not is_number(known),
                     _known(ahead),
                     _known(taken),
                     measured.tolist(),
