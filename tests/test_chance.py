@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Panel
 from sales_forecast.evaluation.judged import score_models
 from sales_forecast.evaluation.metrics import wmae
@@ -123,6 +124,16 @@ def test_closed_weekdays_are_known_of_each_store_and_the_others_are_likely():
     assert is_closed.any(axis=1).all()
     assert chance[is_closed].max() < 0.05
     assert chance[~is_closed].min() > 0.95
+
+
+@pytest.mark.parametrize("n_days", [700, 702])
+def test_articles_that_sell_at_times_do_so_most_on_the_weekdays_that_sell_most(n_days):
+    rng = np.random.default_rng(0)
+    of_weekday = np.array([1.0, 0.8, 0.8, 0.8, 1.2, 1.8, 0.6])[np.arange(n_days + 28) % 7]
+    expected = np.exp(rng.normal(-0.3, 0.7, (60, 1))) * of_weekday
+    panel = of_zeros(rng.poisson(expected[:, :n_days]), DAILY)
+    chance, truth = chance_of_sale(panel, 28), 1 - np.exp(-expected[:, n_days:])
+    np.testing.assert_allclose(chance.mean(axis=0), truth.mean(axis=0), atol=0.04)
 
 
 def test_a_series_that_ended_is_unlikely_and_ever_less():

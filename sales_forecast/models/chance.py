@@ -30,8 +30,8 @@ _NEAR = 3
 those between, the further away one is, the less it counts."""
 _PRIOR_OF_SEASON = 1.0
 _LEAST = 0.001
-_BEFORE = np.array([0.0, 1.0, 0.8, 1.0, 1.0])
-_PRECISION = np.array([60.0, 4.0, 12.0, 4.0, 4.0])
+_BEFORE = np.array([0.0, 1.0, 0.8, 1.0, 1.0, 1.0])
+_PRECISION = np.array([60.0, 4.0, 12.0, 4.0, 4.0, 4.0])
 """What the coefficients are expected to be, and how firmly: shares are right on average, and some
 months out of season must not tell that pauses last for ever."""
 _ORIGINS, _APART, _STEPS = 13, 4, (1, 2, 4, 8)
@@ -91,9 +91,10 @@ class _Past:
         return cls(sold, known, recorded, pool.frequency.a_week, pool.frequency.season)
 
     def shares(self, rows: npt.NDArray[np.intp], origin: int, steps: Steps) -> Array:
-        """Return float64[n, n_steps, 5]: 1 and the logits of shares before an origin.
+        """Return float64[n, n_steps, 6]: 1 and the logits of shares before an origin.
 
-        `steps`: periods after `origin`, the first one being 0.
+        `steps`: periods after `origin`, the first one being 0. The weekday counts twice: of all
+        series, which tell it well, and of each beyond that.
         """
         of_all = self.sold[:, :origin].sum(axis=0), self.known[:, :origin].sum(axis=0)
         sold, known = self.sold[rows, :origin], self.known[rows, :origin]
@@ -106,20 +107,22 @@ class _Past:
         late = _logit(_share(sold @ now, known @ now, usual))
         before = _logit(_share(sold @ then, self.recorded[rows, :origin] @ then, usual))
         lately = (late - _logit(usual))[:, None]
-        weekday = np.zeros((len(rows), len(steps)))
+        of_all_days, weekday = np.zeros(len(steps)), np.zeros((len(rows), len(steps)))
         if self.a_week > 1:
             for day in np.unique(steps % self.a_week):
                 weight = long * ((np.arange(origin) - origin - day) % self.a_week == 0)
                 pool = _logit(_share(of_all[0] @ weight, of_all[1] @ weight, alike)) - _logit(alike)
                 own = _share(sold @ weight, known @ weight, _chance(_logit(usual) + pool))
-                weekday[:, steps % self.a_week == day] = (_logit(own) - _logit(usual))[:, None]
+                there = steps % self.a_week == day
+                of_all_days[there] = pool
+                weekday[:, there] = (_logit(own) - _logit(usual) - pool)[:, None]
         near = [self._same_season(flags, origin + steps) for flags in (sold, known)]
         of_season = _share(near[0], near[1], usual[:, None], _PRIOR_OF_SEASON)
         season = _logit(of_season) - _logit(usual)[:, None]
         # What was so at that time of earlier years is no news, as far as they tell of the target.
         news = np.median([lately, (late - before)[:, None], np.zeros_like(lately)], axis=0)
         lately = news + (lately - news) * _PRIOR_OF_SEASON / (near[1] + _PRIOR_OF_SEASON)
-        each = (np.float64(1), _logit(usual)[:, None], lately, weekday, season)
+        each = (np.float64(1), _logit(usual)[:, None], lately, of_all_days, weekday, season)
         return np.stack([np.broadcast_to(of, weekday.shape) for of in each], axis=2)
 
     def _same_season(self, flags: Flags, target: Steps) -> Array:
@@ -153,14 +156,16 @@ class _Past:
 
 
 def _coefficients(past: _Past, rows: npt.NDArray[np.intp]) -> Array:
-    """Return float64[5] of highest posterior density, by Newton's method."""
+    """Return float64[6] of highest posterior density, by Newton's method."""
     n, a_week = past.sold.shape[1], past.a_week
     ahead = np.array(_STEPS) * a_week - 1
     last = n - ahead[-1] - 1
     X, z = [], []
     # Where last year tells of the season, only those origins are asked of which it does, too.
     first = past.season if n > past.season else 0
-    for origin in range(last, max(last - _ORIGINS * _APART * a_week, first), -_APART * a_week):
+    # A day less than whole weeks, so that days ahead are of all weekdays.
+    apart = _APART * a_week - (a_week > 1)
+    for origin in range(last, max(last - _ORIGINS * apart, first), -apart):
         begun = np.any(past.sold[rows, :origin], axis=1)[:, None]
         known = past.known[np.ix_(rows, origin + ahead)] & begun
         X.append(past.shares(rows, origin, ahead)[known])
