@@ -6,16 +6,15 @@ HTML, and reads nothing but what is handed in.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from sales_forecast.data.former_forecasts import FormerForecasts
-from sales_forecast.data.panel import Array, Panel
+from sales_forecast.data.panel import Panel
 from sales_forecast.web.rendering import day, money
 
 Kind = Literal["outside", "moved", "ended", "began"]
@@ -27,6 +26,7 @@ KINDS: Mapping[Kind, str] = {
 }
 MOVED_WEEKS, _SILENT_WEEKS, _BEGAN_WEEKS, _BEFORE_WEEKS = 4, 4, 8, 26
 """Weeks: that are compared, without sales, since the first ones, and in which it sold before."""
+_A_WEEK = timedelta(weeks=1)
 _MOST = 200
 _HALF = 0.5
 _LEAST_MOVED = 0.02
@@ -80,22 +80,15 @@ def _of_history(panel: Panel) -> Iterator[Notice]:
 
 
 def _of_forecasts(panel: Panel, former: FormerForecasts) -> Iterator[Notice]:
-    periods = panel.frequency.periods
     issues = former.origins(1 + 2 * panel.frequency.a_week)
     origins = [*issues]
     known = [origin for origin in origins if origin < panel.last]
     if known:
         yield from _outside(panel, former, issues[known[0]], panel.last)
     if len(origins) > 1:
-        newest, other = origins[0], origins[-1] if panel.frequency.days == 1 else origins[1]
-        ends = _after(newest, panel, periods(MOVED_WEEKS))
-        cells = former.cells(panel, [issues[newest], issues[other]], ends)
-        now, then = (
-            sum((np.nan_to_num(cells[key]["sales"]) for key in cells if key[0] == issues[of]), 0.0)
-            for of in (newest, other)
-        )
-        if isinstance(now, np.ndarray) and isinstance(then, np.ndarray):
-            yield from _moved(now, then, other)
+        newest = origins[0]
+        other = next((of for of in origins if newest - of >= _A_WEEK), origins[-1])
+        yield from _moved(panel, former, issues[newest], (other, issues[other]))
 
 
 def _outside(panel: Panel, former: FormerForecasts, issue: int, target: date) -> Iterator[Notice]:
@@ -116,20 +109,28 @@ def _outside(panel: Panel, former: FormerForecasts, issue: int, target: date) ->
                 )
 
 
-def _moved(now: Array, then: Array, since: date) -> Iterator[Notice]:
+def _moved(
+    panel: Panel, former: FormerForecasts, issue: int, other: tuple[date, int]
+) -> Iterator[Notice]:
+    """Yield series of which two issues differ in what both say of the weeks after the last one."""
+    since, before = other
+    ends = panel.after(panel.frequency.periods(MOVED_WEEKS)).tolist()
+    cells = former.cells(panel, [issue, before], ends)
+    both = [end for end in ends if (issue, end) in cells and (before, end) in cells]
+    if not both:
+        return
+    said = np.array([[cells[of, end]["sales"] for end in both] for of in (issue, before)])
+    now, then = np.where(np.isnan(said).any(axis=0), 0.0, said).sum(axis=1)
     apart = now - then
+    weeks, days = divmod(len(both), panel.frequency.a_week)
+    number, unit = (len(both), "day") if days else (weeks, "week")
+    ahead = unit if number == 1 else f"{number} {unit}s"
     for row in np.flatnonzero(np.abs(apart) > _LEAST_MOVED * np.abs(then)).tolist():
         if then[row] and abs(apart[row]) >= 1:
             yield Notice(
                 "moved",
                 row,
                 abs(float(apart[row])),
-                f"The next {MOVED_WEEKS} weeks: {money(now[row])}, which is "
+                f"The next {ahead}: {money(now[row])}, which is "
                 f"{apart[row] / abs(then[row]):+.1%} against the forecast after {day(since)}.",
             )
-
-
-def _after(origin: date, panel: Panel, n: int) -> Sequence[date]:
-    days: npt.NDArray[np.int64] = np.arange(1, n + 1) * panel.frequency.days
-    ends: list[date] = (np.datetime64(origin, "D") + days).tolist()
-    return ends

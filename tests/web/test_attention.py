@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -79,6 +80,51 @@ def test_a_forecast_that_moved_is_named_by_its_next_four_weeks(own):
     ((row, amount, sentence),) = found(own).values()
     assert (2, pytest.approx(sums[0] - sums[1])) == (row, amount)
     assert f"{sums[0]:,.0f}, which is {sums[0] / sums[1] - 1:+.1%} against" in sentence
+
+
+def test_weeks_that_one_of_two_origins_did_not_reach_are_not_compared(own):
+    (newest,), (before,) = asked(own, f"{_ISSUES} LIMIT 2")
+    asked(own, "DROP TRIGGER forecasts_delete")
+    second = str(own.panel.after(2)[1])
+    asked(
+        own, "DELETE FROM forecasts WHERE issue_id = :of AND target > :day", of=before, day=second
+    )
+    assert {} == found(own)
+    asked(own, "DROP TRIGGER forecasts_update")
+    query = "UPDATE forecasts SET sales = sales * 1.5 WHERE issue_id = :of AND series_id = 3"
+    asked(own, query, of=newest)
+    assert found(own)["moved"][2].startswith("The next 2 weeks: ")
+
+
+class Former:
+    """What was said of days by origin: as much of each day and series."""
+
+    def __init__(self, said):
+        self.said = said
+
+    def origins(self, most):
+        return {origin: number for number, origin in enumerate(sorted(self.said)[::-1][:most])}
+
+    def cells(self, panel, issues, targets):
+        of = {number: self.said[origin] for origin, number in self.origins(99).items()}
+        ends = dict.fromkeys(("lower_80", "upper_80"), np.full(panel.n_series, np.nan))
+        return {
+            (issue, target): {**ends, "sales": np.full(panel.n_series, of[issue])}
+            for issue in issues
+            for target in targets
+        }
+
+
+@pytest.mark.parametrize("every", [1, 7])
+def test_a_forecast_of_days_is_compared_with_that_of_a_week_before(days_shop, every):
+    last = days_shop.panel.last
+    said = {
+        last - timedelta(days=every * of): 100.0 if every * of < 8 else 50.0 for of in range(15)
+    }
+    assert "moved" not in {of.kind for of in notices(days_shop.panel, Former(said))}
+    said[last] = 120.0
+    (one, *_) = [of for of in notices(days_shop.panel, Former(said)) if of.kind == "moved"]
+    assert one.sentence.startswith("The next 4 weeks: 3,360, which is +20.0% against")
 
 
 def test_a_series_that_sold_nothing_for_four_weeks_may_have_ended(own):
