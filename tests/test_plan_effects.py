@@ -37,6 +37,14 @@ def test_the_effect_of_a_plan_is_found_in_every_series():
         assert pytest.approx(EFFECT, abs=0.05) == own[0]
 
 
+def test_a_promotion_that_triples_sales_is_believed_and_an_accident_is_not():
+    panel = promoted(effect=1.2)
+    y = panel.y.copy()
+    y[:, 20::40] *= np.exp(2)  # among them weeks of promotions
+    effects = PlanEffects.fit(replace(panel, y=y))
+    np.testing.assert_allclose(np.array([*effects.own.values()])[:, 0], 1.2, atol=0.1)
+
+
 def test_series_that_answer_to_it_otherwise_have_their_own():
     panel = promoted()
     weak = panel.y.copy()

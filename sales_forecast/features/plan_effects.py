@@ -21,7 +21,9 @@ from sales_forecast.features.decomposition import log_sales
 from sales_forecast.features.planned_numbers import PlannedNumber, usual
 
 _LARGEST_MOVE = 0.5
-"""A larger change of log sales within a week is an accident, not a promotion."""
+"""A change of log sales that is further than that from what plans make of it is an accident."""
+_ROUNDS = 6
+"""Each counts what lies beyond the effects of the one before; six tell a factor of 20."""
 _OF_ALL = 10.0
 """So many weeks of what all series do are added to those of each."""
 
@@ -70,18 +72,22 @@ class PlanEffects:
         count = np.maximum(known.sum(axis=(0, 1)), 1)
         flags = [of is None for of in numbers.values()]
         mean = np.where(known & flags, plans, 0.0).sum(axis=(0, 1)) / count
-        moved = np.clip(np.diff(log_sales(panel.y), axis=1), -_LARGEST_MOVE, _LARGEST_MOVE)
+        moved = np.diff(log_sales(panel.y), axis=1)
         changed = np.diff(plans, axis=1)
         # A plan that is unknown says nothing, and keeps no other from being learned from.
         told = ~np.isnan(moved)[:, :, None] & ~np.isnan(changed)
         moved, changed = np.nan_to_num(moved), np.where(told, changed, 0.0)
         squares = np.einsum("swp,swq->spq", changed, changed)
-        products = np.einsum("swp,sw->sp", changed, moved)
         variances = squares.sum(axis=0).diagonal() / np.maximum(told.sum(axis=(0, 1)), 1)
         # A plan that never changes tells nothing, and has no effect.
         prior = _OF_ALL * np.diag(np.where(variances > 0, variances, 1.0))
-        chain = np.linalg.solve(squares.sum(axis=0) + prior, products.sum(axis=0))
-        own = np.linalg.solve(squares + prior, (products + prior @ chain)[:, :, None])[:, :, 0]
+        chain, own = np.zeros(len(numbers)), np.zeros((panel.n_series, len(numbers)))
+        for _ in range(_ROUNDS):
+            planned = np.einsum("swp,sp->sw", changed, own)
+            beyond = np.clip(moved - planned, -_LARGEST_MOVE, _LARGEST_MOVE)
+            products = np.einsum("swp,sw->sp", changed, planned + beyond)
+            chain = np.linalg.solve(squares.sum(axis=0) + prior, products.sum(axis=0))
+            own = np.linalg.solve(squares + prior, (products + prior @ chain)[:, :, None])[:, :, 0]
         return cls(numbers, mean, chain, dict(zip(panel.series, own, strict=True)))
 
     def at(self, panel: Panel, first: int, end: int) -> Array:
