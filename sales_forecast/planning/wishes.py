@@ -70,10 +70,13 @@ class Cell(NamedTuple):
 
     @property
     def inside_80(self) -> bool | None:
-        """Whether what is planned lies in the interval."""
+        """Whether what is planned lies in the interval, or no further out than the forecast.
+
+        A mean lies above the interval of what sells at times: above 0 to 0, for example.
+        """
         if self.lower is None or self.upper is None:
             return None
-        return self.lower <= self.after <= self.upper
+        return min(self.lower, self.baseline) <= self.after <= max(self.upper, self.baseline)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,9 @@ class PromisedPeriod(PlannedPeriod):
 
     lower_80: float | None = Field(description="Null where too little was measured.")
     upper_80: float | None
-    inside_80: bool | None = Field(description="Whether what is planned lies between both.")
+    inside_80: bool | None = Field(
+        description="Whether what is planned lies between both, or no further out than `sales`."
+    )
 
 
 class Undone(BaseModel):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import date
 
 import numpy as np
 import pytest
 
 from sales_forecast.planning.value_added import IN_GENERAL, Record, ValueAdded, advice, size_of
+from sales_forecast.planning.wishes import Cell
 from tests.planning.world import World
 from tests.two_keys import KEYS, SPEC
 
@@ -18,6 +20,13 @@ def world(url: str) -> Iterator[World]:
     with closing(World(url)) as world:
         world.issue(np.full((9, 6), 100.0))
         yield world
+
+
+def test_a_plan_no_further_out_than_the_forecast_is_inside() -> None:
+    sells_at_times = Cell(date(2026, 3, 6), 3.0, 3.0, 2.5, lower=0.0, upper=0.0)
+    assert sells_at_times.inside_80
+    assert sells_at_times._replace(after=3.0).inside_80
+    assert not sells_at_times._replace(after=30.0).inside_80
 
 
 def test_an_override_is_judged_by_what_was_sold_in_its_weeks_that_have_come(world: World) -> None:
