@@ -117,6 +117,18 @@ def test_a_price_is_told_by_its_ratio_to_what_is_usual_of_its_own_article():
     assert (number(panel)[dear == 16] < -2).all()
 
 
+def test_a_price_of_nothing_among_many_is_no_price():
+    price = np.where(np.arange(214) % 9 == 0, 16.0, 20.0)
+    mistaken = price.copy()
+    mistaken[[50, 205]] = 0.0
+    panel = planned(number=np.vstack([mistaken, price / 10]))
+    past = panel.until(panel.periods[199])
+    column, sound = number(past, 0), number(past, 1)
+    assert 0 == column[50]
+    np.testing.assert_allclose(np.delete(column, 50), np.delete(sound, 50), rtol=0.01)
+    assert 20.0 == Design.of(past).plan(past, past.after(14))["number"][0, 5]
+
+
 def test_numbers_that_may_be_none_are_told_by_their_distance():
     minutes = np.tile([-5.0, 0.0, 0.0, 10.0], 25)
     column = number(planned(number=minutes[None]))

@@ -121,6 +121,7 @@ class Design:
         for name, column in self.columns.items():
             values = panel.plan[name]
             if column.number is not None:
+                values = column.number.sound(values)
                 of_series = usual(values[:, : panel.n_periods])[:, None]
                 values = column.number.expected(_widened(values, 0, start + len(days)), DAILY)
                 values = np.where(np.isnan(values), of_series, values)
@@ -153,7 +154,7 @@ class Design:
         dates, plan = date_columns(days, season=self.season), self.plan(panel, days)
         for name, column in self.columns.items():
             if column.number is not None:
-                of_series = usual(panel.plan[name][:, : panel.n_periods])
+                of_series = usual(column.number.sound(panel.plan[name][:, : panel.n_periods]))
                 plan[name] = np.nan_to_num(column.number.away(plan[name], of_series))
 
         def of(some: slice) -> Floats:

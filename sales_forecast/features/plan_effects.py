@@ -112,6 +112,7 @@ def _plans(
     found = np.full((panel.n_series, end, len(numbers)), np.nan)
     for place, (name, number) in enumerate(numbers.items()):
         planned = panel.plan.get(name, np.empty((panel.n_series, 0)))
+        planned = planned if number is None else number.sound(planned)
         values = found[:, :, place]
         values[:, : planned.shape[1]] = planned[:, :end]
         if number is not None:

@@ -1,9 +1,9 @@
 """Numbers that are planned, such as prices: how far each is from what is usual of its own series.
 
-Takes float64[n_series, n] by period, NaN where nothing is known. Where all are above 0 they are
-compared as ratios, so that a tenth off is the same for what costs 2 and what costs 20. Where none
-is planned, prices stay what they were of late, and what has seasons (a temperature) is as it was a
-year before. Must not know sales, nor a plan later than it is given.
+Takes float64[n_series, n] by period, NaN where nothing is known. Where nearly all are above 0 they
+are compared as ratios, so that a tenth off is the same for what costs 2 and what costs 20. Where
+none is planned, prices stay what they were of late, and what has seasons (a temperature) is as it
+was a year before. Must not know sales, nor a plan later than it is given.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sales_forecast.data.frequency import Frequency
 from sales_forecast.data.panel import Array
 from sales_forecast.features.rolling_mean import RollingMean
 
-_LEAST = 1e-9
+_NEARLY_ALL = 0.99
 _REACH = 3.0
 _SHARE = 0.999
 _WEEKS_OF_LATE, _WEEKS_OF_A_QUARTER, _WEEKS_OF_A_MONTH = 8, 13, 4
@@ -30,7 +30,7 @@ class PlannedNumber:
     """How the numbers of one plan are compared.
 
     Attributes:
-        ratio: whether as ratios.
+        ratio: whether as ratios; the few that are not above 0 are no prices, but unknown.
         scale: the standard deviation of what was seen.
         reach: how many of these count, at most: three, or nearly as many as were seen.
         seasonal: whether a year ago tells better than of late what is usual.
@@ -47,13 +47,18 @@ class PlannedNumber:
         if not is_number(values):
             return None
         known = values[~np.isnan(values)]
-        ratio = bool((known > 0).all())
-        away = _away(values, usual(values), ratio=ratio)
+        ratio = bool((known > 0).mean() >= _NEARLY_ALL)
+        sound = _sound(values, ratio=ratio)
+        away = _away(sound, usual(sound), ratio=ratio)
         seasonal = _has_seasons(away, frequency)
         away = away[~np.isnan(away)]
         scale = float(away.std()) or 1.0
         reach = max(_REACH, float(np.quantile(np.abs(away), _SHARE)) / scale)
         return cls(ratio, scale, reach, seasonal)
+
+    def sound(self, values: Array) -> Array:
+        """Return values, NaN where one has no ratio."""
+        return _sound(values, ratio=self.ratio)
 
     def expected(self, values: Array, frequency: Frequency) -> Array:
         """Return values with what is expected where none is known; before the first, NaN stays.
@@ -126,9 +131,13 @@ def planned_range(values: Array, row: int) -> tuple[float, float]:
     return (float(known.min()), float(known.max())) if known.size else (np.nan, np.nan)
 
 
+def _sound(values: Array, *, ratio: bool) -> Array:
+    return np.where(values > 0, values, np.nan) if ratio else values
+
+
 def _away(values: Array, of_series: Array, *, ratio: bool) -> Array:
     if ratio:
-        values, of_series = np.log(np.maximum(values, _LEAST)), np.log(of_series)
+        values, of_series = np.log(values), np.log(of_series)
     return values - of_series[:, None]
 
 
