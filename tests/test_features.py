@@ -19,7 +19,7 @@ from sales_forecast.features.features import (
 )
 from sales_forecast.features.vocabulary import codes_of, vocabulary_of
 from sales_forecast.models.pooled import fit_profile
-from tests.builders import without_calendar
+from tests.builders import daily_panel, without_calendar
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +160,15 @@ def test_beyond_a_year_the_reference_is_the_same_season_of_the_last_known_year(
     for step, weeks_back in ((1, 52), (52, 52), (53, 104), (104, 104), (105, 156)):
         reference = history.reference_week(np.array([0]), np.array([last]), np.array([last + step]))
         assert last + step - weeks_back == reference[0]
+
+
+def test_the_last_day_of_a_year_ahead_is_compared_with_last_year_too() -> None:
+    days = daily_panel(2, 800)
+    days = replace(days, y=np.nan_to_num(days.y, nan=100.0))  # Sundays too
+    history = History(days, fit_profile(days))
+    for step, days_back in ((364, 364), (365, 371)):
+        reference = history.reference_week(np.array([0]), np.array([799]), np.array([799 + step]))
+        assert 799 + step - days_back == reference[0]
 
 
 def test_where_the_year_before_is_missing_the_last_known_week_is_the_reference(

@@ -176,9 +176,14 @@ class History:
         return np.column_stack([np.zeros((len(target), 0)), *columns])
 
     def _year_ago(self, origin: Index, target: Index) -> Index:
-        """Return the latest week at or before the origin, whole years before the target."""
-        years = -(-(target - origin) // self._season)
-        return target - self._season * years
+        """Return the latest week at or before the origin, whole years before the target.
+
+        Of the 365th day the week before that of last year: two years ago the level was another.
+        """
+        step, every = target - origin, self.panel.frequency
+        years = -(-step // every.season)
+        last_day = (every.season < step) & (step <= every.a_year)
+        return target - np.where(last_day, every.season + every.a_week, every.season * years)
 
     def known_in_advance(self, series: Index, origin: Index, target: Index) -> Array:
         """Return float64[n, n_features - n_conditions]: all features but the conditions."""
