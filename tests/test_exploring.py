@@ -172,6 +172,7 @@ def test_what_is_only_told_has_its_numbers() -> None:
     y = panel.y.copy()
     y[6:, -1] = np.nan
     dull = {**panel.conditions, "CPI": np.full(panel.y.shape, 3.0)}
+    dull["Fuel_Price"] = np.where(np.arange(panel.n_periods) % 5 == 0, 1.0, np.full_like(y, np.nan))
     found = explore(replace(panel, y=y, conditions=dull, notes=("Left out: a day.",)))
     assert not found.refused
     told = said(found, "told")
@@ -180,6 +181,10 @@ def test_what_is_only_told_has_its_numbers() -> None:
     assert "1 series have gaps, 4 weeks together; the longest is 4 weeks, of 1." in told
     assert "Left out: a day." in told
     assert "CPI is 3 throughout: it tells nothing." in told
+    assert (
+        "Fuel_Price is 1 throughout: it tells nothing. An empty cell is not known: if it means 0, "
+        "write 0." in told
+    )
     assert any(one.startswith("1 of 1,359 rows are below zero: 500 came back, ") for one in told)
     assert "3 of 1,359 rows are zero." in told
 

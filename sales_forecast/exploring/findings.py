@@ -155,4 +155,5 @@ def _of_covariate(of: Covariate) -> Iterator[Check]:
     if of.known < 1:
         yield Check("told", f"{of.name} is known of {of.known:.1%} of the rows of sales.")
     if of.known > 0 and of.least == of.most:
-        yield Check("told", f"{of.name} is {of.least:g} throughout: it tells nothing.")
+        empty = "" if of.known == 1 else " An empty cell is not known: if it means 0, write 0."
+        yield Check("told", f"{of.name} is {of.least:g} throughout: it tells nothing.{empty}")
