@@ -136,6 +136,17 @@ def test_articles_that_sell_at_times_do_so_most_on_the_weekdays_that_sell_most(n
     np.testing.assert_allclose(chance.mean(axis=0), truth.mean(axis=0), atol=0.04)
 
 
+def test_a_promotion_makes_articles_that_sell_at_times_likelier_to():
+    rng = np.random.default_rng(0)
+    promoted = rng.random((60, 164)) < 0.3
+    expected = np.exp(rng.normal(-1, 0.7, (60, 1)) + 1.1 * promoted)
+    panel = of_zeros(rng.poisson(expected[:, :156]))
+    panel = replace(panel, plan={"promotion": promoted.astype(float)})
+    chance, truth = chance_of_sale(panel, 8), 1 - np.exp(-expected[:, 156:])
+    for some in (promoted[:, 156:], ~promoted[:, 156:]):
+        assert pytest.approx(truth[some].mean(), abs=0.05) == chance[some].mean()
+
+
 def test_a_series_that_ended_is_unlikely_and_ever_less():
     y = np.full((10, 130), 10.0)
     y[0, 100:] = 0.0

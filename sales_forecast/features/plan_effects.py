@@ -67,7 +67,7 @@ class PlanEffects:
         """Estimate them from all of a panel that has plans."""
         past, every = panel.past.plan, panel.frequency
         numbers = {name: PlannedNumber.of(of, every) for name, of in past.items()}
-        plans = _plans(panel, numbers, panel.n_periods, expecting=False)
+        plans = plans_of(panel, numbers, panel.n_periods, expecting=False)
         known = ~np.isnan(plans)
         count = np.maximum(known.sum(axis=(0, 1)), 1)
         flags = [of is None for of in numbers.values()]
@@ -92,7 +92,7 @@ class PlanEffects:
 
     def at(self, panel: Panel, first: int, end: int) -> Array:
         """Return float64[n_series, end - first]: the effects in weeks of a panel, by number."""
-        plans = _plans(panel, self.numbers, end, expecting=True)[:, first:] - self.usual
+        plans = plans_of(panel, self.numbers, end, expecting=True)[:, first:] - self.usual
         own = np.array([self.own.get(name, self.chain) for name in panel.series])
         effects: Array = np.einsum("swp,sp->sw", np.nan_to_num(plans), own)
         return effects
@@ -102,7 +102,7 @@ class PlanEffects:
         return replace(panel, y=panel.y * np.exp(-self.at(panel, 0, panel.n_periods)))
 
 
-def _plans(
+def plans_of(
     panel: Panel, numbers: Mapping[str, PlannedNumber | None], end: int, *, expecting: bool
 ) -> Array:
     """Return float64[n_series, end, n_plans]: flags, and how far numbers are from the usual.

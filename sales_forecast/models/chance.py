@@ -3,7 +3,8 @@
 Takes a history, gives chances. Models learn from sales and say what is sold if anything is; a
 recorded 0 tells of the chance alone. A missing row tells nothing, nor does a period before the
 first sale, nor one of returns. The chance follows from shares of periods with a sale (of late, on
-that weekday, in that season) by a logistic regression of each pool on its own past. numpy only.
+that weekday, in that season) and plans by a logistic regression of each pool on its own past. numpy
+only.
 Must not know any model.
 """
 
@@ -16,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sales_forecast.data.panel import Array, Panel
+from sales_forecast.features.plan_effects import plans_of
+from sales_forecast.features.planned_numbers import PlannedNumber
 from sales_forecast.models import cold_start
 
 Flags = npt.NDArray[np.bool_]
@@ -34,6 +37,8 @@ _BEFORE = np.array([0.0, 1.0, 0.8, 1.0, 1.0, 1.0])
 _PRECISION = np.array([60.0, 4.0, 12.0, 4.0, 4.0, 4.0])
 """What the coefficients are expected to be, and how firmly: shares are right on average, and some
 months out of season must not tell that pauses last for ever."""
+_PRECISION_OF_PLANS = 4.0
+"""Plans are expected to change nothing."""
 _ORIGINS, _APART, _STEPS = 13, 4, (1, 2, 4, 8)
 """The coefficients are fitted to so many origins, so many weeks apart, and these weeks ahead."""
 _MOST_SERIES, _ROUNDS = 500, 20
@@ -59,7 +64,7 @@ def chance_of_sale(history: Panel, horizon: int) -> Array:
 
 def _of_pool(pool: Panel, horizon: int) -> Array:
     chance = np.ones((pool.n_series, horizon))
-    past = _Past.of(pool)
+    past = _Past.of(pool, horizon)
     rows = np.flatnonzero((past.known & ~past.sold).any(axis=1))
     if len(rows):
         some = rows[:: -(-len(rows) // _MOST_SERIES)]
@@ -74,24 +79,32 @@ class _Past:
     """Which series sold in which periods, bool[n_series, n_periods], and where that is known.
 
     What was `recorded` before the first sale may be a season or come before a launch: it tells
-    nothing of what is sold, but a pause like it is no end.
+    nothing of what is sold, but a pause like it is no end. `planned`: float64[n_series, n_periods +
+    horizon, n_plans], beyond what is usual.
     """
 
     sold: Flags
     known: Flags
     recorded: Flags
+    planned: Array
     a_week: int
     season: int
 
     @classmethod
-    def of(cls, pool: Panel) -> Self:
+    def of(cls, pool: Panel, horizon: int) -> Self:
         sold = pool.y > 0
         recorded = pool.y >= 0
         known = recorded & np.logical_or.accumulate(sold, axis=1)
-        return cls(sold, known, recorded, pool.frequency.a_week, pool.frequency.season)
+        every, past = pool.frequency, pool.past.plan
+        numbers = {name: PlannedNumber.of(past[name], every) for name in past if name != pool.open}
+        planned = plans_of(pool, numbers, pool.n_periods + horizon, expecting=True)
+        told = ~np.isnan(planned[:, : pool.n_periods])
+        sums = np.nan_to_num(planned[:, : pool.n_periods]).sum(axis=(0, 1))
+        planned = np.nan_to_num(planned - sums / np.maximum(told.sum(axis=(0, 1)), 1))
+        return cls(sold, known, recorded, planned, every.a_week, every.season)
 
     def shares(self, rows: npt.NDArray[np.intp], origin: int, steps: Steps) -> Array:
-        """Return float64[n, n_steps, 6]: 1 and the logits of shares before an origin.
+        """Return float64[n, n_steps, 6 + n_plans]: 1, logits of shares before an origin, plans.
 
         `steps`: periods after `origin`, the first one being 0. The weekday counts twice: of all
         series, which tell it well, and of each beyond that.
@@ -123,7 +136,8 @@ class _Past:
         news = np.median([lately, (late - before)[:, None], np.zeros_like(lately)], axis=0)
         lately = news + (lately - news) * _PRIOR_OF_SEASON / (near[1] + _PRIOR_OF_SEASON)
         each = (np.float64(1), _logit(usual)[:, None], lately, of_all_days, weekday, season)
-        return np.stack([np.broadcast_to(of, weekday.shape) for of in each], axis=2)
+        shares = np.stack([np.broadcast_to(of, weekday.shape) for of in each], axis=2)
+        return np.concatenate([shares, self.planned[np.ix_(rows, origin + steps)]], axis=2)
 
     def _same_season(self, flags: Flags, target: Steps) -> Array:
         """Return float64[n, n_targets]: weeks about the same one of earlier years that count."""
@@ -156,7 +170,7 @@ class _Past:
 
 
 def _coefficients(past: _Past, rows: npt.NDArray[np.intp]) -> Array:
-    """Return float64[6] of highest posterior density, by Newton's method."""
+    """Return float64[6 + n_plans] of highest posterior density, by Newton's method."""
     n, a_week = past.sold.shape[1], past.a_week
     ahead = np.array(_STEPS) * a_week - 1
     last = n - ahead[-1] - 1
@@ -170,15 +184,17 @@ def _coefficients(past: _Past, rows: npt.NDArray[np.intp]) -> Array:
         known = past.known[np.ix_(rows, origin + ahead)] & begun
         X.append(past.shares(rows, origin, ahead)[known])
         z.append(past.sold[np.ix_(rows, origin + ahead)][known])
-    found = _BEFORE
+    plans = past.planned.shape[2]
+    found = before = np.append(_BEFORE, np.zeros(plans))
+    precision = np.append(_PRECISION, np.full(plans, _PRECISION_OF_PLANS))
     if X:
         shares, sold = np.concatenate(X), np.concatenate(z)
         for _ in range(_ROUNDS):
             chance = _chance(shares @ found)
             # Steps of one origin are alike: together they count as one.
-            slope = (sold - chance) @ shares / len(_STEPS) - _PRECISION * (found - _BEFORE)
+            slope = (sold - chance) @ shares / len(_STEPS) - precision * (found - before)
             weight = (chance * (1 - chance))[:, None] / len(_STEPS)
-            curve = (shares * weight).T @ shares + np.diag(_PRECISION)
+            curve = (shares * weight).T @ shares + np.diag(precision)
             # A whole step may leap past the top, where all chances are 0 or 1.
             found = found + np.clip(np.linalg.solve(curve, slope), -1, 1)
     return found
