@@ -342,6 +342,15 @@ def test_the_lower_end_of_returns_is_the_lower_one():
 # Ages
 
 
+def test_returns_stray_as_their_own_size_did_and_not_as_sales():
+    sales, returns = np.exp(logs(300, 0.1)), -np.exp(logs(300, 0.4, seed=3))
+    series = np.repeat((0, 1), 300)
+    expected = np.where(series, -1.0, 1.0)
+    of = Spread.measured(forecasts([*sales, *returns], expected, series=series))
+    ((lower, upper),) = around(np.array([-1.0]), factors(of, (0.1, 0.9), series="s1")[None])
+    assert np.mean((lower <= returns) & (returns <= upper)) == pytest.approx(0.8, abs=0.05)
+
+
 def test_a_series_is_new_before_its_first_week_young_for_a_year_and_then_old():
     weeks = np.array([0, 1, 51, 52, 200], dtype=np.int16)
     assert [NEW, YOUNG, YOUNG, OLD, OLD] == [AGES[number] for number in age_numbers(weeks)]

@@ -81,12 +81,13 @@ class Spread:
     @classmethod
     def measured(cls, of: Forecasts, *, by_series: bool = True) -> Spread:
         """Measure it. `by_series`: whether each has a width of its own."""
-        # Where 0 was to be expected it is no error.
-        of = of.only((of.if_sold > 0) & ((of.y > 0) | (of.chance == 1)) & (of.chance > 0))
+        # Where 0 was to be expected it is no error. Of returns their size tells.
+        some = np.where(of.if_sold < 0, of.y < 0, (of.y > 0) | (of.chance == 1))
+        of = of.only((of.if_sold != 0) & some & (of.chance > 0))
         if len(of.y) < min_residuals(LEVELS[0]):
             return cls.none()
         with np.errstate(divide="ignore"):
-            error = np.log(np.maximum(of.y, 0.0) / of.if_sold)
+            error = np.log(np.maximum(of.y / of.if_sold, 0.0))
         error = np.clip(error, -_LARGEST_ERROR, _LARGEST_ERROR)
         usual, widths = _widths(of, np.abs(error))
         if not usual > 0:  # never wrong: no interval either, as nothing is as sure as that
