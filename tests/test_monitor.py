@@ -17,16 +17,18 @@ from sales_forecast.data.alarms import Alarm, AlarmTable
 from sales_forecast.data.database import Database
 from sales_forecast.data.deployments import Cause, Deployments
 from sales_forecast.data.forecasts import ForecastTable
+from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.week_ahead import read_week_ahead
 from sales_forecast.evaluation.backtest import backtest
 from sales_forecast.evaluation.protocols import RollingOrigin
 from sales_forecast.evaluation.scoring import with_quantiles
 from sales_forecast.models.naive import BASELINES
+from sales_forecast.operations.monitoring.errors import week_ends
 from sales_forecast.operations.monitoring.rules import CHAIN, WARM_UP
 from sales_forecast.training.challenger import baseline_challenger
 from sales_forecast.training.gate import Verdict
-from tests.two_keys import issue, panel
+from tests.two_keys import SPEC, issue, panel
 
 NOW = datetime(2012, 11, 5, 6, 0, 0, 5, tzinfo=UTC)
 ALARM = Alarm(date(2012, 6, 29), "series", "14", 3.75, 3.5, "Store 14 sells less.")
@@ -79,12 +81,28 @@ def test_of_each_week_the_newest_forecast_of_the_week_before_is_read(url: str) -
     for origin, level in ((15, 100.0), (16, 200.0)):
         issue_at(url, sales, origin, np.full((9, 3), level))
     said = read_week_ahead(url, sales, sales.periods)
-    assert [100, 200] == said.median[8, 15:17].tolist()
+    assert [100, 200] == said.middle[8, 15:17].tolist()
     assert [90, 180] == pytest.approx(said.low[8, 15:17])
     assert [110, 220] == pytest.approx(said.high[8, 15:17])
-    known = ~np.isnan(said.median)
+    known = ~np.isnan(said.middle)
     assert known[:, 15:17].all()
     assert 18 == known.sum()
+
+
+def test_of_days_means_are_read_as_medians_do_not_add_up_to_weeks(url: str) -> None:
+    days = replace(
+        panel(20),
+        periods=np.datetime64("2024-01-01") + np.arange(20),
+        frequency=DAILY,
+        spec=SPEC.model_copy(update={"frequency": DAILY}),
+    )
+    with closing(Database(url)) as database:
+        database.write(days, "panel")
+    said = issue(np.full((9, 7), 10.0))
+    at_times = replace(said, quantiles={**said.quantiles, "q50": np.zeros((9, 7))})
+    with closing(ForecastTable(url)) as table:
+        table.write(days.until(days.periods[6]), [at_times], NOW)
+    assert (read_week_ahead(url, days, week_ends(days)).middle[:, 7:14] == 10).all()
 
 
 def test_errors_of_issued_forecasts_raise_alarms_that_are_kept_once(

@@ -22,6 +22,7 @@ from sales_forecast.errors import NotEnoughData, SettingsError
 from sales_forecast.evaluation.backtest import backtest
 from sales_forecast.evaluation.protocols import RollingOrigin
 from sales_forecast.models.naive import GROWTH
+from sales_forecast.models.pooled import POOLED
 from sales_forecast.operations.monitoring import planting
 from sales_forecast.operations.monitoring import walk as walks
 from sales_forecast.operations.monitoring.errors import errors_of
@@ -80,6 +81,17 @@ def test_days_are_walked_through_in_weeks_from_monday_to_sunday() -> None:
     assert asked[GROWTH.name].to_numpy().reshape(2, 7).sum(axis=1) == pytest.approx(
         errors.expected[:, 0]
     )
+
+
+def test_articles_that_sell_on_few_days_sell_as_much_in_a_week_as_is_expected() -> None:
+    rng, n = np.random.default_rng(0), 7 * 84
+    y = np.where(rng.random((4, n)) < 0.3, 50 * rng.lognormal(0, 0.3, (4, n)), 0.0)
+    days = np.datetime64("2024-01-01") + np.arange(n)
+    panel = Panel(y=y, periods=days, series=("1", "2", "3", "4"), frequency=DAILY)
+    found = walk(panel, POOLED, silent)
+    errors = errors_of(found.panel, found.expected)
+    assert errors.sold.sum() == pytest.approx(errors.expected.sum(), rel=0.15)
+    assert np.nanmean(errors.logs) == pytest.approx(0, abs=0.3)
 
 
 def test_a_refit_is_every_four_weeks_from_the_first_on() -> None:

@@ -87,8 +87,8 @@ def _without_champion(panel: Panel, reason: str) -> Decision:
 def _errors(url: str, panel: Panel, folder: Path, manifest: Manifest) -> tuple[Errors, int]:
     """Return the errors of all whole weeks, and of how many of them forecasts were issued."""
     issued = read_week_ahead(url, panel, week_ends(panel))
-    n_issued = len(np.unique(week_ends(panel)[~np.isnan(issued.median).all(axis=0)]))
-    own = np.isnan(issued.median).all(axis=0)
+    n_issued = len(np.unique(week_ends(panel)[~np.isnan(issued.middle).all(axis=0)]))
+    own = np.isnan(issued.middle).all(axis=0)
     backtest = _backtest(panel, folder, manifest.answered_by.best)
     filled = [np.where(own, before, said) for before, said in zip(backtest, issued, strict=True)]
     return errors_of(panel, Expected(*filled)), n_issued

@@ -42,12 +42,13 @@ class Expected:
     """What was expected of each period of a panel, one week ahead; NaN where nothing was.
 
     Attributes:
-        median: float64[n_series, n_periods].
+        middle: float64[n_series, n_periods], of weeks the median; of days, which are added up to
+            weeks, the mean.
         low: float64[n_series, n_periods], the lower end of the interval of 80%.
         high: its upper end.
     """
 
-    median: Array
+    middle: Array
     low: Array
     high: Array
 
@@ -173,7 +174,7 @@ def errors_of(panel: Panel, expected: Expected) -> Errors:
     on which all were closed.
     """
     ends = week_ends(panel)
-    known = ~np.isnan(panel.y) & ~np.isnan(expected.median)
+    known = ~np.isnan(panel.y) & ~np.isnan(expected.middle)
     weeks, place, count = np.unique(ends, return_inverse=True, return_counts=True)
     asked, sold_on = (
         np.bincount(place, of.any(axis=0), minlength=len(weeks))
@@ -195,7 +196,7 @@ def errors_of(panel: Panel, expected: Expected) -> Errors:
         weeks=weeks[whole],
         series=panel.series,
         sold=sold,
-        expected=sums(expected.median, known),
+        expected=sums(expected.middle, known),
         inside=sums(held.astype(np.float64), promised)
         / sums(promised.astype(np.float64), promised),
         groups=groups,
