@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import settings
 from pymysql.connections import Connection
 
 from tests import shared
@@ -27,6 +28,10 @@ SERVERS = {"mysql": "TEST_MYSQL_URL", "postgresql": "TEST_POSTGRES_URL"}
 REAL = {"stores": "Walmart_Sales.csv", "departments": "walmart_departments", "daily": "rossmann"}
 """What holds the real sales of a layout."""
 LONG_AND_LATE = "test_train.py"
+
+# How long an example takes says as much of the machine.
+settings.register_profile("unhurried", parent=settings.default, deadline=None)
+settings.load_profile("unhurried")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,7 +8,6 @@ from threading import Event
 
 import pytest
 from hypothesis import example, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from client import ClientError, SalesForecastClient
@@ -17,7 +16,6 @@ from sales_forecast.data.database import Database
 from sales_forecast.errors import DatabaseError, SalesForecastError, SettingsError, shown
 from sales_forecast.settings import Settings
 
-unhurried = hypothesis_settings(deadline=None)  # names are looked up
 PIECES = "Qx1", "Qy2", "4730", "Qü"
 """Whatever an address is split at, what is left of its password is one of these."""
 PASSWORDS = st.lists(
@@ -35,7 +33,6 @@ def keeps(message: str) -> bool:
     return not any(piece in message for piece in PIECES)
 
 
-@unhurried
 @given(DATABASES, st.sampled_from(["anna", ""]), PASSWORDS, PLACES)
 @example("mysql+pymysql", "anna", "Qx1@Qy2", "@127.0.0.1:1/sales")
 @example("mysql+pymysql", "anna", "Qx1@Qy2/4730", "@127.0.0.1:1/sales")
@@ -74,7 +71,6 @@ def test_an_option_that_a_driver_does_not_take_is_no_trace(scheme, option):
         database.version()
 
 
-@unhurried
 @given(st.sampled_from(["http", "s3", "models", "mysql"]), PASSWORDS)
 def test_a_bundle_at_an_address_is_refused_without_its_password(scheme, password):
     with pytest.raises(SettingsError, match=f"MODEL_URI: {scheme}://") as refused:
@@ -82,7 +78,6 @@ def test_a_bundle_at_an_address_is_refused_without_its_password(scheme, password
     assert keeps(refused.value.message)
 
 
-@unhurried
 @given(PASSWORDS, st.sampled_from(["@127.0.0.1:1", ""]))
 def test_a_tracking_server_is_asked_without_a_word_of_its_password(password, place):
     settings = Settings(
@@ -95,7 +90,6 @@ def test_a_tracking_server_is_asked_without_a_word_of_its_password(password, pla
     assert keeps(refused.value.message)
 
 
-@unhurried
 @given(PASSWORDS, st.sampled_from(["@127.0.0.1:1", "@127.0.0.1:1/x"]))
 @example("Qx1", "")
 @example("99999@Qx1", "@host")
@@ -105,7 +99,6 @@ def test_the_client_asks_without_a_word_of_the_password(password, place):
     assert keeps(refused.value.message)
 
 
-@unhurried
 @given(PASSWORDS, st.sampled_from(["http", "socks5", "gopher"]))
 def test_a_proxy_is_named_without_its_password(password, scheme):
     with pytest.MonkeyPatch.context() as patch:
@@ -116,7 +109,6 @@ def test_a_proxy_is_named_without_its_password(password, scheme):
     assert f"the proxy {scheme}://... of HTTP_PROXY" in refused.value.message
 
 
-@unhurried
 @given(PASSWORDS)
 def test_of_an_address_with_a_password_the_scheme_is_shown(password):
     assert shown(f"socks5://anna:{password}@host:1080") == "socks5://..."

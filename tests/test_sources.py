@@ -451,9 +451,7 @@ def test_a_missing_file_a_folder_and_an_unknown_layout_are_refused(tmp_path: Pat
 
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
-AGAIN = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+AGAIN = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @AGAIN

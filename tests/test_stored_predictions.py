@@ -73,7 +73,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> StoredPredictions:
     model=st.sampled_from([None, "arima", "trees"]),
     looked_through=st.integers(1, 30),
 )
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_pages_of_any_size_hold_every_answer_once_the_newest_first(  # noqa: PLR0917
     filled: StoredPredictions,
     limit: int,

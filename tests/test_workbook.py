@@ -207,7 +207,7 @@ def test_any_damage_is_refused_or_changes_nothing_unforeseen() -> None:
     ),
     st.booleans(),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_names_come_back_from_csv_and_none_begins_as_a_formula(
     rows: list[tuple[str, date, float]], local: bool
 ) -> None:
