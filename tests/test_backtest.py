@@ -386,7 +386,7 @@ def test_residuals_are_sales_over_prediction():
 
 def test_returns_count_as_a_sudden_nothing_and_predictions_of_nothing_do_not_count():
     sold = [np.full(10, -10.0), np.full(20, 100.0), np.full(10, 200.0)]
-    y = np.concatenate([*sold, np.full(30, 1e9), np.full(30, -1e9)])
+    y = np.concatenate([*sold, np.full(60, 1e9)])
     prediction = np.concatenate([np.full(40, 100.0), np.zeros(30), np.full(30, -1.0)])
     expected = (pytest.approx(np.exp(-2.0)), pytest.approx(2.0))
     assert expected == ends(table_of(y, {"m": prediction}))
