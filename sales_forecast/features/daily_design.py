@@ -19,7 +19,7 @@ import numpy.typing as npt
 from sales_forecast.data.frequency import DAILY, DAYS_PER_PERIOD
 from sales_forecast.data.panel import Array, Days, Panel
 from sales_forecast.features.date_columns import date_columns, weekdays
-from sales_forecast.features.planned_numbers import PlannedNumber, usual
+from sales_forecast.features.planned_numbers import PlannedNumber
 
 Floats = npt.NDArray[np.float32]
 
@@ -121,8 +121,7 @@ class Design:
         for name, column in self.columns.items():
             values = panel.plan[name]
             if column.number is not None:
-                values = column.number.sound(values)
-                of_series = usual(values[:, : panel.n_periods])[:, None]
+                of_series = column.number.usual(values[:, : panel.n_periods])[:, None]
                 values = column.number.expected(_widened(values, 0, start + len(days)), DAILY)
                 values = np.where(np.isnan(values), of_series, values)
             found[name] = column.filled(_widened(values, start, start + len(days)), weekday)
@@ -154,7 +153,7 @@ class Design:
         dates, plan = date_columns(days, season=self.season), self.plan(panel, days)
         for name, column in self.columns.items():
             if column.number is not None:
-                of_series = usual(column.number.sound(panel.plan[name][:, : panel.n_periods]))
+                of_series = column.number.usual(panel.plan[name][:, : panel.n_periods])
                 plan[name] = np.nan_to_num(column.number.away(plan[name], of_series))
 
         def of(some: slice) -> Floats:

@@ -18,7 +18,7 @@ import numpy as np
 from sales_forecast.data.panel import Array, Days, Panel
 from sales_forecast.features.calendar_effects import Process, Profile, State
 from sales_forecast.features.decomposition import log_sales
-from sales_forecast.features.planned_numbers import PlannedNumber, usual
+from sales_forecast.features.planned_numbers import PlannedNumber
 
 _LARGEST_MOVE = 0.5
 """A change of log sales that is further than that from what plans make of it is an accident."""
@@ -112,12 +112,11 @@ def plans_of(
     found = np.full((panel.n_series, end, len(numbers)), np.nan)
     for place, (name, number) in enumerate(numbers.items()):
         planned = panel.plan.get(name, np.empty((panel.n_series, 0)))
-        planned = planned if number is None else number.sound(planned)
         values = found[:, :, place]
         values[:, : planned.shape[1]] = planned[:, :end]
         if number is not None:
             known = number.expected(values, panel.frequency) if expecting else values
-            values[:] = number.away(known, usual(planned[:, : panel.n_periods]))
+            values[:] = number.away(known, number.usual(planned[:, : panel.n_periods]))
     return found
 
 

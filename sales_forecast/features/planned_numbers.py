@@ -49,16 +49,16 @@ class PlannedNumber:
         known = values[~np.isnan(values)]
         ratio = bool((known > 0).mean() >= _NEARLY_ALL)
         sound = _sound(values, ratio=ratio)
-        away = _away(sound, usual(sound), ratio=ratio)
+        away = _away(sound, _median(sound), ratio=ratio)
         seasonal = _has_seasons(away, frequency)
         away = away[~np.isnan(away)]
         scale = float(away.std()) or 1.0
         reach = max(_REACH, float(np.quantile(np.abs(away), _SHARE)) / scale)
         return cls(ratio, scale, reach, seasonal)
 
-    def sound(self, values: Array) -> Array:
-        """Return values, NaN where one has no ratio."""
-        return _sound(values, ratio=self.ratio)
+    def usual(self, values: Array) -> Array:
+        """Return float64[n_series]: the median of what is known of each; NaN where nothing is."""
+        return _median(_sound(values, ratio=self.ratio))
 
     def expected(self, values: Array, frequency: Frequency) -> Array:
         """Return values with what is expected where none is known; before the first, NaN stays.
@@ -66,14 +66,20 @@ class PlannedNumber:
         The median of the eight weeks before that are known; where it is `seasonal`, the mean of
         eight weeks around the same time of the last year that is known, if any is.
         """
-        lately = frequency.periods(_WEEKS_OF_LATE)
-        found = as_of_late(values, lately)
-        rows, columns = np.nonzero(np.isnan(values) & ~np.isnan(found))
-        if self.seasonal and len(rows):
-            known = ~np.isnan(values)
-            last = np.maximum.accumulate(np.where(known, np.arange(values.shape[1]), -1), axis=1)
+        values = _sound(values, ratio=self.ratio)
+        n, lately, known = values.shape[1], frequency.periods(_WEEKS_OF_LATE), ~np.isnan(values)
+        last = np.maximum.accumulate(np.where(known, np.arange(n), -1), axis=1)
+        rows, columns = np.nonzero(~known & (last >= 0))
+        if not len(rows):
+            return values
+        found, last = values.copy(), last[rows, columns]
+        ends, where = np.unique(rows * n + last, return_inverse=True)
+        padded = np.pad(values, ((0, 0), (lately - 1, 0)), constant_values=np.nan)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, lately, axis=1)
+        found[rows, columns] = _median(windows[ends // n, ends % n])[where]
+        if self.seasonal:
             half = lately // 2
-            years = -(-(columns + half - last[rows, columns]) // frequency.season)
+            years = -(-(columns + half - last) // frequency.season)
             back = columns - years * frequency.season
             rows, columns, end = (of[back >= 0] for of in (rows, columns, back + half))
             share = RollingMean(known.astype(np.float64))(rows, end, lately)
@@ -84,40 +90,13 @@ class PlannedNumber:
 
     def away(self, values: Array, of_series: Array) -> Array:
         """Return how far values are from what is `usual`, in standard deviations; NaN stays."""
-        away = _away(values, of_series, ratio=self.ratio) / self.scale
+        away = _away(_sound(values, ratio=self.ratio), of_series, ratio=self.ratio) / self.scale
         return np.clip(away, -self.reach, self.reach)
 
 
 def is_number(values: Array) -> bool:
     """Tell whether anything but 0 and 1 is known."""
     return not np.isin(values[~np.isnan(values)], (0, 1)).all()
-
-
-def usual(values: Array) -> Array:
-    """Return float64[n_series]: the median of what is known of each; NaN where nothing is."""
-    ordered = np.sort(values, axis=1)  # NaN last
-    count = (~np.isnan(values)).sum(axis=1, keepdims=True)
-    middle = np.maximum(np.hstack([(count - 1) // 2, count // 2]), 0)
-    return np.take_along_axis(ordered, middle, axis=1).mean(axis=1)
-
-
-def as_of_late(values: Array, lately: int) -> Array:
-    """Return values with the median of the last `lately` periods in which any was known.
-
-    Of each series, until the next one is known; before the first one, NaN stays.
-    """
-    n = values.shape[1]
-    known = ~np.isnan(values)
-    last = np.maximum.accumulate(np.where(known, np.arange(n), -1), axis=1)
-    rows, columns = np.nonzero(~known & (last >= 0))
-    if not len(rows):
-        return values
-    ends, where = np.unique(rows * n + last[rows, columns], return_inverse=True)
-    padded = np.pad(values, ((0, 0), (lately - 1, 0)), constant_values=np.nan)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, lately, axis=1)
-    found = values.copy()
-    found[rows, columns] = usual(windows[ends // n, ends % n])[where]
-    return found
 
 
 def planned_range(values: Array, row: int) -> tuple[float, float]:
@@ -129,6 +108,13 @@ def planned_range(values: Array, row: int) -> tuple[float, float]:
     of = own if number and not np.isnan(own).all() else values
     known = of[~np.isnan(of)]
     return (float(known.min()), float(known.max())) if known.size else (np.nan, np.nan)
+
+
+def _median(values: Array) -> Array:
+    ordered = np.sort(values, axis=1)  # NaN last
+    count = (~np.isnan(values)).sum(axis=1, keepdims=True)
+    middle = np.maximum(np.hstack([(count - 1) // 2, count // 2]), 0)
+    return np.take_along_axis(ordered, middle, axis=1).mean(axis=1)
 
 
 def _sound(values: Array, *, ratio: bool) -> Array:
@@ -147,7 +133,7 @@ def _has_seasons(away: Array, frequency: Frequency) -> bool:
     lately, quarter = long(_WEEKS_OF_LATE), long(_WEEKS_OF_A_QUARTER)
     earliest = max(season + lately, n - season + 1)
     moved = [
-        [usual(away[:, end - lately - back : end - back]) for back in (0, quarter, season)]
+        [_median(away[:, end - lately - back : end - back]) for back in (0, quarter, season)]
         for end in range(n, earliest - 1, -long(_WEEKS_OF_A_MONTH))
     ]
     if not moved:
