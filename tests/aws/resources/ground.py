@@ -86,13 +86,17 @@ def ground(aws: Aws) -> Ground:
 def die_after_each_write(account: Account, build: Callable[[Aws], Sequence[Resource]]) -> int:
     """Make resources by processes that each die after one write; return how many died."""
     session = account.session()
-    killer = Killer(session)
     resources = build(account.aws(session))
+    return deaths_of(Killer(session), lambda: apply(plan(resources), quietly))
+
+
+def deaths_of(killer: Killer, attempt: Callable[[], object]) -> int:
+    """Try until it is done, each attempt dying after one write; return how many died."""
     deaths = 0
     while True:
         killer.aim(0, "after", writes_only=True)
         try:
-            apply(plan(resources), quietly)
+            attempt()
         except Killed:
             deaths += 1
             assert deaths < 100, f"never done; the last one died at {killer.died_at}"

@@ -29,10 +29,10 @@ from aws_cloud_infra.resources.front.load_balancer import LoadBalancer
 from aws_cloud_infra.resources.front.record import Record
 from aws_cloud_infra.resources.front.target_group import TargetGroup
 from aws_cloud_infra.stacks import both
-from tests.aws.account import Account, Killed, Killer, answer_with, is_read, record
+from tests.aws.account import Account, Killer, answer_with, is_read, record
 from tests.aws.faults import LOST, disturb
 from tests.aws.lifecycle import NOBODY, Drift, check_life, quietly, what_changes
-from tests.aws.resources.ground import die_after_each_write, ground
+from tests.aws.resources.ground import deaths_of, die_after_each_write, ground
 from tests.aws.resources.test_balancer import ports
 from tests.aws.trace import denied, trace
 
@@ -359,15 +359,7 @@ def test_a_service_gets_its_name_and_another_and_gives_them_back(
     serving, _ = both(account.aws(session, **renamed))
     changes = what_changes(plan_stack(serving))
     assert ["delete"] == changes[f"certificate {DOMAIN}"] == changes[f"record {DOMAIN}"]
-    deaths = 0
-    while True:
-        killer.aim(0, "after", writes_only=True)
-        try:
-            apply(plan_stack(serving), quietly)
-        except Killed:
-            deaths += 1
-        else:
-            break
+    deaths = deaths_of(killer, lambda: apply(plan_stack(serving), quietly))
     assert deaths > 5, "request, mark, proof, listener, record; then record, proof, certificate"
     killer.rest()
     order = [name for _, name, told in calls if name == "ModifyListener" or "DELETE" in str(told)]
