@@ -34,6 +34,8 @@ _NEW_OBJECTS_BEFORE_A_COLLECTION = 20_000
 """Requests leave no rings behind; to look for some every 700 took a twentieth of an answer."""
 _SECONDS_TO_START_A_WORKER = 60
 _SECONDS_TO_ANSWER_THE_SUPERVISOR = 20  # of a worker; while it imports on a busy machine, too
+_SECONDS_FOR_A_WORKER_TO_STOP = 22
+"""It ends by itself before; one that something holds would be waited for without end."""
 
 
 def serve(listener: socket.socket, create: Callable[[], ASGIApp], workers: int) -> None:
@@ -167,6 +169,12 @@ class _Worker(multiprocess.Process):
     def wait_until_ready(self, timeout: float, should_exit: threading.Event | None = None) -> bool:
         """Wait until it serves, with a model: longer than for the answer of one that is well."""
         return super().wait_until_ready(max(timeout, _SECONDS_TO_START_A_WORKER), should_exit)
+
+    def join(self) -> None:
+        """Wait until it has ended, as it was told to; for long enough, then no more is asked."""
+        self.process.join(_SECONDS_FOR_A_WORKER_TO_STOP)
+        self.process.kill()
+        super().join()
 
     @property
     def server(self) -> uvicorn.Server:

@@ -92,7 +92,7 @@ class SheetPages:
 
     async def check(self, request: Request) -> Response:
         """Show what an uploaded sheet would change; nothing is changed."""
-        self._door.reader(request)
+        self._door.author(request)
         async with upload_of(request) as file:
             visitor = await self._door.writer(request)
             usual = {name: (await form_of(request)).get(name, "") for name in ("reason", "note")}
@@ -130,7 +130,7 @@ class SheetPages:
 
     async def take(self, request: Request) -> Response:
         """Make overrides of all changes that were shown, or of none."""
-        self._door.reader(request)
+        self._door.author(request)
         form = await form_of(request, _MOST_TAKEN)
         visitor = await self._door.writer(request)
         bodies = _bodies(form.get("changes", ""))

@@ -71,6 +71,12 @@ class Visitor:
             return ""
         return self._sessions.token(self.session)
 
+    def sent(self, token: str) -> bool:
+        """Say whether one of their forms sent this token."""
+        if self.session is None or self._sessions is None:
+            return False
+        return self._sessions.is_token(self.session, token)
+
 
 class Door:
     """Tells who comes. `sessions` is None where no key is set up."""
@@ -89,12 +95,9 @@ class Door:
             raise MustSignIn(f"{request.url.path}{query}" if request.method == "GET" else "/")
         return Visitor(session, local, self.sessions)
 
-    async def writer(self, request: Request) -> Visitor:
-        """Return who may write, having checked that one of our own forms was sent.
-
-        Raises MustSignIn, Forbidden.
-        """
-        visitor = await self.sender(request)
+    def author(self, request: Request) -> Visitor:
+        """Return who may write; nothing of what they send is read. Raises MustSignIn, Forbidden."""
+        visitor = self._signed_in(request)
         if not visitor.may_write:
             raise Forbidden(
                 f"{visitor.name} is a viewer: planners and admins change plans. Ask whoever runs "
@@ -102,17 +105,28 @@ class Door:
             )
         return visitor
 
+    async def writer(self, request: Request) -> Visitor:
+        """Return who may write, having checked that one of our own forms was sent.
+
+        Raises MustSignIn, Forbidden.
+        """
+        self.author(request)
+        return await self.sender(request)
+
     async def sender(self, request: Request) -> Visitor:
         """Return who sent one of our own forms. Raises MustSignIn, Forbidden."""
+        visitor = self._signed_in(request)
+        if not visitor.sent((await form_of(request)).get(TOKEN, "")):
+            raise Forbidden("This form is not one of yours, or too old. Load the page again.")
+        return visitor
+
+    def _signed_in(self, request: Request) -> Visitor:
         visitor = self.reader(request)
-        if visitor.session is None or self.sessions is None:
+        if visitor.session is None:
             raise Forbidden(
                 "This service asks for no key, so its page only reads. Set API_KEY or "
                 "API_KEYS_FILE to let people sign in and change plans."
             )
-        sent = (await form_of(request)).get(TOKEN)
-        if sent is None or not self.sessions.is_token(visitor.session, sent):
-            raise Forbidden("This form is not one of yours, or too old. Load the page again.")
         return visitor
 
 

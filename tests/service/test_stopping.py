@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
 from contextlib import ExitStack
 
@@ -14,9 +16,9 @@ from aws_cloud_infra.stacks import both
 from sales_forecast.data import ledger
 from sales_forecast.service import server as served
 from sales_forecast.service.connection import SECONDS_FOR_AN_IDLE_CONNECTION
-from sales_forecast.service.server import _Server
+from sales_forecast.service.server import _config, _Server, _Worker
 from tests.aws.things import AWS
-from tests.service.serving import AT_ONCE, REQUEST, answered, connect, status
+from tests.service.serving import AT_ONCE, REQUEST, answered, connect, hello, status
 
 SECONDS_TO_END_A_PROCESS = 5
 
@@ -112,3 +114,21 @@ def test_whoever_waits_for_a_stopping_service_waits_long_enough():
     assert stops < STOP_SECONDS, "ECS would kill what still answers"
     moves = served._SECONDS_FOR_WAITING_CONNECTIONS + answers + ledger._SECONDS_TO_STOP + 1
     assert moves < STOP_SECONDS, "ECS would kill what moves the last rows of the ledger"
+    waits = served._SECONDS_FOR_A_WORKER_TO_STOP
+    assert moves < waits < STOP_SECONDS, "a supervisor kills who moves rows, or ECS kills it"
+
+
+def application() -> object:
+    return hello
+
+
+def test_a_worker_that_something_holds_is_not_waited_for_without_end(monkeypatch):
+    monkeypatch.setattr(served, "_SECONDS_FOR_A_WORKER_TO_STOP", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        worker = _Worker(_config(application, 2), [listener])
+        worker.start()
+        assert worker.wait_until_ready(30)
+        os.kill(worker.pid, signal.SIGSTOP)
+        worker.terminate()
+        worker.join()
+    assert -signal.SIGKILL == worker.exitcode

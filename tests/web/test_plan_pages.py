@@ -165,6 +165,25 @@ def test_viewers_and_those_without_a_token_change_nothing(app, shop, planner):
         assert 403 == response.status_code
 
 
+@pytest.mark.parametrize("path", ["/plan", "/plan/undo", "/sheets/check", "/sheets/take"])
+def test_nothing_is_read_of_what_is_sent_by_those_who_may_not_write(app, shop, path):
+    read = []
+
+    async def body():
+        read.append(path)
+        yield b"x"
+
+    with shop.live() as without_keys:
+        asked = [(app, Person(app, shop, "viewer").cookie), (app, {}), (shop.app(without_keys), {})]
+        answers = [
+            ask_app(of, "POST", path, content=body(), headers={"Content-Type": kind, **cookie})
+            for kind in ("application/x-www-form-urlencoded", "multipart/form-data; boundary=x")
+            for of, cookie in asked
+        ]
+    assert [403, 303, 403] * 2 == [response.status_code for response in answers]
+    assert [] == read
+
+
 def test_why_a_forecast_changed_is_shown_in_parts_that_sum_up(planner):
     page = planner.see("/change?store_id=1&dept_id=3")
     cells = re.findall(r'<td class="n">([^<]+)</td>', page)
