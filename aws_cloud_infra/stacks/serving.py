@@ -147,7 +147,7 @@ def _doors(
     """
     settings = aws.settings
     certificate: Resource | str | None = settings.certificate_arn
-    name: tuple[Resource, ...] = (FormerNames(aws, aws.prefix, balancer, settings.domain),)
+    name: tuple[Resource, ...] = (FormerNames(aws, aws.prefix, balancer),)
     if settings.domain and settings.hosted_zone_id:
         zone = HostedZone(aws, settings.hosted_zone_id, settings.domain)
         certificate = Certificate(aws, settings.domain, zone)

@@ -1,6 +1,7 @@
 """A certificate for the service's name, which a record in the name's zone proves to be ours.
 
 Takes a zone, gives a certificate that is valid. AWS renews it as long as the record is there.
+Another zone takes another one, so that the former goes as it came, with its record there.
 """
 
 from __future__ import annotations
@@ -62,13 +63,20 @@ class Certificate(Resource):
     def _tags(self) -> dict[str, str]:
         return {**self.aws.tags, DOMAIN: self.name, ZONE: self.zone.name}
 
+    def __str__(self) -> str:
+        return f"{super().__str__()} in {self.zone.name}"
+
     def desired(self, ids: Ids) -> Settings:
         """Proven to be ours."""
         return {"proof": _PROOF}
 
     def find(self) -> Live | None:
         """Find one that is alive. `status` is among the settings until it is valid."""
-        alive = [item for item in self._ours() if item[0]["Status"] in _ALIVE]
+        alive = [
+            item
+            for item in self._ours()
+            if item[0]["Status"] in _ALIVE and self._is_of_this_zone(item[1])
+        ]
         if not alive:
             return None
         found, tags = min(alive, key=lambda item: _ALIVE.index(item[0]["Status"]))
@@ -94,6 +102,9 @@ class Certificate(Resource):
                 answer = read(acm.describe_certificate, CertificateArn=arn)
                 if answer:
                     yield answer["Certificate"], tags
+
+    def _is_of_this_zone(self, tags: dict[str, str]) -> bool:
+        return tags.get(ZONE, self.zone.name) == self.zone.name
 
     def _of_the_name(self) -> list[str]:
         listed = self.aws.pages("acm", "list_certificates", "CertificateSummaryList")
@@ -154,6 +165,8 @@ class Certificate(Resource):
         ours = list(self._ours())
         others = len(self._of_the_name()) - len(ours)
         for certificate, tags in ours:
+            if not self._is_of_this_zone(tags):
+                continue
             wanted = _wanted(certificate)
             if wanted and _MADE in tags and not others:
                 for record in self.zone.records(wanted["Name"]):

@@ -1,7 +1,7 @@
 """Names that the service had by earlier settings: only the tags of their certificates tell them.
 
-Takes the load balancer and today's name, gives what is left of others. Must not find what is not
-ours, or was asked for by hand.
+Takes the load balancer, gives what is left of all names but today's, or of today's in another
+zone. Must not find what is not ours, or was asked for by hand.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ class FormerNames(Found):
     """All names that certificates of ours are for, but for the one that the settings have."""
 
     balancer: LoadBalancer
-    domain: str | None
 
     kind = "former names"
     permissions = (Permission(("tag:GetResources",)), *READS, DELETES)
@@ -40,16 +39,15 @@ class FormerNames(Found):
             ResourceTypeFilters=["acm:certificate"], TagFilters=filters,
         )  # fmt: skip
         tags = [from_tags(item["Tags"]) for item in listed]
-        names = {one[DOMAIN]: one[ZONE] for one in tags if {DOMAIN, ZONE} <= one.keys()}
-        return Live(
-            self.name, {}, None,
-            facts={name: zone for name, zone in names.items() if name != self.domain},
-        )  # fmt: skip
+        places = {f"{one[ZONE]}/{one[DOMAIN]}" for one in tags if {DOMAIN, ZONE} <= one.keys()}
+        today = f"{self.aws.settings.hosted_zone_id}/{self.aws.settings.domain}"
+        return Live(self.name, {}, None, facts=dict.fromkeys(sorted(places - {today}), ""))
 
     def former(self, live: Live) -> tuple[Resource, ...]:
         """Return the record and the certificate of each."""
         made: list[Resource] = []
-        for name, zone in live.facts.items():
+        for place in live.facts:
+            zone, _, name = place.partition("/")
             there = HostedZone(self.aws, zone, name)
             certificate = Certificate(self.aws, name, there)
             made += [Record(self.aws, name, there, certificate, self.balancer), certificate]

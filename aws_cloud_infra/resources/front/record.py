@@ -27,6 +27,9 @@ class Record(Resource):
     kind = "record"
     permissions = (CHANGES,)
 
+    def __str__(self) -> str:
+        return f"{super().__str__()} in {self.zone.name}"
+
     def desired(self, ids: Ids) -> Settings:
         """It follows the load balancer, whatever addresses that has."""
         return {

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import boto3
 import botocore.endpoint
 import pytest
 from botocore.exceptions import ClientError
@@ -229,7 +230,7 @@ def test_one_that_is_not_valid_yet_is_waited_for_and_not_asked_for_again(
     aws = account.aws(session)
     waiting = Certificate(aws, DOMAIN, HostedZone(aws, zone, DOMAIN))
     changes = plan([waiting.zone, waiting])
-    assert {f"certificate {DOMAIN}": ["status"]} == what_changes(changes)
+    assert {f"certificate {DOMAIN} in {zone}": ["status"]} == what_changes(changes)
     apply(changes, quietly)
     assert [] == calls.writes
 
@@ -306,8 +307,8 @@ def test_a_record_that_points_elsewhere_is_refused_and_never_deleted(
     with pytest.raises(NotOurs) as refused:
         apply(plan(resources), quietly)
     assert (
-        f"record {DOMAIN} is there already and is not ours ({kind} {value}): delete it, or give "
-        "another domain."
+        f"record {DOMAIN} in {zone} is there already and is not ours ({kind} {value}): delete it, "
+        "or give another domain."
     ) == refused.value.message
     stack = Stack("this", (), tuple(resources))
     destroy(plan_destroy(stack, NOBODY, include_data=True), quietly)
@@ -358,7 +359,11 @@ def test_a_service_gets_its_name_and_another_and_gives_them_back(
     killer, calls = Killer(session), trace(session)
     serving, _ = both(account.aws(session, **renamed))
     changes = what_changes(plan_stack(serving))
-    assert ["delete"] == changes[f"certificate {DOMAIN}"] == changes[f"record {DOMAIN}"]
+    assert (
+        ["delete"]
+        == changes[f"certificate {DOMAIN} in {zone}"]
+        == changes[f"record {DOMAIN} in {zone}"]
+    )
     deaths = deaths_of(killer, lambda: apply(plan_stack(serving), quietly))
     assert deaths > 5, "request, mark, proof, listener, record; then record, proof, certificate"
     killer.rest()
@@ -398,9 +403,9 @@ def test_a_former_name_that_now_is_somebody_elses_stays_and_without_its_zone_the
     made = (hosted, door, certificate, Record(aws, DOMAIN, hosted, certificate, door))
     apply(plan(made), quietly)
     write(account, zone, Name=DOMAIN, Type="A", ResourceRecords=[{"Value": "192.0.2.1"}])
-    former = Stack("this", (), (door, FormerNames(account.aws(), aws.prefix, door, None)))
-    assert {f"certificate {DOMAIN}"} == set(what_changes(plan_stack(former)))
-    assert {f"certificate {DOMAIN}"} == {
+    former = Stack("this", (), (door, FormerNames(account.aws(), aws.prefix, door)))
+    assert {f"certificate {DOMAIN} in {zone}"} == set(what_changes(plan_stack(former)))
+    assert {f"certificate {DOMAIN} in {zone}"} == {
         str(item.resource)
         for item in plan_destroy(former, NOBODY, include_data=False)
         if item.action is Action.DELETE
@@ -412,6 +417,37 @@ def test_a_former_name_that_now_is_somebody_elses_stays_and_without_its_zone_the
     account.session().client("route53").delete_hosted_zone(Id=zone)
     apply(plan_stack(former), quietly)
     assert [] == certificates_there(account)
+
+
+def test_a_name_moves_to_another_zone_and_nothing_of_it_stays_in_the_one_before(
+    account: Account, zone: str
+) -> None:
+    def stack(session: boto3.Session, zone: str) -> Stack:
+        aws = account.aws(session, domain=DOMAIN, hosted_zone_id=zone)
+        hosted, door = HostedZone(aws, zone, DOMAIN), Door(aws, aws.prefix)
+        certificate = Certificate(aws, DOMAIN, hosted)
+        made = (hosted, door, certificate, Record(aws, DOMAIN, hosted, certificate, door))
+        return Stack("this", (), (FormerNames(aws, aws.prefix, door), *made))
+
+    session = account.session()
+    killer = Killer(session)
+    apply(plan_stack(stack(session, zone)), quietly)
+    own = make_zone(account, DOMAIN)
+    for before, after in ((zone, own), (own, zone)):
+        assert {
+            f"certificate {DOMAIN} in {before}": ["delete"],
+            f"record {DOMAIN} in {before}": ["delete"],
+        }.items() <= what_changes(plan_stack(stack(session, after))).items()
+        assert (
+            deaths_of(killer, lambda to=after: apply(plan_stack(stack(session, to)), quietly)) > 5
+        )
+        killer.rest()
+        assert {} == what_changes(plan_stack(stack(session, after))) == records(account, before)
+        name = the_proof(account)["Name"].rstrip(".")
+        assert {f"A {DOMAIN}", f"CNAME {name}"} == set(records(account, after))
+        assert [DOMAIN] == certificates_there(account)
+    destroy(plan_destroy(stack(session, zone), NOBODY, include_data=False), quietly)
+    assert {} == records(account, zone)
 
 
 def certificates_there(account: Account) -> list[str]:
