@@ -102,6 +102,14 @@ class Settings(BaseSettings):
     cloudwatch_namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./#-]{1,255}$")] | None = None
     """Where in CloudWatch that job says how good forecasts turned out to be."""
 
+    @field_validator("database_url")
+    @classmethod
+    def _is_kept(cls, url: str) -> str:
+        """Refuse a database in memory: what one command loads, no other would find."""
+        if url.rstrip("/") in {"sqlite:", "sqlite:///:memory:"}:
+            raise ValueError("it names no file; sqlite:///var/sales.db does.")
+        return url
+
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _are_networks(cls, told: object) -> object:

@@ -185,7 +185,9 @@ def test_what_is_only_told_has_its_numbers() -> None:
         "Fuel_Price is 1 throughout: it tells nothing. An empty cell is not known: if it means 0, "
         "write 0." in told
     )
-    assert any(one.startswith("1 of 1,359 rows are below zero: 500 came back, ") for one in told)
+    share = 500 / y[y > 0].sum()
+    (back,) = (one for one in told if "came back" in one)
+    assert f"1 of 1,359 rows are below zero: 500 came back, {share:.2%} of sales" in back
     assert "3 of 1,359 rows are zero." in told
 
 

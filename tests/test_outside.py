@@ -301,8 +301,11 @@ def test_a_description_that_makes_no_sense_is_refused(tmp_path: Path, text: str,
     (tmp_path / "mine.toml").write_text(text)
     with pytest.raises(DataRefused, match=said):
         Description.read("mine.toml", tmp_path)
-    with pytest.raises(DataRefused, match="cannot be read"):
-        Description.read("none.toml", tmp_path)
+    (tmp_path / "mine.toml").write_bytes("# für uns".encode("latin-1"))
+    with pytest.raises(DataRefused, match=r"mine\.toml: is not text in UTF-8; save it as UTF-8$"):
+        Description.read("mine.toml", tmp_path)
+    with pytest.raises(DataRefused, match=r"cannot be read: No such .* us: calendarific, open_"):
+        Description.read("none", tmp_path)
 
 
 @pytest.mark.parametrize("name", COMES_WITH_US)

@@ -61,7 +61,7 @@ def test_where_nothing_is_in_doubt_the_database_is_named():
         database.version()
 
 
-@pytest.mark.parametrize("option", ["connect_timeout=Qx1", "Qx1=1"])
+@pytest.mark.parametrize("option", ["connect_timeout=Qx1", "Qx1=1", "charset=Qx1"])
 @pytest.mark.parametrize("scheme", ["mysql+pymysql", "postgresql+psycopg"])
 def test_an_option_that_a_driver_does_not_take_is_no_trace(scheme, option):
     with (

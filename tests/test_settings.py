@@ -72,6 +72,15 @@ def test_a_setting_that_makes_no_sense_is_refused_with_what_was_given(
     assert f"{name} {problem}." == refused.value.message
 
 
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
+def test_a_database_that_keeps_nothing_is_refused(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    with pytest.raises(SettingsError, match=r"^DATABASE_URL: it names no file; sqlite:///"):
+        load_settings()
+
+
 def test_settings_that_cannot_be_read_are_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

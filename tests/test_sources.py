@@ -189,20 +189,21 @@ def test_the_same_sales_in_another_dress_are_the_same_rows(file: Path, same: str
         ("Date", "26-02-0010", "'26-02-0010' is not a date of 1900-2099"),
         ("Date", "26-02-2100", "'26-02-2100' is not a date of 1900-2099"),
         ("Date", "", "the cell is empty, it must be a date"),
-        ("Weekly_Sales", "", "the cell is empty, it must be a finite number such as 1643690.9"),
-        ("Weekly_Sales", "nan", "'nan' is not a finite number"),
-        ("Weekly_Sales", "NA", "'NA' is not a finite number"),
-        ("Weekly_Sales", "-inf", "'-inf' is not a finite number"),
-        ("Weekly_Sales", "1e999", "'1e999' is not a finite number"),
-        ("Weekly_Sales", "1_000", "'1_000' is not a finite number"),
-        ("Weekly_Sales", "$5", "'$5' is not a finite number"),
-        ("Weekly_Sales", '"1,643,690.9"', "'1,643,690.9' is not a finite number"),
-        ("Weekly_Sales", "x" * 99, f"'{'x' * 40}...' is not a finite number"),
+        ("Weekly_Sales", "", "the cell is empty, it must be a number below 1e15 such as 1643690.9"),
+        ("Weekly_Sales", "nan", "'nan' is not a number"),
+        ("Weekly_Sales", "NA", "'NA' is not a number"),
+        ("Weekly_Sales", "-inf", "'-inf' is not a number"),
+        ("Weekly_Sales", "1e999", "'1e999' is not a number"),
+        ("Weekly_Sales", "-1e15", "'-1e15' is not a number below 1e15 such as 1643690.9"),
+        ("Weekly_Sales", "1_000", "'1_000' is not a number"),
+        ("Weekly_Sales", "$5", "'$5' is not a number"),
+        ("Weekly_Sales", '"1,643,690.9"', "'1,643,690.9' is not a number"),
+        ("Weekly_Sales", "x" * 99, f"'{'x' * 40}...' is not a number"),
         ("Holiday_Flag", "2", "'2' is not 0 or 1"),
         ("Holiday_Flag", "TRUE", "'TRUE' is not 0 or 1"),
-        ("Temperature", "warm", "'warm' is not a finite number"),
-        ("Fuel_Price", "Infinity", "'Infinity' is not a finite number"),
-        ("CPI", "unknown", "'unknown' is not a finite number such as 1643690.9, or NA"),
+        ("Temperature", "warm", "'warm' is not a number"),
+        ("Fuel_Price", "Infinity", "'Infinity' is not a number"),
+        ("CPI", "unknown", "'unknown' is not a number below 1e15 such as 1643690.9, or NA"),
         ("Unemployment", "8,1", "9 cells, the header has 8"),
     ],
 )
@@ -226,8 +227,8 @@ def test_the_other_lines_with_the_same_problem_are_counted(
     all_four = two.replace("8.106", "?")
 
     assert refusal(two).message == (
-        "sales.csv, line 4, column Unemployment: '?' is not a finite number such as 1643690.9, or"
-        " NA (1 more line has this problem)"
+        "sales.csv, line 4, column Unemployment: '?' is not a number below 1e15 such as 1643690.9,"
+        " or NA (1 more line has this problem)"
     )
     assert refusal(all_four).message.endswith("(3 more lines have this problem)")
 
@@ -326,11 +327,11 @@ def test_a_file_that_is_no_table_is_refused(
         ),
         (
             EUROPEAN.replace("1000,5", "1.000,5"),
-            "line 2, column Weekly_Sales: '1.000,5' is not a finite number such as 1643690,9",
+            "line 2, column Weekly_Sales: '1.000,5' is not a number below 1e15 such as 1643690,9",
         ),
         (
             EUROPEAN.replace("1000,5", "1,643,690"),
-            "line 2, column Weekly_Sales: '1,643,690' is not a finite number such as 1643690,9",
+            "line 2, column Weekly_Sales: '1,643,690' is not a number below 1e15 such as 1643690,9",
         ),
         (
             content("1,2010-02-05,1.643,0,1,1,1,1").replace(",", ";").replace(".", ","),
@@ -450,13 +451,13 @@ def test_a_missing_file_a_folder_and_an_unknown_layout_are_refused(tmp_path: Pat
         read_sales(tmp_path, "days")
 
 
-FINITE = st.floats(allow_nan=False, allow_infinity=False)
+READ = st.floats(-1e15, 1e15, exclude_min=True, exclude_max=True)
 AGAIN = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @AGAIN
-@given(numbers=st.lists(FINITE, min_size=6, max_size=6))
-def test_every_finite_number_is_read_back_exactly(file: Path, numbers: list[float]) -> None:
+@given(numbers=st.lists(READ, min_size=6, max_size=6))
+def test_every_number_is_read_back_exactly(file: Path, numbers: list[float]) -> None:
     sales, *conditions = numbers
     file.write_text(
         content(f"7,2010-02-05,{sales!r},1,{','.join(map(repr, conditions[:4]))}"), encoding="utf-8"

@@ -121,7 +121,7 @@ def test_the_rows_of_a_query_are_stored_as_those_of_a_file(
         ("DELETE FROM warehouse_sales", "refuses it: "),
         (
             QUERY.replace("sold AS", "'much' AS"),
-            "sales.sql, line 2, column Weekly_Sales: 'much' is not a finite number",
+            "sales.sql, line 2, column Weekly_Sales: 'much' is not a number",
         ),
         (QUERY.replace("note NOT", "1 = 0 AND note NOT"), "no rows"),
     ],

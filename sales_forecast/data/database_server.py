@@ -130,7 +130,7 @@ def _understood() -> Iterator[None]:
     """Raise OSError for what drivers leave to Python to complain of."""
     try:
         yield
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise OSError("the driver cannot use its host or what follows the question mark") from error
 
 

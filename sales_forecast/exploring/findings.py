@@ -127,11 +127,12 @@ def _counted(of: Shape) -> Iterator[Check]:
     else:
         yield Check("fine", "No series has a gap between its first and its last sales.")
     if of.returns:
+        share = f", {of.returned / of.sales:.2%} of sales" if of.sales > 0 else ""
         yield Check(
             "told",
-            f"{of.returns:,} of {of.rows:,} rows are below zero: {of.returned:,.0f} came back, "
-            f"{of.returned / of.sales if of.sales > 0 else 1:.2g} of sales. They are kept as they "
-            "are; no model learns from a period that is not positive.",
+            f"{of.returns:,} of {of.rows:,} rows are below zero: {of.returned:,.0f} came back"
+            f"{share}. They are kept as they are; no model learns from a period that is not "
+            "positive.",
         )
     if of.zeros:
         yield Check("told", f"{of.zeros:,} of {of.rows:,} rows are zero.")

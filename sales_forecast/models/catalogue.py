@@ -67,9 +67,8 @@ def choose(names: str | None, params: Params = DEFAULTS) -> tuple[Forecaster, ..
 def _chosen(wanted: set[str], place: str, trees: Sequence[Forecaster]) -> tuple[Forecaster, ...]:
     known = {forecaster.name for forecaster in with_members(*BOOSTED)}
     if unknown := sorted(wanted - known):
-        raise SettingsError(
-            f"{place}: unknown {', '.join(unknown)}. Known: {', '.join(sorted(known))}."
-        )
+        named = ", ".join(name or repr(name) for name in unknown)
+        raise SettingsError(f"{place}: unknown {named}. Known: {', '.join(sorted(known))}.")
     of_trees = {forecaster.name for forecaster in trees}
     if MEAN_MODEL in wanted or of_trees <= wanted:
         wanted |= {*of_trees, MEAN_MODEL}

@@ -11,9 +11,9 @@ from html import escape
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem;color:#222}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}
-table{border-collapse:collapse;width:100%;font-size:.9rem}
+table{border-collapse:collapse;width:100%;font-size:.9rem;margin-bottom:1rem}
 th,td{text-align:left;padding:.3rem .6rem .3rem 0;border-bottom:1px solid #ddd;vertical-align:top}
-td:first-child{white-space:nowrap}
+td:first-child{min-width:8rem;max-width:18rem;overflow-wrap:anywhere}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 td.n:first-child,th.n:first-child{text-align:left}
 svg{width:100%;height:auto;font:12px system-ui,sans-serif;fill:#444;margin:.5rem 0}

@@ -9,6 +9,7 @@ from urllib.parse import quote_plus, urlencode
 import pytest
 from playwright.sync_api import expect
 
+from sales_forecast.reports.page import table, whole_page
 from sales_forecast.service.app import create_app
 from sales_forecast.service.live import Live
 from sales_forecast.web.pages import Pages
@@ -117,6 +118,13 @@ def page(context, at):
     page.close()
     assert [] == [of for of in page.told if "status of 4" not in of]  # refusals are shown as such
     assert [] == page.elsewhere
+
+
+def test_tables_of_long_names_are_no_wider_than_their_page(page):
+    page.set_viewport_size({"width": 800, "height": 600})
+    names = ["x" * 500, "ein langer Name " * 20]
+    page.set_content(whole_page("x", [table([("name", "sold"), *((of, "12") for of in names)])]))
+    assert 800 >= page.evaluate("document.documentElement.scrollWidth")
 
 
 @pytest.mark.parametrize(("whose", "path"), PAGES)

@@ -62,15 +62,19 @@ class Description(BaseModel):
     @classmethod
     def read(cls, name: str, beside: Path) -> Self:
         """Read a file beside another, or one that comes with us by its name. Raises DataRefused."""
-        ours = resources.files(__package__) / "descriptions" / f"{name}.toml"
+        folder = resources.files(__package__) / "descriptions"
+        ours = {one.name.removesuffix(".toml"): one for one in folder.iterdir()}
         file = beside / name
         try:
-            text = (ours if ours.is_file() else file).read_text(encoding="utf-8")
+            text = ours.get(name, file).read_text(encoding="utf-8-sig")
             return cls.model_validate(tomllib.loads(text))
         except OSError as error:
-            raise DataRefused(file, f"cannot be read: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            known = f"those that come with us: {', '.join(sorted(ours))}"
+            raise DataRefused(file, f"cannot be read: {error.strerror} ({known})") from None
+        except tomllib.TOMLDecodeError as error:
             raise DataRefused(file, f"is not TOML: {error}") from None
+        except UnicodeDecodeError:
+            raise DataRefused(file, "is not text in UTF-8; save it as UTF-8") from None
         except ValidationError as error:
             first = error.errors()[0]
             known = f" (known: {', '.join(cls.model_fields)})"

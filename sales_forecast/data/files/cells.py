@@ -21,7 +21,7 @@ from sales_forecast.data.panel import Array, Days
 from sales_forecast.data.spec import WeekDates
 
 STORE_NUMBER = "a store number: digits only, at most 9 of them"
-NUMBER = "a finite number such as 1643690.9"
+NUMBER = "a number below 1e15 such as 1643690.9"
 
 _STORE = re.compile(r"[0-9]{1,9}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -32,6 +32,8 @@ _MIDNIGHT = "([ T]00:00(:00(\\.0+)?)?)?"  # as spreadsheets and databases write 
 _DAY_FIRST = re.compile(rf"([0-9]{{2}})([-.])([0-9]{{2}})\2([0-9]{{4}}){_MIDNIGHT}")
 _ISO = re.compile(rf"([0-9]{{4}})-([0-9]{{2}})-([0-9]{{2}}){_MIDNIGHT}")
 _MISSING = ("", "NA")
+_TOO_LARGE = 1e15
+"""No sales are so large; sums and squares of such numbers are no longer exact, or no numbers."""
 # A mistyped year must not become a panel of a hundred thousand empty weeks.
 _FIRST_YEAR, _LAST_YEAR = 1900, 2099
 
@@ -68,9 +70,9 @@ def boolean(text: str) -> float:
 
 
 def number(text: str) -> float:
-    """Return a finite number. Raises ValueError."""
+    """Return a number. Raises ValueError."""
     # Python's own float() also takes `nan`, `inf`, `1_000` and the digits of other scripts.
-    if not _NUMBER.fullmatch(text) or not math.isfinite(value := float(text)):
+    if not _NUMBER.fullmatch(text) or abs(value := float(text)) >= _TOO_LARGE:
         raise ValueError(text)
     return value
 
@@ -175,19 +177,29 @@ def weeks(
 
 
 def refuse_duplicates(
-    table: Table, column: str, series: Sequence[object], periods: Days, *, what: str, unit: str
+    table: Table,
+    column: str,
+    series: Sequence[object],
+    periods: Days,
+    *,
+    what: str,
+    unit: str,
+    otherwise: str = "",
 ) -> None:
     """Refuse a second row of one series and period.
 
-    `series`: one name a row; `what` and `unit` say what a series and a period are.
+    `series`: one name a row; `what` and `unit` say what a series and a period are;
+    `otherwise`, what else may be wrong.
     """
     first: dict[tuple[object, date], int] = {}
     keys = list(zip(series, periods.tolist(), strict=True))
     if repeated := [row for row, key in enumerate(keys) if first.setdefault(key, row) != row]:
         name, period = keys[repeated[0]]
         date, line = table.cells[column][repeated[0]], table.lines[first[name, period]]
-        problem = f"{what} {name} already has the {unit} {date} on line {line}"
-        raise table.refusal(repeated, column, problem)
+        named = "-".join(map(str, name)) if isinstance(name, tuple) else name
+        problem = f"{what} {named} already has the {unit} {date} on line {line}"
+        remedy = otherwise and f"; {otherwise}"
+        raise table.refusal(repeated, column, f"{problem}{remedy}")
 
 
 def _refuse_mixed_forms(table: Table, column: str) -> None:

@@ -23,6 +23,7 @@ from sales_forecast.errors import DataRefused
 T = TypeVar("T")
 
 _SHOWN_CHARACTERS = 40
+_SHOWN_COLUMNS = 20
 _BLOCK = 10_000
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _TOLD = re.compile(r"sep=([,;\t])(?:\r\n|\r|\n)", re.IGNORECASE)
@@ -192,12 +193,14 @@ def _records(file: Path, text: str, separator: str) -> Iterator[tuple[int, list[
 
 
 def _wrong(header: list[str], columns: Sequence[str], *, others: bool) -> str:
-    unexpected = [] if others else [name for name in header if name not in columns]
+    missing = [name for name in columns if name not in header]
+    unused = [repr(_clip(name)) for name in header if name not in columns]
     problems = [
         f"{what}: {', '.join(names)}"
         for what, names in (
-            ("missing", [name for name in columns if name not in header]),
-            ("not expected", [repr(_clip(name)) for name in unexpected]),
+            ("missing", missing),
+            ("not expected", [] if others else unused),
+            ("others there", unused[:_SHOWN_COLUMNS] if others and missing else []),
             ("twice", [name for name in columns if header.count(name) > 1]),
         )
         if names

@@ -103,7 +103,7 @@ def _sales(file: Path, dates: WeekDates | None) -> _Sales:
     store = _integers(table, "Store")
     department = _integers(table, "Dept")
     names = list(zip(store.tolist(), department.tolist(), strict=True))
-    cells.refuse_duplicates(table, "Date", names, weeks, what="(store, department)", unit="week")
+    cells.refuse_duplicates(table, "Date", names, weeks, what="department", unit="week")
     table.parse("IsHoliday", cells.boolean, _TRUTH)
     keys = {"Store": store, "Dept": department}
     panel = Panel.from_rows(keys, weeks, cells.numbers(table, ["Weekly_Sales"])["Weekly_Sales"], {})

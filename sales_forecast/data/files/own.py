@@ -89,8 +89,10 @@ class OwnLayout(BaseModel):
             return cls.model_validate(told, context=file.name)
         except OSError as error:
             raise DataRefused(file, f"cannot be read: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except tomllib.TOMLDecodeError as error:
             raise DataRefused(file, f"is not TOML: {error}") from None
+        except UnicodeDecodeError:
+            raise DataRefused(file, "is not text in UTF-8; save it as UTF-8") from None
         except ValidationError as error:
             first = error.errors()[0]
             unknown = first["type"] == "extra_forbidden"
@@ -147,7 +149,15 @@ class OwnLayout(BaseModel):
         names = list(zip(*(key.tolist() for key in keys), strict=True))
         names = names or [(ONLY,)] * len(table.lines)
         unit = self.frequency.unit
-        cells.refuse_duplicates(table, self.date, names, periods, what="series", unit=unit)
+        cells.refuse_duplicates(
+            table,
+            self.date,
+            names,
+            periods,
+            what="series",
+            unit=unit,
+            otherwise=f"what tells series apart is to be named by series in {self._name}",
+        )
         measured = (self.target, *self.known_in_advance, *self.conditions)
         numbers = cells.numbers(table, measured, missing=measured)
         planned = {name: numbers[name] for name in self.known_in_advance}
