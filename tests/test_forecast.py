@@ -198,10 +198,10 @@ def test_weeks_of_nothing_sold_are_known():
     assert {} == cautions(panel)
 
 
-def test_a_series_that_never_sold_is_said_to_go_on_so():
-    panel = with_sales(sample_panel(2, 60), 1, 0, None, 0.0)
-    text = "It never sold anything: expected to go on so."
-    assert {"2": text} == cautions(panel)
+@pytest.mark.parametrize(("y", "so"), [(0.0, "never sold anything"), (-3.0, "had returns alone")])
+def test_a_series_that_never_sold_is_said_to_go_on_so(y, so):
+    panel = with_sales(sample_panel(2, 60), 1, 0, None, y)
+    assert {"2": f"It {so}: expected to go on so."} == cautions(panel)
 
 
 def test_the_peers_of_an_unknown_series_are_named_or_counted():

@@ -34,7 +34,8 @@ def cautions(panel: Panel) -> Mapping[str, str]:
                 f"{_named(panel, peers[row])}."
             )
         elif not sold[row].any():
-            said[row] = "It never sold anything: expected to go on so."
+            of = "had returns alone" if (panel.y[row] < 0).any() else "never sold anything"
+            said[row] = f"It {of}: expected to go on so."
         else:
             last = panel.periods[sold[row]][-1] if ended[row] else None
             said[row] = " ".join(_of_little(int(weeks[row]), last))

@@ -14,7 +14,7 @@ from itertools import groupby
 
 from markupsafe import Markup, escape
 
-from sales_forecast.web.rendering import money
+from sales_forecast.web.rendering import gain, money
 
 _ROOM = 0.04
 _TICKS = 5
@@ -103,7 +103,7 @@ def waterfall(first: tuple[str, float], parts: Sequence[tuple[str, float]], last
         kind = "whole" if whole else "more" if amount >= 0 else "less"
         start, stop = sorted((x.start if whole else x(low), x(high)))
         width = max(stop - start, 1.0)
-        told = money(amount) if whole else f"{amount:+,.0f}"
+        told = money(amount) if whole else gain(amount)
         painted += [
             f'<rect class="bar {kind}" {_box(start, top, width)}/>',
             text_of(name, frame.left - 8, top + 15, "end"),

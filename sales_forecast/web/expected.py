@@ -51,7 +51,7 @@ def stored(live: Live, predictor: Predictor, selection: Selection, ahead: int) -
         quantiles={of.target: q for of, q in zip(issue.periods, at, strict=True)},
         planned=planned,
         warnings=[*_warnings(issue, predictor, selection)],
-        notes=[*_notes(issue, selection, ahead)],
+        notes=[*_notes(issue, at, selection, ahead)],
         model=issue.model,
         model_version=issue.model_version,
         origin=issue.origin,
@@ -104,6 +104,13 @@ def _warnings(issue: StoredIssue, predictor: Predictor, selection: Selection) ->
         yield of
 
 
-def _notes(issue: StoredIssue, selection: Selection, ahead: int) -> Iterator[str]:
+def _notes(
+    issue: StoredIssue,
+    at: Sequence[Mapping[str, float | None]],
+    selection: Selection,
+    ahead: int,
+) -> Iterator[str]:
+    if all(of["lower_80"] is None for of in at):
+        return  # there is no interval of which to say how it came about
     steps = min(max(of.step for of in issue.periods), ahead)
     yield from of_intervals(steps, last_measured_step(issue), selection.spec.frequency.unit)

@@ -167,7 +167,7 @@ def outlook_of(
                 expected=expected,
                 planned=None if expected is None else said.planned.of(end, expected),
                 quantiles=said.quantiles.get(end, {}),
-                former=former.get(end, {}),
+                former={} if place >= panel.n_periods else former.get(end, {}),
             )
         )
     return Outlook(

@@ -63,11 +63,6 @@ class Asked:
     influences: Sequence[Influence]
     plans: Mapping[str, UsedCovariate]
 
-    @property
-    def apart(self) -> float | None:
-        """How much more the answer is than the baseline, as a part of it."""
-        return self.answer.prediction / self.baseline - 1 if self.baseline else None
-
 
 def beginning(predictor: Predictor) -> dict[str, str]:
     """Return what the form begins with: an example."""
@@ -137,7 +132,7 @@ def _influences(
             changed = [*told]
             changed[place] = value
             other = predictor.predict(series, day, changed).prediction
-            moved.append(other / answer.prediction - 1)
+            moved.append((other - answer.prediction) / abs(answer.prediction))
         used = answer.covariates.get(of.column)
         yield Influence(
             of.column,

@@ -20,6 +20,7 @@ from sales_forecast.web.assets import Assets
 SAFE_HEADERS = safe_headers()
 NOTHING = "\N{EN DASH}"
 """Stands where there is no number."""
+_FEW = 10
 _SHORT = ((1e9, "bn"), (1e6, "m"), (1e3, "k"))
 
 
@@ -47,8 +48,16 @@ class Templates:
 
 
 def money(value: float | None) -> str:
-    """Write sales without cents: 1,083,265."""
-    return NOTHING if _is_none(value) else f"{value:,.0f}"
+    """Write sales without cents, or with them if they are few: 1,083,265 and 0.02."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    value = round(value, 2) + 0.0
+    return f"{value:,.2f}" if abs(value) < _FEW and not value.is_integer() else f"{value:,.0f}"
+
+
+def gain(value: float) -> str:
+    """Write a difference of sales with its sign, otherwise as `money`: +1,083,265."""
+    return money(value) if round(value, 2) < 0 else f"+{money(value)}"
 
 
 def cents(value: float | None) -> str:
@@ -64,6 +73,11 @@ def share(value: float | None) -> str:
 def signed(value: float | None) -> str:
     """Write a part of one as percent with its sign: +5.8%."""
     return NOTHING if _is_none(value) else f"{_no_minus_zero(value):+.1%}"
+
+
+def against(value: float | None, other: float | None) -> str:
+    """Write how much more a number is than another, as a part of that one's size: +5.8%."""
+    return signed((value - other) / abs(other)) if other and value is not None else NOTHING
 
 
 def short(value: float | None) -> str:
@@ -114,9 +128,11 @@ def _is_none(value: float | None) -> bool:
 
 _FILTERS: tuple[Callable[..., str], ...] = (
     money,
+    gain,
     cents,
     share,
     signed,
+    against,
     short,
     day,
     near,

@@ -44,11 +44,6 @@ class Headline:
     expected: float
     last_year: float | None
 
-    @property
-    def growth(self) -> float | None:
-        """How much more it is, as a part of last year's."""
-        return self.expected / self.last_year - 1 if self.last_year else None
-
 
 class SeriesPage:
     """The page `/series`, and `/search` for its script."""

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sales_forecast.models.cold_start import peers
-from sales_forecast.web.rendering import money
+from sales_forecast.web.rendering import against, gain, money
 from sales_forecast.web.selection import Selections
 from tests.service.conftest import ask_app
 from tests.web.odd import PRICE
@@ -43,6 +43,38 @@ def test_the_table_of_a_series_has_what_the_api_answers(app):
     for row, at_80, at_95 in zip(rows, *stored, strict=False):
         told = at_80["sales"], at_80["lower"], at_80["upper"], at_95["lower"], at_95["upper"]
         assert [*map(money, told)] == [row[1], *row[4:8]]
+
+
+@pytest.mark.parametrize(
+    ("value", "told", "apart"),
+    [
+        (1_083_264.56, "1,083,265", "+1,083,265"),
+        (10, "10", "+10"),
+        (9.996, "10", "+10"),
+        (0.02, "0.02", "+0.02"),
+        (7.0, "7", "+7"),
+        (-0.4, "-0.40", "-0.40"),
+        (-0.001, "0", "+0"),
+        (-1234.5, "-1,234", "-1,234"),
+    ],
+)
+def test_few_sales_are_told_to_the_cent(value, told, apart):
+    assert (told, apart) == (money(value), gain(value))
+
+
+def test_what_is_more_is_more_of_returns_too():
+    assert "+3.0%" == against(103, 100)
+    assert ("-3.0%", "+3.0%") == (against(-103, -100), against(-97, -100))
+    assert "\N{EN DASH}" == against(1, 0) == against(1, None) == against(None, 1)
+
+
+def test_each_former_forecast_of_a_picture_has_its_number_in_the_table(app):
+    page = get(app, "/series?store_id=2")
+    sold = rows_of(page, "Sold")
+    for kind, column in (("f1", 2), ("f2", 3)):
+        shapes = re.findall(rf'class="former {kind}" d="([^"]+)"', page.text)[0]
+        told = [row[column] for row in sold if row[column] != "\N{EN DASH}"]
+        assert len(told) == shapes.count("M") > 0
 
 
 def test_what_was_sold_stands_beside_last_years_weeks_and_what_was_expected(app, shop):
@@ -186,7 +218,8 @@ def test_the_legend_names_intervals_where_they_are_painted(departments_shop, pat
         figure = get(departments_shop.app(live), path).text.split("<figure>")[1]
     pictures, legend = figure.split("<figcaption>")
     assert bands == pictures.count('class="band b80"')
-    assert bool(bands) == ("80 and 60% of cases" in legend.split("</figcaption>")[0])
+    for words in ("80 and 60% of cases", "the interval is extrapolated"):
+        assert bool(bands) == (words in legend.split("</figcaption>")[0])
 
 
 @pytest.mark.parametrize("kept", [(1, 4), (1,), (4,), ()])
