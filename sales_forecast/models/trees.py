@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,6 +21,7 @@ from sklearn.ensemble import RandomForestRegressor
 from xgboost import XGBRegressor
 
 from sales_forecast.compute import engine
+from sales_forecast.compute.uninterrupted import uninterrupted
 from sales_forecast.data.frequency import SEASON_LENGTH
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.errors import NotEnoughData
@@ -161,7 +162,9 @@ class TreeForecaster:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a tree is drawn few rows, where there are few
             # Beyond single precision processors differ, and trees would break ties by that.
-            regressor.fit(rows.X, rows.y.astype(np.float32))
+            # XGBoost calls back into Python for its rows, and ends the process where that fails.
+            with uninterrupted() if isinstance(regressor, XGBRegressor) else nullcontext():
+                regressor.fit(rows.X, rows.y.astype(np.float32))
         # Threads add the trees up in any order; one of them gives equal bits each time.
         regressor.set_params(n_jobs=1)
         return regressor

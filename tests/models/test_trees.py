@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from xgboost import XGBRegressor
 
 from sales_forecast.data.panel import CONDITIONS, Panel
 from sales_forecast.errors import NotEnoughData
@@ -156,6 +158,26 @@ def test_a_prediction_is_last_years_week_moved_by_the_calendar_and_the_change():
     expected = panel.y[:, -52:-42] * np.exp(moved + 0.1)
     found = FittedRegressor("mean", regressor, profile).predict(panel, 10)
     np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+class Pressed(XGBRegressor):
+    """One that Ctrl-C finds while it calls back into Python."""
+
+    def fit(self, X, y):
+        signal.raise_signal(signal.SIGINT)
+        self.learned = super().fit(X, y)
+        return self
+
+
+def test_ctrl_c_waits_for_xgboost_which_would_end_the_process():
+    made = []
+    forecaster = TreeForecaster("pressed", lambda: made.append(Pressed(n_estimators=1)) or made[0])
+    panel = sample_panel(2)
+    with pytest.raises(KeyboardInterrupt):
+        forecaster.learn(training_set(panel, fit_profile(panel)))
+    assert made[0].learned is made[0]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_a_fit_is_to_the_training_set_of_the_panel():

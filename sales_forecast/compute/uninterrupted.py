@@ -1,0 +1,27 @@
+"""Ctrl-C that waits, for work that dies of an exception in its midst.
+
+Must not know what is done meanwhile.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C do what it does, but at the end of the context."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[tuple[object, ...]] = []
+    usual = signal.signal(signal.SIGINT, lambda *told: pressed.append(told))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+        if pressed and callable(usual):
+            usual(*pressed[0])
