@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 
 @contextmanager
@@ -17,11 +18,11 @@ def uninterrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    pressed: list[tuple[object, ...]] = []
-    usual = signal.signal(signal.SIGINT, lambda *told: pressed.append(told))
+    pressed: list[FrameType | None] = []
+    usual = signal.signal(signal.SIGINT, lambda _, frame: pressed.append(frame))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, usual)
         if pressed and callable(usual):
-            usual(*pressed[0])
+            usual(signal.SIGINT, pressed[0])
