@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
@@ -18,6 +19,7 @@ from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import STORES, SalesRows
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.data.spec import PanelSpec
+from sales_forecast.data.stored_forecasts import StoredForecasts
 from sales_forecast.errors import DatabaseError, NotReady
 from tests.builders import panel_of_layout, sample_panel
 from tests.killed import stopped_after
@@ -42,6 +44,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "postgresql": {"double": "DOUBLE PRECISION", "time": "TIMESTAMP WITH TIME ZONE"},
 }
 VIEWS = {"weekly_sales", "vw_sales_analytics", "forecasts_newest", "scores_newest"}
+MIGRATIONS = str(Path(schema.__file__).with_name("migrations"))
 COLUMNS = ("sales", "holiday_flag", "temperature", "fuel_price", "cpi", "unemployment")
 
 
@@ -216,6 +219,40 @@ def test_tables_of_a_newer_release_are_refused_with_both_named(url: str, panel: 
             database.write(panel, "b.csv")
 
 
+@pytest.mark.parametrize("revision", ["v0_6_star", "v0_6_quantiles"], ids=["first", "release 0.6"])
+def test_sales_in_tables_of_an_earlier_release_are_read_and_the_command_is_named(
+    url: str, panel: Panel, revision: str
+) -> None:
+    make_v05(url, panel)
+    with connected(url) as connection:
+        config = Config()
+        config.set_main_option("script_location", MIGRATIONS)
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    with closing(Database(url)) as database:
+        assert database.read_panel() == panel
+        assert database.version()
+        with closing(StoredForecasts(url)) as forecasts:
+            assert forecasts.newest() is None
+        assert "python database_loader.py" in (database.behind() or "")
+        database.migrate()
+        assert database.read_panel() == panel
+        assert database.behind() is None
+
+
+def test_tables_of_the_next_release_are_read_and_not_written(url: str, panel: Panel) -> None:
+    with closing(Database(url)) as database:
+        database.write(panel, "a.csv")
+        with connected(url) as connection:
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'v0_8_more'")
+        assert database.read_panel() == panel
+        assert database.version()
+        assert database.behind() is None
+        for ask in (database.migrate, lambda: database.write(panel, "b.csv")):
+            with pytest.raises(NotReady, match=f"newer release: v0_8_more.*{schema.NEWEST}"):
+                ask()
+
+
 def test_an_unfinished_migration_names_the_command_it_waits_for(url: str, panel: Panel) -> None:
     with closing(Database(url)) as database:
         database.write(panel, "a.csv")
@@ -243,7 +280,7 @@ def test_a_loader_beside_one_that_is_half_way_through_a_migration_ends_well(
 
 def test_the_newest_revision_is_the_one_that_readers_know() -> None:
     config = Config()
-    config.set_main_option("script_location", str(Path(schema.__file__).with_name("migrations")))
+    config.set_main_option("script_location", MIGRATIONS)
     assert schema.NEWEST == ScriptDirectory.from_config(config).get_current_head()
 
 

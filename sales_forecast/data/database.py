@@ -69,8 +69,8 @@ class Database:
     def read_panel(self) -> Panel:
         """Return all that is stored, with its spec and keys.
 
-        A database of release 0.5 is read as it is. Raises NotReady, with the remedy, while nothing
-        is stored.
+        A database of an earlier release is read as it is. Raises NotReady, with the remedy, while
+        nothing is stored.
         """
         shown = self._server.shown
         with self._server.connection() as connection:
@@ -78,7 +78,7 @@ class Database:
             form = schema.form(connection, shown)
             try:
                 panel = v05.read(connection) if form is Form.V05 else None
-                panel = _of_star(connection) if form is Form.STAR else panel
+                panel = _of_star(connection) if form in {Form.OLDER, Form.STAR} else panel
             except ValueError as error:
                 said = f"cannot be used: {error}."
                 public = f"The stored sales {said}"
@@ -88,6 +88,14 @@ class Database:
             raise NotReady(f"The database {shown} {said}", public=f"The database {said}")
         spec = panel.spec or STORES
         return replace(panel, notes=anchors.doubts(spec, panel.last)).with_zeros()
+
+    def behind(self) -> str | None:
+        """Return what to do about tables of an earlier release; None where nothing is."""
+        with self._server.connection() as connection:
+            form = schema.form(connection, self._server.shown)
+        if form in {Form.EMPTY, Form.STAR}:
+            return None
+        return f"The database has tables of an earlier release. {schema.BRING_UP_TO_DATE}"
 
     def migrate(self) -> None:
         """Bring the tables up to date; what is there already stays as it is.

@@ -26,6 +26,9 @@ _OLDER: frozenset[str] = frozenset(
     }
 )
 """Revisions before the newest one, from which this release migrates."""
+_NEXT = "v0_8_"
+"""How revisions of the next release begin: they only add, so that this one still serves."""
+BRING_UP_TO_DATE = "Bring it up to date: python database_loader.py, or python train.py"
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -34,7 +37,8 @@ class Form(Enum):
 
     EMPTY = "no tables of ours"
     V05 = "one table of weekly stores, as release 0.5 made it"
-    STAR = "tables of this release"
+    OLDER = "sales as this release keeps them, and not all of its other tables"
+    STAR = "tables of this release, or of the next one"
 
 
 def form(connection: sa.Connection, shown: str) -> Form:
@@ -47,21 +51,16 @@ def form(connection: sa.Connection, shown: str) -> Form:
         return Form.V05
     if "alembic_version" not in tables:
         return Form.EMPTY
-    revision = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-    if revision == NEWEST:
-        return Form.STAR
+    revision = _revision(connection)
     if revision is None and "panel_spec" not in tables:
         return Form.EMPTY
-    if revision is None or revision in _OLDER:
-        said = (
-            f"has tables of an older release ({revision or 'unfinished'}; this one reads {NEWEST})."
-            " Bring it up to date: python database_loader.py, or python train.py"
-        )
-    else:
-        said = (
-            f"has tables of a newer release: {revision}. This release knows them up to {NEWEST}."
-            " Start the newer release, or name another database in DATABASE_URL."
-        )
+    if revision in _OLDER:
+        return Form.OLDER
+    if revision == NEWEST or (revision or "").startswith(_NEXT):
+        return Form.STAR
+    if revision is not None:
+        raise _refused_newer(revision, shown)
+    said = f"has tables that were not finished. {BRING_UP_TO_DATE}"
     raise NotReady(f"The database {shown} {said}", public=f"The database {said}")
 
 
@@ -73,14 +72,26 @@ def migrate(connection: sa.Connection, shown: str) -> None:
     from alembic import command
     from alembic.config import Config
 
-    try:
-        if form(connection, shown) is Form.STAR:
-            return
-    except NotReady:
-        revision = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-        if revision not in {None, *_OLDER}:
-            raise
+    tables = set(sa.inspect(connection).get_table_names())
+    revision = _revision(connection) if "alembic_version" in tables else None
+    if revision == NEWEST and "weekly_sales" not in tables:
+        return
+    if not (revision is None or revision == NEWEST or revision in _OLDER):
+        raise _refused_newer(revision, shown)
     config = Config(stdout=io.StringIO(), output_buffer=io.StringIO())
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    revision: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    return revision
+
+
+def _refused_newer(revision: str, shown: str) -> NotReady:
+    said = (
+        f"has tables of a newer release: {revision}. This release knows them up to {NEWEST}."
+        " Start the newer release, or name another database in DATABASE_URL."
+    )
+    return NotReady(f"The database {shown} {said}", public=f"The database {said}")

@@ -87,6 +87,7 @@ class Live:
         self._predictor: Predictor | None = None
         self._tried: object = None
         self._verdict: SalesForecastError | None = None
+        self._behind: str | None = None
         self._problem: SalesForecastError | None = None
         self._pulse = Pulse(self._ask)
         self._building = Lock()
@@ -173,8 +174,8 @@ class Live:
 
     @property
     def warning(self) -> str | None:
-        """What is said while it is ready: of the model, and of a file of keys that is not used."""
-        said = [*self.predictor.warnings]
+        """What is said while it is ready: of the model, old tables, and keys that are not used."""
+        said = [*self.predictor.warnings, *([self._behind] if self._behind else [])]
         if self.keys is not None and self.keys.problem is not None:
             said.append("The file of API keys cannot be used as it is now; the log says why.")
         return " ".join(said) or None
@@ -231,6 +232,10 @@ class Live:
             self.keys.refresh()
         folder = self._model.find(self._stop)
         found = (folder, _stamp(folder), self._database.version())
+        behind = self._database.behind()
+        if behind and behind != self._behind:
+            logger.warning("%s", behind)
+        self._behind = behind
         if found != self._tried:
             panel = self._database.read_panel()
             with self._building:

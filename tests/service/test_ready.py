@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from sales_forecast.data import schema
 from sales_forecast.data.database import SAMPLE, Database
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.errors import DatabaseError, NotReady, SalesForecastError
@@ -104,6 +105,20 @@ def test_a_file_that_is_no_more_what_it_was_is_not_ready_and_not_made_anew(
     served.refresh()
     check(served)
     assert served.problem is None
+
+
+def test_a_service_before_the_upgrade_of_its_tables_is_ready_and_names_the_command(
+    served: Live, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for revision, said in (("v0_6_quantiles", True), (schema.NEWEST, False)):
+        with closing(sqlite3.connect(file)) as connection, connection:
+            connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+        served.refresh()
+        served.refresh()
+        body = ask_app(create_app(served), "GET", "/ready").json()
+        assert "ready" == body["status"]
+        assert said is body.get("warning", "").endswith(schema.BRING_UP_TO_DATE)
+    assert 1 == caplog.text.count(schema.BRING_UP_TO_DATE)
 
 
 @pytest.mark.parametrize("scheme", ["mysql+pymysql", "postgresql+psycopg"])
