@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError, WaiterError
 from aws_cloud_infra.account import patience
 from aws_cloud_infra.account.errors import is_missing
 from aws_cloud_infra.account.settings import InfraSettings
+from sales_forecast.errors import SettingsError
 
 _CLIENT = Config(
     retries={"mode": "standard", "total_max_attempts": 10},
@@ -67,12 +68,16 @@ class Aws:
         return self.tags.items() <= tags.items()
 
     def client(self, service: str) -> Any:
-        """Return the client of a service, made once."""
+        """Return the client of a service, made once. Raises SettingsError for no endpoint."""
         with self._lock:
             if service not in self._clients:
-                self._clients[service] = self._session.client(
-                    service, region_name=self.region, config=_CLIENT
-                )
+                try:
+                    client = self._session.client(service, region_name=self.region, config=_CLIENT)
+                except ValueError as error:  # not even a URL
+                    raise SettingsError(
+                        f"{error}. Correct AWS_ENDPOINT_URL, or endpoint_url of the profile."
+                    ) from error
+                self._clients[service] = client
                 patience.teach(self._clients[service])
             return self._clients[service]
 

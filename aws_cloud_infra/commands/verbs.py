@@ -200,8 +200,8 @@ class Verbs:
         for change in changes:
             for line in lines(change):
                 print(line, file=out)
-        counts = {action: sum(item.action is action for item in changes) for action in Action}
-        said = [f"{number} to {action}" for action, number in counts.items() if number]
+        actions = [change.action for change in changes]
+        said = [f"{actions.count(of)} to {of}" for of in Action if of in actions]
         print(f"Plan: {', '.join(said) or 'nothing there'}.", file=out)
         left = [str(change.resource) for change in changes if change.action is Action.LEAVE]
         if left:
@@ -230,7 +230,8 @@ class Verbs:
             return True
         if not sys.stdin.isatty():
             raise WrongUsage("Nobody to ask here: add --yes to do this without asking.")
-        return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+        print(question, end=" [y/N] ", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _told(changes: Sequence[Change]) -> list[Any]:

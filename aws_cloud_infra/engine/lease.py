@@ -53,7 +53,11 @@ class Holder:
     @classmethod
     def me(cls) -> Holder:
         """Return this process."""
-        return cls(f"{getpass.getuser()}@{socket.gethostname()}", os.getpid())
+        try:
+            user = getpass.getuser()
+        except (OSError, KeyError):  # a container may run as a number without a name
+            user = "nobody by name"
+        return cls(f"{user}@{socket.gethostname()}", os.getpid())
 
     def is_gone(self, me: Holder) -> bool:
         """Return whether it ran where `me` runs, and does no more."""

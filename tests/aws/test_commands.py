@@ -194,8 +194,10 @@ def answer_on_a_terminal(
 def test_without_a_verb_a_terminal_is_shown_the_plan_and_asked(account: Account) -> None:
     will_answer(account)
     before = census(account.session())
-    code, said = answer_on_a_terminal(account, "n")
-    assert (1, True) == (code, said.endswith("Nothing was changed.\n"))
+    for no in ("n", "\x04"):  # the latter is Ctrl-D
+        code, said = answer_on_a_terminal(account, no)
+        assert (1, True) == (code, said.endswith("Nothing was changed.\n"))
+        assert "Traceback" not in said
     assert "  + database sales-forecast-production\n" in said
     assert before == census(account.session())
     code, said = answer_on_a_terminal(account, "y")

@@ -33,7 +33,7 @@ from aws_cloud_infra.resources.containers.schedule_group import ScheduleGroup
 from aws_cloud_infra.resources.network.vpc import Vpc
 from aws_cloud_infra.resources.watching.log_group import LogGroup
 from aws_cloud_infra.stacks import both
-from sales_forecast.errors import SalesForecastError
+from sales_forecast.errors import SalesForecastError, SettingsError
 from tests.aws.account import Account, answer_with
 from tests.aws.lifecycle import quietly
 
@@ -336,6 +336,13 @@ def test_a_region_or_endpoint_that_does_not_answer(monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(AwsRefused, match=r"AWS does not answer .*127\.0\.0\.1:9.*region"):
         plan([Vpc(nowhere.aws(), "x", "10.20.0.0/16")])
+
+
+def test_an_endpoint_that_is_no_url() -> None:
+    with pytest.raises(
+        SettingsError, match=r"Invalid endpoint: localhost:1\. Correct AWS_ENDPOINT"
+    ):
+        Account("localhost:1").aws().client("sts")
 
 
 def test_the_free_plan_of_an_account_is_named_with_what_it_allows(account: Account) -> None:

@@ -34,6 +34,13 @@ ANN = Holder("ann@laptop", 17)
 BOB = Holder("bob@desk", 18)
 
 
+def test_a_container_whose_user_has_no_name_may_hold_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    assert Holder.me().who.startswith("nobody by name@")
+
+
 def lies_there(account: Account) -> bool:
     ssm = account.session().client("ssm")
     return read(ssm.get_parameter, Name=NAME) is not None
