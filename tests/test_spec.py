@@ -179,9 +179,10 @@ def test_a_name_that_requests_use_is_refused_with_another(own: Own, role: str, n
         own("", layout)
 
 
-def test_a_name_that_answers_use_is_refused_of_keys_alone(own: Own) -> None:
-    with pytest.raises(DataRefused, match="column 'Sales' has a name that the service uses"):
-        own("", 'series = ["Sales"]\ndate = "week"\ntarget = "y"\n')
+@pytest.mark.parametrize("name", ["Sales", "q", "ahead"])
+def test_a_name_that_answers_or_pages_use_is_refused_of_keys_alone(own: Own, name: str) -> None:
+    with pytest.raises(DataRefused, match=f"column '{name}' has a name that the service uses"):
+        own("", f'series = ["{name}"]\ndate = "week"\ntarget = "y"\n')
     layout = 'series = ["shop"]\ndate = "week"\ntarget = "sales"\nconditions = ["lower"]\n'
     assert [7.0] == own("a,2024-01-05,9,7\n", layout, "shop,week,sales,lower").conditions["lower"][
         0

@@ -30,11 +30,11 @@ RESERVED = frozenset(
 """What requests are told by: no key and no covariate may be called so, in whatever case."""
 ANSWERED = frozenset(
     {
-        "forecast", "issued_at", "lower", "median", "model_version", "origin", "planned", "sales",
-        "upper", "version", "warnings",
+        "ahead", "forecast", "issued_at", "lower", "median", "model_version", "origin", "planned",
+        "q", "sales", "upper", "version", "warnings",
     }
 )  # fmt: skip
-"""What answers say beside the keys: no key may be called so, either."""
+"""What answers say beside the keys, and addresses of pages: no key may be called so, either."""
 
 Labels = npt.NDArray[np.generic]
 WeekDates = Literal["first", "last"]

@@ -48,6 +48,8 @@ _GROUPS: Mapping[Grouping, str] = {
     "person": "By person",
 }
 _FIELDS = ("first", "last", "kind", "number", "reason", "note", "version")
+_KEY = "key_"
+"""Before the names of keys, which may be called like a field of the form."""
 _MOST = 100
 
 
@@ -82,7 +84,8 @@ class PlanPages:
         visitor = await self._door.writer(request)
         sent = {**dict.fromkeys(_FIELDS, ""), **await form_of(request)}
         predictor = self._live.predictor
-        selection = selections_of(predictor).read([*sent.items()])
+        keys = [(name.removeprefix(_KEY), of) for name, of in sent.items() if name.startswith(_KEY)]
+        selection = selections_of(predictor).read(keys)
         status, problem, made, wrong = HTTPStatus.OK, None, None, {}
         try:
             if sent.get("seen") == sent.get("version"):

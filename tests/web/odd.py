@@ -17,7 +17,7 @@ from sales_forecast.data.files.layouts import read_panel
 from sales_forecast.data.panel import Panel
 from tests.builders import weeks
 
-SHOP, ARTICLE = 'Shop "A" & <b>', "Größe/Art?"
+SHOP, ARTICLE = 'Größe/Art? "A" & <b>', "number"
 PRICE, PROMOTION = "price of 1 (€)", "upper"
 LONG = "=1+1😀" + "x" * 180
 _LAYOUT = f"""series = ['{SHOP}', '{ARTICLE}']

@@ -306,6 +306,26 @@ def test_one_signs_in_and_out(page, at, shop):
     assert "/sign-in" in page.url
 
 
+def test_whoever_is_signed_out_while_they_type_is_asked_to_sign_in(planner, at):
+    planner.goto(f"{at.guarded}/plan")
+    planner.context.clear_cookies()
+    planner.fill("input[type=search]", "store 3")
+    planner.wait_for_url("**/sign-in?next=%2Fseries%3Fq%3Dstore%2B3")
+
+
+def test_who_asks_too_often_is_told_so_on_a_page_and_not_within_another(page, shop):
+    settings = shop.open.model_copy(update={"rate_limit": 2})
+    live = Live.from_settings(settings)
+    live.refresh()
+    with served(create_app(live, pages=Pages(live, settings))) as address:
+        page.goto(f"{address}/ask?{QUESTION}&Unemployment=8")
+        page.click(".asking button")
+        page.wait_for_selector("#answer:focus")
+        page.click(".asking button")
+        expect(page.locator("h1")).to_have_text("Too Many Requests")
+    assert 1 == page.locator("header").count()
+
+
 @pytest.fixture
 def planner(page, at, shop):
     """Somebody who may change plans."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from urllib.parse import urlencode
 
 import httpx
@@ -12,6 +13,7 @@ from sales_forecast.service.app import create_app
 from sales_forecast.service.live import Live
 from sales_forecast.web.pages import Pages
 from tests.service.conftest import ask_app
+from tests.web.odd import ARTICLE, LONG, SHOP
 from tests.web.test_sessions import FORM, cookie_of
 from tests.web.world import World, of_ones_own
 
@@ -48,7 +50,8 @@ class Person:
 
 def hidden(page: str, action: str, nth: int = -1) -> dict[str, str]:
     form = re.findall(rf'<form[^>]*action="{action}".*?</form>', page, re.DOTALL)[nth]
-    return dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form))
+    found = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form)
+    return {unescape(name): unescape(value) for name, value in found}
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +104,19 @@ def test_what_was_seen_is_made_and_all_sums_agree(planner):
     assert planned == round(round(sales * 105) / 100, 2)
     whole = planner.planned()[2]
     assert round(whole[1] - whole[0], 2) == round(planned - sales, 2)
+
+
+def test_a_key_that_is_called_like_a_field_of_the_form_is_none(odd_shop, tmp_path):
+    shop = of_ones_own(odd_shop, tmp_path)
+    live = Live.from_settings(shop.settings)
+    live.refresh()
+    planner = Person(create_app(live, pages=Pages(live, shop.settings)), shop, "planner")
+    one, other = ({SHOP: "Öst", ARTICLE: name} for name in ("a&b=c", LONG))
+    change(planner, f"/series?{urlencode(one)}", first=str(live.predictor.example[1]), last="")
+    with live:
+        for keys, is_changed in ((one, True), ({SHOP: "Öst"}, True), (other, False)):
+            sales, planned = planner.planned(**keys)[0]
+            assert is_changed == (planned != sales)
 
 
 def test_a_change_of_a_store_is_listed_with_who_and_why_and_taken_back(planner):

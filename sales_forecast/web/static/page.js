@@ -10,8 +10,10 @@ for (const input of document.querySelectorAll("[data-search]")) {
     setTimeout(async () => {
       if (number !== asked) return; // more was typed
       const text = input.value.trim();
-      const answer = text && await fetch(`${input.dataset.search}?q=${encodeURIComponent(text)}`);
+      const address = `${input.dataset.search}?q=${encodeURIComponent(text)}`;
+      const answer = text && await fetch(address).catch(() => null); // the service may be away
       if (number !== asked) return;
+      if (answer && answer.redirected) return input.form.submit(); // signed out meanwhile
       found.innerHTML = answer && answer.ok ? await answer.text() : "";
       found.hidden = !found.innerHTML.trim();
     }, 120);
@@ -60,7 +62,8 @@ document.addEventListener("submit", async (event) => {
   place.setAttribute("aria-busy", "true");
   try {
     const answer = await fetch(address, { headers: { "X-Part": "1" } });
-    if (answer.redirected) return location.assign(address); // signed out meanwhile
+    // Signed out meanwhile, or a page that says why there is no answer.
+    if (answer.redirected || ![200, 404, 422].includes(answer.status)) return location.assign(address);
     place.innerHTML = await answer.text();
     history.replaceState(null, "", address);
     const shown = place.querySelector("[aria-invalid], #answer");
