@@ -63,13 +63,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.sum_to_stores and arguments.layout != "departments":
         parser.error("--sum-to-stores is for --layout departments alone")
     check_layout(parser, arguments)
-    file = arguments.csv or (str(USUAL_FILE) if USUAL_FILE.exists() else None)
+    file = arguments.csv
+    if file is None and USUAL_FILE.exists():
+        file = str(USUAL_FILE)
     try:
         settings = load_settings()
         url = settings.database_url
         with closing(Database(url, settings.database_service_user)) as database:
             stored = (
-                load_file(database, file, arguments, settings) if file else load_sample(database)
+                load_sample(database)
+                if file is None
+                else load_file(database, file, arguments, settings)
             )
     except SalesForecastError as error:
         print(error.message, file=sys.stderr)

@@ -157,6 +157,23 @@ def test_a_refused_file_is_one_line_and_changes_nothing(
     assert panel().y.tolist() == [[10.0]]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--csv", ""], ".: this is a folder; name a file in it"),  # "$FILE", and FILE is not set
+        (["--csv", "x" * 300], "File name too long"),
+        (["--csv", "x" * 300, "--layout", "departments"], "File name too long"),
+    ],
+)
+def test_a_place_that_cannot_be_read_is_one_line_and_no_sample(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 1 == database_loader.main(arguments)
+    output = capsys.readouterr()
+    assert "" == output.out
+    assert says in output.err.splitlines()[-1]
+
+
 def test_a_refused_file_does_not_remove_the_sample(capsys: pytest.CaptureFixture[str]) -> None:
     database_loader.main([])
 

@@ -15,7 +15,7 @@ import pytest
 
 from sales_forecast.commands.reading import asked
 from sales_forecast.data.database import Database
-from sales_forecast.data.files.layouts import read_panel, read_sales
+from sales_forecast.data.files.layouts import read_panel, read_sales, sources_of
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.spec import WeekDates
@@ -383,7 +383,9 @@ def test_sales_of_ones_own_are_not_added_up_to_stores(own: Own) -> None:
 
 def test_the_example_in_the_documentation_is_read_as_it_stands(own: Own) -> None:
     description, sales = code_blocks("layouts.md", "toml")[0], code_blocks("layouts.md", "csv")[0]
-    panel = read_panel(*own(description, sales))
+    file, layout, *_ = own(description, sales)
+    panel = read_panel(file, layout)
 
+    assert () == sources_of(layout)  # none that asks for a trait which is not there
     assert ("berlin-88", "berlin-103", "bonn-103") == panel.series
     assert panel.plan["promotion"].shape[1] == panel.n_periods + 1

@@ -12,7 +12,7 @@ import io
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -140,13 +140,24 @@ def file_in(folder: Path, name: str, names: Sequence[str]) -> Path:
 
     Raises DataRefused where there is none.
     """
-    if not folder.is_dir():
-        *others, last = names
-        raise DataRefused(folder, f"this layout reads a folder with {', '.join(others)} and {last}")
-    for file in (folder / f"{name}.csv", folder / f"{name}.csv.gz"):
-        if file.exists():
-            return file
+    with in_reach(folder):
+        if not folder.is_dir():
+            *others, last = names
+            problem = f"this layout reads a folder with {', '.join(others)} and {last}"
+            raise DataRefused(folder, problem)
+        for file in (folder / f"{name}.csv", folder / f"{name}.csv.gz"):
+            if file.exists():
+                return file
     raise DataRefused(folder, f"has neither {name}.csv nor {name}.csv.gz")
+
+
+@contextmanager
+def in_reach(place: Path) -> Iterator[None]:
+    """Refuse a place that the system does not let us look at. Raises DataRefused."""
+    try:
+        yield
+    except OSError as error:
+        raise DataRefused(place, f"cannot be read: {error.strerror}") from None
 
 
 def _text(file: Path) -> str:

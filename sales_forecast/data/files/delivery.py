@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from sales_forecast.data.files.csv_table import in_reach
 from sales_forecast.errors import DataRefused, in_words
 
 MANIFEST = "manifest.json"
@@ -36,10 +37,11 @@ class _Manifest(BaseModel):
 def check(folder: Path) -> None:
     """Hold a folder to its manifest, if it has one. Raises DataRefused."""
     manifest = folder / MANIFEST
-    if not manifest.is_file():
-        return
     try:
-        told = _Manifest.model_validate_json(manifest.read_bytes())
+        with in_reach(folder):
+            if not manifest.is_file():
+                return
+            told = _Manifest.model_validate_json(manifest.read_bytes())
     except ValidationError as error:
         raise DataRefused(manifest, in_words(error.errors(include_url=False)[0])) from None
     for file in told.files:
@@ -49,7 +51,8 @@ def check(folder: Path) -> None:
 def _check(path: Path, told: _File) -> None:
     if not path.is_file():
         raise DataRefused(path, f"the manifest names it, and it is not there; {_LATER}")
-    content = path.read_bytes()
+    with in_reach(path):
+        content = path.read_bytes()
     if (len(content), hashlib.sha256(content).hexdigest()) != (told.bytes, told.sha256):
         problem = f"its {len(content):,} bytes are not the {told.bytes:,} of the manifest"
         raise DataRefused(path, f"{problem} (SHA-256); {_LATER}")
