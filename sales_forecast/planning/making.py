@@ -41,8 +41,7 @@ def made_of(
     issue, number = rows.issues.newest(), rows.overrides.last_number()
     new: list[Override] = []
     for wish in wishes:
-        check_amount(wish.kind, wish.amount)
-        _check_periods(rows.spec, issue, wish, lock_periods)
+        check_wish(rows.spec, issue, wish, lock_periods)
         number += 1
         row = Override(
             number=number,
@@ -137,7 +136,9 @@ def first_open(spec: PanelSpec, origin: date, lock_periods: int) -> date:
     return origin + timedelta(days=spec.frequency.days * (1 + lock_periods))
 
 
-def _check_periods(spec: PanelSpec, issue: KnownIssue, wish: Wish, lock_periods: int) -> None:
+def check_wish(spec: PanelSpec, issue: KnownIssue, wish: Wish, lock_periods: int) -> None:
+    """Raise InvalidRequest for what no plan after an issue can be changed by."""
+    check_amount(wish.kind, wish.amount)
     first, last = wish.first, wish.last
     name, opened = spec.frequency.field, first_open(spec, issue.origin, lock_periods)
     if first > last:

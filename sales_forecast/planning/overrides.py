@@ -16,8 +16,8 @@ from sales_forecast.data.issue_rows import KnownIssue
 from sales_forecast.data.override_tables import Override, Scope
 from sales_forecast.data.plan_rows import Baseline, PlanRows, PlanTables
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.errors import UnknownOverride
-from sales_forecast.planning.making import made_of, span, undo_of
+from sales_forecast.errors import InvalidRequest, UnknownOverride
+from sales_forecast.planning.making import check_wish, made_of, span, undo_of
 from sales_forecast.planning.plan import Plan, plan_issue, rows_of, write
 from sales_forecast.planning.states import OverridesPage, OverridesWish, State, States
 from sales_forecast.planning.wishes import Made, Wish
@@ -109,6 +109,18 @@ class Overrides:
         """Return what `make_all` would make, and make nothing. Raises as `make`."""
         with self.tables.reading(spec) as rows:
             return made_of(rows, wishes, made_by, self.lock_periods)[0]
+
+    def refused(self, spec: PanelSpec, wishes: Sequence[Wish]) -> list[tuple[int, str]]:
+        """Return the place and the reason of each wish that cannot be made, whoever asks when."""
+        with self.tables.reading(spec) as rows:
+            issue = rows.issues.newest()
+        found = []
+        for place, wish in enumerate(wishes):
+            try:
+                check_wish(spec, issue, wish, self.lock_periods)
+            except InvalidRequest as error:
+                found.append((place, error.message))
+        return found
 
     def undo(self, spec: PanelSpec, override_id: str, version: str, made_by: str) -> Override:
         """Take an override back in all of its periods that have not come; return the new row.

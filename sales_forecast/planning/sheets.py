@@ -25,7 +25,8 @@ _FILLED = (NEW, "reason", "note")
 _VERSION = "version"
 MOST_CHANGES = 1_000
 """Of one sheet."""
-_MOST_PROBLEMS = 20
+MOST_PROBLEMS = 20
+"""That are told; one more is found, so that it can be said that there are more."""
 _WHOLE = re.compile(r"-?[0-9]{1,9}")
 _PARTS = re.compile(r"([0-9]{1,4})([-./])([0-9]{1,2})\2([0-9]{1,4})")
 
@@ -112,10 +113,8 @@ class Reading:
         return found
 
     def _note(self, number: int, problem: str) -> None:
-        if len(self.problems) < _MOST_PROBLEMS:
+        if len(self.problems) <= MOST_PROBLEMS:
             self.problems.append(f"Row {number}: {problem}")
-        elif len(self.problems) == _MOST_PROBLEMS:
-            self.problems.append("There are more such rows.")
 
     def _places(self, head: Sequence[Cell]) -> dict[str, int]:
         names = [str(cell or "").strip() for cell in head]

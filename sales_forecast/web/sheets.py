@@ -7,7 +7,7 @@ change, and makes overrides of them all, or of none. Must not know how a plan is
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import IO, Any, TypeVar
 
@@ -23,14 +23,14 @@ from sales_forecast.data.files.workbook_read import first_sheet
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.plan_cells import count
 from sales_forecast.errors import InvalidRequest, SalesForecastError
-from sales_forecast.planning.sheets import MOST_CHANGES, Change, Reading, plan_rows
+from sales_forecast.planning.sheets import MOST_CHANGES, MOST_PROBLEMS, Change, Reading, plan_rows
 from sales_forecast.planning.wishes import REASONS, Made, Wish
 from sales_forecast.service.live import Live
 from sales_forecast.service.plans import wish_of
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.web.forms import MOST_UPLOADED, form_of, upload_of
 from sales_forecast.web.rendering import SAFE_HEADERS, Templates
-from sales_forecast.web.selection import Selection, Selections
+from sales_forecast.web.selection import Selection, selections_of
 from sales_forecast.web.visitors import Door
 
 SHEETS, WORKBOOK, CSV = "/sheets", "/sheets/plan.xlsx", "/sheets/plan.csv"
@@ -39,7 +39,6 @@ _ZIP = b"PK"
 _CHUNK = 1 << 18
 _MOST_TAKEN = 2_000_000
 """Bytes of the form that says which changes are taken."""
-_MOST_PROBLEMS = 20
 
 T = TypeVar("T")
 
@@ -107,15 +106,19 @@ class SheetPages:
         made: list[Made] = []
         if not problems and wishes:
             name, spec = str(visitor.name), predictor.spec
+            overrides = self._live.overrides
             try:
-                made = await self._run(lambda: self._live.overrides.preview(spec, wishes, name))
+                refused_of = await self._run(lambda: overrides.refused(spec, wishes))
+                problems = [f"Row {changes[place].row}: {of}" for place, of in refused_of]
+                if not problems:
+                    made = await self._run(lambda: overrides.preview(spec, wishes, name))
             except SalesForecastError as error:
                 problems = [error.message]
         if problems or not made:
             problems = problems or ["No cell of the column new_plan is filled, so nothing changes."]
             return self._page(422, visitor=visitor, problems=problems)
         lines = [
-            (Selections(predictor).of(of.keys).title, of, cell)
+            (selections_of(predictor).of(of.keys).title, of, cell)
             for of, one in zip(changes, made, strict=True)
             for cell in one.cells
         ]
@@ -139,9 +142,10 @@ class SheetPages:
         await self._run(lambda: self._live.overrides.make_all(predictor.spec, wishes, name))
         return RedirectResponse(f"{SHEETS}?taken={len(wishes)}", 303)
 
-    def _page(self, status: int = 200, **values: Any) -> Response:
+    def _page(self, status: int = 200, *, problems: Sequence[str] = (), **values: Any) -> Response:
+        more = ["There are more such rows."] if len(problems) > MOST_PROBLEMS else []
         keys = [(key.field, key.kind == "number") for key in self._live.predictor.spec.keys]
-        values = {"problems": (), "taken": None, **values}
+        values = {"problems": [*problems[:MOST_PROBLEMS], *more], "taken": None, **values}
         return self._templates.page(
             "sheets.html", status, here=SHEETS, keys=keys, reasons=REASONS, most=MOST_CHANGES,
             megabytes=MOST_UPLOADED // 1_000_000, **values,
@@ -149,7 +153,7 @@ class SheetPages:
 
     def _selection(self, request: Request) -> Selection:
         self._door.reader(request)
-        return Selections(self._live.predictor).read(request.query_params.multi_items())
+        return selections_of(self._live.predictor).read(request.query_params.multi_items())
 
     async def _spooled(self, make: Callable[[Any], Iterator[bytes]]) -> IO[bytes]:
         """Return a file that is whole: of one moment, and no slow reader holds the database."""
@@ -213,8 +217,6 @@ def _wishes(
             wishes.append(wish_of(predictor, to_json(body)))
         except SalesForecastError as error:
             problems.append(f"Row {of.row}: {error.message}")
-            if len(problems) == _MOST_PROBLEMS:
-                break
     return wishes, problems
 
 

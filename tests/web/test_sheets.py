@@ -188,14 +188,14 @@ def wrong(rows: list[dict[str, str]], **cells: str) -> str:
     ("cells", "says"),
     [
         ({"new_plan": "12,5"}, "new_plan must be a number such as 1234.50"),
-        ({"new_plan": "-1"}, "number must be at least 0"),
+        ({"new_plan": "-1"}, "Row 7: number must be at least 0"),
         ({"new_plan": "inf"}, "must be a number"),
         ({"Store": "99"}, "99"),
         ({"Store": "one"}, "Store must be a whole number"),
         ({"Dept": "999"}, "999"),
         ({"target": "2012-11-03"}, "ends no period"),
         ({"target": "soon"}, "ends no period"),
-        ({"target": "2030-01-04"}, "is not forecast"),
+        ({"target": "2030-01-04"}, "Row 7: last 2030-01-04 is not forecast"),
         ({"reason": "luck"}, "reason"),
         ({"reason": ""}, "reason"),
         ({"note": ""}, "note"),
@@ -214,6 +214,17 @@ def test_one_row_that_cannot_be_taken_keeps_the_whole_sheet_out(
     assert says in unescape(response.text)
     assert 'name="changes"' not in response.text
     assert before == planner.planned("")
+
+
+@pytest.mark.parametrize("cells", [{"new_plan": "x"}, {"new_plan": "-1"}, {"reason": "luck"}])
+def test_twenty_rows_that_cannot_be_taken_are_named_and_more_are_said_to_be_there(
+    planner: Planner, cells: dict[str, str]
+) -> None:
+    for n in (20, 21):
+        sheet = filled(planner.rows(), *((place, "1") for place in range(n)), **cells)
+        page = planner.check(sheet).text
+        assert 20 == len(re.findall(r"<li>Row [0-9]+: ", page))
+        assert (n > 20) == ("There are more such rows." in page)
 
 
 def test_a_day_that_may_be_two_is_the_one_that_ends_a_period(planner: Planner) -> None:
