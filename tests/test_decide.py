@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -56,6 +57,7 @@ def situation(
         (situation(COVERAGE, days=6), "nothing", "coverage moved."),
         (situation(COVERAGE, new_weeks=1, days=7), "recalibrate_intervals", "coverage moved."),
         (situation(new_weeks=-2), "nothing", "0 weeks are new"),
+        (situation(new_weeks=1), "nothing", "1 week is new"),
     ],
 )
 def test_each_case_has_its_action_and_says_why(of: Situation, action: str, why: str) -> None:
@@ -69,3 +71,13 @@ def test_the_gain_is_that_of_the_last_three_trainings_and_none_before() -> None:
     gains = (0.5, 0.01, 0.02, 0.03)
     assert decide(situation(new_weeks=9, gains=gains)).expected_wape_gain == pytest.approx(0.02)
     assert decide(situation(gains=gains)).expected_wape_gain is None
+
+
+@pytest.mark.parametrize(
+    ("alarms", "told"), [((), 0), ((SERIES,), 0), ((SERIES, CHAIN), 1), ((COVERAGE,), 1)]
+)
+def test_inputs_explain_alarms_of_what_all_series_share_and_are_not_told_otherwise(
+    alarms: tuple[Alarm, ...], told: int
+) -> None:
+    decided = decide(replace(situation(*alarms), inputs=["CPI differs."]))
+    assert told == decided.reasons.count("CPI differs.")

@@ -74,8 +74,8 @@ def decision(settings: Settings, panel: Panel, progress: Callable[[str], None]) 
             refuted=said(False),  # noqa: FBT003
             gains=_gains(settings.database_url),
             judged_weeks=judged_weeks(errors),
-            # They explain alarms: by themselves they differ in most weeks.
-            notes=(*_missing(errors, n_issued), *(inputs(panel, trained_until) if kept else ())),
+            notes=[*_missing(errors, n_issued)],
+            inputs=inputs(panel, trained_until),
         )
     )
 

@@ -41,7 +41,8 @@ class Situation:
         refuted: those that they do not.
         gains: by what share each training before lowered WAPE, newest last.
         judged_weeks: how many weeks of errors the rules have judged.
-        notes: what is missing, and what inputs explain, in sentences.
+        notes: what is missing, in sentences.
+        inputs: what is unusual about covariates, in sentences.
     """
 
     today: date
@@ -54,6 +55,7 @@ class Situation:
     gains: Sequence[float] = ()
     judged_weeks: int = 0
     notes: Sequence[str] = ()
+    inputs: Sequence[str] = ()
 
     @property
     def new_weeks(self) -> int:
@@ -93,16 +95,17 @@ def decide(of: Situation) -> Decision:
         reasons.append(_calendar(of))
     return Decision(
         action,
-        (*reasons, *of.notes),
+        (*reasons, *of.notes, *_explained(of)),
         _evidence(of),
         mean(of.gains[-_GAINS:]) if action == "retrain" and of.gains else None,
     )
 
 
 def _calendar(of: Situation) -> str:
+    new = "1 week is" if of.new_weeks == 1 else f"{of.new_weeks} weeks are"
     return (
-        f"The champion has seen sales until {of.trained_until}; {of.new_weeks} weeks are new, and "
-        f"{CALENDAR_WEEKS} are a reason to train."
+        f"The champion has seen sales until {of.trained_until}; {new} new, and {CALENDAR_WEEKS} are "
+        "a reason to train."
     )
 
 
@@ -132,6 +135,14 @@ def _waiting(of: Situation) -> list[str]:
         elif alarm.rule in {"chain", "group"} and alarm not in settled:
             told.append(f"{alarm.message} Two more weeks must confirm it.")
     return told
+
+
+def _explained(of: Situation) -> Sequence[str]:
+    """Return what inputs say to alarms; by themselves they differ in most weeks.
+
+    A lone series is measured against the others, who had the same weeks.
+    """
+    return of.inputs if any(alarm.rule != "series" for alarm in of.alarms) else ()
 
 
 def _evidence(of: Situation) -> dict[str, object]:
