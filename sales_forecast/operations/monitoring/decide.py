@@ -104,8 +104,8 @@ def decide(of: Situation) -> Decision:
 def _calendar(of: Situation) -> str:
     new = "1 week is" if of.new_weeks == 1 else f"{of.new_weeks} weeks are"
     return (
-        f"The champion has seen sales until {of.trained_until}; {new} new, and {CALENDAR_WEEKS} are "
-        "a reason to train."
+        f"The champion has seen sales until {of.trained_until}; {new} new, and "
+        f"{CALENDAR_WEEKS} are a reason to train."
     )
 
 
