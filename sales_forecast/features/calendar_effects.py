@@ -20,6 +20,7 @@ import numpy.typing as npt
 from sales_forecast.data.panel import Array, Days, Panel
 from sales_forecast.features.decomposition import Split
 from sales_forecast.features.gaussian import Hyperparameters, Seen, Weeks, calendar_covariance
+from sales_forecast.features.level_breaks import level_of
 
 State = Mapping[str, Any]
 """Plain JSON values, numpy arrays, and mappings of these by name: all that a fitted thing knows.
@@ -98,8 +99,10 @@ class PooledProcess:
         """Yield each process that has seen its part of a panel, with the stores it stands for."""
         known = np.flatnonzero(~np.isnan(split.chain))
         everyone = np.arange(panel.n_series)
-        values = split.chain[known, None]
-        yield Seen.values(self.chain, self.weeks(panel.periods[known]), values), everyone
+        weeks, chain = self.weeks(panel.periods[known]), split.chain[known]
+        level = level_of(self.chain, weeks, chain)
+        seen = Seen.values(self.chain, weeks, (chain - level)[:, None])
+        yield replace(seen, level=float(level[-1])), everyone
         for series, week, noise in split.blocks():
             values = split.deviations[np.ix_(series, week)].T
             store = replace(self.store, noise=noise * self.store.noise)

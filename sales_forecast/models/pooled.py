@@ -25,6 +25,7 @@ from sales_forecast.features.gaussian import (
     components,
     with_noise,
 )
+from sales_forecast.features.level_breaks import level_of
 from sales_forecast.features.plan_effects import PlanEffects, PlannedProcess
 from sales_forecast.features.pools import ProcessByPool
 from sales_forecast.models.base import too_short, weeks_of_sales
@@ -52,6 +53,8 @@ _MIN_WEEKS_OF_DAYS = 8
 """So many tell weekdays and plans; weeks tell nothing before they have told a year."""
 _MOST_STEPS = 60
 _MOST_GROUPS = 4
+_ROUNDS = 4
+"""Of looking for breaks of the chain's level: each is seen more clearly by those found before."""
 _NOWHERE = 1e12
 """Worse than anything: a search that leaps there steps back."""
 
@@ -106,8 +109,18 @@ def _fit_weeks(panel: Panel) -> PooledProcess:
         for series, week in telling
     ]
     weeks = Weeks.of(panel.periods[known], pivot)
-    of_chain = _fit(_CHAIN, _CHAIN_SPREAD, [_scatter(weeks, chain[None, :])])
-    return PooledProcess(of_chain, _fit(_STORE, _STORE_SPREAD, alike), pivot)
+    return PooledProcess(_fit_chain(weeks, chain), _fit(_STORE, _STORE_SPREAD, alike), pivot)
+
+
+def _fit_chain(weeks: Weeks, chain: Array) -> Hyperparameters:
+    """Fit them to the chain without the breaks of its level, which would pass for drifts."""
+    left = chain
+    for _ in range(_ROUNDS):
+        found = _fit(_CHAIN, _CHAIN_SPREAD, [_scatter(weeks, left[None, :])])
+        before, left = left, chain - level_of(found, weeks, chain)
+        if np.array_equal(before, left):
+            break
+    return found
 
 
 @once

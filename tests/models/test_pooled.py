@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
+from sales_forecast.data.panel import Panel
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.features.gaussian import Hyperparameters, Weeks, observed
 from sales_forecast.models import pooled
@@ -167,3 +168,30 @@ def test_all_but_the_lengths_are_variances():
     assert {"fast_length", "slow_length", "season_length"} == set(Hyperparameters.names()) - set(
         Hyperparameters.variances()
     )
+
+
+def shifted(n_stores: int, after: int, *, shift: float = -0.4) -> tuple[Panel, np.ndarray]:
+    """Two years of stores with a season and `after` weeks with all sales shifted; eight to come."""
+    rng = np.random.default_rng(3)
+    t = np.arange(104 + after + 8)
+    season = 0.12 * np.cos(2 * np.pi * t / 52.18)
+    level = 8 + rng.normal(0, 0.5, (n_stores, 1)) + shift * (t >= 104)
+    noise = rng.normal(0, 0.05, (n_stores, len(t)))
+    expected = np.exp(level + season)
+    return panel_of((expected * np.exp(noise))[:, :-8]), expected[:, -8:]
+
+
+@pytest.mark.parametrize(("n_stores", "shift"), [(12, -0.4), (12, 0.5), (1, 0.5)])
+def test_a_level_that_all_stores_have_left_for_good_is_not_drifted_back_to(n_stores, shift):
+    panel, sold = shifted(n_stores, after=12, shift=shift)
+
+    expected = POOLED.fit(panel).predict(panel, 8)
+
+    assert expected.sum() / sold.sum() == pytest.approx(1.0, abs=0.04)
+
+
+def test_a_break_since_the_fit_is_seen_in_the_history_three_weeks_after_it():
+    panel, sold = shifted(12, after=3)
+    fitted = POOLED.fit(panel.until(panel.periods[103]))
+
+    assert fitted.predict(panel, 8).sum() / sold.sum() == pytest.approx(1.0, abs=0.04)

@@ -1,0 +1,57 @@
+"""Breaks of a level are told from drifts and accidents."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sales_forecast.features.gaussian import Hyperparameters, Weeks
+from sales_forecast.features.level_breaks import level_of
+from tests.builders import weeks
+
+OF = Hyperparameters(
+    trend=0.01**2, fast_drift=0.02**2, fast_length=0.05, slow_drift=0.03**2, slow_length=1.0,
+    season=0.1**2, season_length=0.7, month=0.01**2, large_events=0.05**2, small_events=0.01**2,
+    noise=0.02**2,
+)  # fmt: skip
+PERIODS = weeks("2022-01-07", 120)
+WEEKS = Weeks.of(PERIODS, PERIODS[-1])
+
+
+def calm(seed: int = 0) -> np.ndarray:
+    """Values with a season, a slow drift and noise."""
+    rng = np.random.default_rng(seed)
+    season = 0.1 * np.sin(2 * np.pi * np.arange(120) / 52.18)
+    return season + rng.normal(0, 0.002, 120).cumsum() + rng.normal(0, 0.02, 120)
+
+
+@pytest.mark.parametrize("place", [3, 70, 117])
+def test_a_step_is_found_where_it_is_and_as_large_as_it_is(place):
+    step = np.where(np.arange(120) >= place, 0.4, 0.0)
+
+    assert level_of(OF, WEEKS, calm() + step) == pytest.approx(step, abs=0.06)
+
+
+def test_steps_down_and_up_again_add_up():
+    t = np.arange(120)
+    level = np.where(t >= 50, -0.5, 0.0) + np.where(t >= 80, 0.3, 0.0)
+
+    assert level_of(OF, WEEKS, calm() + level) == pytest.approx(level, abs=0.06)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_drifts_and_seasons_are_no_breaks(seed):
+    assert not level_of(OF, WEEKS, calm(seed)).any()
+
+
+@pytest.mark.parametrize("place", [20, 60, 118])
+def test_two_weeks_that_are_far_off_are_no_break(place):
+    values = calm()
+    values[place : place + 2] += 1.0
+
+    assert not level_of(OF, WEEKS, values).any()
+
+
+@pytest.mark.parametrize("n", [1, 5])
+def test_of_few_values_nothing_is_told(n):
+    assert not level_of(OF, Weeks.of(PERIODS[:n], PERIODS[-1]), np.arange(float(n))).any()
