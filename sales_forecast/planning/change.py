@@ -108,9 +108,10 @@ def _ends(
     origins = sorted(issues)
     if len(origins) < 2:  # noqa: PLR2004
         raise NoForecasts(
-            "There are no two origins to compare: forecasts were issued after "
-            f"{origins[0] if origins else 'none'} alone.",
-            {"from": str(start), "to": str(end)},
+            f"There are no two origins to compare: forecasts were issued after {origins[0]} alone."
+            if origins
+            else "There is nothing to compare yet. Run python train.py forecast.",
+            {"origins": [*map(str, origins)]},
         )
     last = _known("to", end, origins) if end else origins[-1]
     earlier = [of for of in origins if of < last]

@@ -43,6 +43,7 @@ from sales_forecast.service.schemas import (
     WeekPrediction,
 )
 from sales_forecast.service.stored import STORED, stored_query
+from sales_forecast.service.what_if import plannable
 from sales_forecast.service.what_if_route import WhatIfAnswer, what_if_form
 
 _TEMPLATE = "#/components/schemas/{model}"
@@ -170,6 +171,8 @@ def _whole(app: FastAPI, shown: _Shown) -> dict[str, Any]:
         return references[model, mode]
 
     keys = dict(zip(forms.fields, series, strict=True))
+    # Where nothing is planned whatever is wished is refused, and the answer says why.
+    wished = next((of.column for of in plannable(forms.spec)), "Promo")
     items = {"type": "array", "items": of(ForecastItem, "serialization")}
     several = {"type": "array", "items": of(SeriesForecast, "serialization")}
     error = of(ErrorResponse, "serialization")
@@ -195,7 +198,7 @@ def _whole(app: FastAPI, shown: _Shown) -> dict[str, Any]:
         WHAT_IF: post(
             "Say what one series would sell if promotions or open days were planned otherwise.",
             of(what_if_form(forms)),
-            {**keys, "planned": {str(day): {"Promo": 1}}},
+            {**keys, "planned": {str(day): {wished: 1}}},
             answered(of(WhatIfAnswer, "serialization"), _REFUSALS, error),
         ),
     }
@@ -224,7 +227,7 @@ def _whole(app: FastAPI, shown: _Shown) -> dict[str, Any]:
         [_ID],
         answered(of(StoredPrediction, "serialization"), _REFUSALS_OF_PREDICTION, error),
     )
-    paths |= openapi_plans.paths(forms.spec, keys, of, error)
+    paths |= openapi_plans.paths(forms.spec, keys, day, of, error)
     whole["paths"] = {**paths, **whole["paths"]}
     return whole
 

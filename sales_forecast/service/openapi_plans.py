@@ -6,6 +6,7 @@ Takes the specification of a panel and a way from models to schemas, gives paths
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any
 
 from pydantic import BaseModel
@@ -50,12 +51,12 @@ _REFUSALS_OF_UNDO = {code: says for code, says in _REFUSALS.items() if code not 
 
 
 def paths(
-    spec: PanelSpec, keys: Mapping[str, int | str], of: Of, error: dict[str, Any]
+    spec: PanelSpec, keys: Mapping[str, int | str], day: date, of: Of, error: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the paths. `keys`: of a series, for examples; `error`: the schema of refusals."""
+    """Return the paths. `keys`, `day`: for examples; `error`: the schema of refusals."""
     example = {
         "keys": keys,
-        "first": "2012-11-02",
+        "first": str(day),
         "kind": "percent",
         "number": 5,
         "reason": "promotion",

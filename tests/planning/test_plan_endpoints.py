@@ -228,10 +228,19 @@ def test_pages_follow_each_other(ask: Ask, change: Callable[..., httpx.Response]
     assert made[::-1] == found[:3]
 
 
+def test_the_example_of_the_documentation_is_taken_with_the_version_that_was_seen(ask: Ask) -> None:
+    asked = ask("ada", "GET", "/openapi.json").json()["paths"]["/overrides"]["post"]
+    example = asked["requestBody"]["content"]["application/json"]["example"]
+    seen = ask("ada", "GET", "/overrides").json()["version"]
+    assert 201 == ask("ada", "POST", "/overrides", example | {"version": seen}).status_code
+
+
 def test_a_database_of_its_own_is_closed_with_the_service(tmp_path: Path) -> None:
     deployment = Deployment(tmp_path, panel(60), windows=0)
-    refused = ask_app(deployment.app, "GET", "/overrides")
-    assert (404, "no_forecasts") == (refused.status_code, error_of(refused)["code"])
+    for path in ("/overrides", "/forecast/change"):
+        refused = ask_app(deployment.app, "GET", path)
+        assert (404, "no_forecasts") == (refused.status_code, error_of(refused)["code"])
+        assert "python train.py forecast" in error_of(refused)["message"]
 
 
 def test_the_change_between_two_origins_is_told_in_parts_that_add_up(tmp_path: Path) -> None:
@@ -240,6 +249,7 @@ def test_the_change_between_two_origins_is_told_in_parts_that_add_up(tmp_path: P
     deployment.issue(sales=early)
     alone = ask_app(deployment.app, "GET", "/forecast/change")
     assert (404, "no_forecasts") == (alone.status_code, error_of(alone)["code"])
+    assert {"origins": [str(early.last)]} == error_of(alone)["fields"]
     deployment.issue()
     first, last = deployment.sales.after(1)[0], deployment.sales.after(3)[-1]
     whole = ask_app(deployment.app, "GET", "/forecast/change?store_id=2").json()

@@ -277,6 +277,14 @@ def test_the_api_of_sales_without_plans_says_that_nothing_was_measured(app):
     assert (422, True) == (answer.status_code, "measured of: nothing." in answer.text)
 
 
+def test_the_example_of_the_documentation_wishes_what_the_loaded_panel_plans(odd_shop):
+    with odd_shop.live() as live:
+        app = odd_shop.app(live)
+        asked = ask_app(app, "GET", "/openapi.json").json()["paths"]["/what_if"]["post"]
+        example = asked["requestBody"]["content"]["application/json"]["example"]
+        assert 200 == ask_app(app, "POST", "/what_if", example).status_code
+
+
 def test_the_api_may_be_asked_with_any_day_of_a_week(odd_shop):
     with odd_shop.live() as live:
         app, keys = (
