@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from sales_forecast.errors import SettingsError
+from sales_forecast.reports.whole import is_stream, whole
 
 
 def check(*files: Path | None, folder: Path | None = None) -> None:
@@ -25,7 +26,8 @@ def check(*files: Path | None, folder: Path | None = None) -> None:
         for file in asked:
             if file.is_dir() or not file.parent.is_dir():
                 raise SettingsError(f"{file} cannot be written: no file can be there.")
-            _try(file.parent, file)
+            if not is_stream(file):
+                _try(file.parent, file)
         if folder and not folder.is_dir() and (folder.exists() or not folder.parent.is_dir()):
             raise SettingsError(f"{folder} cannot be written: no folder can be there.")
         if folder:
@@ -44,13 +46,11 @@ def _try(place: Path, asked: Path) -> None:
 
 def write(file: Path, content: str | bytes) -> None:
     """Write all of a file or nothing; make its folder if there is none. Raises SettingsError."""
-    aside = file.with_name(f".{file.name}.writing")
     try:
         file.parent.mkdir(exist_ok=True)
-        aside.write_bytes(content.encode() if isinstance(content, str) else content)
-        aside.replace(file)
+        with whole(file) as aside:
+            aside.write_bytes(content.encode() if isinstance(content, str) else content)
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise _refusal(file, error) from error
 
 

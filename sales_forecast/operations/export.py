@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sales_forecast.data.forecast_export import newest_forecasts
 from sales_forecast.errors import SettingsError
+from sales_forecast.reports.whole import whole
 
 
 def export(url: str, file: Path, *, for_spreadsheets: bool = False) -> str:
@@ -18,18 +19,14 @@ def export(url: str, file: Path, *, for_spreadsheets: bool = False) -> str:
 
     Raises NoForecasts, DatabaseError, and SettingsError where the file cannot be written.
     """
-    aside = file.with_name(f".{file.name}.writing")
     rows = -1  # the header is none
     with newest_forecasts(url, for_spreadsheets=for_spreadsheets) as pieces:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            with aside.open("w", encoding="utf-8", newline="") as out:
+            with whole(file) as aside, aside.open("w", encoding="utf-8", newline="") as out:
                 for piece in pieces:
                     out.write(piece)
                     rows += piece.count("\n")
-            aside.replace(file)
         except OSError as error:
             raise SettingsError(f"{file} cannot be written: {error.strerror}.") from error
-        finally:
-            aside.unlink(missing_ok=True)
     return f"Wrote {max(rows, 0):,} forecasts into {file}."

@@ -23,6 +23,7 @@ from sales_forecast.data.forecast_export import newest_rows
 from sales_forecast.data.stored_predictions import StoredPredictions
 from sales_forecast.errors import SettingsError
 from sales_forecast.operations.aws_calls import calling
+from sales_forecast.reports.whole import whole
 
 S3 = "s3://"
 _BY = "origin"
@@ -82,10 +83,9 @@ def _put(place: str, name: str, content: bytes) -> None:
             s3.put_object(Bucket=bucket, Key=key, Body=content)
         return
     file = Path(place) / name
-    aside = file.with_name(f".{file.name}.writing")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(content)
-        aside.replace(file)
+        with whole(file) as aside:
+            aside.write_bytes(content)
     except OSError as error:
         raise SettingsError(f"{file} cannot be written: {error.strerror}.") from error
