@@ -67,12 +67,12 @@ def cents(value: float | None) -> str:
 
 def share(value: float | None) -> str:
     """Write a part of one as percent: 5.8%."""
-    return NOTHING if _is_none(value) else f"{value:.1%}"
+    return NOTHING if _is_none(value) else f"{value:,.1%}"
 
 
 def signed(value: float | None) -> str:
     """Write a part of one as percent with its sign: +5.8%."""
-    return NOTHING if _is_none(value) else f"{_no_minus_zero(value):+.1%}"
+    return NOTHING if _is_none(value) else f"{_no_minus_zero(value):+,.1%}"
 
 
 def against(value: float | None, other: float | None) -> str:

@@ -256,6 +256,15 @@ def test_the_form_is_filled_and_sent_by_keyboard_alone(page, at):
     assert page.inner_text("#answer").startswith("Store 2,")
 
 
+def test_the_longest_name_hides_no_column(page, at, odd_shop):
+    page.request.post(f"{at.odd}/sign-in", form={"key": odd_shop.keys["viewer"]})
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.goto(at.odd)
+    table = page.locator(".attention", has_text="x" * 180)
+    expect(table).to_have_count(1)
+    assert table.evaluate("of => of.scrollWidth <= of.parentElement.clientWidth")
+
+
 def test_a_series_is_found_while_its_name_is_typed(page, at):
     page.goto(f"{at.departments}/")
     page.type("[data-search]", "2 3")
