@@ -24,6 +24,7 @@ from botocore.awsrequest import AWSResponse
 
 from aws_cloud_infra.account.clients import Aws
 from aws_cloud_infra.account.settings import InfraSettings
+from tests.aws.fits import refuse_misfits
 
 SETTINGS: Mapping[str, Any] = {
     "region": "eu-central-1",
@@ -103,6 +104,7 @@ class Account:
             return make(service, **{"endpoint_url": self.url, **options})
 
         session.client = client  # type: ignore[method-assign]
+        session.events.register("before-parameter-build.*.*", refuse_misfits)
         return session
 
     def aws(self, session: boto3.Session | None = None, **settings: Any) -> Aws:
