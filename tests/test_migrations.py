@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from alembic.script import ScriptDirectory
 import database_loader
 from sales_forecast.data import schema, star
 from sales_forecast.data.database import SAMPLE, Database, LoadReport
+from sales_forecast.data.monitor_steps import MonitorSteps
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import STORES, SalesRows
 from sales_forecast.data.sample import sample_rows
@@ -235,6 +237,8 @@ def test_sales_in_tables_of_an_earlier_release_are_read_and_the_command_is_named
         with closing(StoredForecasts(url)) as forecasts:
             assert forecasts.newest() is None
         assert "python database_loader.py" in (database.behind() or "")
+        with closing(MonitorSteps(url)) as steps, pytest.raises(DatabaseError, match="up to date"):
+            steps.done(date(2012, 10, 29))
         database.migrate()
         assert database.read_panel() == panel
         assert database.behind() is None

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from sales_forecast.data import anchors, bulk, dimensions, rights, schema, star, v05, views
-from sales_forecast.data.database_server import Server, read_at_one_moment
+from sales_forecast.data.database_server import BRING_UP_TO_DATE, Server, read_at_one_moment
 from sales_forecast.data.facts import blocks, panel_of
 from sales_forecast.data.merge import merge
 from sales_forecast.data.panel import Panel
@@ -95,7 +95,7 @@ class Database:
             form = schema.form(connection, self._server.shown)
         if form in {Form.EMPTY, Form.STAR}:
             return None
-        return f"The database has tables of an earlier release. {schema.BRING_UP_TO_DATE}"
+        return f"The database has tables of an earlier release. {BRING_UP_TO_DATE}"
 
     def migrate(self) -> None:
         """Bring the tables up to date; what is there already stays as it is.

@@ -8,6 +8,7 @@ know what is stored.
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -31,6 +32,9 @@ _LOCK_SECONDS = 30
 _ANSWER_SECONDS = 10  # a server that is silent for so long is dead
 _POSTGRES_LOCK = int.from_bytes(b"sales")  # any number that others in the database do not use
 _ESCAPED = "an @, / or # of a password is written %40, %2F or %23"
+BRING_UP_TO_DATE = "Bring it up to date: python database_loader.py, or python train.py"
+_MISSING = re.compile(r"no such (table|column)|(relation|column) .* does not exist|\((1146|1054),")
+"""How the three databases name a table, or a column, that is not there."""
 _CONNECT: Mapping[str, Mapping[str, Any]] = {
     # No isolation level: the driver begins nothing by itself, `_lock` does.
     "sqlite": {"timeout": _LOCK_SECONDS, "isolation_level": None, "check_same_thread": False},
@@ -114,6 +118,8 @@ class Server:
                 if self._url.drivername == "sqlite"
                 else "Check DATABASE_URL, and that the database runs and lets this user in."
             )
+            if _MISSING.search(reason):
+                hint = BRING_UP_TO_DATE
             if cause is not None and is_full(cause):
                 reason, hint = "the disk is full", "Make room, then run the command again."
             if self._url.host and not _is_known(self._url.host):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from sales_forecast.data.database_server import BRING_UP_TO_DATE
 from sales_forecast.errors import NotReady
 
 NEWEST = "v0_7_history"
@@ -28,7 +29,6 @@ _OLDER: frozenset[str] = frozenset(
 """Revisions before the newest one, from which this release migrates."""
 _NEXT = "v0_8_"
 """How revisions of the next release begin: they only add, so that this one still serves."""
-BRING_UP_TO_DATE = "Bring it up to date: python database_loader.py, or python train.py"
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from sales_forecast.data import schema
 from sales_forecast.data.database import SAMPLE, Database
+from sales_forecast.data.database_server import BRING_UP_TO_DATE
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.errors import DatabaseError, NotReady, SalesForecastError
 from sales_forecast.service.api_keys import ApiKeys
@@ -117,8 +118,8 @@ def test_a_service_before_the_upgrade_of_its_tables_is_ready_and_names_the_comma
         served.refresh()
         body = ask_app(create_app(served), "GET", "/ready").json()
         assert "ready" == body["status"]
-        assert said is body.get("warning", "").endswith(schema.BRING_UP_TO_DATE)
-    assert 1 == caplog.text.count(schema.BRING_UP_TO_DATE)
+        assert said is body.get("warning", "").endswith(BRING_UP_TO_DATE)
+    assert 1 == caplog.text.count(BRING_UP_TO_DATE)
 
 
 @pytest.mark.parametrize("scheme", ["mysql+pymysql", "postgresql+psycopg"])
