@@ -147,6 +147,16 @@ def test_a_promotion_makes_articles_that_sell_at_times_likelier_to():
         assert pytest.approx(truth[some].mean(), abs=0.05) == chance[some].mean()
 
 
+def test_a_plan_as_rare_as_public_holidays_tells_that_all_shops_are_closed():
+    n_days, sundays = 560, np.arange(588) % 7 == 6
+    holidays = np.isin(np.arange(588), (40, 90, 93, 130, 180, 250, 331, 398, 405, 450, 565, 578))
+    y = np.where(sundays | holidays, 0.0, 10.0) * np.ones((12, 1))
+    panel = replace(of_zeros(y[:, :n_days], DAILY), plan={"holiday": holidays * np.ones((12, 1))})
+    chance = chance_of_sale(panel, 28)
+    assert chance[:, holidays[n_days:]].max() < 0.3
+    assert chance[:, ~(holidays | sundays)[n_days:]].min() > 0.95
+
+
 def test_a_series_that_ended_is_unlikely_and_ever_less():
     y = np.full((10, 130), 10.0)
     y[0, 100:] = 0.0

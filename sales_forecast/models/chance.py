@@ -37,11 +37,11 @@ _BEFORE = np.array([0.0, 1.0, 0.8, 1.0, 1.0, 1.0])
 _PRECISION = np.array([60.0, 4.0, 12.0, 4.0, 4.0, 4.0])
 """What the coefficients are expected to be, and how firmly: shares are right on average, and some
 months out of season must not tell that pauses last for ever."""
-_PRECISION_OF_PLANS = 4.0
+_PRECISION_OF_PLANS = 0.5
 """Plans are expected to change nothing."""
 _ORIGINS, _APART, _STEPS = 13, 4, (1, 2, 4, 8)
 """The coefficients are fitted to so many origins, so many weeks apart, and these weeks ahead."""
-_MOST_SERIES, _ROUNDS = 500, 20
+_MOST_SERIES, _ROUNDS, _NEAR_ENOUGH = 500, 20, 1e-6
 _LONGER = 4
 """Weeks that a pause may last beyond the longest one that ended, before an end is more likely."""
 
@@ -68,7 +68,10 @@ def _of_pool(pool: Panel, horizon: int) -> Array:
     rows = np.flatnonzero((past.known & ~past.sold).any(axis=1))
     if len(rows):
         some = rows[:: -(-len(rows) // _MOST_SERIES)]
-        logit = past.shares(rows, pool.n_periods, np.arange(horizon)) @ _coefficients(past, some)
+        ahead = np.arange(horizon)
+        plans = _plan_coefficients(past, some)
+        logit = past.shares(rows, pool.n_periods, ahead) @ _coefficients(past, some, plans)
+        logit += past.planned[np.ix_(rows, pool.n_periods + ahead)] @ plans
         going_on = past.going_on(rows)
         chance[rows] = going_on[:, None] / (1 + np.exp(-logit))
     return chance
@@ -104,7 +107,7 @@ class _Past:
         return cls(sold, known, recorded, planned, every.a_week, every.season)
 
     def shares(self, rows: npt.NDArray[np.intp], origin: int, steps: Steps) -> Array:
-        """Return float64[n, n_steps, 6 + n_plans]: 1, logits of shares before an origin, plans.
+        """Return float64[n, n_steps, 6]: 1 and logits of shares before an origin.
 
         `steps`: periods after `origin`, the first one being 0. The weekday counts twice: of all
         series, which tell it well, and of each beyond that.
@@ -136,8 +139,7 @@ class _Past:
         news = np.median([lately, (late - before)[:, None], np.zeros_like(lately)], axis=0)
         lately = news + (lately - news) * _PRIOR_OF_SEASON / (near[1] + _PRIOR_OF_SEASON)
         each = (np.float64(1), _logit(usual)[:, None], lately, of_all_days, weekday, season)
-        shares = np.stack([np.broadcast_to(of, weekday.shape) for of in each], axis=2)
-        return np.concatenate([shares, self.planned[np.ix_(rows, origin + steps)]], axis=2)
+        return np.stack([np.broadcast_to(of, weekday.shape) for of in each], axis=2)
 
     def _same_season(self, flags: Flags, target: Steps) -> Array:
         """Return float64[n, n_targets]: weeks about the same one of earlier years that count."""
@@ -169,12 +171,33 @@ class _Past:
         return np.minimum(1.0, (longest / self.a_week + _LONGER) / weeks)
 
 
-def _coefficients(past: _Past, rows: npt.NDArray[np.intp]) -> Array:
-    """Return float64[6 + n_plans] of highest posterior density, by Newton's method."""
+def _plan_coefficients(past: _Past, rows: npt.NDArray[np.intp]) -> Array:
+    """Return float64[n_plans]: what plans change, in all periods up to the last sale of a series.
+
+    Some are as rare as public holidays. Each period is compared with the share of its series, of
+    its weekday.
+    """
+    sold, known = past.sold[rows], past.known[rows]
+    known = known & np.logical_or.accumulate(sold[:, ::-1], axis=1)[:, ::-1]
+    usual = np.zeros(sold.shape)
+    for day in range(past.a_week):
+        of_day = slice(day, None, past.a_week)
+        mean = _share(sold.sum(axis=1), known.sum(axis=1), 0.5)
+        share = _share(sold[:, of_day].sum(axis=1), known[:, of_day].sum(axis=1), mean)
+        usual[:, of_day] = _logit(share)[:, None]
+    planned = past.planned[rows, : sold.shape[1]][known]
+    n = planned.shape[1]
+    return _likeliest(
+        planned, sold[known], usual[known], np.zeros(n), np.full(n, _PRECISION_OF_PLANS)
+    )
+
+
+def _coefficients(past: _Past, rows: npt.NDArray[np.intp], plans: Array) -> Array:
+    """Return float64[6]: those of shares, beside what `plans` change."""
     n, a_week = past.sold.shape[1], past.a_week
     ahead = np.array(_STEPS) * a_week - 1
     last = n - ahead[-1] - 1
-    X, z = [], []
+    X, z, of_plans = [np.zeros((0, len(_BEFORE)))], [np.zeros(0, bool)], [np.zeros(0)]
     # Where last year tells of the season, only those origins are asked of which it does, too.
     first = past.season if n > past.season else 0
     # A day less than whole weeks, so that days ahead are of all weekdays.
@@ -184,19 +207,30 @@ def _coefficients(past: _Past, rows: npt.NDArray[np.intp]) -> Array:
         known = past.known[np.ix_(rows, origin + ahead)] & begun
         X.append(past.shares(rows, origin, ahead)[known])
         z.append(past.sold[np.ix_(rows, origin + ahead)][known])
-    plans = past.planned.shape[2]
-    found = before = np.append(_BEFORE, np.zeros(plans))
-    precision = np.append(_PRECISION, np.full(plans, _PRECISION_OF_PLANS))
-    if X:
-        shares, sold = np.concatenate(X), np.concatenate(z)
-        for _ in range(_ROUNDS):
-            chance = _chance(shares @ found)
-            # Steps of one origin are alike: together they count as one.
-            slope = (sold - chance) @ shares / len(_STEPS) - precision * (found - before)
-            weight = (chance * (1 - chance))[:, None] / len(_STEPS)
-            curve = (shares * weight).T @ shares + np.diag(precision)
-            # A whole step may leap past the top, where all chances are 0 or 1.
-            found = found + np.clip(np.linalg.solve(curve, slope), -1, 1)
+        of_plans.append((past.planned[np.ix_(rows, origin + ahead)] @ plans)[known])
+    # Steps of one origin are alike: together they count as one.
+    of_all = np.concatenate(X), np.concatenate(z), np.concatenate(of_plans)
+    return _likeliest(*of_all, _BEFORE, _PRECISION, counts=1 / len(_STEPS))
+
+
+def _likeliest(
+    X: Array, sold: Flags, beside: Array, before: Array, precision: Array, *, counts: float = 1.0
+) -> Array:
+    """Return the coefficients of highest posterior density, by Newton's method.
+
+    `X`: float64[n, n_coefficients]; `beside`: float64[n], what else the logit of a row is made of;
+    `before`, `precision`: what is expected of coefficients, and how firmly; a row `counts` so much.
+    """
+    found = before
+    for _ in range(_ROUNDS):
+        chance = _chance(X @ found + beside)
+        slope = counts * (sold - chance) @ X - precision * (found - before)
+        curve = (X * (counts * chance * (1 - chance))[:, None]).T @ X + np.diag(precision)
+        # A whole step may leap past the top, where all chances are 0 or 1.
+        step = np.clip(np.linalg.solve(curve, slope), -1, 1)
+        found = found + step
+        if np.abs(step).max(initial=0.0) < _NEAR_ENOUGH:
+            break
     return found
 
 
