@@ -208,7 +208,9 @@ def _over(usual: Mapping[str, Any], given: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _refusal(file: Path, error: ValidationError) -> SettingsError:
     """Name the first entry that is wrong, what was given, and what may stand there."""
-    detail = error.errors(include_url=False)[0]
+    details = error.errors(include_url=False)
+    # A number that may be whole or not is checked as both, the former first.
+    detail = details[details[0]["loc"][-1] == "int"]
     *parents, last = map(str, detail["loc"])
     if detail["type"] == "extra_forbidden":
         known: Any = DEFAULTS
@@ -218,8 +220,7 @@ def _refusal(file: Path, error: ValidationError) -> SettingsError:
     elif detail["type"] == "model_type":
         said = f"{'.'.join([*parents, last])} must have entries, not {detail['input']!r}"
     else:
-        # A number that may be whole or not is checked twice: the last place is which.
-        loc = (*parents, last) if last not in {"int", "float"} else tuple(parents)
+        loc = (*parents, last) if last != "float" else tuple(parents)
         said = in_words({**detail, "loc": loc})
     return SettingsError(f"{file}: {said.removesuffix('.')}.")
 

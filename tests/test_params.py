@@ -65,7 +65,11 @@ def test_without_entries_all_is_as_in_the_code(tmp_path: Path, text: str) -> Non
         ),
         (
             "gate: {champion_tolerance: 1%}",
-            "gate.champion_tolerance must be a whole number, not '1%'.",
+            "gate.champion_tolerance must be a number, not '1%'.",
+        ),
+        (
+            "trees: {xgboost: {subsample: 1.5}}",
+            "trees.xgboost.subsample must be at most 1, not 1.5.",
         ),
         ("gate: {champion_tolerance: 2}", "gate.champion_tolerance must be at most 1, not 2."),
         ("models: {usual: arima}", "models.usual must be a list, not 'arima'."),
