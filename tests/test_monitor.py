@@ -89,7 +89,7 @@ def test_of_each_week_the_newest_forecast_of_the_week_before_is_read(url: str) -
     assert 18 == known.sum()
 
 
-def test_of_days_means_are_read_as_medians_do_not_add_up_to_weeks(url: str) -> None:
+def test_means_are_read_beside_medians_which_do_not_add_up_to_weeks(url: str) -> None:
     days = replace(
         panel(20),
         periods=np.datetime64("2024-01-01") + np.arange(20),
@@ -102,7 +102,7 @@ def test_of_days_means_are_read_as_medians_do_not_add_up_to_weeks(url: str) -> N
     at_times = replace(said, quantiles={**said.quantiles, "q50": np.zeros((9, 7))})
     with closing(ForecastTable(url)) as table:
         table.write(days.until(days.periods[6]), [at_times], NOW)
-    assert (read_week_ahead(url, days, week_ends(days)).middle[:, 7:14] == 10).all()
+    assert (read_week_ahead(url, days, week_ends(days)).mean[:, 7:14] == 10).all()
 
 
 def test_errors_of_issued_forecasts_raise_alarms_that_are_kept_once(

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sales_forecast.data import dimensions
 from sales_forecast.data.database_server import Server, read_at_one_moment
 from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS
-from sales_forecast.data.frequency import DAILY, DAYS_PER_PERIOD
+from sales_forecast.data.frequency import DAYS_PER_PERIOD
 from sales_forecast.data.panel import Array, Days, Panel
 from sales_forecast.data.series_names import joined
 
@@ -22,14 +22,13 @@ from sales_forecast.data.series_names import joined
 class WeekAhead(NamedTuple):
     """The newest forecast of each period that is older than its week, and its interval of 80%.
 
-    `middle` is the median of weeks; of days the mean, as medians do not add up to weeks.
-
     float64[n_series, n_periods] each; NaN where none was issued in the week before.
     """
 
     middle: Array
     low: Array
     high: Array
+    mean: Array
 
 
 def read_week_ahead(url: str, panel: Panel, ends: Days) -> WeekAhead:
@@ -50,7 +49,7 @@ def _read(connection: sa.Connection, panel: Panel, ends: Days) -> WeekAhead:
     found = WeekAhead(*(np.full(panel.y.shape, np.nan) for _ in WeekAhead._fields))
     rows = _rows(connection, panel)
     of, row = FORECAST_ISSUES.c, FORECASTS.c
-    middle = row.sales if panel.frequency == DAILY else row.q50
+    said = row.q50, row.lower_80, row.upper_80, row.sales
     issues = sa.select(of.id, of.origin).where(of.role == "best").order_by(of.origin, of.id)
     newest = {np.datetime64(origin): number for number, origin in connection.execute(issues)}
     origins = np.array([*newest], dtype="datetime64[D]")
@@ -61,7 +60,7 @@ def _read(connection: sa.Connection, panel: Panel, ends: Days) -> WeekAhead:
         if not len(fit):
             continue
         first, last = (end - week + 1).item(), end.item()
-        asked = sa.select(row.series_id, row.target, middle, row.lower_80, row.upper_80).where(
+        asked = sa.select(row.series_id, row.target, *said).where(
             row.issue_id == newest[fit[-1]], row.target.between(first, last)
         )
         for series, target, *values in connection.execute(asked):

@@ -24,7 +24,7 @@ from sales_forecast.data.alarms import Alarm, AlarmTable
 from sales_forecast.data.deployments import Deployments
 from sales_forecast.data.frequency import WEEKLY
 from sales_forecast.data.panel import Array, Panel
-from sales_forecast.data.week_ahead import read_week_ahead
+from sales_forecast.data.week_ahead import WeekAhead, read_week_ahead
 from sales_forecast.errors import BundleRefused
 from sales_forecast.evaluation.protocols import ONE_STEP_NAME
 from sales_forecast.operations.monitoring.decide import Decision, Situation, decide
@@ -94,22 +94,22 @@ def _errors(url: str, panel: Panel, folder: Path, manifest: Manifest) -> tuple[E
     return errors_of(panel, Expected(*filled)), n_issued
 
 
-def _backtest(panel: Panel, folder: Path, model: str) -> tuple[Array, Array, Array]:
-    """Return median and interval that the champion's own backtest says of the panel's weeks.
+def _backtest(panel: Panel, folder: Path, model: str) -> tuple[Array, ...]:
+    """Return what the champion's own backtest says of the panel's weeks, as `WeekAhead` has it.
 
     Of days it tells nothing: it judges them one by one, and the rules whole weeks.
     """
-    found = tuple(np.full(panel.y.shape, np.nan) for _ in range(3))
+    found = tuple(np.full(panel.y.shape, np.nan) for _ in WeekAhead._fields)
     table = tables.read(folder).get(ONE_STEP_NAME)
     if table is None or model not in table or panel.frequency != WEEKLY:
-        return found[0], found[1], found[2]
+        return found
     rows = np.array([panel.positions.get(name, -1) for name in table["unique_id"]])
     columns = np.searchsorted(panel.periods, table["ds"].to_numpy().astype("datetime64[D]"))
     known = (rows >= 0) & (columns < panel.n_periods)
-    for values, end in zip(found, ("", "_lo_80", "_hi_80"), strict=True):
+    for values, end in zip(found, ("", "_lo_80", "_hi_80", "_mean"), strict=True):
         if f"{model}{end}" in table:
             values[rows[known], columns[known]] = table[f"{model}{end}"].to_numpy()[known]
-    return found[0], found[1], found[2]
+    return found
 
 
 def _kept(url: str, version: str, raised: Sequence[Raised]) -> tuple[Alarm, ...]:

@@ -33,6 +33,8 @@ MOST_SERIES = 100
 """Of more series, or of those with two keys, a single one is no alarm: chance rings too often."""
 _FEWEST_SERIES = 6
 """Of fewer series a third is hardly more than one of them."""
+_SELDOM = 0.25
+"""What sold nothing in more of the weeks before any is judged sells at times."""
 _LARGEST_ERROR = 2.0
 """Sales seven times as large as expected, or a seventh, are an accident; so is a sudden 0."""
 
@@ -42,15 +44,16 @@ class Expected:
     """What was expected of each period of a panel, one week ahead; NaN where nothing was.
 
     Attributes:
-        middle: float64[n_series, n_periods], of weeks the median; of days, which are added up to
-            weeks, the mean.
+        middle: float64[n_series, n_periods], the median.
         low: float64[n_series, n_periods], the lower end of the interval of 80%.
         high: its upper end.
+        mean: float64[n_series, n_periods], which alone may be added up.
     """
 
     middle: Array
     low: Array
     high: Array
+    mean: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +91,8 @@ class Errors:
         inside: as `sold`, the share of periods that the interval of 80% held.
         groups: name -> rows of its series.
         by_key: whether the groups are those of a second key.
+        seldom: bool[n_series], which series are judged by the sum of all of these: what sells at
+            times has no error of its own in a week without a sale, and half of one in any other.
     """
 
     weeks: Days
@@ -97,14 +102,19 @@ class Errors:
     inside: Array
     groups: Mapping[str, Index]
     by_key: bool
+    seldom: Flags
 
     @cached_property
     def logs(self) -> Array:
         """float64[n_series, n_weeks]: log of sales over what was expected."""
-        known = (self.sold > 0) & (self.expected > 0)
-        ratio = np.divide(self.sold, self.expected, out=np.ones_like(self.sold), where=known)
+        sold, expected = self._told_together(self.sold), self._told_together(self.expected)
+        known = (sold > 0) & (expected > 0)
+        ratio = np.divide(sold, expected, out=np.ones_like(sold), where=known)
         clipped = np.clip(np.log(ratio), -_LARGEST_ERROR, _LARGEST_ERROR)
         return np.where(known, clipped, np.nan)
+
+    def _told_together(self, values: Array) -> Array:
+        return np.where(self.seldom[:, None], np.nansum(values[self.seldom], axis=0), values)
 
     @cached_property
     def scale(self) -> Array:
@@ -116,7 +126,8 @@ class Errors:
     @property
     def alarms_by_series(self) -> bool:
         """Whether a lone series is an alarm, and not only an explanation."""
-        return not self.by_key and 1 < len(self.series) <= MOST_SERIES
+        few = 1 < len(self.series) <= MOST_SERIES
+        return few and not self.by_key and not self.seldom.all()
 
     def signals(self) -> tuple[Signal, ...]:
         """Return the signals of the rules that may ring."""
@@ -131,8 +142,10 @@ class Errors:
         return tuple(found)
 
     def of_series(self) -> Signal:
-        """Return each series against the middle of all."""
-        return Signal(rules.SERIES, self.series, self.logs - middle_of(self.logs))
+        """Return each series that has errors of its own against the middle of all."""
+        rows = np.flatnonzero(~self.seldom)
+        names = tuple(self.series[row] for row in rows)
+        return Signal(rules.SERIES, names, (self.logs - middle_of(self.logs))[rows])
 
     def _of_groups(self) -> Array:
         """Return the middle of each against that of the others: one large series moves no group."""
@@ -170,11 +183,13 @@ def week_ends(panel: Panel) -> Days:
 def errors_of(panel: Panel, expected: Expected) -> Errors:
     """Return the errors of all whole weeks of which something was expected.
 
+    Of weeks the median counts; the mean of what is added up: days, and series that sell at times.
     Weeks of daily sales are those from Monday to Sunday, of which every day is forecast but those
     on which all were closed.
     """
     ends = week_ends(panel)
-    known = ~np.isnan(panel.y) & ~np.isnan(expected.middle)
+    middle = expected.mean if panel.frequency == DAILY else expected.middle
+    known = ~np.isnan(panel.y) & ~np.isnan(middle)
     weeks, place, count = np.unique(ends, return_inverse=True, return_counts=True)
     asked, sold_on = (
         np.bincount(place, of.any(axis=0), minlength=len(weeks))
@@ -192,16 +207,24 @@ def errors_of(panel: Panel, expected: Expected) -> Errors:
     held = promised & (panel.y >= expected.low) & (panel.y <= expected.high)
     sold = sums(panel.y, known)
     groups, by_key = _groups(panel, sold)
+    seldom = _sell_at_times(sold) & (not by_key)
     return Errors(
         weeks=weeks[whole],
         series=panel.series,
         sold=sold,
-        expected=sums(expected.middle, known),
+        expected=np.where(seldom[:, None], sums(expected.mean, known), sums(middle, known)),
         inside=sums(held.astype(np.float64), promised)
         / sums(promised.astype(np.float64), promised),
         groups=groups,
         by_key=by_key,
+        seldom=seldom,
     )
+
+
+def _sell_at_times(sold: Array) -> Flags:
+    before = sold[:, : rules.WARM_UP]
+    found: Flags = (before <= 0).sum(axis=1) > _SELDOM * (~np.isnan(before)).sum(axis=1)
+    return found
 
 
 def _groups(panel: Panel, sold: Array) -> tuple[Mapping[str, Index], bool]:

@@ -148,7 +148,9 @@ def _found(of: Walk, planted: _Planted, table: pd.DataFrame) -> int:
         again[:, ahead], of.raw[:, ahead], where=sound, out=np.ones_like(again[:, ahead])
     )
     was = of.expected
-    expected = Expected(*((each * moved)[:, :stop] for each in (was.middle, was.low, was.high)))
+    expected = Expected(
+        *((each * moved)[:, :stop] for each in (was.middle, was.low, was.high, was.mean))
+    )
     errors = errors_of(panel, expected)
     signal = next(each for each in errors.signals() if each.rule.name == planted.shift.rule)
     sums = signal.sums(signal.standardised(errors))

@@ -77,8 +77,7 @@ def walk(panel: Panel, forecaster: Forecaster, progress: Callable[[str], None]) 
     progress("measuring the intervals")
     measured = with_quantiles(table, panel)
     name = forecaster.name
-    middle = f"{name}_mean" if panel.frequency == DAILY else name
-    ends = middle, f"{name}_lo_80", f"{name}_hi_80"
+    ends = name, f"{name}_lo_80", f"{name}_hi_80", f"{name}_mean"
     expected = Expected(*(dense(panel, measured, measured[end].to_numpy()) for end in ends))
     return Walk(panel, forecaster, first, raw(panel, table, name), expected)
 
