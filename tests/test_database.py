@@ -436,6 +436,23 @@ def test_a_connection_that_broke_leaves_no_trace_beside_the_sentence(
     assert [] == caplog.messages
 
 
+@pytest.mark.parametrize(
+    ("variable", "option"),
+    [("TEST_MYSQL_URL", "charset=latin1"), ("TEST_POSTGRES_URL", "client_encoding=latin1")],
+)
+def test_a_letter_that_a_database_has_not_is_named(variable: str, option: str) -> None:
+    if variable not in os.environ:
+        pytest.skip(f"set {variable} to a database")
+    with (
+        closing(database_server.Server(f"{os.environ[variable]}?{option}")) as server,
+        pytest.raises(
+            DatabaseError, match="it has no letter '\N{BEER MUG}', as it is not in UTF-8"
+        ),
+        server.connection() as connection,
+    ):
+        connection.scalar(sa.text("SELECT :name"), {"name": "Theke \N{BEER MUG}"})
+
+
 def test_a_disk_without_room_for_what_readers_share_is_called_full(tmp_path: Path) -> None:
     import resource  # noqa: PLC0415 - Windows has none
 

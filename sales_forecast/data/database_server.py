@@ -109,8 +109,8 @@ class Server:
     def _translating(self) -> Iterator[None]:
         try:
             yield
-        # PyMySQL raises RuntimeError for ways to log in that it cannot do.
-        except (sa.exc.SQLAlchemyError, OSError, RuntimeError) as error:
+        # Of ways to log in that PyMySQL cannot do, and of letters that a database lacks.
+        except (sa.exc.SQLAlchemyError, OSError, RuntimeError, UnicodeEncodeError) as error:
             cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
             reason, shown = " ".join(str(cause).split()).rstrip(".?"), self.shown
             hint = (
@@ -122,6 +122,10 @@ class Server:
                 hint = BRING_UP_TO_DATE
             if cause is not None and is_full(cause):
                 reason, hint = "the disk is full", "Make room, then run the command again."
+            if isinstance(error, UnicodeEncodeError):
+                letter = error.object[error.start]
+                reason = f"it has no letter {letter!r}, as it is not in UTF-8 (MySQL: utf8mb4)"
+                hint = "Make a database that is, and leave charset out of DATABASE_URL."
             if self._url.host and not _is_known(self._url.host):
                 # What stands in its place may be a part of the password.
                 reason, shown = "its host cannot be found", scheme_of(self.shown)
@@ -137,7 +141,9 @@ def _understood() -> Iterator[None]:
     try:
         yield
     except (AttributeError, TypeError, ValueError) as error:
-        raise OSError("the driver cannot use its host or what follows the question mark") from error
+        raise OSError(
+            "the driver cannot use its host, its encoding or what follows the question mark"
+        ) from error
 
 
 def _parse(url: str) -> sa.URL:
