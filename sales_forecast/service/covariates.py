@@ -17,6 +17,7 @@ from sales_forecast.data.calendar import holiday_flags
 from sales_forecast.data.frequency import WEEKLY
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.spec import PanelSpec
+from sales_forecast.errors import InvalidRequest
 from sales_forecast.features.conditions import outlook
 from sales_forecast.features.planned_numbers import planned_range
 from sales_forecast.service.answers import Answers
@@ -153,6 +154,17 @@ class Covariates:
                 yield f"{told}: {known} was planned of it before, so no effect of it was measured."
             elif not low <= value <= high:
                 yield f"{told} is outside what was planned before ({low:g} to {high:g})."
+
+    def too_far(self, row: int, changed: Mapping[str, float]) -> InvalidRequest:
+        """Return the refusal of what was supplied for a plan, where sales would have no bounds."""
+        wrong = {}
+        for of in self._spec.future:
+            low, high = planned_range(self._panel.past.plan[of.name], row)
+            value = changed.get(of.name, low)
+            if not low <= value <= high:
+                near = f"{low:g} to {high:g}"
+                wrong[of.column] = f"must be near what was planned before ({near}), not {value:g}"
+        return InvalidRequest(" ".join(f"{name} {of}." for name, of in wrong.items()), wrong)
 
     def used(
         self, model: str, row: int, period: int, told: Told

@@ -8,8 +8,10 @@ databases, and must not know HTTP.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
+
+import numpy as np
 
 from sales_forecast.bundles.bundle import Bundle
 from sales_forecast.bundles.fitting import check_fits
@@ -31,6 +33,9 @@ from sales_forecast.service.results import (
 )
 from sales_forecast.service.series import SeriesIndex
 from sales_forecast.service.warned import Warned
+
+_LARGEST = 1e15
+"""No sales are so large: the loader takes none."""
 
 
 class Predictor:
@@ -98,22 +103,22 @@ class Predictor:
         known = [math.nan if value is None else value for value in told]
         model = self.predicting
         answers, place = self._answers, row
+        usual = estimate = answers.estimate(model, row, period, known)
         changed = self._covariates.otherwise(row, period, covariates) if self.spec.future else {}
         if changed:
-            answers, place = self.otherwise.of(model, row, period, changed)
+            with np.errstate(over="ignore", invalid="ignore"):  # what has no bounds is refused
+                answers, place = self.otherwise.of(model, row, period, changed)
+                estimate = answers.estimate(model, place, period, known)
         warnings = [*self._warned.of_series(row, period), *self._covariates.unusual(model, told)]
         if differs := self._covariates.against_the_calendar(period, told):
             warnings.append(differs)
-        estimate = answers.estimate(model, place, period, known)
-        if math.isnan(estimate.prediction):
+        if math.isnan(usual.prediction):
             names = {key.column: value for key, value in zip(self.spec.keys, series, strict=True)}
-            shown = self.series.shown(row)
-            raise InvalidRequest(
-                f"{shown[:1].upper()}{shown[1:]} has no known sales before the "
-                f"{self._calendar.called(ending)}.",
-                {**names, self.spec.date: str(day)},
-            )
+            before = f" before the {self._calendar.called(ending)}"
+            raise self._no_sales(row, {**names, self.spec.date: str(day)}, before)
         year_ago_known = answers.year_ago_known(model, place, period)
+        if changed and not abs(estimate.prediction) < _LARGEST:
+            raise self._covariates.too_far(row, changed)
         if step > self.most_steps:
             unit = self.panel.frequency.unit
             warnings.append(
@@ -129,7 +134,6 @@ class Predictor:
         if self.spec.future:
             warnings += self._covariates.unplanned(row, period, covariates)
         if changed:
-            usual = self._answers.estimate(model, row, period, known)
             means = round(usual.mean, 2), round(estimate.mean, 2)
             warnings += self._covariates.unmeasured(row, changed, *means)
         warnings += self._warned.of_intervals(model, row, step)
@@ -183,14 +187,17 @@ class Predictor:
         model = self.forecasting[choice or self.usual]
         sales = self._answers.ahead.medians(model, row, steps)
         if math.isnan(sales[0]):
-            shown = self.series.shown(row)
             names = {key.field: value for key, value in zip(self.spec.keys, series, strict=True)}
-            raise InvalidRequest(f"{shown[:1].upper()}{shown[1:]} has no known sales.", names)
+            raise self._no_sales(row, names)
         ends = self._answers.ahead.ends(model, level, row, steps)
         return [
             PeriodForecast(period, round(value, 2), *(rounded(of) or (None, None)))
             for period, value, of in zip(self._periods, sales, ends, strict=False)
         ]
+
+    def _no_sales(self, row: int, names: Mapping[str, int | str], when: str = "") -> InvalidRequest:
+        shown = self.series.shown(row)
+        return InvalidRequest(f"{shown[:1].upper()}{shown[1:]} has no known sales{when}.", names)
 
     def means(self, series: Named, steps: int, choice: ForecastChoice | None) -> list[float]:
         """Return what is sold on average in the periods of `forecast`, to cents."""

@@ -108,11 +108,14 @@ class Rows:
                 told = np.where(np.isnan(told), expected[at], told)
             asked = asked.copy()
             asked[0, -self._n_conditions :] = condition_changes(told, reference[at])
-        changes = self._changes(asked)
-        return {
-            name: math.exp(start[at] + share * change.item())
-            for (name, share), start, change in zip(self._shares, before, changes, strict=True)
-        }
+        said = zip(self._shares, before, self._changes(asked), strict=True)
+        try:
+            return {
+                name: math.exp(start[at] + share * change.item())
+                for (name, share), start, change in said
+            }
+        except OverflowError:  # the plan is beyond all bounds
+            return {name: math.inf for name, _ in self._shares}
 
     def _changes(self, X: Row) -> Sequence[Array]:
         if self._one_graph is not None:

@@ -11,6 +11,7 @@ import pytest
 
 from sales_forecast.bundles.bundle import read_bundle
 from sales_forecast.data.files.daily import StoreDays
+from sales_forecast.errors import InvalidRequest
 from sales_forecast.service.covariates import UsedCovariate
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.training.challenger import baseline_challenger
@@ -150,6 +151,16 @@ def test_a_number_beyond_all_that_was_planned_is_told(odd_shop):
     series = predictor.series.named[0]
     supplied = predictor.predict(series, ODD[0], told(predictor, **{PRICE: 9.0}))
     assert f"{PRICE} 9 is outside what was planned before (1 to 2)." in supplied.warnings
+
+
+@pytest.mark.parametrize("model", ["arima", "rf_xgb_mean"])
+@pytest.mark.parametrize("value", [1e5, 1e30, 1e300])
+@pytest.mark.parametrize("day", [MONDAY, date(2014, 3, 31)])
+def test_a_plan_by_which_sales_would_have_no_bounds_is_refused(days_shop, model, value, day):
+    predictor = made(days_shop, model)
+    with pytest.raises(InvalidRequest, match=r"^Promo must be near what was planned before"):
+        predictor.predict((2,), day, told(predictor, promo=value))
+    assert 0 == predictor.predict((2,), day, told(predictor, promo=-value)).prediction
 
 
 @pytest.mark.parametrize("model", ["arima", "rf_xgb_mean"])
