@@ -102,7 +102,7 @@ class PooledProcess:
         weeks, chain = self.weeks(panel.periods[known]), split.chain[known]
         level = level_of(self.chain, weeks, chain)
         seen = Seen.values(self.chain, weeks, (chain - level)[:, None])
-        yield replace(seen, level=float(level[-1])), everyone
+        yield replace(seen, level=float(level[-1]) if known.size else 0.0), everyone
         for series, week, noise in split.blocks():
             values = split.deviations[np.ix_(series, week)].T
             store = replace(self.store, noise=noise * self.store.noise)
