@@ -160,9 +160,35 @@ def test_too_few_weeks_with_sales_are_told_with_both_numbers() -> None:
         replay(replace(whole, y=y), GROWTH.name, silent)
 
 
-def test_too_few_weeks_are_told_with_both_numbers() -> None:
-    with pytest.raises(NotEnoughData, match=r"56 weeks of sales .* 26 more .* there are 80"):
-        replay(sample_panel(2, 80), GROWTH.name, silent)
+@pytest.mark.parametrize(
+    ("n_weeks", "told"),
+    [
+        (80, r"56 weeks of sales .* 26 more .* there are 80"),
+        (89, r"measure 26 weeks .* blocks of 8, and of 33 whole weeks"),
+    ],
+)
+def test_too_few_weeks_are_told_with_both_numbers(n_weeks: int, told: str) -> None:
+    with pytest.raises(NotEnoughData, match=told):
+        replay(sample_panel(2, n_weeks), GROWTH.name, silent)
+
+
+def test_weeks_that_nobody_knows_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planting, "STARTS", 3)
+    panel = sample_panel(2)
+    y = panel.y.copy()
+    y[:, 112:120] = np.nan
+    found = replay(replace(panel, y=y), GROWTH.name, silent)
+    assert 61 - 8 == found.judged_weeks
+
+
+def test_of_sales_that_begin_too_late_it_is_said_what_is_missing() -> None:
+    panel = sample_panel(2)
+    for model, y, told in (
+        (GROWTH.name, np.zeros_like(panel.y), "the first 56, and no series has sales in these as"),
+        (POOLED.name, np.where(np.arange(143) < 60, np.nan, panel.y), "the first 65 weeks at"),
+    ):
+        with pytest.raises(NotEnoughData, match=told):
+            replay(replace(panel, y=y), model, silent)
 
 
 def test_the_door_replays_a_file(

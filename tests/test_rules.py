@@ -52,6 +52,11 @@ def test_errors_are_measured_in_deviations_of_the_weeks_before() -> None:
     assert 0.05 / 0.014826 == pytest.approx(z[0, WARM_UP])
 
 
+def test_roundings_of_what_never_changes_are_no_errors() -> None:
+    z = rules.standardised(np.append(np.zeros(WARM_UP), 1e-6)[None, :], np.ones(WARM_UP + 1))
+    assert 0.001 == pytest.approx(z[0, -1])
+
+
 def test_a_centre_is_drawn_half_way_to_no_error_after_as_many_weeks_as_the_prior_has() -> None:
     past = 0.02 + np.tile([-0.01, 0.01], WARM_UP // 2)
     z = rules.standardised(np.append(past, 0.05)[None, :], np.ones(WARM_UP + 1))

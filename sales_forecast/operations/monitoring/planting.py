@@ -80,21 +80,18 @@ def weeks_to_find(of: Walk, errors: Errors, progress: Callable[[str], None]) -> 
 
     `errors`: of the walk as it was.
     """
-    planted = [*_plants(of, errors)]
-    parts = [
-        Part(
-            replace(of.panel, y=each.sales),
-            of.forecaster,
-            of.refit_before(each.start),
-            each.start + WEEKS * of.week,
-        )
-        for each in planted
-    ]
+    planted = [each for each in _plants(of, errors) if _part(of, each).can_be_judged]
+    parts = [_part(of, each) for each in planted]
     tables = mapped(said, parts, "planting shifts", progress)
     weeks: dict[str, list[int]] = {}
     for each, table in zip(planted, tables, strict=True):
         weeks.setdefault(each.shift.name, []).append(_found(of, each, table))
     return {name: _summary(found) for name, found in weeks.items()}
+
+
+def _part(of: Walk, planted: _Planted) -> Part:
+    panel, stop = replace(of.panel, y=planted.sales), planted.start + WEEKS * of.week
+    return Part(panel, of.forecaster, of.refit_before(planted.start), stop)
 
 
 def _plants(of: Walk, errors: Errors) -> Iterator[_Planted]:

@@ -24,7 +24,7 @@ from sales_forecast.operations.monitoring.errors import Errors, errors_of
 from sales_forecast.operations.monitoring.planting import WEEKS, Found, weeks_to_find
 from sales_forecast.operations.monitoring.rules import WARM_UP
 from sales_forecast.operations.monitoring.walk import walk
-from sales_forecast.operations.monitoring.watch import alarms, judged_weeks
+from sales_forecast.operations.monitoring.watch import alarms, judged_weeks, known_weeks
 
 HISTORIES: Final = 200
 _BLOCK = 8
@@ -114,11 +114,12 @@ def replay(panel: Panel, model: str | None, progress: Callable[[str], None]) -> 
     walked = walk(panel, forecaster, progress)
     errors = errors_of(walked.panel, walked.expected)
     n_judged = judged_weeks(errors)
-    if not n_judged:
+    if n_judged < _BLOCK:
         raise NotEnoughData(
-            f"The rules measure {WARM_UP} weeks before they judge one, and of {len(errors.weeks)} "
-            "whole weeks there are sales and forecasts. Load more.",
-            {"weeks": len(errors.weeks), "needed": WARM_UP + 1},
+            f"The rules measure {WARM_UP} weeks before they judge one, histories are drawn in "
+            f"blocks of {_BLOCK}, and of {known_weeks(errors)} whole weeks there are sales and "
+            "forecasts above 0. Load more.",
+            {"weeks": known_weeks(errors), "needed": WARM_UP + _BLOCK},
         )
     progress(f"drawing {HISTORIES} histories")
     return Replay(

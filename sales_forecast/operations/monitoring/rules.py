@@ -30,6 +30,8 @@ INSIDE: Final = 0.8
 """The share of sales that the watched intervals promise to hold."""
 _OF_MAD, _LEAST_OF_SD = 1.4826, 0.8
 """Scale: that of a normal distribution by the median, not far below what outliers make of it."""
+_LEAST_SCALE = 0.001
+"""Forecasts of what never changes err by roundings, which are no deviations."""
 _YEAR = 52
 _BLOCK, _YEARS = 4, 500
 _FALSE_A_YEAR = 0.2
@@ -112,7 +114,7 @@ def standardised(errors: Array, scale: Array, *, pooled: bool = False) -> Array:
             usual = np.median(width)
             width = np.sqrt((n * width**2 + SCALE_PRIOR * usual**2) / (n + SCALE_PRIOR))
         away = (errors[own, week] - middle * n / (n + CENTRE_PRIOR)) / scale[week]
-        found[own, week] = np.divide(away, width, where=width > 0, out=np.full_like(away, np.nan))
+        found[own, week] = away / np.maximum(width, _LEAST_SCALE)
     return found
 
 

@@ -68,10 +68,16 @@ def walk(panel: Panel, forecaster: Forecaster, progress: Callable[[str], None]) 
     first = _first_fit(panel, forecaster)
     week = panel.frequency.a_week
     end, month = _end(panel), REFIT_WEEKS * week
-    parts = [
+    every = (
         Part(panel, forecaster, start, min(start + month, end))
         for start in range(first, end, month)
-    ]
+    )
+    parts = [part for part in every if part.can_be_judged]
+    if not parts:
+        raise NotEnoughData(
+            f"A replay asks for the weeks after the first {first // week}, and no series has sales "
+            "in these as well as before. Load more."
+        )
     tables = mapped(said, parts, "walking through the history", progress)
     table = pd.concat(tables, ignore_index=True)
     progress("measuring the intervals")
@@ -105,6 +111,15 @@ class Part:
     forecaster: Forecaster
     start: int
     stop: int
+
+    @property
+    def can_be_judged(self) -> bool:
+        """Whether it has sales of a series that sold something before: whole months may have none.
+
+        What nobody knows is no error, so a gap in the history is passed over.
+        """
+        sold = (self.panel.y[:, : self.start] > 0).any(axis=1)
+        return bool((~np.isnan(self.panel.y[sold, self.start : self.stop])).any())
 
 
 def said(part: Part) -> pd.DataFrame:
@@ -158,15 +173,23 @@ def _first_fit(panel: Panel, forecaster: Forecaster) -> int:
     week = panel.frequency.a_week
     end = _end(panel)
     n_weeks = end // week
+    refused: NotEnoughData | None = None
     for weeks in (_FIRST_FIT, MIN_WEEKS):
         if n_weeks - weeks <= WARM_UP:
             break
         first = end - (n_weeks - weeks) * week
         try:
             fit_once(forecaster, panel.until(panel.periods[first - 1]))
-        except NotEnoughData:
+        except NotEnoughData as error:
+            refused = error
             continue
         return first
+    if refused:
+        raise NotEnoughData(
+            f"A replay begins with a fit to the first {MIN_WEEKS} weeks at the latest. "
+            f"{refused.message} Or name another model by --model.",
+            refused.fields,
+        )
     raise NotEnoughData(
         f"A replay of {forecaster.name} needs {_FIRST_FIT} weeks of sales for its first fit and "
         f"{WARM_UP} more before any is judged; there are {n_weeks}. Load more, or name another "

@@ -38,7 +38,12 @@ class Raised:
 
 def judged_weeks(errors: Errors) -> int:
     """Return how many weeks of errors can be judged: all but those that are measured first."""
-    return max(int((~np.isnan(mean_over(errors.logs))).sum()) - rules.WARM_UP, 0)
+    return max(known_weeks(errors) - rules.WARM_UP, 0)
+
+
+def known_weeks(errors: Errors) -> int:
+    """Return of how many weeks there are errors."""
+    return int((~np.isnan(mean_over(errors.logs))).sum())
 
 
 def alarms(errors: Errors) -> tuple[Raised, ...]:
