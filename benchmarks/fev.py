@@ -242,7 +242,7 @@ def main() -> int:
         print(f"after {past.last}", file=sys.stderr)
         for name, said in deciles(task, past):
             found[name].append(task.scores(before, truth, said))
-    ours = {f"{name}, here": np.mean(of, axis=0) for name, of in found.items()}
+    ours = {f"{name}, here": np.mean(of, axis=0).tolist() for name, of in found.items()}
     print(f"{'':24}{'WAPE':>8}{'SQL':>8}{'MASE':>8}{'WQL':>8}")
     for name, errors in sorted({**ours, **task.published}.items(), key=lambda of: of[1][0]):
         print(f"{name:24}" + "".join("       -" if np.isnan(of) else f"{of:8.4f}" for of in errors))
