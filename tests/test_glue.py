@@ -45,7 +45,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield programs / "python"
 
 
-def stage(spark: Path, raw: Path, staged: Path) -> subprocess.CompletedProcess[str]:
+def stage(spark: Path, raw: Path | str, staged: Path) -> subprocess.CompletedProcess[str]:
     """Run the job as Glue does, which gives it more arguments than it has asked for."""
     return subprocess.run(
         [spark, FOLDER / "stage.py", "--raw", raw, "--staged", staged, "--JOB_NAME", "stage"],
@@ -188,4 +188,6 @@ def test_of_what_its_manifest_does_not_say_nothing_is_staged(
     tell(raw, rows)
     refused = stage(spark, raw, staged)
     assert (1, 1) == (refused.returncode, refused.stderr.count("5 rows, and by the manifest 6"))
+    refused = stage(spark, "s3://bucket/raw", staged)  # which Spark reads on Glue alone
+    assert 'No FileSystem for scheme "s3"' in refused.stderr.splitlines()[-1]
     assert not staged.exists()

@@ -71,9 +71,8 @@ def manifest(spark: SparkSession, folder: str) -> list[File]:
         text = spark.read.text(f"{folder}/{MANIFEST}", wholetext=True).first()[0]
         files = [File(**file) for file in json.loads(text)["files"]]
     except Exception as error:  # Spark has one for every file system
-        raise Refused(
-            f"{folder}/{MANIFEST} cannot be read: {str(error).splitlines()[0]}"
-        ) from error
+        said = str(getattr(error, "java_exception", error)).splitlines()[0]
+        raise Refused(f"{folder}/{MANIFEST} cannot be read: {said}") from error
     if not files:
         raise Refused(f"{folder}/{MANIFEST} names no file")
     return files
