@@ -71,8 +71,8 @@ def test_every_series_has_a_year_of_what_the_one_function_says(settings: Setting
     sentence = written(settings)
     sales = panel(N_WEEKS)
     assert sentence == (
-        f"Wrote 936 forecasts of 9 series, 52 weeks after {sales.last}, by {GROWTH.name} and "
-        f"{GROWTH.name} of model {read(settings).version}."
+        f"Wrote 936 forecasts of 9 series, 52 weeks after {sales.last}, by {GROWTH.name} of "
+        f"model {read(settings).version}."
     )
     expected, spread = forecast({"x": GROWTH}, sales, 52)["x"], read(settings).spreads[GROWTH.name]
     at = quantiles(spread, sales, expected, [*QUANTILES.values()])

@@ -73,10 +73,11 @@ def write_forecasts(settings: Settings, panel: Panel, progress: Callable[[str], 
         return _nothing_new(bundle, panel, horizon)
     best, baseline, *_ = issues
     n_series = int((~np.isnan(best.mean[:, 0])).sum())
+    models = " and ".join(dict.fromkeys((best.model, baseline.model)))
     told = (
         f"Wrote {written.forecasts:,} forecasts of {n_series:,} series, {horizon} "
-        f"{panel.frequency.unit}s after {panel.last}, by {best.model} and {baseline.model} "
-        f"of model {bundle.version}."
+        f"{panel.frequency.unit}s after {panel.last}, by {models} of model "
+        f"{bundle.version}."
     )
     if written.thinned:
         told += f" Thinned {written.thinned:,} of old origins, more than 13 weeks ahead."
