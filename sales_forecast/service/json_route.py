@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -67,6 +69,14 @@ class _Application:
         question = Question(body, pairs, scope["path"], request_id_of(scope), name)
         response = await self._answer(question)
         await response(scope, receive, send)
+
+
+def json_answer(
+    content: object, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return content as JSON; what is no number there, as null."""
+    body = to_json(content, inf_nan_mode="null")
+    return Response(body, status, headers=headers, media_type="application/json")
 
 
 def read(model: type[Model], body: bytes) -> Model:

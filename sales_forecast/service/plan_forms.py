@@ -17,7 +17,7 @@ from sales_forecast.planning.wishes import LARGEST, Reason
 from sales_forecast.service.days import Day
 from sales_forecast.service.forms import Body
 from sales_forecast.service.predictions import LIMIT, Moment
-from sales_forecast.service.queries import key_of, optional
+from sales_forecast.service.queries import keys_of, optional
 
 _LONGEST_NOTE = 500
 _SUM = "Left out: the sum over all of them."
@@ -41,8 +41,7 @@ def _flag(value: object) -> bool:
 @cache
 def override_form(spec: PanelSpec) -> type[BaseModel]:
     """Return the form of an override of a panel."""
-    some: dict[str, Any] = {f"key_{n}": key_of(key, _SUM) for n, key in enumerate(spec.keys)}
-    keys = create_model("OverrideKeys", __base__=Body, **some)
+    keys = create_model("OverrideKeys", __base__=Body, **keys_of(spec, _SUM))
     unit = spec.frequency.unit
     says = "What somebody expects otherwise than the forecast, and why."
     fields: dict[str, Any] = {
@@ -68,11 +67,10 @@ def override_form(spec: PanelSpec) -> type[BaseModel]:
 def overrides_query(spec: PanelSpec) -> type[BaseModel]:
     """Return the form of a query of overrides: any of the keys, filters, a page."""
     any_of = "About any series with this key; left out: any."
-    keys: dict[str, Any] = {f"key_{n}": key_of(key, any_of) for n, key in enumerate(spec.keys)}
     made: type[BaseModel] = create_model(
         "OverridesQuery",
         __config__=ConfigDict(extra="forbid"),
-        **keys,
+        **keys_of(spec, any_of),
         reason=optional(Reason, "reason", "Of this reason alone."),
         by=optional(Annotated[str, Field(max_length=64)], "by", "Made by this person alone."),
         active=(
@@ -93,12 +91,11 @@ def overrides_query(spec: PanelSpec) -> type[BaseModel]:
 @cache
 def change_query(spec: PanelSpec) -> type[BaseModel]:
     """Return the form of a query of a change: any of the keys, a period, two origins."""
-    keys: dict[str, Any] = {f"key_{n}": key_of(key, _SUM) for n, key in enumerate(spec.keys)}
     unit = spec.frequency.field
     made: type[BaseModel] = create_model(
         "ChangeQuery",
         __config__=ConfigDict(extra="forbid"),
-        **keys,
+        **keys_of(spec, _SUM),
         period=optional(Day, unit, "Left out: all periods that both origins forecast, summed."),
         start=optional(Day, "from", "An origin; left out: the one before `to`."),
         end=optional(Day, "to", "A later one; left out: the newest."),

@@ -12,7 +12,6 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
 
@@ -23,7 +22,7 @@ from sales_forecast.planning.value_added import advice
 from sales_forecast.planning.wishes import Wish
 from sales_forecast.service.api_keys import Caller
 from sales_forecast.service.callers import caller_of
-from sales_forecast.service.json_route import read, read_body, read_query
+from sales_forecast.service.json_route import json_answer, read, read_body, read_query
 from sales_forecast.service.live import Live
 from sales_forecast.service.plan_answers import change_told, made_told, override_told, state_told
 from sales_forecast.service.plan_forms import (
@@ -34,7 +33,7 @@ from sales_forecast.service.plan_forms import (
     overrides_query,
 )
 from sales_forecast.service.predictor import Predictor
-from sales_forecast.service.queries import NoQuery
+from sales_forecast.service.queries import NoQuery, given
 from sales_forecast.service.stored import STORED, ending, texts_of
 
 OVERRIDES, OVERRIDE, VALUE_ADDED = "/overrides", "/overrides/{id}", "/forecast_value_added"
@@ -49,14 +48,14 @@ def add_plans(app: FastAPI, live: Live) -> None:
     async def overrides(request: Request) -> Response:
         if request.method != "POST":
             pairs = request.query_params.multi_items()
-            return _json(await run_in_threadpool(_page, live, pairs))
+            return json_answer(await run_in_threadpool(_page, live, pairs))
         caller = writer(request.scope)
         read_query(NoQuery, request.query_params.multi_items())
         body = await read_body(request.scope, request.receive)
         if body is None:  # the caller hung up
             return Response()
         answer = await run_in_threadpool(_make, live, body, caller.name)
-        return _json(answer, HTTPStatus.CREATED)
+        return json_answer(answer, HTTPStatus.CREATED)
 
     @app.delete(OVERRIDE, include_in_schema=False)
     async def undo(request: Request) -> Response:
@@ -64,12 +63,14 @@ def add_plans(app: FastAPI, live: Live) -> None:
         query = read_query(UndoQuery, request.query_params.multi_items())
         spec = live.predictor.spec
         made = await run_in_threadpool(live.overrides.undo, spec, asked, query.version, caller.name)
-        return _json({**override_told(spec, made), "version": f"{made.issue_id}-{made.number}"})
+        return json_answer(
+            {**override_told(spec, made), "version": f"{made.issue_id}-{made.number}"}
+        )
 
     @app.get(CHANGE, include_in_schema=False)
     async def change(request: Request) -> Response:
         pairs = request.query_params.multi_items()
-        return _json(await run_in_threadpool(_change, live, pairs))
+        return json_answer(await run_in_threadpool(_change, live, pairs))
 
     @app.get(VALUE_ADDED, include_in_schema=False)
     async def value_added(request: Request) -> Response:
@@ -78,7 +79,7 @@ def add_plans(app: FastAPI, live: Live) -> None:
         spec = live.predictor.spec
         found = await run_in_threadpool(live.value_added.by, spec, query.by, person)
         groups = [{"group": name, **asdict(of)} for name, of in found.items()]
-        return _json({"by": query.by, "groups": groups})
+        return json_answer({"by": query.by, "groups": groups})
 
 
 def writer(scope: Scope) -> Caller:
@@ -111,8 +112,7 @@ def _whose(scope: Scope) -> str | None:
 
 
 def _scope(predictor: Predictor, form: Any) -> dict[str, str]:
-    given = {place: getattr(form, f"key_{place}") for place in range(len(predictor.spec.keys))}
-    keys = {place: value for place, value in given.items() if value is not None}
+    keys = given(predictor.spec, form)
     predictor.series.check(keys)
     return texts_of(keys)
 
@@ -175,7 +175,3 @@ def _change(live: Live, pairs: list[tuple[str, str]]) -> object:
         end=query.end,
     )
     return change_told(predictor.spec, scope, found)
-
-
-def _json(content: object, status: int = HTTPStatus.OK) -> Response:
-    return Response(to_json(content), status, media_type="application/json")

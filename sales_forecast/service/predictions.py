@@ -16,7 +16,7 @@ from uuid import UUID
 
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
-from pydantic_core import PydanticCustomError, to_json
+from pydantic_core import PydanticCustomError
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
 
@@ -26,9 +26,9 @@ from sales_forecast.errors import Forbidden, InvalidRequest, UnknownPrediction, 
 from sales_forecast.service.api_keys import Caller
 from sales_forecast.service.callers import caller_of, is_local
 from sales_forecast.service.days import EndOfDay, parse_day
-from sales_forecast.service.json_route import read_query
+from sales_forecast.service.json_route import json_answer, read_query
 from sales_forecast.service.live import Live
-from sales_forecast.service.queries import WHOLE, NoQuery, key_of, optional
+from sales_forecast.service.queries import WHOLE, NoQuery, by_field, given, keys_of, optional
 
 PREDICTIONS, PREDICTION = "/predictions", "/predictions/{id}"
 MOST_ITEMS = 1000
@@ -79,11 +79,10 @@ LIMIT: Any = (
 def predictions_query(spec: PanelSpec) -> type[BaseModel]:
     """Return the form of a query: any of the keys of a panel, moments, a page."""
     any_of = "Left out: answers about any."
-    keys: dict[str, Any] = {f"key_{n}": key_of(key, any_of) for n, key in enumerate(spec.keys)}
     made: type[BaseModel] = create_model(
         "PredictionsQuery",
         __config__=ConfigDict(extra="forbid"),
-        **keys,
+        **keys_of(spec, any_of),
         since=optional(Moment, "since", "Given then or later: a day in UTC, or a moment."),
         as_of=optional(EndOfDay, "as_of", "Given before the end of this day in UTC."),
         limit=LIMIT,
@@ -99,12 +98,11 @@ def add_predictions(app: FastAPI, live: Live) -> None:
     async def page(request: Request) -> Response:
         caller, spec = whose(caller_of(request.scope), request.scope), live.predictor.spec
         query: Any = read_query(predictions_query(spec), request.query_params.multi_items())
-        keys = {key.field: getattr(query, f"key_{n}") for n, key in enumerate(spec.keys)}
-        told = {name: value for name, value in keys.items() if value is not None}
+        told = by_field(spec, given(spec, query))
         wish = PageWish(query.limit, told, query.since, query.cursor, caller, query.as_of)
         found = await run_in_threadpool(live.predictions.page, wish)
         more = None if found.last is None else cursor_of(found.last)
-        return _json({"items": found.rows, "next": more})
+        return json_answer({"items": found.rows, "next": more})
 
     @app.get(PREDICTION, include_in_schema=False)
     async def one(request: Request) -> Response:
@@ -120,7 +118,7 @@ def add_predictions(app: FastAPI, live: Live) -> None:
                 "what is kept, or not yours, or it left less than a few seconds ago.",
                 {"id": asked},
             )
-        return _json(found)
+        return json_answer(found)
 
 
 def whose(caller: Caller | None, scope: Scope) -> str | None:
@@ -134,7 +132,3 @@ def whose(caller: Caller | None, scope: Scope) -> str | None:
             {"X-API-Key": "is not set up"},
         )
     return None
-
-
-def _json(content: object) -> Response:
-    return Response(to_json(content), media_type="application/json")

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from sales_forecast.bundles.manifest import ForecastChoice
-from sales_forecast.data.spec import Key
+from sales_forecast.data.spec import PanelSpec
 from sales_forecast.errors import InvalidRequest
 from sales_forecast.service.forms import Forms
 
@@ -53,9 +53,23 @@ NO_NUL = r"^[^\x00]*$"
 _Text = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
 
 
-def key_of(key: Key, left_out: str) -> tuple[Any, Any]:
-    """Return the field of a query that is one of the keys of a panel."""
-    return optional(_Number if key.kind == "number" else _Text, key.field, left_out)
+def keys_of(spec: PanelSpec, left_out: str) -> dict[str, Any]:
+    """Return the fields of a query that are the keys of a panel, of which any may be left out."""
+    return {
+        f"key_{n}": optional(_Number if key.kind == "number" else _Text, key.field, left_out)
+        for n, key in enumerate(spec.keys)
+    }
+
+
+def given(spec: PanelSpec, query: Any) -> dict[int, int | str]:
+    """Return the keys that a query names: place in the specification -> value."""
+    values = {place: getattr(query, f"key_{place}") for place in range(len(spec.keys))}
+    return {place: value for place, value in values.items() if value is not None}
+
+
+def by_field(spec: PanelSpec, keys: Mapping[int, int | str]) -> dict[str, int | str]:
+    """Return keys as requests name them."""
+    return {spec.keys[place].field: value for place, value in keys.items()}
 
 
 def optional(kind: Any, name: str, description: str) -> tuple[Any, Any]:

@@ -15,7 +15,6 @@ from typing import Any
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from fastapi import FastAPI, Request, Response
-from pydantic_core import to_json
 
 from sales_forecast.bundles.manifest import ForecastChoice, IntervalLevel
 from sales_forecast.data.frequency import DAILY
@@ -24,7 +23,7 @@ from sales_forecast.errors import InvalidRequest, NotReady
 from sales_forecast.service.callers import words_for
 from sales_forecast.service.covariates import Told
 from sales_forecast.service.forms import Forms, Named, forms_of
-from sales_forecast.service.json_route import JsonRoute, Question, read, read_query
+from sales_forecast.service.json_route import JsonRoute, Question, json_answer, read, read_query
 from sales_forecast.service.kept import HEADER as PREDICTION_ID
 from sales_forecast.service.kept import Kept, SeriesForecast
 from sales_forecast.service.live import Live
@@ -48,11 +47,6 @@ NOT_READY: dict[int | str, dict[str, Any]] = {
 _NO_WISHES = ForecastQuery.model_validate({})
 
 
-def _json(content: object, headers: dict[str, str] | None = None) -> Response:
-    body = to_json(content, inf_nan_mode="null")  # NaN is no JSON
-    return Response(body, headers=headers, media_type="application/json")
-
-
 def add_routes(app: FastAPI, live: Live, kept: Kept | None) -> None:
     """Add every endpoint of the service to `app`. Each answer of the two questions is `kept`."""
     # What takes longer than other answers comes from a thread, one at a time.
@@ -69,7 +63,7 @@ def add_routes(app: FastAPI, live: Live, kept: Kept | None) -> None:
         headers = {}
         if kept is not None:
             headers[PREDICTION_ID] = kept.predicted(question, predictor, series, told, answer)
-        return _json(_prediction(predictor, answer), headers)
+        return json_answer(_prediction(predictor, answer), headers=headers)
 
     async def forecast_sales(question: Question) -> Response:
         forms = _forms(live)
@@ -82,14 +76,15 @@ def add_routes(app: FastAPI, live: Live, kept: Kept | None) -> None:
         if kept is not None:
             headers[PREDICTION_ID] = kept.forecast(question, predictor, wish, forecasts)
         answer = _beside(forms, forecasts) if many else forecasts[0].items
-        return _json(answer, headers)
+        return json_answer(answer, headers=headers)
 
     async def order_quantity(question: Question) -> Response:
         forms = _forms(live)
         request: Any = read(forms.order, question.body)
         read_query(NoQuery, question.query)
         costs = request.too_many, request.too_few
-        return _json(order_for(live.predictor, forms.series_of(request), request.step, *costs))
+        series = forms.series_of(request)
+        return json_answer(order_for(live.predictor, series, request.step, *costs))
 
     # First, because routes are tried in their order and these are the ones that are asked.
     asked = {PREDICT: predict_sales, FORECAST: forecast_sales, ORDER: order_quantity}

@@ -21,7 +21,7 @@ from pydantic import (
     WithJsonSchema,
     create_model,
 )
-from pydantic_core import PydanticCustomError, to_json
+from pydantic_core import PydanticCustomError
 from starlette.concurrency import run_in_threadpool
 
 from sales_forecast.data import calendar
@@ -35,10 +35,10 @@ from sales_forecast.planning.intervals import last_measured_step, quantiles_by_p
 from sales_forecast.planning.overrides import Planned
 from sales_forecast.prediction.cautions import of_intervals
 from sales_forecast.service.days import Day
-from sales_forecast.service.json_route import read_query
+from sales_forecast.service.json_route import json_answer, read_query
 from sales_forecast.service.live import Live
 from sales_forecast.service.predictor import Predictor
-from sales_forecast.service.queries import key_of, optional, quantiles_of
+from sales_forecast.service.queries import by_field, given, keys_of, optional, quantiles_of
 
 STORED = "/forecast"
 _COLUMNS = {quantile: column for column, quantile in QUANTILES.items()}
@@ -68,11 +68,10 @@ def stored_query(spec: PanelSpec) -> type[BaseModel]:
     """Return the form of a query: any of the keys of a panel, a period, a moment, a level."""
     unit = spec.frequency.field
     means = "The day." if spec.frequency == DAILY else "Any day of the week."
-    keys: dict[str, Any] = {f"key_{n}": key_of(key, _SUM) for n, key in enumerate(spec.keys)}
     made: type[BaseModel] = create_model(
         "StoredQuery",
         __config__=ConfigDict(extra="forbid"),
-        **keys,
+        **keys_of(spec, _SUM),
         period=optional(Day, unit, f"{means} Left out: all periods of the newest origin."),
         as_of=optional(Day, "as_of", "Only what was issued before the end of this day in UTC."),
         level=_LEVEL,
@@ -86,16 +85,15 @@ def add_stored_forecasts(app: FastAPI, live: Live) -> None:
 
     @app.get(STORED, include_in_schema=False)
     async def stored(request: Request) -> Response:
-        answer = await run_in_threadpool(_answer, live, request.query_params.multi_items())
-        return Response(to_json(answer), media_type="application/json")
+        pairs = request.query_params.multi_items()
+        return json_answer(await run_in_threadpool(_answer, live, pairs))
 
 
 def _answer(live: Live, pairs: Sequence[tuple[str, str]]) -> object:
     predictor = live.predictor
     spec = predictor.spec
     query: Any = read_query(stored_query(spec), pairs)
-    given = {place: getattr(query, f"key_{place}") for place in range(len(spec.keys))}
-    keys = {place: value for place, value in given.items() if value is not None}
+    keys = given(spec, query)
     predictor.series.check(keys)
     target = None if query.period is None else ending(predictor, query.period)
     texts = texts_of(keys)
@@ -143,7 +141,7 @@ def _periods(
     for period, of in zip(issue.periods, at, strict=True):
         promised = None if of[lower] is None else measured
         yield {
-            **{spec.keys[place].field: value for place, value in keys.items()},
+            **by_field(spec, keys),
             spec.frequency.field: period.target,
             "sales": period.sales,
             "planned": planned.of(period.target, period.sales),

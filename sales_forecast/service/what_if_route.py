@@ -15,13 +15,12 @@ from typing import Annotated, Any
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from pydantic import BaseModel, Field, create_model
-from pydantic_core import to_json
 from starlette.responses import Response
 
 from sales_forecast.errors import InvalidRequest
 from sales_forecast.service.days import Day
 from sales_forecast.service.forms import Forms
-from sales_forecast.service.json_route import Answer, Question, read, read_query
+from sales_forecast.service.json_route import Answer, Question, json_answer, read, read_query
 from sales_forecast.service.live import Live
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.service.queries import NoQuery
@@ -88,8 +87,7 @@ def answering_wishes(live: Live, limiter: CapacityLimiter) -> Answer:
         predictor = live.predictor
         request = read(what_if_form(predictor.forms), question.body)
         read_query(NoQuery, question.query)
-        told = await run_sync(what_if_told, predictor, request, limiter=limiter)
-        return Response(to_json(told), media_type="application/json")
+        return json_answer(await run_sync(what_if_told, predictor, request, limiter=limiter))
 
     return answer
 

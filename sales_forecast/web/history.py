@@ -28,6 +28,7 @@ from sales_forecast.service.predictions import (
     cursor_of,
     whose,
 )
+from sales_forecast.service.queries import by_field, given
 from sales_forecast.service.routes import FORECAST, PREDICT
 from sales_forecast.settings import Settings
 from sales_forecast.web.answers import line_of, named, quantiles_of, sheet_of
@@ -157,7 +158,6 @@ class HistoryPages:
         pairs = [(name, value.strip()) for name, value in request.query_params.multi_items()]
         told = [(name, value) for name, value in pairs if value]
         query: Any = read_query(history_query(spec), told)
-        keys = {key.field: getattr(query, f"key_{n}") for n, key in enumerate(spec.keys)}
         hidden = None
         if visitor.name is not None:
             found = await run_in_threadpool(self._live.predictions.cleared, visitor.name)
@@ -166,7 +166,7 @@ class HistoryPages:
         until = [of for of in (query.until, query.as_of) if of is not None]
         wish = PageWish(
             query.limit,
-            {name: value for name, value in keys.items() if value is not None},
+            by_field(spec, given(spec, query)),
             max(since, default=None),
             query.cursor,
             query.caller if alone is None else alone,

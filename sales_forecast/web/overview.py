@@ -29,12 +29,11 @@ from sales_forecast.web.outlook import Outlooks
 from sales_forecast.web.record import Records
 from sales_forecast.web.rendering import Templates
 from sales_forecast.web.selection import selections_of
-from sales_forecast.web.series_page import AHEAD, headlines_of
+from sales_forecast.web.series_page import AHEAD, BACK, headlines_of
 from sales_forecast.web.visitors import Door
 
 _MOST_SHOWN = 20
 _SPARK_WEEKS = 26
-_WEEKS_BACK, _DAYS_BACK = 65, 119
 _LEVELS: Mapping[str, str] = {"All together": "chain", "Series by series": "series"}
 
 
@@ -105,9 +104,8 @@ class OverviewPage:
 
     def _make(self, predictor: Predictor, of: tuple[object, ...]) -> dict[str, Any]:
         unit = predictor.panel.frequency.unit
-        back = _WEEKS_BACK if unit == "week" else _DAYS_BACK
         everything = selections_of(predictor).of({})
-        outlook = self._outlooks.of(predictor, everything, back, AHEAD[unit][1])
+        outlook = self._outlooks.of(predictor, everything, BACK[unit], AHEAD[unit][1])
         values: dict[str, Any] = {
             "outlook": outlook,
             "unit": unit,

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from itertools import accumulate
-from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
@@ -22,7 +21,7 @@ from sales_forecast.data.rows import STORES
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.service.json_route import read_query
 from sales_forecast.service.predictor import Predictor
-from sales_forecast.service.queries import key_of
+from sales_forecast.service.queries import by_field, given, keys_of
 from sales_forecast.service.stored import texts_of
 
 _MOST_FOUND = 30
@@ -58,7 +57,7 @@ class Selection:
     @property
     def fields(self) -> Mapping[str, int | str]:
         """The keys as requests name them."""
-        return {self.spec.keys[place].field: value for place, value in self.keys.items()}
+        return by_field(self.spec, self.keys)
 
     def address(self, path: str = "/series", **more: object) -> str:
         """Return a path about these series."""
@@ -78,9 +77,8 @@ class Found:
 @cache
 def series_query(spec: PanelSpec) -> type[BaseModel]:
     """Return the form of a query that names series by any of their keys."""
-    keys: dict[str, Any] = {f"key_{n}": key_of(key, "All.") for n, key in enumerate(spec.keys)}
     made: type[BaseModel] = create_model(
-        "SeriesQuery", __config__=ConfigDict(extra="ignore"), **keys
+        "SeriesQuery", __config__=ConfigDict(extra="ignore"), **keys_of(spec, "All.")
     )
     return made
 
@@ -98,8 +96,7 @@ class Selections:
         fields = {key.field for key in self.spec.keys}
         told = [(name, value) for name, value in pairs if name in fields and value]
         query = read_query(series_query(self.spec), told)
-        values = {n: getattr(query, f"key_{n}") for n in range(len(self.spec.keys))}
-        return self.of({n: value for n, value in values.items() if value is not None})
+        return self.of(given(self.spec, query))
 
     def of(self, keys: Keys) -> Selection:
         """Return the series with some keys. Raises UnknownSeries."""

@@ -31,9 +31,8 @@ from sales_forecast.web.visitors import Door
 
 AHEAD = {"week": (13, 26, 52), "day": (28, 42, 90)}
 """How far ahead may be looked, by the unit of a period."""
-_WEEKS_BACK = 65
-"""A year and a quarter: last year is seen beside this one."""
-_DAYS_BACK = 119
+BACK = {"week": 65, "day": 119}
+"""How far back is shown; 65 weeks are a year and a quarter: last year is seen beside this one."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +91,7 @@ class SeriesPage:
         choices = AHEAD[unit]
         told = request.query_params.get("ahead", "")
         ahead = int(told) if told in map(str, choices) else choices[1]
-        back = _WEEKS_BACK if unit == "week" else _DAYS_BACK
-        outlook = self._outlooks.of(predictor, selection, back, ahead)
+        outlook = self._outlooks.of(predictor, selection, BACK[unit], ahead)
         return {
             "outlook": outlook,
             "selection": selection,
