@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sales_forecast.data.panel import Panel
+from sales_forecast.errors import NotEnoughData
 from sales_forecast.features.features import History, feature_names
 from sales_forecast.features.plan_effects import PlanEffects
 from sales_forecast.models.arima import ARIMA
@@ -132,6 +133,14 @@ def test_series_that_are_not_known_answer_as_all_do():
         effects.at(other, 0, WEEKS),
         effects.chain[0] * (other.plan["promotion"][:, :WEEKS] - effects.usual[0]),
     )
+
+
+@pytest.mark.parametrize("weeks", [1, 12, 50])
+def test_too_few_weeks_are_refused_with_both_numbers(weeks: int) -> None:
+    panel = promoted()
+    short = panel.until(panel.periods[weeks - 1])
+    with pytest.raises(NotEnoughData, match=f"at least 56 weeks .* the longest has {weeks}"):
+        XGBOOST.fit(short)
 
 
 def test_it_never_reads_sales_or_plans_of_later_weeks():

@@ -170,7 +170,7 @@ class PlannedProfile:
         panel = self.sight
         assert panel is not None, "a profile of plans is asked before it has seen one"  # noqa: S101
         weeks = (periods - panel.periods[0]).astype(int) // panel.frequency.days
-        effects = self.effects.at(panel, 0, int(weeks.max()) + 1)
+        effects = self.effects.at(panel, 0, int(weeks.max(initial=-1)) + 1)
         rows = [panel.positions.get(name, -1) for name in series]
         of = np.vstack([effects, np.zeros_like(effects[:1])])[rows][:, np.maximum(weeks, 0)]
         return self.profile.at(series, periods) + np.where(weeks >= 0, of, 0.0)
