@@ -43,8 +43,8 @@ class AskingPage(ABC):
         self._live = live
         self._door = door
         self._templates = templates
-        self._limiter: CapacityLimiter | None = None
-        """Of threads; None: those that all pages share."""
+        # One at a time, and none in the threads that wait for the database.
+        self._limiter = CapacityLimiter(1)
 
     @abstractmethod
     def model(self, predictor: Predictor) -> type[BaseModel]:

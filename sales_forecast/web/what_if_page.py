@@ -9,19 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from anyio import CapacityLimiter
 from pydantic import BaseModel
 
 from sales_forecast.errors import InvalidRequest, UnknownSeries
-from sales_forecast.service.live import Live
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.service.what_if import levers, plannable
 from sales_forecast.web.asking import AskingPage, Sent
 from sales_forecast.web.charts import NARROW, Frame
 from sales_forecast.web.fan import fan
 from sales_forecast.web.fields import Wrong, example_series
-from sales_forecast.web.rendering import Templates
-from sales_forecast.web.visitors import Door
 from sales_forecast.web.wishing import (
     cells,
     effects_of,
@@ -38,11 +34,6 @@ class WhatIfPage(AskingPage):
     """The page `/what-if`."""
 
     path = "/what-if"
-
-    def __init__(self, live: Live, door: Door, templates: Templates) -> None:
-        super().__init__(live, door, templates)
-        # One at a time, and none in the threads that all other pages wait for.
-        self._limiter = CapacityLimiter(1)
 
     def model(self, predictor: Predictor) -> type[BaseModel]:
         """See `AskingPage.model`; what is wished comes beside it."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import closing
 from pathlib import Path
 
+import anyio
+import httpx
 import pytest
+from anyio.to_thread import current_default_thread_limiter
 
 from sales_forecast.data.database import Database
 from tests.web.world import get, of_ones_own
@@ -44,6 +48,20 @@ def early(shop, tmp_path):
     own = type(own)(settings, own.panel, own.keys)
     with own.live() as live:
         yield own.app(live), live
+
+
+@pytest.mark.parametrize("path", ASKING[:3])
+def test_who_asks_the_model_does_not_wait_for_a_database_that_stands_still(app, path):
+    async def step() -> int:
+        threads = current_default_thread_limiter()
+        for _ in range(int(threads.total_tokens)):
+            await threads.acquire_on_behalf_of(object())  # as one who reads and gets no answer
+        transport = httpx.ASGITransport(app)
+        with anyio.fail_after(30):
+            async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+                return (await client.get(path)).status_code
+
+    assert 200 == asyncio.run(step())
 
 
 @pytest.mark.parametrize("when", ["away", "early"])
