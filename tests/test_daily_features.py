@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Panel
@@ -70,6 +71,15 @@ def test_an_open_sunday_is_news():
     panel = planned(open=opened)
     assert ["2014-09-20"] == when(panel, "open_tomorrow")
     assert ["2014-09-22"] == when(panel, "open_yesterday")
+
+
+@pytest.mark.parametrize("n_days", [1, 3, 8])
+def test_less_than_a_week_has_its_days_and_no_news(n_days):
+    panel = planned(open=open_but(n_days))
+    X = Design.of(panel).matrix(panel, panel.periods)(slice(None))
+    assert n_days == X.shape[2]
+    for column in ("closed_tomorrow", "open_tomorrow", "closed_yesterday", "closed_two_ahead"):
+        assert [] == when(panel, column)
 
 
 def test_a_long_closure_is_told_to_the_days_before_and_after_it():

@@ -204,8 +204,10 @@ def _widened(values: Array, start: int, stop: int) -> Array:
 
 def _shift(values: Array, days: int) -> Array:
     """Return values of `days` later (negative: before); beyond the ends weeks repeat."""
-    longer = np.concatenate([values[:, :7], values, values[:, -7:]], axis=1)
-    return longer[:, 7 + days : 7 + days + values.shape[1]]
+    n_days = values.shape[1]
+    there = np.arange(n_days) + days
+    there += DAYS_PER_PERIOD * ((there < 0).astype(int) - (there >= n_days))
+    return values[:, np.clip(there, 0, n_days - 1)]
 
 
 def _before(flags: Array, days: int) -> Array:

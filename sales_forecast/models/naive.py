@@ -39,9 +39,11 @@ def last_value(history: Panel, horizon: int) -> Array:
 
 
 def _last_known(y: Array) -> Array:
-    known = ~np.isnan(y)
-    column = y.shape[1] - 1 - np.argmax(known[:, ::-1], axis=1)
-    return y[np.arange(len(y)), column] if y.shape[1] else np.full(len(y), np.nan)
+    if not y.shape[1]:  # a weekday of less than a week
+        return np.full(len(y), np.nan)
+    column = y.shape[1] - 1 - np.argmax(~np.isnan(y[:, ::-1]), axis=1)
+    last: Array = y[np.arange(len(y)), column]
+    return last
 
 
 def _same_week_last_year(history: Panel, horizon: int) -> Array:

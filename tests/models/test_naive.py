@@ -7,7 +7,7 @@ import pytest
 
 from sales_forecast.data.panel import Array
 from sales_forecast.models.naive import BASELINES, GROWTH, LAST_VALUE, SEASONAL_NAIVE
-from tests.builders import panel_of
+from tests.builders import daily_panel, panel_of
 
 NAN = np.nan
 COUNTING = np.arange(1.0, 61.0)  # week 1 sells 1, week 60 sells 60
@@ -44,6 +44,15 @@ def test_the_last_value_is_repeated():
 def test_the_last_value_is_the_last_known_one():
     y = [[1, 2, NAN], [NAN, 5, NAN], [7, NAN, NAN], [NAN, NAN, NAN]]
     np.testing.assert_array_equal(forecast(LAST_VALUE, y, 1), [[2], [5], [7], [NAN]])
+
+
+@pytest.mark.parametrize("n_days", [1, 3, 5])
+def test_of_less_than_a_week_of_days_a_weekday_without_any_is_as_the_last_one(n_days):
+    week = daily_panel(2, n_days)
+    for rule in BASELINES:
+        found = rule.fit(week).predict(week, 7)
+        np.testing.assert_array_equal(found[:, 7 - n_days :], week.y)
+        np.testing.assert_array_equal(found[:, : 7 - n_days], week.y[:, [-1] * (7 - n_days)])
 
 
 # Seasonal naive
