@@ -95,11 +95,11 @@ def _outside(panel: Panel, former: FormerForecasts, issue: int, target: date) ->
     said = former.cells(panel, [issue], [target]).get((issue, target))
     if said is None:
         return
-    y, low, high = panel.y[:, -1], said["lower_80"], said["upper_80"]
+    y, low, high, least = panel.y[:, -1], said["lower_80"], said["upper_80"], _least(panel)
     for rows, edge, word in ((y < low, low, "less"), (y > high, high, "more")):
         for row in np.flatnonzero(rows).tolist():
             beyond = abs(float(y[row] - edge[row]))
-            if beyond >= 1:
+            if round(beyond, 2) >= least:
                 yield Notice(
                     "outside",
                     row,
@@ -107,6 +107,12 @@ def _outside(panel: Panel, former: FormerForecasts, issue: int, target: date) ->
                     f"Sold {money(y[row])}, {money(beyond)} {word} than the interval of 80% "
                     f"({money(low[row])} to {money(high[row])}).",
                 )
+
+
+def _least(panel: Panel) -> float:
+    """Return what sales can differ by at least: a piece, or a cent where they are no pieces."""
+    known = panel.y[~np.isnan(panel.y)]
+    return 1.0 if (known == np.round(known)).all() else 0.01
 
 
 def _moved(
@@ -124,9 +130,9 @@ def _moved(
     apart = now - then
     weeks, days = divmod(len(both), panel.frequency.a_week)
     number, unit = (len(both), "day") if days else (weeks, "week")
-    ahead = unit if number == 1 else f"{number} {unit}s"
+    ahead, least = unit if number == 1 else f"{number} {unit}s", _least(panel)
     for row in np.flatnonzero(np.abs(apart) > _LEAST_MOVED * np.abs(then)).tolist():
-        if then[row] and abs(apart[row]) >= 1:
+        if then[row] and round(abs(apart[row]), 2) >= least:
             yield Notice(
                 "moved",
                 row,

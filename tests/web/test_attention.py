@@ -60,6 +60,20 @@ def test_a_series_that_left_its_interval_is_named_by_how_far(own, edge, by, word
     assert "outside" not in found(own, y=with_sales(own, 1, -1, end))
 
 
+def test_less_than_a_piece_is_nothing_and_a_part_of_an_amount_is_something(own):
+    (_,), (before,) = asked(own, f"{_ISSUES} LIMIT 2")
+    ((end,),) = asked(
+        own, f"SELECT upper_80 {_AHEAD} = :last", issue=before, series=2, last=own.panel.last
+    )
+    _, amount, sentence = found(own, y=with_sales(own, 1, -1, end + 0.5))["outside"]
+    assert pytest.approx(0.5) == amount
+    assert ", 0.50 more than the interval" in sentence
+    pieces = np.round(own.panel.y)
+    pieces[1, -1] = np.ceil(end)
+    assert 0 < np.ceil(end) - end < 1
+    assert "outside" not in found(own, y=pieces)
+
+
 def test_a_forecast_that_moved_is_named_by_its_next_four_weeks(own):
     (newest,), (before,) = asked(own, f"{_ISSUES} LIMIT 2")
     asked(own, "DROP TRIGGER forecasts_update")  # what was issued is never changed otherwise
