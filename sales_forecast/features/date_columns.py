@@ -26,7 +26,7 @@ def date_columns(days: Days, *, season: bool = True) -> dict[str, Array]:
     """
     months, years = days.astype("datetime64[M]"), days.astype("datetime64[Y]")
     of_month = (days - months.astype("datetime64[D]")).astype(float)
-    left = ((months + 1).astype("datetime64[D]") - days).astype(int)
+    left = ((months + np.timedelta64(1, "M")).astype("datetime64[D]") - days).astype(int)
     of_year = (days - years.astype("datetime64[D]")).astype(float)
     year = years.astype(np.int64) + 1970
     weekday = weekdays(days)
