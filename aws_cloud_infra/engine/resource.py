@@ -48,6 +48,14 @@ class Permission:
     )
 
 
+OURS, TO_BE_OURS = (
+    {"StringEquals": {f"aws:{of}Tag/Project": "{project}",
+                      f"aws:{of}Tag/Environment": "{environment}"}}
+    for of in ("Resource", "Request")
+)  # fmt: skip
+"""Conditions of a permission: what it touches carries our tags, or is given them."""
+
+
 @dataclass(frozen=True)
 class Within:
     """A setting that something else moves, between two bounds: any number of these is right."""

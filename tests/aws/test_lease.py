@@ -26,6 +26,7 @@ from aws_cloud_infra.engine.lease import PERMISSION, Holder, Lease, LeaseHeld
 from aws_cloud_infra.stacks import both
 from tests.aws.account import Account, answer_with, record
 from tests.aws.faults import LOST, at_writes, disturb
+from tests.aws.lifecycle import IMPLIED
 from tests.aws.mlflow_log import will_answer
 
 NAME = "/sales-forecast/production/lease"
@@ -164,9 +165,7 @@ def test_its_calls_are_in_the_policy_of_each_stack_for_the_pipeline_too(account:
     lease = Lease(aws, ANN)
     with lease.hold():
         lease.renew()
-    assert {*PERMISSION.actions} - actions.IMPLIED.keys() == {
-        actions.action(*call) for call in calls.made
-    }
+    assert {*PERMISSION.actions} - IMPLIED.keys() == {actions.action(*call) for call in calls.made}
     for stack in both(aws):
         for pipeline in (True, False):
             statements = policy.statements(stack.resources, pipeline=pipeline)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aws_cloud_infra.account.clients import as_tags, from_tags, patiently, remove
-from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings
+from aws_cloud_infra.engine.resource import TO_BE_OURS, Ids, Live, Permission, Resource, Settings
 from aws_cloud_infra.resources.containers.ecs import LINKED_ROLE, TAGS
 
 
@@ -17,12 +17,7 @@ class Cluster(Resource):
     permissions = (
         Permission(
             ("ecs:CreateCluster",),
-            condition={
-                "StringEquals": {
-                    "aws:RequestTag/Project": "{project}",
-                    "aws:RequestTag/Environment": "{environment}",
-                }
-            },
+            condition=TO_BE_OURS,
         ),
         Permission(
             ("ecs:DescribeClusters", "ecs:UpdateCluster", "ecs:DeleteCluster"),

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from aws_cloud_infra.account.clients import as_tags, from_tags
 from aws_cloud_infra.account.errors import AwsRefused
-from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings
+from aws_cloud_infra.engine.resource import TO_BE_OURS, Ids, Live, Permission, Resource, Settings
 from aws_cloud_infra.resources.containers.ecs import TAGS
 from aws_cloud_infra.resources.containers.task_settings import as_arguments, told
 from aws_cloud_infra.resources.identity.role import Role
@@ -68,12 +68,7 @@ class TaskDefinition(Resource):
         ),
         Permission(
             ("ecs:RegisterTaskDefinition",),
-            condition={
-                "StringEquals": {
-                    "aws:RequestTag/Project": "{project}",
-                    "aws:RequestTag/Environment": "{environment}",
-                }
-            },
+            condition=TO_BE_OURS,
         ),
         TAGS,
         Permission(

@@ -17,7 +17,15 @@ from botocore.exceptions import WaiterError
 from aws_cloud_infra.account.clients import as_tags, from_tags, patiently, read, remove
 from aws_cloud_infra.account.errors import AwsRefused
 from aws_cloud_infra.account.patience import tries
-from aws_cloud_infra.engine.resource import Ids, Live, Permission, Resource, Settings
+from aws_cloud_infra.engine.resource import (
+    OURS,
+    TO_BE_OURS,
+    Ids,
+    Live,
+    Permission,
+    Resource,
+    Settings,
+)
 from aws_cloud_infra.resources.front.hosted_zone import CHANGES, HostedZone
 
 _ALIVE = ("ISSUED", "PENDING_VALIDATION")
@@ -32,16 +40,12 @@ DOMAIN, ZONE = "Domain", "HostedZone"
 """The tags by which it is found, and taken away, once the settings have another name."""
 _SECONDS_TO_LIVE = 300
 
-_OURS = {"StringEquals": {"aws:ResourceTag/Project": "{project}",
-                          "aws:ResourceTag/Environment": "{environment}"}}  # fmt: skip
-_TO_BE_OURS = {"StringEquals": {"aws:RequestTag/Project": "{project}",
-                                "aws:RequestTag/Environment": "{environment}"}}  # fmt: skip
 _ARN = "arn:{partition}:acm:{region}:{account}:certificate/*"
 READS = (
     Permission(("acm:ListCertificates",)),
     Permission(("acm:DescribeCertificate", "acm:ListTagsForCertificate"), (_ARN,)),
 )
-DELETES = Permission(("acm:DeleteCertificate",), (_ARN,), _OURS)
+DELETES = Permission(("acm:DeleteCertificate",), (_ARN,), OURS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +57,8 @@ class Certificate(Resource):
     kind = "certificate"
     permissions = (
         *READS,
-        Permission(("acm:RequestCertificate",), ("*",), _TO_BE_OURS),
-        Permission(("acm:AddTagsToCertificate",), (_ARN,), _TO_BE_OURS),
+        Permission(("acm:RequestCertificate",), ("*",), TO_BE_OURS),
+        Permission(("acm:AddTagsToCertificate",), (_ARN,), TO_BE_OURS),
         DELETES,
         CHANGES,
     )

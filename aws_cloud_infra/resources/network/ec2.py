@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from aws_cloud_infra.account.clients import as_tags
 from aws_cloud_infra.account.errors import AwsRefused
-from aws_cloud_infra.engine.resource import Permission, Resource
+from aws_cloud_infra.engine.resource import OURS, Permission, Resource
 
 EVERYWHERE = "0.0.0.0/0"
 MINUTES_FOR_INTERFACES = 10
@@ -22,14 +22,6 @@ _CREATES = (
     "CreateSubnet", "CreateVpc", "RunInstances",
 )  # fmt: skip
 NEW = ("arn:{partition}:ec2:{region}:{account}:*",)
-OURS = {
-    "StringEquals": {
-        "aws:ResourceTag/Project": "{project}",
-        "aws:ResourceTag/Environment": "{environment}",
-    }
-}
-"""What is written after its creation must carry our tags: the policy sees to it, too."""
-
 _AS_MADE = {"StringEquals": {"ec2:CreateAction": _CREATES}}
 """So nobody may give our tags to what is there already, and then change it as ours."""
 
