@@ -20,13 +20,16 @@ import numpy.typing as npt
 from sales_forecast.data.panel import Array, Days, Panel
 from sales_forecast.features.decomposition import Split
 from sales_forecast.features.gaussian import Hyperparameters, Seen, Weeks, calendar_covariance
-from sales_forecast.features.level_breaks import level_of
+from sales_forecast.features.lasting import Lasting, lasting
 
 State = Mapping[str, Any]
 """Plain JSON values, numpy arrays, and mappings of these by name: all that a fitted thing knows.
 
 What two things share is one object in both states, so that it is kept once.
 """
+
+Alike = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
+"""Stores that are known in the same weeks, and these weeks."""
 
 
 class Profile(Protocol):
@@ -95,25 +98,27 @@ class PooledProcess:
         """Describe weeks as both processes see them."""
         return Weeks.of(periods, self.pivot)
 
-    def seen(self, panel: Panel, split: Split) -> Iterator[tuple[Seen, npt.NDArray[np.intp]]]:
-        """Yield each process that has seen its part of a panel, with the stores it stands for."""
+    def _chain(self, panel: Panel, split: Split) -> tuple[Seen, Lasting]:
+        """Return that of the chain, which has seen all but what lasts of it, and that."""
         known = np.flatnonzero(~np.isnan(split.chain))
-        everyone = np.arange(panel.n_series)
         weeks, chain = self.weeks(panel.periods[known]), split.chain[known]
-        level = level_of(self.chain, weeks, chain)
-        seen = Seen.values(self.chain, weeks, (chain - level)[:, None])
-        yield replace(seen, level=float(level[-1]) if known.size else 0.0), everyone
+        lasts = lasting(self.chain, weeks, chain)
+        return Seen.values(self.chain, weeks, (chain - lasts.values)[:, None]), lasts
+
+    def _stores(self, panel: Panel, split: Split) -> Iterator[tuple[Seen, Alike]]:
+        """Yield each that has seen deviations of stores, with the stores and their weeks."""
         for series, week, noise in split.blocks():
             values = split.deviations[np.ix_(series, week)].T
             store = replace(self.store, noise=noise * self.store.noise)
-            yield Seen.values(store, self.weeks(panel.periods[week]), values), series
+            yield Seen.values(store, self.weeks(panel.periods[week]), values), (series, week)
 
     def ahead(self, history: Panel, horizon: int) -> Array:
         """See `Process.ahead`."""
         split = Split.of(history)
         asked = self.weeks(history.after(horizon))
-        expected = np.repeat(split.levels[:, None], horizon, axis=1)
-        for seen, series in self.seen(history, split):
+        chain, lasts = self._chain(history, split)
+        expected = split.levels[:, None] + chain.expected(asked).T + lasts.ahead(asked)
+        for seen, (series, _) in self._stores(history, split):
             expected[series] += seen.expected(asked).T
         expected[np.isnan(split.deviations).all(axis=1)] = np.nan
         return expected
@@ -123,9 +128,8 @@ class PooledProcess:
         n = panel.n_periods
         chain, stores = np.zeros(n), np.zeros((panel.n_series, n))
         split = Split.of(panel)
-        (first, _), *others = self.seen(panel, split)
-        chain[~np.isnan(split.chain)] = first.weights[:, 0]
-        for (seen, series), (_, week, _) in zip(others, split.blocks(), strict=True):
+        chain[~np.isnan(split.chain)] = self._chain(panel, split)[0].weights[:, 0]
+        for seen, (series, week) in self._stores(panel, split):
             stores[np.ix_(series, week)] = seen.weights.T
         named = dict(zip(panel.series, stores, strict=True))
         return CalendarProfile(self, panel.periods, chain, named)

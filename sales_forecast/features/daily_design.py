@@ -71,12 +71,15 @@ class Design:
         first: the day that the plan of a panel begins with.
         columns: by the names of the plans.
         season: whether a year was seen, so that the time of the year tells something.
+        growing: for how many days it goes on growing as it did: 0 if less than two years were
+            seen, which do not tell growth from the time of the year; else a year beyond them.
         open: the plan by which a series sells or does not.
     """
 
     first: np.datetime64
     columns: Mapping[str, PlanColumn]
     season: bool
+    growing: int
     open: str | None
 
     @cached_property
@@ -84,13 +87,21 @@ class Design:
         """All that it knows, as plain values and arrays."""
         columns = {name: asdict(column) for name, column in self.columns.items()}
         first = str(self.first.astype("datetime64[D]"))
-        return {"first": first, "columns": columns, "season": self.season, "open": self.open}
+        return {
+            "first": first,
+            "columns": columns,
+            "season": self.season,
+            "growing": self.growing,
+            "open": self.open,
+        }
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Self:
         """Return the design of a state."""
         columns = {name: PlanColumn.restore(column) for name, column in state["columns"].items()}
-        return cls(np.datetime64(state["first"]), columns, state["season"], state["open"])
+        return cls(
+            np.datetime64(state["first"]), columns, state["season"], state["growing"], state["open"]
+        )
 
     @classmethod
     def of(cls, panel: Panel) -> Self:
@@ -100,15 +111,24 @@ class Design:
             name: PlanColumn.of(_widened(values, 0, panel.n_periods), weekday)
             for name, values in panel.plan.items()
         }
-        season = panel.n_periods >= panel.frequency.season
-        return cls(panel.periods[0], columns, season, panel.open)
+        n, a_year = panel.n_periods, panel.frequency.season
+        growing = n + a_year if n >= 2 * a_year else 0
+        return cls(panel.periods[0], columns, n >= a_year, growing, panel.open)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Of all columns, in order; those of the date come first, the level before all."""
         week = self.first + np.arange(DAYS_PER_PERIOD)
         plan = {name: np.zeros((1, len(week))) for name in self.columns}
-        return (*date_columns(week, season=self.season), *self.plan_columns(week, plan))
+        return (*self._dates(week), *self.plan_columns(week, plan))
+
+    def _dates(self, days: Days) -> dict[str, Array]:
+        """Return float64[n] by name: what dates say, and for how long sales have grown."""
+        found = date_columns(days, season=self.season)
+        if self.growing:
+            since = (days - self.first).astype(int)
+            found["growth"] = np.minimum(since, self.growing) / DAILY.season
+        return found
 
     def plan(self, panel: Panel, days: Days) -> dict[str, Array]:
         """Return what is planned for days in a row, float64[n_series, n] by name.
@@ -150,7 +170,7 @@ class Design:
 
         For all series at once it would be a quarter of a gigabyte.
         """
-        dates, plan = date_columns(days, season=self.season), self.plan(panel, days)
+        dates, plan = self._dates(days), self.plan(panel, days)
         for name, column in self.columns.items():
             if column.number is not None:
                 of_series = column.number.usual(panel.plan[name][:, : panel.n_periods])

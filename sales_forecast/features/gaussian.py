@@ -196,14 +196,12 @@ class Seen:
         lower: float64[n, n], the Cholesky factor of their covariance.
         believed: float64[n, k], the values, those far from all others drawn in; one column a
             series.
-        level: what is expected beyond that of all weeks to come.
     """
 
     of: Hyperparameters
     weeks: Weeks
     lower: Array
     believed: Array
-    level: float = 0.0
 
     @classmethod
     def values(cls, of: Hyperparameters, weeks: Weeks, values: Array) -> Seen:
@@ -219,9 +217,9 @@ class Seen:
         return np.asarray(np.linalg.solve(self.lower.T, half), dtype=np.float64)
 
     def expected(self, asked: Weeks) -> Array:
-        """Return float64[m, k]: what is expected of weeks to come, all values known."""
+        """Return float64[m, k]: what is expected of other weeks, all values known."""
         expected: Array = covariance(self.of, asked, self.weeks) @ self.weights
-        return expected + self.level
+        return expected
 
 
 def _drawn_in_order(values: Array, lower: Array) -> Array:

@@ -25,7 +25,7 @@ from sales_forecast.features.gaussian import (
     components,
     with_noise,
 )
-from sales_forecast.features.level_breaks import level_of
+from sales_forecast.features.lasting import lasting
 from sales_forecast.features.plan_effects import PlanEffects, PlannedProcess
 from sales_forecast.features.pools import ProcessByPool
 from sales_forecast.models.base import too_short, weeks_of_sales
@@ -54,7 +54,7 @@ _MIN_WEEKS_OF_DAYS = 8
 _MOST_STEPS = 60
 _MOST_GROUPS = 4
 _ROUNDS = 4
-"""Of looking for breaks of the chain's level: each is seen more clearly by those found before."""
+"""Of looking for what lasts of the chain: it is seen more clearly without what was found before."""
 _NOWHERE = 1e12
 """Worse than anything: a search that leaps there steps back."""
 
@@ -113,11 +113,11 @@ def _fit_weeks(panel: Panel) -> PooledProcess:
 
 
 def _fit_chain(weeks: Weeks, chain: Array) -> Hyperparameters:
-    """Fit them to the chain without the breaks of its level, which would pass for drifts."""
+    """Fit them to the chain without what lasts of it, which would pass for drifts."""
     left = chain
     for _ in range(_ROUNDS):
         found = _fit(_CHAIN, _CHAIN_SPREAD, [_scatter(weeks, left[None, :])])
-        before, left = left, chain - level_of(found, weeks, chain)
+        before, left = left, chain - lasting(found, weeks, chain).values
         if np.array_equal(before, left):
             break
     return found

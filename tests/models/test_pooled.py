@@ -195,3 +195,15 @@ def test_a_break_since_the_fit_is_seen_in_the_history_three_weeks_after_it():
     fitted = POOLED.fit(panel.until(panel.periods[103]))
 
     assert fitted.predict(panel, 8).sum() / sold.sum() == pytest.approx(1.0, abs=0.04)
+
+
+@pytest.mark.parametrize("a_year", [-0.5, 0.4])
+def test_all_stores_that_grow_or_shrink_for_years_go_on(a_year):
+    rng = np.random.default_rng(4)
+    t = np.arange(158)
+    log = 8 + rng.normal(0, 0.5, (10, 1)) + a_year * t / 52.18 + rng.normal(0, 0.05, (10, 158))
+    sold = np.exp(log + 0.15 * np.cos(2 * np.pi * t / 52.18))
+
+    expected = POOLED.fit(panel_of(sold[:, :150])).predict(panel_of(sold[:, :150]), 8)
+
+    assert expected.sum() / sold[:, 150:].sum() == pytest.approx(1.0, abs=0.02)

@@ -108,7 +108,7 @@ def test_models_that_share_a_profile_look_at_a_panel_once():
 
 
 def test_a_day_of_another_millennium_takes_no_memory_for_the_days_until_it():
-    panel = daily_panel()
+    panel = daily_panel(n_series=3, n_days=740)
     days = np.array(["2500-01-06", "9999-12-27"], dtype="datetime64[D]")
     known = fit_profile(panel)
     tracemalloc.start()
@@ -242,3 +242,39 @@ def test_less_than_a_year_of_days_teaches_no_season():
     for n_days, told in ((363, False), (364, True)):
         names = fit_days(daily_panel(n_series=2, n_days=n_days)).design.names
         assert told == any(name.startswith("season") for name in names)
+
+
+def growing(a_year: float, n_days: int) -> tuple[Panel, np.ndarray]:
+    """Stores that grow beside what was planted, and the days of `n_days` after their history."""
+    panel = daily_panel(n_days=n_days + 90)
+    growth = np.exp(a_year * np.arange(panel.n_periods) / 365.25)
+    history = replace(panel, y=panel.y * growth)
+    return history.until(history.periods[n_days - 1]), (panel.y * growth)[:, n_days:]
+
+
+@pytest.mark.parametrize("a_year", [0.35, -0.35])
+def test_growth_of_two_years_and_more_goes_on(a_year):
+    history, sold = growing(a_year, 900)
+
+    expected = np.exp(fit_process(history).ahead(history, 90))
+
+    known = ~np.isnan(sold)
+    assert pytest.approx(1.0, abs=0.03) == expected[known].sum() / sold[known].sum()
+
+
+def test_less_than_two_years_are_not_told_from_a_season_and_teach_no_growth():
+    history, _ = growing(0.35, 720)
+
+    assert "growth" not in fit_days(history).design.names
+
+
+def test_growth_ends_a_year_after_what_it_was_learned_from():
+    history, _ = growing(0.35, 900)
+    profile = fit_profile(history)
+
+    def level(after: int) -> float:
+        days = history.periods[-1] + np.arange(after, after + 364)
+        return float(profile.at(history.series, days).mean())
+
+    assert pytest.approx(level(364), abs=0.05) == level(5 * 364)
+    assert level(364) > level(1) + 0.1

@@ -1,4 +1,4 @@
-"""Breaks of a level are told from drifts and accidents."""
+"""Breaks of a level and growth are told from drifts and accidents."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sales_forecast.features.gaussian import Hyperparameters, Weeks
-from sales_forecast.features.level_breaks import level_of
+from sales_forecast.features.lasting import lasting
 from tests.builders import weeks
 
 OF = Hyperparameters(
@@ -29,19 +29,19 @@ def calm(seed: int = 0) -> np.ndarray:
 def test_a_step_is_found_where_it_is_and_as_large_as_it_is(place):
     step = np.where(np.arange(120) >= place, 0.4, 0.0)
 
-    assert level_of(OF, WEEKS, calm() + step) == pytest.approx(step, abs=0.06)
+    assert lasting(OF, WEEKS, calm() + step).values == pytest.approx(step, abs=0.06)
 
 
 def test_steps_down_and_up_again_add_up():
     t = np.arange(120)
     level = np.where(t >= 50, -0.5, 0.0) + np.where(t >= 80, 0.3, 0.0)
 
-    assert level_of(OF, WEEKS, calm() + level) == pytest.approx(level, abs=0.06)
+    assert lasting(OF, WEEKS, calm() + level).values == pytest.approx(level, abs=0.06)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_drifts_and_seasons_are_no_breaks(seed):
-    assert not level_of(OF, WEEKS, calm(seed)).any()
+    assert not lasting(OF, WEEKS, calm(seed)).values.any()
 
 
 @pytest.mark.parametrize("place", [20, 60, 118])
@@ -49,9 +49,26 @@ def test_two_weeks_that_are_far_off_are_no_break(place):
     values = calm()
     values[place : place + 2] += 1.0
 
-    assert not level_of(OF, WEEKS, values).any()
+    assert not lasting(OF, WEEKS, values).values.any()
 
 
-@pytest.mark.parametrize("n", [1, 5])
+@pytest.mark.parametrize("n", [0, 1, 5])
 def test_of_few_values_nothing_is_told(n):
-    assert not level_of(OF, Weeks.of(PERIODS[:n], PERIODS[-1]), np.arange(float(n))).any()
+    few = Weeks.of(PERIODS[:n], PERIODS[-1])
+
+    assert not lasting(OF, few, np.arange(float(n))).values.any()
+
+
+def test_growth_is_as_much_as_it_is_and_goes_on_for_a_year():
+    found = lasting(OF, WEEKS, calm() + 0.5 * WEEKS.years)
+    year = Weeks.of(PERIODS[-1] + 7 * np.array([1, 52, 104]), PERIODS[-1])
+
+    assert found.growth == pytest.approx(0.5, abs=0.05)
+    rise = found.ahead(year) - found.values[-1]
+    assert rise == pytest.approx(found.growth * np.array([7, 364, 365.2425]) / 365.2425)
+
+
+def test_less_than_two_years_do_not_tell_growth_from_a_season():
+    some = Weeks.of(PERIODS[:100], PERIODS[-1])
+
+    assert lasting(OF, some, calm()[:100] + 0.5 * some.years).growth == 0
