@@ -65,7 +65,7 @@ def lasting(of: Hyperparameters, weeks: Weeks, values: Array) -> Lasting:
         left = values - shapes @ sizes
         sound = Seen.values(of, weeks, left[:, None]).believed[:, 0]
         errors = np.abs(tails @ sound) / np.sqrt(worth)
-        best = int(errors.argmax())
+        best = int((errors / least).argmax())
         if errors[best] > least[best]:
             found[best] = True
         elif not found.any():
