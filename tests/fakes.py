@@ -202,6 +202,9 @@ class FakeDatabase:
     def close(self) -> None:
         self.closed = True
 
+    def behind(self) -> None:
+        return None
+
     def read_panel(self) -> str:
         self._fail()
         self.reads += 1

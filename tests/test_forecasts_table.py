@@ -287,7 +287,7 @@ def test_a_database_from_before_the_tables_is_told_the_command_and_gets_them(
         for gone in ("VIEW forecasts_newest", "TABLE forecasts", "TABLE forecast_issues"):
             connection.exec_driver_sql(f"DROP {gone}")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'v0_6_star'")
-    with pytest.raises(NotReady, match=r"v0_6_star.*python database_loader\.py"):
+    with pytest.raises(NoForecasts, match=r"python train\.py forecast"):
         stored.find(SPEC, {})
     with closing(Database(url)) as database, closing(ForecastTable(url)) as table:
         database.migrate()
