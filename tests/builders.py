@@ -208,7 +208,7 @@ def daily_folder(folder: Path, panel: Panel) -> Path:
              "SchoolHoliday"]
         )  # fmt: skip
         for day in reversed(range(panel.plan["open"].shape[1])):
-            date = (panel.periods[0] + day).item()
+            date = (panel.periods[0] + np.timedelta64(day, "D")).item()
             for row, store in enumerate(panel.series):
                 opened, promo = (int(panel.plan[name][row, day]) for name in ("open", "promo"))
                 known = [int(np.nan_to_num(sales)) for sales in panel.y[row, day : day + 1]]

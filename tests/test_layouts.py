@@ -338,7 +338,7 @@ def test_of_other_weekdays_a_layout_says_what_they_are(own: Own, day: str, calle
         own_weeks(own, day)
     first, last = (f'dates = "{dates}"\n' for dates in ("first", "last"))
     assert [day] == own_weeks(own, day, says=last) == own_weeks(own, day, dates="last")
-    shifted = [str(np.datetime64(day) + 6)]
+    shifted = [str(np.datetime64(day) + np.timedelta64(6, "D"))]
     assert shifted == own_weeks(own, day, says=first) == own_weeks(own, day, dates="first")
     assert shifted == own_weeks(own, day, says=last, dates="first")  # the command has the last word
 

@@ -378,7 +378,7 @@ def test_predict_sales_gives_it_rounded_to_cents(serving: AnsweredBy) -> None:
     assert len(asked) > 20
     for question in asked:
         flag, temperature, fuel, cpi, unemployment = question.conditions or ()
-        week = panel().periods[0] + 7 * question.period
+        week = panel().periods[0] + np.timedelta64(7 * question.period, "D")
         response = ask_app(
             served(serving),
             "POST",

@@ -59,7 +59,7 @@ def test_a_lock_is_complete(lock: str) -> None:
     pinned = applying(lock)
     versions = {name: str(pin.specifier).removeprefix("==") for name, pin in pinned.items()}
     asked = [one for pin in pinned.values() for one in asked_by(pin)]
-    assert len(asked) > len(pinned)
+    assert len(asked) >= len(pinned)
     for one in asked:
         assert one.specifier.contains(versions[canonicalize_name(one.name)], prereleases=True), one
 

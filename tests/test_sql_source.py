@@ -52,7 +52,7 @@ def urls() -> list[object]:
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A database that somebody else fills; it is named by its URL."""
     url = request.param or f"sqlite:///{tmp_path}/warehouse.db"
-    engine = sa.create_engine(url)
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
     panel = sample_panel(2, n_weeks=3)
     SALES.drop(engine, checkfirst=True)
     SALES.create(engine)

@@ -71,7 +71,7 @@ def ended(n: int = 20, n_weeks: int = 156, seed: int = 4) -> Panel:
     return of_zeros((np.arange(n_weeks) < end) * _sizes(rng, (n, n_weeks), 4, 0.3))
 
 
-def shut(n: int = 12, n_days: int = 460, seed: int = 5) -> Panel:
+def shut(n: int = 24, n_days: int = 460, seed: int = 5) -> Panel:
     """Stores that sell nothing on Sundays, and each third of them nothing on Mondays."""
     rng = np.random.default_rng(seed)
     weekday = np.arange(n_days) % 7
@@ -79,7 +79,7 @@ def shut(n: int = 12, n_days: int = 460, seed: int = 5) -> Panel:
     return of_zeros(~closed(n, n_days) * np.round(sizes), DAILY)
 
 
-def closed(n: int = 12, n_days: int = 460, first: int = 0) -> np.ndarray:
+def closed(n: int = 24, n_days: int = 460, first: int = 0) -> np.ndarray:
     """When they are, bool[n, n_days], from so many days after the first Monday on."""
     weekday = (first + np.arange(n_days)) % 7
     third = np.arange(n)[:, None] % 3 == 0

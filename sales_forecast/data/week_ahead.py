@@ -5,6 +5,7 @@ Takes a panel, gives tables of its form. Must not know what becomes of them.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -59,7 +60,7 @@ def _read(connection: sa.Connection, panel: Panel, ends: Days) -> WeekAhead:
         fit = origins[(origins <= end - week) & (origins > end - 2 * week)]
         if not len(fit):
             continue
-        first, last = (end - week + 1).item(), end.item()
+        first, last = (end - week).item() + timedelta(days=1), end.item()
         asked = sa.select(row.series_id, row.target, *said).where(
             row.issue_id == newest[fit[-1]], row.target.between(first, last)
         )

@@ -193,7 +193,7 @@ def test_a_model_that_saw_later_sales_answers_and_says_so(tmp_path: Path, whole:
         f"The model {folder.name} was trained on sales until 2012-10-26, and the database's end "
         "with 2012-04-06: load the newer ones (`python database_loader.py`)."
     ) == bundle.manifest.note
-    later = replace(whole, periods=whole.periods - 7 * 200)
+    later = replace(whole, periods=whole.periods - np.timedelta64(7 * 200, "D"))
     assert "of 4,096 of them 0 are here." in load_for(later, folder).manifest.note
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import numpy as np
 import pytest
@@ -31,8 +31,10 @@ def found(own, **changes):
 
 
 def asked(own, query, **values):
-    with sa.create_engine(own.settings.database_url).begin() as connection:
-        result = connection.execute(sa.text(query), values)
+    told = {name: str(of) if isinstance(of, date) else of for name, of in values.items()}
+    engine = sa.create_engine(own.settings.database_url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        result = connection.execute(sa.text(query), told)
         return result.all() if result.returns_rows else None
 
 
