@@ -132,9 +132,9 @@ class Task:
         off, taus = sold[:, :, None] - said, np.array(DECILES)
         loss = 2 * np.maximum(taus * off, (taus - 1) * off).mean(axis=2)
         error, total = np.abs(off[:, :, DECILES.index(MEDIAN)]), np.nansum(np.abs(sold))
-        usable = scale > 0
+        usable = (scale > 0) & ~np.isnan(sold).all(axis=1)
         by_series = [np.nanmean(of[usable], axis=1) / scale[usable] for of in (loss, error)]
-        scaled = [float(np.nanmean(of)) for of in by_series]
+        scaled = [float(of.mean()) for of in by_series]
         return np.array([np.nansum(error) / total, *scaled, np.nansum(loss) / total])
 
 
