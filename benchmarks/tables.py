@@ -3,7 +3,8 @@
     python -m benchmarks.tables --data FOLDER docs/{accuracy,daily,layouts,honesty,tuning}.md
 
 `FOLDER` holds the public files: `Walmart_Sales.csv`, and the folders `walmart_departments` and
-`rossmann`. On two cores it takes an hour; what changed, `git diff` shows.
+`rossmann`. On two cores docs/accuracy.md takes a minute, all of them an hour; what changed,
+`git diff` shows.
 """
 
 from __future__ import annotations
