@@ -25,7 +25,6 @@ Besides {first} and {last}, days, a url may name {year}: it is asked once a year
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -34,6 +33,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from sales_forecast.data.toml_file import read_toml
 from sales_forecast.errors import DataRefused, in_words
 
 _OURS = {"first", "last", "year", "key"}
@@ -66,15 +66,10 @@ class Description(BaseModel):
         ours = {one.name.removesuffix(".toml"): one for one in folder.iterdir()}
         file = beside / name
         try:
-            text = ours.get(name, file).read_text(encoding="utf-8-sig")
-            return cls.model_validate(tomllib.loads(text))
+            return cls.model_validate(read_toml(ours.get(name, file), file))
         except OSError as error:
             known = f"those that come with us: {', '.join(sorted(ours))}"
             raise DataRefused(file, f"cannot be read: {error.strerror} ({known})") from None
-        except tomllib.TOMLDecodeError as error:
-            raise DataRefused(file, f"is not TOML: {error}") from None
-        except UnicodeDecodeError:
-            raise DataRefused(file, "is not text in UTF-8; save it as UTF-8") from None
         except ValidationError as error:
             first = error.errors()[0]
             known = f" (known: {', '.join(cls.model_fields)})"

@@ -20,7 +20,6 @@ Only `date` and `target` must be there. Other columns of the file are not read.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -53,6 +52,7 @@ from sales_forecast.data.spec import (
     kind_of_key,
     kind_of_static,
 )
+from sales_forecast.data.toml_file import read_toml
 from sales_forecast.errors import DataRefused, in_words
 
 _Name = Annotated[str, Field(min_length=1)]
@@ -84,15 +84,11 @@ class OwnLayout(BaseModel):
     def read(cls, file: Path, dates: WeekDates | None = None) -> Self:
         """Read the TOML file; `dates` stands above what it says. Raises DataRefused."""
         try:
-            described = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+            described = read_toml(file, file)
             told = described | ({"dates": dates} if dates else {})
             return cls.model_validate(told, context=file.name)
         except OSError as error:
             raise DataRefused(file, f"cannot be read: {error.strerror}") from None
-        except tomllib.TOMLDecodeError as error:
-            raise DataRefused(file, f"is not TOML: {error}") from None
-        except UnicodeDecodeError:
-            raise DataRefused(file, "is not text in UTF-8; save it as UTF-8") from None
         except ValidationError as error:
             first = error.errors()[0]
             unknown = first["type"] == "extra_forbidden"
