@@ -17,6 +17,7 @@ import numpy as np
 
 from sales_forecast.bundles.manifest import ForecastChoice, IntervalLevel
 from sales_forecast.data.calendar import week_ending
+from sales_forecast.data.database import Stored
 from sales_forecast.data.forecast_tables import QUANTILES
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import STORES
@@ -196,14 +197,14 @@ class FakeDatabase:
             raise self.failure
 
     def version(self) -> int:
+        return self.look().version
+
+    def look(self) -> Stored:
         self._fail()
-        return hash(self.history)
+        return Stored(hash(self.history), None, None)
 
     def close(self) -> None:
         self.closed = True
-
-    def behind(self) -> None:
-        return None
 
     def read_panel(self) -> str:
         self._fail()
@@ -254,14 +255,14 @@ def live_fake(
     *,
     refresh_seconds: float = 0.01,
     keys: ApiKeys | None = None,
-    watched: Watched | None = None,
+    url: str = "sqlite://",
 ) -> Live:
     """Return a real `Live` over fakes, with one bundle published unless `version` is None."""
     model = FakeModel(folder)
     if version is not None:
         model.publish(version)
     database = database or FakeDatabase()
-    return Live(model, database, refresh_seconds, build, keys=keys, watched=watched)
+    return Live(model, database, refresh_seconds, build, keys=keys, url=url)
 
 
 class FakeForecasts:

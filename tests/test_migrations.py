@@ -236,12 +236,12 @@ def test_sales_in_tables_of_an_earlier_release_are_read_and_the_command_is_named
         assert database.version()
         with closing(StoredForecasts(url)) as forecasts:
             assert forecasts.newest() is None
-        assert "python database_loader.py" in (database.behind() or "")
+        assert "python database_loader.py" in (database.look().behind or "")
         with closing(MonitorSteps(url)) as steps, pytest.raises(DatabaseError, match="up to date"):
             steps.done(date(2012, 10, 29))
         database.migrate()
         assert database.read_panel() == panel
-        assert database.behind() is None
+        assert database.look().behind is None
 
 
 def test_tables_of_the_next_release_are_read_and_not_written(url: str, panel: Panel) -> None:
@@ -251,7 +251,7 @@ def test_tables_of_the_next_release_are_read_and_not_written(url: str, panel: Pa
             connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'v0_8_more'")
         assert database.read_panel() == panel
         assert database.version()
-        assert database.behind() is None
+        assert database.look().behind is None
         for ask in (database.migrate, lambda: database.write(panel, "b.csv")):
             with pytest.raises(NotReady, match=f"newer release: v0_8_more.*{schema.NEWEST}"):
                 ask()

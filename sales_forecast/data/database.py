@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -37,6 +38,17 @@ class LoadReport:
     sample_rows_removed: int = 0
 
 
+class Stored(NamedTuple):
+    """What a database holds: `version` and `source` as `Database` says them one by one.
+
+    `behind`: what to do about tables of an earlier release; None where nothing is.
+    """
+
+    version: int
+    source: str | None
+    behind: str | None
+
+
 class Database:
     """The stored history. Connects at the first call; safe to share between threads.
 
@@ -56,15 +68,24 @@ class Database:
         """Close the idle connections."""
         self._server.close()
 
+    def look(self) -> Stored:
+        """Return what is stored now, without reading it."""
+        with self._server.connection() as connection:
+            form = schema.form(connection, self._server.shown)
+            newest = None if form is Form.EMPTY else _newest_load(connection)
+        version, source = newest or (0, None)
+        if form in {Form.EMPTY, Form.STAR}:
+            return Stored(version, source, None)
+        behind = f"The database has tables of an earlier release. {BRING_UP_TO_DATE}"
+        return Stored(version, source, behind)
+
     def version(self) -> int:
         """Return a number that changes whenever the stored sales do; 0 if there are none."""
-        newest = self._newest_load()
-        return newest[0] if newest else 0
+        return self.look().version
 
     def source(self) -> str | None:
         """Return where the newest change came from: a path, `SAMPLE`, or None if nowhere."""
-        newest = self._newest_load()
-        return newest[1] if newest else None
+        return self.look().source
 
     def read_panel(self) -> Panel:
         """Return all that is stored, with its spec and keys.
@@ -88,14 +109,6 @@ class Database:
             raise NotReady(f"The database {shown} {said}", public=f"The database {said}")
         spec = panel.spec or STORES
         return replace(panel, notes=anchors.doubts(spec, panel.last)).with_zeros()
-
-    def behind(self) -> str | None:
-        """Return what to do about tables of an earlier release; None where nothing is."""
-        with self._server.connection() as connection:
-            form = schema.form(connection, self._server.shown)
-        if form in {Form.EMPTY, Form.STAR}:
-            return None
-        return f"The database has tables of an earlier release. {BRING_UP_TO_DATE}"
 
     def migrate(self) -> None:
         """Bring the tables up to date; what is there already stays as it is.
@@ -143,11 +156,6 @@ class Database:
         if self._service_user:
             with self._server.connection() as connection:
                 rights.grant(connection, self._service_user)
-
-    def _newest_load(self) -> tuple[int, str] | None:
-        with self._server.connection() as connection:
-            form = schema.form(connection, self._server.shown)
-            return None if form is Form.EMPTY else _newest_load(connection)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from sales_forecast.planning.making import check_wish, made_of, span, undo_of
 from sales_forecast.planning.plan import Plan, plan_issue, rows_of, write
 from sales_forecast.planning.states import OverridesPage, OverridesWish, State, States
 from sales_forecast.planning.wishes import Made, Wish
-from sales_forecast.settings import Settings
 
 _SCAN = 500
 _Ready = TypeVar("_Ready")
@@ -55,11 +54,6 @@ class Overrides:
         """Take a URL as in the setting DATABASE_URL, and how many near periods are locked."""
         self.tables = PlanTables(url)
         self.lock_periods = lock_periods
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Overrides:
-        """Return what a deployment asks for."""
-        return cls(settings.database_url, settings.override_lock_periods)
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -26,7 +26,7 @@ from sales_forecast.data.database import Database
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.stored_forecasts import StoredForecasts
 from sales_forecast.data.stored_predictions import StoredPredictions
-from sales_forecast.errors import NoForecasts, NotReady, SalesForecastError
+from sales_forecast.errors import NotReady, SalesForecastError
 from sales_forecast.planning.overrides import Overrides
 from sales_forecast.planning.value_added import ValueAdded
 from sales_forecast.service.api_keys import ApiKeys
@@ -37,7 +37,7 @@ from sales_forecast.settings import Settings
 
 _SECONDS_TO_STOP = 1.0
 _SECONDS_TO_BUILD = 9.0
-_NOWHERE = "sqlite://"  # which holds no answers
+_NOWHERE = "sqlite://"  # which holds nothing
 
 logger = logging.getLogger(__name__)
 
@@ -52,13 +52,17 @@ class Live:
 
     `model` says where the bundle is, `database` holds the history, `build` makes a verified
     predictor of both; all three are asked every `refresh_seconds`, `build` only after a change.
-    `forecasts`, `overrides` and `predictions` are only read when somebody asks for them, what is
-    `watched` after each look. `keys` are looked at first, each time.
+    `keys` are looked at first, each time. `url`: of the database in which the attributes lie; they
+    are read when somebody asks for them, but what is `watched` after each look. `lock_periods`: as
+    `Overrides` takes them.
 
     Attributes:
         keys: who may ask; None where everybody may.
+        forecasts: what was forecast before.
         predictions: what was answered.
         watched: what the weekly job found out.
+        overrides: what people changed.
+        value_added: what came of that.
     """
 
     def __init__(
@@ -68,22 +72,20 @@ class Live:
         refresh_seconds: float,
         build: Callable[[Path, Panel], Predictor] = load_predictor,
         *,
-        forecasts: StoredForecasts | None = None,
-        predictions: StoredPredictions | None = None,
-        watched: Watched | None = None,
-        overrides: Overrides | None = None,
+        url: str = _NOWHERE,
+        lock_periods: int = 0,
         keys: ApiKeys | None = None,
     ) -> None:
         self.keys = keys
-        self.predictions = predictions or StoredPredictions(_NOWHERE)
-        self.watched = watched or Watched(_NOWHERE)
-        self._overrides = overrides
-        self._value_added = None if overrides is None else ValueAdded(overrides.tables)
+        self.forecasts = StoredForecasts(url)
+        self.predictions = StoredPredictions(url)
+        self.watched = Watched(url)
+        self.overrides = Overrides(url, lock_periods)
+        self.value_added = ValueAdded(self.overrides.tables)
         self._model = model
         self._database = database
         self._refresh_seconds = refresh_seconds
         self._build = build
-        self._forecasts = forecasts
         self._predictor: Predictor | None = None
         self._tried: object = None
         self._verdict: SalesForecastError | None = None
@@ -106,10 +108,8 @@ class Live:
             locate(settings),
             Database(settings.database_url),
             settings.refresh_seconds,
-            forecasts=StoredForecasts(settings.database_url),
-            predictions=StoredPredictions(settings.database_url),
-            watched=Watched(settings.database_url),
-            overrides=Overrides.from_settings(settings),
+            url=settings.database_url,
+            lock_periods=settings.override_lock_periods,
             keys=ApiKeys.from_settings(settings),
         )
 
@@ -130,12 +130,9 @@ class Live:
             # One that waits for the database ends with the process; one that builds cannot.
             self._thread.join(_SECONDS_TO_STOP)
             self._building.acquire(timeout=_SECONDS_TO_BUILD)
-        self._database.close()
-        self.predictions.close()
-        self.watched.close()
-        for reader in (self._forecasts, self._overrides):
-            if reader is not None:
-                reader.close()
+        stored = self.forecasts, self.predictions, self.watched, self.overrides
+        for reader in (self._database, *stored):
+            reader.close()
 
     @property
     def predictor(self) -> Predictor:
@@ -145,27 +142,6 @@ class Live:
                 raise NotReady(self._problem.message, public=self._problem.public)
             raise NotReady("The model is being loaded. Try again in a second.")
         return self._predictor
-
-    @property
-    def forecasts(self) -> StoredForecasts:
-        """What was forecast before. Raises NoForecasts where no database of them was named."""
-        if self._forecasts is None:
-            raise NoForecasts("This service reads no stored forecasts.")
-        return self._forecasts
-
-    @property
-    def overrides(self) -> Overrides:
-        """What people changed. Raises NoForecasts where no database of forecasts was named."""
-        if self._overrides is None:
-            raise NoForecasts("This service reads no stored forecasts.")
-        return self._overrides
-
-    @property
-    def value_added(self) -> ValueAdded:
-        """What came of that. Raises NoForecasts as `overrides` does."""
-        if self._value_added is None:
-            raise NoForecasts("This service reads no stored forecasts.")
-        return self._value_added
 
     @property
     def problem(self) -> SalesForecastError | None:
@@ -231,11 +207,11 @@ class Live:
         if self.keys is not None:
             self.keys.refresh()
         folder = self._model.find(self._stop)
-        found = (folder, _stamp(folder), self._database.version())
-        behind = self._database.behind()
-        if behind and behind != self._behind:
-            logger.warning("%s", behind)
-        self._behind = behind
+        stored = self._database.look()
+        found = (folder, _stamp(folder), stored.version)
+        if stored.behind and stored.behind != self._behind:
+            logger.warning("%s", stored.behind)
+        self._behind = stored.behind
         if found != self._tried:
             panel = self._database.read_panel()
             with self._building:

@@ -250,9 +250,9 @@ def test_what_the_weekly_job_found_is_read_after_a_look_and_kept_while_it_cannot
     judge(url, load(url, two_stores()), silent)
     with closing(MonitorSteps(url)) as steps:
         steps.record(date(2026, 11, 23), "forecast", "1", {})
-    watched = Watched(url)
-    with live_fake(tmp_path / "bundle", watched=watched) as live:
+    with live_fake(tmp_path / "bundle", url=url) as live:
         live.wait(10)
+    watched = live.watched
     assert {1, 2} == {*watched.realised}
     assert {"forecast"} == {*watched.succeeded}
 
