@@ -27,6 +27,7 @@ def verified(url: str, authority: str, folder: Path) -> str:
 
     Raises:
         OSError: If the file cannot be written.
+        ValueError: If the file that is named cannot be read, or holds no certificates.
     """
     address, _, query = url.partition("?")
     demands = _DEMANDS.get(address.partition("://")[0].partition("+")[0])
@@ -34,8 +35,20 @@ def verified(url: str, authority: str, folder: Path) -> str:
         return url
     name, more = demands
     is_text = authority.startswith(_PEM)
-    file = written(authority, folder / _FILE) if is_text else Path(authority)
+    file = written(authority, folder / _FILE) if is_text else _with_certificates(authority)
     return f"{address}?{urlencode({**dict(parse_qsl(query)), name: file, **more})}"
+
+
+def _with_certificates(name: str) -> Path:
+    """Return a file by its name: drivers say of a wrong one neither its name nor the setting's."""
+    file = Path(name)
+    try:
+        text = file.read_text(encoding="ascii", errors="replace")
+    except OSError as error:
+        raise ValueError(f"the file {file} cannot be read: {error.strerror}.") from None
+    if _PEM not in text:
+        raise ValueError(f"the file {file} holds no certificate in PEM ({_PEM} CERTIFICATE-----).")
+    return file
 
 
 def written(text: str, file: Path) -> Path:

@@ -6,18 +6,22 @@ environment, and nothing is read when it is imported.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sales_forecast.database_trust import verified, written
 from sales_forecast.errors import SettingsError, brief, in_words
 
 LAST_PORT = 65535
+_LEAST_SECRET = 32
+_MAY_BE_EMPTY = {"api_key", "trusted_proxies"}
+"""What has a sentence of its own, and what is a list."""
 NO_KEYS = "-"
 """What stands for no file of keys, where something must stand."""
 
@@ -43,7 +47,7 @@ class Settings(BaseSettings):
     database_url: str = Field(default_factory=lambda told: f"sqlite:///{told['var_dir']}/sales.db")
     source_database_url: SecretStr | None = None
     """A database that is asked for sales, by a query in a file; see `data.connectors.sql`."""
-    source_keys: Mapping[str, SecretStr] = {}
+    source_keys: Annotated[Mapping[str, SecretStr], NoDecode] = {}
     """Name -> key of sources of the web, as JSON."""
     database_ca: str | None = None
     """Who signs the certificate of the database: text in PEM, or a file; "-": as the URL says."""
@@ -65,9 +69,9 @@ class Settings(BaseSettings):
     its own."""
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
     """Addresses or networks, with commas between, whose `X-Forwarded-For` is believed."""
-    session_secret: Annotated[SecretStr, Field(min_length=32)] | None = None
+    session_secret: SecretStr | None = None
     """What signs the sessions of the page; unset: a secret that is made once in VAR_DIR."""
-    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=LAST_PORT)] = 8000
     access_log: bool = True
     """Whether each request is a line on the standard output; a tenth of the speed."""
@@ -97,7 +101,7 @@ class Settings(BaseSettings):
         Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]+:.+$")] | None
     ) = None
     """A topic of SNS that is told the same."""
-    export_uri: Annotated[str, Field(min_length=1)] | None = None
+    export_uri: str | None = None
     """A folder, or s3://BUCKET/PREFIX, that the weekly job writes forecasts and answers to."""
     cloudwatch_namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./#-]{1,255}$")] | None = None
     """Where in CloudWatch that job says how good forecasts turned out to be."""
@@ -124,6 +128,28 @@ class Settings(BaseSettings):
                 problem = f"{brief(repr(part))} is no address or network, such as 10.0.0.0/16."
                 raise ValueError(problem) from None
         return tuple(ip_network(part, strict=False) for part in parts)
+
+    @field_validator("source_keys", mode="before")
+    @classmethod
+    def _are_keys(cls, told: object) -> object:
+        """Take names and keys in JSON. Refuse anything else, without repeating it."""
+        if not isinstance(told, str):
+            return told
+        try:
+            keys = json.loads(told)
+        except ValueError:
+            keys = None
+        if not isinstance(keys, dict) or not all(isinstance(key, str) for key in keys.values()):
+            raise ValueError('it must be names and keys in JSON, such as {"name": "key"}.')
+        return keys
+
+    @field_validator("session_secret")
+    @classmethod
+    def _is_long(cls, secret: SecretStr | None) -> SecretStr | None:
+        """Refuse a secret that could be guessed, without repeating it."""
+        if secret is not None and len(secret) < _LEAST_SECRET:
+            raise ValueError(f"it has {len(secret)} characters, and must have {_LEAST_SECRET}.")
+        return secret
 
     @property
     def keys_of_sources(self) -> Mapping[str, str]:
@@ -152,6 +178,14 @@ class Settings(BaseSettings):
         if key is not None and (problem := problem_of_key(key.get_secret_value())):
             raise ValueError(problem)
         return key
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _says_something(cls, told: object, of: ValidationInfo) -> object:
+        """Refuse what is empty, before all others see it: it means neither unset nor a folder."""
+        if isinstance(told, str) and not told.strip() and of.field_name not in _MAY_BE_EMPTY:
+            raise ValueError("it is empty: leave it out, or set it.")
+        return told
 
 
 def load_settings() -> Settings:
@@ -193,7 +227,10 @@ def _with_a_proven_database(settings: Settings) -> Settings:
         return settings
     try:
         url = verified(settings.database_url, settings.database_ca, settings.var_dir)
-    except (OSError, UnicodeError) as error:
-        problem = f"it cannot be put into a file of {settings.var_dir}: {error}"
-        raise SettingsError(f"DATABASE_CA: {problem}.", {"DATABASE_CA": problem}) from None
-    return settings.model_copy(update={"database_url": url})
+    except OSError as error:
+        problem = f"it cannot be put into a file of {settings.var_dir}: {error.strerror}."
+    except ValueError as error:
+        problem = str(error)
+    else:
+        return settings.model_copy(update={"database_url": url})
+    raise SettingsError(f"DATABASE_CA: {problem}", {"DATABASE_CA": problem})

@@ -11,7 +11,7 @@ import pytest
 
 from sales_forecast.data.database import Database
 from sales_forecast.database_trust import verified
-from sales_forecast.errors import DatabaseError
+from sales_forecast.errors import DatabaseError, SettingsError
 from sales_forecast.settings import load_settings
 from tests.conftest import SERVERS
 
@@ -21,11 +21,13 @@ MYSQL = "mysql+pymysql://sales:a%40b@db.example.com:3306/sales"
 
 def test_the_drivers_are_told_whom_to_trust_and_to_look_at_the_name(tmp_path: Path) -> None:
     file = tmp_path / "authorities.pem"
+    file.write_text(f"a line before it\n{PEM}")
     assert verified(f"{MYSQL}?ssl_check_hostname=false", str(file), tmp_path) == (
         f"{MYSQL}?ssl_check_hostname=true&ssl_ca={str(file).replace('/', '%2F')}"
     )
-    assert verified("postgresql+psycopg://me@db/sales", "/ca.pem", tmp_path) == (
-        "postgresql+psycopg://me@db/sales?sslrootcert=%2Fca.pem&sslmode=verify-full"
+    assert verified("postgresql+psycopg://me@db/sales", str(file), tmp_path) == (
+        "postgresql+psycopg://me@db/sales"
+        f"?sslrootcert={str(file).replace('/', '%2F')}&sslmode=verify-full"
     )
 
 
@@ -44,6 +46,26 @@ def test_a_text_becomes_the_file_that_drivers_want(
     for _ in range(2):
         assert "database-ca.pem" in load_settings().database_url
     assert PEM == (tmp_path / "var" / "database-ca.pem").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("nowhere.pem", "cannot be read: No such file or directory."),
+        (".", "cannot be read: Is a directory."),
+        ("binary.der", "holds no certificate in PEM (-----BEGIN CERTIFICATE-----)."),
+    ],
+)
+def test_a_file_that_signs_nothing_is_refused_by_the_name_of_its_setting(
+    name: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "binary.der").write_bytes(b"\x30\x82\xff\x00")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_URL", MYSQL)
+    monkeypatch.setenv("DATABASE_CA", name)
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert f"DATABASE_CA: the file {name} {problem}" == refused.value.message
 
 
 @pytest.mark.parametrize("variable", SERVERS.values(), ids=SERVERS)

@@ -205,7 +205,7 @@ def test_without_anything_to_publish_the_command_says_so(tmp_path: Path) -> None
     done = subprocess.run(
         [sys.executable, "train.py", "publish"],
         cwd=ROOT,
-        env={**os.environ, "VAR_DIR": str(tmp_path)},
+        env={**os.environ, "VAR_DIR": str(tmp_path), "MLFLOW_TRACKING_URI": "sqlite:///none.db"},
         capture_output=True,
         text=True,
         check=False,

@@ -8,7 +8,7 @@ import pytest
 
 import main
 from sales_forecast.errors import SettingsError, brief
-from sales_forecast.settings import load_settings
+from sales_forecast.settings import Settings, load_settings
 
 
 @pytest.mark.parametrize("folder", ["var", "elsewhere/of mine"])
@@ -49,11 +49,9 @@ def test_a_key_that_asks_for_nothing_or_cannot_be_sent_is_refused(
     ("name", "value", "problem"),
     [
         ("PORT", "abc", "must be a whole number, not 'abc'"),
-        ("PORT", "", "must be a whole number, not ''"),
         ("PORT", "0", "must be at least 1, not '0'"),
         ("PORT", "80800", "must be at most 65535, not '80800'"),
         ("PORT", "9" * 5000, f"must be a whole number, not '{'9' * 56}.."),
-        ("HOST", "", "must not be empty"),
         ("ACCESS_LOG", "maybe", "must be true or false, not 'maybe'"),
         ("WORKERS", "1.5", "must be a whole number, not '1.5'"),
         ("THREADS", "65", "must be at most 64, not '65'"),
@@ -70,6 +68,44 @@ def test_a_setting_that_makes_no_sense_is_refused_with_what_was_given(
     with pytest.raises(SettingsError) as refused:
         load_settings()
     assert f"{name} {problem}." == refused.value.message
+
+
+@pytest.mark.parametrize("value", ["", " "])
+@pytest.mark.parametrize("name", {name.upper() for name in Settings.model_fields})
+def test_a_setting_that_is_there_and_empty_is_refused(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    if name == "TRUSTED_PROXIES":
+        assert () == load_settings().trusted_proxies
+        return
+    with pytest.raises(SettingsError, match=f"^{name}: it is empty: leave it out"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("SESSION_SECRET", "my-secret", "it has 9 characters, and must have 32."),
+        ("SOURCE_KEYS", "my-secret", 'it must be names and keys in JSON, such as {"name": "key"}.'),
+        ("SOURCE_KEYS", '["my-secret"]', "it must be names and keys in JSON, such as"),
+        ("SOURCE_KEYS", '{"of mine": ["my-secret"]}', "it must be names and keys in JSON, such as"),
+        ("NOTIFY_WEBHOOK_URL", "my-secret", "it begins with https:// or http://."),
+    ],
+)
+def test_a_secret_that_makes_no_sense_is_refused_and_not_repeated(
+    name: str, value: str, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert refused.value.message.startswith(f"{name}: {problem}")
+    assert "my-secret" not in refused.value.message
+
+
+def test_keys_of_sources_are_read_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_KEYS", '{"of mine": "my-secret"}')
+    assert {"of mine": "my-secret"} == load_settings().keys_of_sources
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
