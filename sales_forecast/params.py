@@ -186,8 +186,23 @@ def _yaml(file: Path, text: str) -> object:
         raise SettingsError(
             f"{file} cannot be read: PyYAML is missing, which comes with all of training."
         ) from None
+
+    class Once(yaml.SafeLoader):  # type: ignore[misc]
+        """Of an entry that stands there twice YAML takes the last, and says nothing."""
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+            said: dict[str, int] = {}
+            for key, _ in node.value:
+                name, line = str(key.value), key.start_mark.line + 1
+                if name in said:
+                    raise SettingsError(
+                        f"{file}, line {line}: {name} is said already, in line {said[name]}."
+                    )
+                said[name] = line
+            return super().construct_mapping(node, deep)
+
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Once)  # noqa: S506 - it is a safe one
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
