@@ -76,7 +76,7 @@ def test_without_entries_all_is_as_in_the_code(tmp_path: Path, text: str) -> Non
         ("windows: 8", "windows must have entries, not 8."),
         ("gate: [", "line 1: this is not YAML."),
         ("gate: {}\nmodels: {}\ngate: {}", "line 3: gate is said already, in line 1."),
-        ("gate: {part_tolerance: 0, part_tolerance: 1}", "line 1: part_tolerance is said already, in line 1."),
+        ("gate: {a: 0, a: 1}", "line 1: a is said already, in line 1."),
         ("just words", "must hold entries such as `gate:`, not 'just words'."),
     ],
 )
