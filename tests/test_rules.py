@@ -173,6 +173,32 @@ def test_a_shift_of_all_sales_rings_for_the_chain_within_two_weeks() -> None:
         assert ("above" if up else "below") in first.alarm.message
 
 
+@pytest.mark.parametrize("still_sells", [0, 2])
+def test_a_chain_that_sells_nothing_rings_at_once_and_asks_for_no_training(
+    still_sells: int,
+) -> None:
+    fallen = shifted(errors(3), slice(still_sells, None), 0.0)
+    fallen.inside[still_sells:, 60:] = 0.0
+    before = [of.alarm for of in alarms(errors(3))]
+    (first, *_) = found = [of for of in alarms(fallen) if of.alarm not in before]
+    assert {"chain"} == {of.alarm.rule for of in found}
+    assert weeks(FIRST, N_WEEKS)[60].item() == first.alarm.week
+    sold = f"{fallen.sold[:, 60].sum():,.0f}"
+    assert first.alarm.message.startswith(
+        f"All series together sold {sold} in the week to 2012-04-27, where 12,000 was forecast, and"
+    )
+    assert first.alarm.message.endswith("Were these sales loaded whole?")
+    assert {None} == {of.confirmed for of in found}
+
+
+def test_a_few_series_that_sell_nothing_say_as_much_of_the_chain_as_if_unknown() -> None:
+    closed, unknown = (
+        [(of.alarm.week, of.alarm.statistic) for of in rung(found, "chain")]
+        for found in (shifted(errors(3), slice(0, 5), factor) for factor in (0.0, np.nan))
+    )
+    assert closed == unknown
+
+
 def test_a_shift_of_one_series_rings_for_that_series() -> None:
     found = [of for of in alarms(shifted(errors(3), slice(4, 5), 0.75)) if of.alarm.rule != "chain"]
     assert {("series", "5")} == {(of.alarm.rule, of.alarm.subject) for of in found}

@@ -123,6 +123,18 @@ class Errors:
         large = event_days(self.weeks, LARGE_EVENTS).sum(axis=1) > 0
         return np.where(large, LARGE_EVENT_SCALE, np.where(any_event, EVENT_SCALE, 1.0))
 
+    @cached_property
+    def fallen(self) -> Flags:
+        """bool[n_weeks]: half of what was expected, or more, was of series that sold nothing.
+
+        Nothing has no log, and that of what is left would not know it. More likely than the sales
+        of a chain its feed stopped.
+        """
+        sold, expected = self._told_together(self.sold), self._told_together(self.expected)
+        asked = ~np.isnan(sold) & (expected > 0)
+        most: Flags = 2 * sum_of(expected, asked & (sold <= 0)) >= sum_of(expected, asked)
+        return most & asked.any(axis=0)
+
     @property
     def alarms_by_series(self) -> bool:
         """Whether a lone series is an alarm, and not only an explanation."""
@@ -131,15 +143,19 @@ class Errors:
 
     def signals(self) -> tuple[Signal, ...]:
         """Return the signals of the rules that may ring."""
-        # Many series of two keys are small, and their mean is what accidents of these make of it.
-        chain = middle_of(self.logs) if self.by_key else mean_over(self.logs)
-        found = [Signal(rules.CHAIN, ("chain",), chain[None, :])]
+        found = [Signal(rules.CHAIN, ("chain",), self._of_chain()[None, :])]
         if self.groups:
             found.append(Signal(rules.GROUP, tuple(self.groups), self._of_groups()))
         if self.alarms_by_series:
             found.append(self.of_series())
-        found.append(Signal(rules.COVERAGE, ("intervals",), mean_over(self.inside)[None, :]))
+        inside = np.where(self.fallen, np.nan, mean_over(self.inside))
+        found.append(Signal(rules.COVERAGE, ("intervals",), inside[None, :]))
         return tuple(found)
+
+    def _of_chain(self) -> Array:
+        # Many series of two keys are small, and their mean is what accidents of these make of it.
+        usual = middle_of(self.logs) if self.by_key else mean_over(self.logs)
+        return np.where(self.fallen, -_LARGEST_ERROR, usual)
 
     def of_series(self) -> Signal:
         """Return each series that has errors of its own against the middle of all."""
@@ -160,8 +176,13 @@ def mean_over(values: Array) -> Array:
     """Return float64[n_weeks]: the mean over series that are known; NaN where none is."""
     known = ~np.isnan(values)
     n = known.sum(axis=0)
-    total = np.where(known, values, 0.0).sum(axis=0)
-    return np.divide(total, n, out=np.full(len(n), np.nan), where=n > 0)
+    return np.divide(sum_of(values, known), n, out=np.full(len(n), np.nan), where=n > 0)
+
+
+def sum_of(values: Array, known: Flags) -> Array:
+    """Return float64[n_weeks]: the sum over the series that are known."""
+    total: Array = np.where(known, values, 0.0).sum(axis=0)
+    return total
 
 
 def middle_of(values: Array) -> Array:

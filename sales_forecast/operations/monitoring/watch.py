@@ -28,7 +28,8 @@ class Raised:
 
     Attributes:
         up: whether sales were above what was expected.
-        confirmed: whether the sum grew again in that direction; None while these weeks are unknown.
+        confirmed: whether the sum grew again in that direction; None while these weeks are unknown,
+            or most series sold nothing in them.
     """
 
     alarm: Alarm
@@ -69,7 +70,8 @@ def _raised(errors: Errors, signal: Signal, sums: Sums, subject: int, week: int)
     words = _in_words(errors, signal, sums, subject, week)
     after = week + CONFIRMING_WEEKS
     grown = (sums.above if up else sums.below)[subject]
-    confirmed = bool(grown[after] > 0) if after < len(errors.weeks) else None
+    told = after < len(errors.weeks) and not errors.fallen[week + 1 : after + 1].any()
+    confirmed = bool(grown[after] > 0) if told else None
     return Raised(Alarm(**{**vars(alarm), "message": words}), up, confirmed)
 
 
@@ -87,6 +89,13 @@ def _in_words(errors: Errors, signal: Signal, sums: Sums, subject: int, week: in
     )
     if signal.rule is rules.COVERAGE:
         return f"Intervals of 80% held {mean:.0%} {when} ({counted})."
+    if signal.rule is rules.CHAIN and errors.fallen[week]:
+        sold, expected = (np.nansum(of[:, week]) for of in (errors.sold, errors.expected))
+        return (
+            f"All series together sold {sold:,.0f} in the week to {errors.weeks[week]}, where "
+            f"{expected:,.0f} was forecast, and most of them nothing ({counted}). Were these "
+            "sales loaded whole?"
+        )
     than = "above" if mean > 0 else "below"
     share = abs(np.expm1(mean))
     who = {"chain": "all series", "group": name, "series": f"series {name}"}[signal.rule.name]
