@@ -175,6 +175,18 @@ def test_a_protocol_says_what_it_is():
     ) == MANY_STEPS.describe(sample_panel(2, n_weeks=130))
 
 
+@pytest.mark.parametrize("split", [ONE_STEP, MANY_STEPS, RollingOrigin(3, 4, 2)])
+def test_the_newest_weeks_that_no_window_has_are_said(split: RollingOrigin) -> None:
+    panel = sample_panel(1, n_weeks=130)
+    last = split.cutoffs(panel)[-1] + split.horizon * np.timedelta64(7, "D")
+    left = panel.periods[panel.periods > last]
+    said = split.left_out(panel)
+    assert bool(said) is bool(left.size)
+    if said:
+        assert f"newest {len(left)} week" in said[0]
+        assert f"from {left[0]} on" in said[0]
+
+
 # What a model sees
 
 

@@ -153,8 +153,8 @@ def test_groups_are_those_of_size_keys_and_traits_each_once() -> None:
         (
             sample_panel(2, n_weeks=64),
             (
-                "There are 64 weeks; models are judged from 65 on, and until then last year's "
-                "sales answer alone, or what was sold last."
+                "Models are judged from 65 weeks on, and these sales have 64 weeks; until then "
+                "last year's sales answer alone, or what was sold last."
             ),
         ),
     ],
@@ -178,7 +178,7 @@ def test_what_is_only_told_has_its_numbers() -> None:
     told = said(found, "told")
     (loaded,) = (one for one in told if one.endswith("Was all of it loaded?"))
     assert loaded.startswith("The last week, 2012-10-26, has 5 series; the one a week before has 9")
-    assert "1 series have gaps, 4 weeks together; the longest is 4 weeks, of 1." in told
+    assert "Series with gaps: 1 of 10, 4 weeks together; the longest is 4 weeks, of 1." in told
     assert "Left out: a day." in told
     assert "CPI is 3 throughout: it tells nothing." in told
     assert (
@@ -187,8 +187,28 @@ def test_what_is_only_told_has_its_numbers() -> None:
     )
     share = 500 / y[y > 0].sum()
     (back,) = (one for one in told if "came back" in one)
-    assert f"1 of 1,359 rows are below zero: 500 came back, {share:.2%} of sales" in back
-    assert "3 of 1,359 rows are zero." in told
+    assert f"Below zero: 1 of 1,359 rows; 500 came back, {share:.2%} of sales" in back
+    assert "Zero: 3 of 1,359 rows." in told
+
+
+def test_one_of_anything_is_told_as_one() -> None:
+    y = np.array([[100.0, 110, np.nan, 120], [50, 60, 70, 80]])
+    told = said(explore(panel_of(y)), "told")
+    assert "Series with gaps: 1 of 2, 1 week together; the longest is 1 week, of 1." in told
+    alone = explore(panel_of(np.array([[100.0]])))
+    assert ", 1 week: 1 row, 100 sold." in text(alone).splitlines()[0]
+    assert said(alone, "refused")[0].startswith("Models are judged from 65 weeks on, and these")
+    assert "sales have 1 week;" in said(alone, "refused")[0]
+
+
+@pytest.mark.parametrize(("last_year", "growth"), [(-0.3, np.nan), (0.0, -1.0), (1.5, 0.5)])
+def test_of_what_came_back_more_than_was_sold_there_is_no_growth(
+    last_year: float, growth: float
+) -> None:
+    y = np.full((6, 104), 100.0) * np.arange(1, 7)[:, None]
+    y[:2, 52:] *= last_year
+    smallest, *_ = groups(panel_of(y))["mean sales"]
+    assert growth == pytest.approx(smallest.growth, nan_ok=True)
 
 
 class _Links(HTMLParser):
@@ -234,7 +254,8 @@ def test_the_command_writes_the_page_and_says_by_its_exit_code_what_it_is_worth(
 
     short = sales_file(tmp_path, sample_panel(2, n_weeks=20))
     assert 1 == train.main(["eda", "--csv", str(short)])
-    assert "REFUSED: There are 20 weeks" in capsys.readouterr().out
+    refused = "REFUSED: Models are judged from 65 weeks on, and these sales have 20 weeks;"
+    assert refused in capsys.readouterr().out
 
     good.write_text("Store,Date\n")
     assert 1 == train.main(["eda", "--csv", str(good)])

@@ -48,5 +48,10 @@ class Frequency:
         raise ValueError(f"it is {WEEKLY.name} or {DAILY.name}, not {name}")
 
 
+def counted(number: int, word: str) -> str:
+    """Return how many there are of what a word names: 1 week, 1,115 weeks."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
 WEEKLY = Frequency("weekly", "week", "week", DAYS_PER_PERIOD, SEASON_LENGTH, SEASON_LENGTH)
 DAILY = Frequency("daily", "day", "date", 1, DAYS_PER_PERIOD * SEASON_LENGTH, 365)

@@ -49,7 +49,8 @@ class Measurement:
         tables = [report.score_table(self._as_dicts())]
         if by_segment:
             tables += [report.segment_table(found, self._leaders) for found in self._segments]
-        said = (*self.panel.notes, self.split.describe(self.panel))
+        protocol, panel = self.split, self.panel
+        said = (*panel.notes, protocol.describe(panel), *protocol.left_out(panel))
         return "\n".join(said) + "\n" + "\n\n".join(tables)
 
     def predictions(self, *, for_spreadsheets: bool = False) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sales_forecast.data.frequency import DAILY, SEASON_LENGTH
+from sales_forecast.data.frequency import DAILY, SEASON_LENGTH, counted
 from sales_forecast.data.panel import Days, Panel
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.params import DEFAULTS, Params, Windows
@@ -47,9 +47,9 @@ class RollingOrigin:
         unit = panel.frequency.unit
         if first < 0:
             raise NotEnoughData(
-                f"{self.windows} windows of {self.horizon} {unit}s, {self.step} apart, need more "
-                f"than {self.weeks} {unit}s of sales; there are {panel.n_periods}. "
-                "Reduce `windows`, `step` or `horizon`.",
+                f"{counted(self.windows, 'window')} of {counted(self.horizon, unit)}, {self.step} "
+                f"apart, need more than {counted(self.weeks, unit)} of sales; there are "
+                f"{panel.n_periods}. Reduce `windows`, `step` or `horizon`.",
                 {"weeks": panel.n_periods, "needed": self.weeks + 1},
             )
         cutoffs: Days = panel.periods[first : panel.n_periods - self.horizon : self.step]
@@ -62,6 +62,14 @@ class RollingOrigin:
             f"{self.horizon} {unit}(s) ahead, {self.windows} windows {self.step} {unit}(s) apart, "
             f"cutoffs {cutoffs[0]} .. {cutoffs[-1]}, {panel.n_series} series"
         )
+
+    def left_out(self, panel: Panel) -> tuple[str, ...]:
+        """Say which of the newest periods no window has, if any: nobody sees it in the cutoffs."""
+        if self.step == 1:
+            return ()
+        unit, first = panel.frequency.unit, panel.periods[1 - self.step]
+        newest = counted(self.step - 1, unit)
+        return (f"In no window: the newest {newest}, from {first} on; --step 1 judges all.",)
 
     def within(self, weeks: int) -> RollingOrigin | None:
         """Return the protocol with as many windows as `weeks` weeks hold; None if not even one."""

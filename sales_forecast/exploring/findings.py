@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from sales_forecast.data.frequency import counted
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.evaluation.protocols import MIN_WEEKS
 from sales_forecast.exploring import patterns, tables
@@ -92,8 +93,9 @@ def _checks(panel: Panel, of: Shape, selling: Sequence[int]) -> Iterator[Check]:
     if of.periods < needed:
         yield Check(
             "refused",
-            f"There are {of.periods} {unit}s; models are judged from {needed} on, and until then "
-            "last year's sales answer alone, or what was sold last.",
+            f"Models are judged from {needed} {unit}s on, and these sales have "
+            f"{counted(of.periods, unit)}; until then last year's sales answer alone, or what was "
+            "sold last.",
         )
     else:
         yield Check("fine", f"{of.periods} {unit}s are enough: models are judged from {needed} on.")
@@ -103,7 +105,7 @@ def _checks(panel: Panel, of: Shape, selling: Sequence[int]) -> Iterator[Check]:
             "Less than two years are known: no model can tell a season from an accident.",
         )
     if 0 < of.empty < of.series:
-        yield Check("told", f"{of.empty:,} of {of.series:,} series never sold anything.")
+        yield Check("told", f"Series that never sold anything: {of.empty:,} of {of.series:,}.")
     before = selling[-1 - panel.frequency.a_week :][0]
     if selling[-1] < _COMPLETE * before:
         yield Check(
@@ -116,13 +118,13 @@ def _checks(panel: Panel, of: Shape, selling: Sequence[int]) -> Iterator[Check]:
 
 
 def _counted(of: Shape) -> Iterator[Check]:
-    unit = of.unit
+    unit, rows = of.unit, counted(of.rows, "row")
     if of.gaps:
         longest = max((gap.periods, name) for name, ranges in of.gaps.items() for gap in ranges)
         yield Check(
             "told",
-            f"{len(of.gaps):,} series have gaps, {of.missing:,} {unit}s together; the longest is "
-            f"{longest[0]:,} {unit}s, of {longest[1]}.",
+            f"Series with gaps: {len(of.gaps):,} of {of.series:,}, {counted(of.missing, unit)} "
+            f"together; the longest is {counted(longest[0], unit)}, of {longest[1]}.",
         )
     else:
         yield Check("fine", "No series has a gap between its first and its last sales.")
@@ -130,16 +132,17 @@ def _counted(of: Shape) -> Iterator[Check]:
         share = f", {of.returned / of.sales:.2%} of sales" if of.sales > 0 else ""
         yield Check(
             "told",
-            f"{of.returns:,} of {of.rows:,} rows are below zero: {of.returned:,.0f} came back"
+            f"Below zero: {of.returns:,} of {rows}; {of.returned:,.0f} came back"
             f"{share}. They are kept as they are; no model learns from a period that is not "
             "positive.",
         )
     if of.zeros:
-        yield Check("told", f"{of.zeros:,} of {of.rows:,} rows are zero.")
+        yield Check("told", f"Zero: {of.zeros:,} of {rows}.")
     if of.begun or of.ended:
         yield Check(
             "told",
-            f"{of.begun:,} series begin after {of.first}, {of.ended:,} end before {of.last}.",
+            f"Series that begin after {of.first}: {of.begun:,}; that end before {of.last}: "
+            f"{of.ended:,}.",
         )
 
 
@@ -147,8 +150,8 @@ def _of_outliers(outlying: int, of: Shape) -> Iterator[Check]:
     if outlying:
         yield Check(
             "told",
-            f"{outlying:,} rows ({outlying / of.rows:.2%}) are far from what their series sells "
-            "around them, and others sell then.",
+            f"Far from what their series sells around them, and others sell then: {outlying:,} of "
+            f"{counted(of.rows, 'row')} ({outlying / of.rows:.2%}).",
         )
 
 

@@ -13,6 +13,7 @@ from html import escape
 
 import numpy as np
 
+from sales_forecast.data.frequency import counted
 from sales_forecast.exploring.findings import Findings
 from sales_forecast.exploring.patterns import MONTHS, WEEKDAYS
 from sales_forecast.reports.drawing import lines
@@ -82,8 +83,9 @@ def page(of: Findings, source: str) -> str:
 def _sentence(of: Findings) -> str:
     shape = of.shape
     return (
-        f"{shape.series:,} series from {shape.first} to {shape.last}, {shape.periods:,} "
-        f"{shape.unit}s: {shape.rows:,} rows, {shape.sales:,.0f} sold."
+        f"{shape.series:,} series from {shape.first} to {shape.last}, "
+        f"{counted(shape.periods, shape.unit)}: {counted(shape.rows, 'row')}, "
+        f"{shape.sales:,.0f} sold."
     )
 
 

@@ -52,7 +52,7 @@ class Group:
         missing: the part of periods between first and last that have no row and are not shut.
         varies: standard deviation over mean of the middle series.
         growth: sales of the last year against those of the year before, of the series that sold
-            in both; NaN where less than two years are known.
+            in both; NaN where less than two years are known, or more came back than was sold.
     """
 
     name: str
@@ -149,8 +149,8 @@ def _growth(y: Array, season: int) -> float:
         return float("nan")
     now, then = y[:, -season:], y[:, -2 * season : -season]
     both = ~np.isnan(now) & ~np.isnan(then)
-    before = then[both].sum()
-    return float(now[both].sum() / before - 1) if before > 0 else float("nan")
+    sold, before = now[both].sum(), then[both].sum()
+    return float(sold / before - 1) if sold >= 0 and before > 0 else float("nan")
 
 
 def _known(row: Array) -> Array:

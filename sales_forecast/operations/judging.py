@@ -16,6 +16,7 @@ from functools import partial
 
 import numpy as np
 
+from sales_forecast.data.frequency import counted
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.realised_scores import RealisedScores, Said, Score
 from sales_forecast.data.score_tables import ALL, SUMS
@@ -41,13 +42,12 @@ class Judged:
 
     def sentence(self) -> str:
         """Say it in a line."""
-        units = self.unit if self.periods == 1 else f"{self.unit}s"
-        ahead = f"one {self.unit}" if self.step == 1 else f"{self.step} {self.unit}s"
+        ahead = f"one {self.unit}" if self.step == 1 else counted(self.step, self.unit)
         wape, baseline = self.measures.wape, self.measures.baseline_wape
         told = [f"WAPE {wape:.1%} {ahead} ahead"] if np.isfinite(wape) else []
         told += [f"baseline {baseline:.1%}"] if np.isfinite(baseline) else []
         end = f": {', '.join(told)}." if told else "."
-        return f"Judged {self.periods} {units} of forecasts{end}"
+        return f"Judged {counted(self.periods, self.unit)} of forecasts{end}"
 
 
 def judge(url: str, panel: Panel, progress: Callable[[str], None]) -> Judged | None:

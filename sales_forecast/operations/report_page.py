@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from sales_forecast.data.frequency import counted
 from sales_forecast.evaluation.error_sums import Measures
 from sales_forecast.operations.report import Summary
 from sales_forecast.reports.drawing import lines
@@ -97,7 +98,7 @@ def _pictures(of: Summary) -> str:
     nearest = min(of.of_step)
     promise = of.promises.get(nearest)
     wape = promise.wape if promise else math.nan
-    ahead = f"{nearest} {of.unit}{'' if nearest == 1 else 's'} ahead"
+    ahead = f"{counted(nearest, of.unit)} ahead"
     errors = {
         "came true": [one.wape for one in found],
         "growth baseline": [one.baseline_wape for one in found],

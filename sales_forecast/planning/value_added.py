@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal, get_args
 
+from sales_forecast.data.frequency import counted
 from sales_forecast.data.override_tables import Override
 from sales_forecast.data.plan_rows import Effect, PlanRows, PlanTables
 from sales_forecast.data.realised_plans import Realised, last_effects, realised
@@ -154,8 +155,8 @@ def advice(spec: PanelSpec, made: Made, record: Mapping[Grouping, Record]) -> li
     elif told:
         outside = len(told) - sum(told)
         said.append(
-            f"In {outside} of {len(told)} {unit}s the plan lies outside of the forecast's interval "
-            "of 80%: it is right only if you know what the sales of the past do not tell."
+            f"In {outside} of {counted(len(told), unit)} the plan lies outside of the forecast's "
+            "interval of 80%: it is right only if you know what the sales of the past do not tell."
         )
     reason = f"for the reason {made.override.reason}"
     names = {"reason": reason, "size": f"of this size ({_size(made)})"}

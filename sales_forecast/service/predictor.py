@@ -16,6 +16,7 @@ import numpy as np
 from sales_forecast.bundles.bundle import Bundle
 from sales_forecast.bundles.fitting import check_fits
 from sales_forecast.bundles.manifest import ForecastChoice, IntervalLevel
+from sales_forecast.data.frequency import counted
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import STORES
 from sales_forecast.errors import InvalidRequest
@@ -122,8 +123,8 @@ class Predictor:
         if step > self.most_steps:
             unit = self.panel.frequency.unit
             warnings.append(
-                f"The {self._calendar.called(ending)} is {step} {unit}s after the last known one "
-                f"({self.origin}), more than the {self.most_steps} that the models know"
+                f"The {self._calendar.called(ending)} is {counted(step, unit)} after the last "
+                f"known one ({self.origin}), more than the {self.most_steps} that the models know"
                 f"{': answered from the same season of the last known year' * year_ago_known}."
             )
         if not year_ago_known:

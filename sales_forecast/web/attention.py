@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from sales_forecast.data.former_forecasts import FormerForecasts
+from sales_forecast.data.frequency import counted
 from sales_forecast.data.panel import Panel
 from sales_forecast.web.rendering import day, money
 
@@ -130,7 +131,7 @@ def _moved(
     apart = now - then
     weeks, days = divmod(len(both), panel.frequency.a_week)
     number, unit = (len(both), "day") if days else (weeks, "week")
-    ahead, least = unit if number == 1 else f"{number} {unit}s", _least(panel)
+    ahead, least = unit if number == 1 else counted(number, unit), _least(panel)
     for row in np.flatnonzero(np.abs(apart) > _LEAST_MOVED * np.abs(then)).tolist():
         if then[row] and round(abs(apart[row]), 2) >= least:
             yield Notice(
