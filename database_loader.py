@@ -27,6 +27,7 @@ from sales_forecast.commands.progress import shown
 from sales_forecast.commands.reading import read_file
 from sales_forecast.data.connectors.sql import answered
 from sales_forecast.data.database import SAMPLE, Database, LoadReport
+from sales_forecast.data.far_plans import far_plans
 from sales_forecast.data.files import delivery
 from sales_forecast.data.files.layouts import read_sales
 from sales_forecast.data.files.s3 import SCHEME, at_hand
@@ -182,6 +183,8 @@ def describe_stored(panel: Panel) -> None:
         print(f"    {one} {name}, {unit}s missing {count:,}: {dated(ranges, unit)}")
     if more := len(missing) - named:
         print(f"    and {more:,} more")
+    for far in far_plans(panel):
+        print(f"  {far} If that is a mistake, load the right one over it.")
 
 
 def words(panel: Panel) -> str:

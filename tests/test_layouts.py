@@ -308,7 +308,7 @@ def test_a_file_without_its_zeros_is_forecast_and_scored_as_with_them(own: Own) 
         (OWN, SALES.replace("12-01-2024", "05-01-2024"),
          "series north-007 already has the week .* on line 2; .* named by series in my.toml"),
         (OWN, SALES.replace("10,", "NA,").replace("12,1", ",1").replace("20,", ","),
-         "column revenue: no row has sales"),
+         "column revenue: no row has sales; a plan of what is to come stands in one file with"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_ones_own_is_named(own: Own, layout: str, sales: str, says: str) -> None:

@@ -20,12 +20,14 @@ from sales_forecast.bundles.fallback import load_for
 from sales_forecast.bundles.fitting import check_fits
 from sales_forecast.bundles.location import locate
 from sales_forecast.bundles.manifest import SumsByLevel
+from sales_forecast.data.far_plans import far_plans
 from sales_forecast.data.forecast_tables import QUANTILES
 from sales_forecast.data.forecasts import ForecastTable, Issue, Role
-from sales_forecast.data.frequency import DAILY, SEASON_LENGTH, WEEKLY
+from sales_forecast.data.frequency import DAILY, SEASON_LENGTH, WEEKLY, counted
 from sales_forecast.data.issue_rows import FormerIssue
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.plan_rows import PlanTables
+from sales_forecast.errors import NoForecasts
 from sales_forecast.models.naive import GROWTH
 from sales_forecast.models.spread import SpreadByAge
 from sales_forecast.planning.plan import renew_all
@@ -36,6 +38,8 @@ from sales_forecast.settings import Settings
 
 HORIZONS = {WEEKLY: SEASON_LENGTH, DAILY: 90}
 """So many periods ahead are forecast, where FORECAST_HORIZON says nothing else."""
+_LARGEST = 1e15
+"""As of the numbers of a file."""
 _SUMS = TypeAdapter(SumsByLevel)
 
 
@@ -43,7 +47,8 @@ def write_forecasts(settings: Settings, panel: Panel, progress: Callable[[str], 
     """Forecast every series of a panel with the bundle of MODEL_URI; say what was written.
 
     `panel`: all that the database holds. Raises BundleRefused, RegistryError, DatabaseError;
-    NotReady where the stored series are not those of the panel any more.
+    NoForecasts where a plan is so mistyped that sales would have no bounds; NotReady where the
+    stored series are not those of the panel any more.
     """
     progress("letting the model prove itself")
     location = locate(settings)
@@ -55,7 +60,9 @@ def write_forecasts(settings: Settings, panel: Panel, progress: Callable[[str], 
         if table.is_issued(panel, bundle.version, horizon):
             return _nothing_new(bundle, panel, horizon)
         progress("forecasting")
-        issues = list(issues_of(bundle, panel, horizon))
+        with np.errstate(over="ignore", invalid="ignore"):  # what has no bounds is refused
+            issues = list(issues_of(bundle, panel, horizon))
+        _refuse_what_has_no_bounds(issues, panel)
         if former := _former(settings, panel):
             progress("finding out what changed since the last forecasts")
             changes = changes_since(
@@ -75,13 +82,25 @@ def write_forecasts(settings: Settings, panel: Panel, progress: Callable[[str], 
     n_series = int((~np.isnan(best.mean[:, 0])).sum())
     models = " and ".join(dict.fromkeys((best.model, baseline.model)))
     told = (
-        f"Wrote {written.forecasts:,} forecasts of {n_series:,} series, {horizon} "
-        f"{panel.frequency.unit}s after {panel.last}, by {models} of model "
+        f"Wrote {written.forecasts:,} forecasts of {n_series:,} series, "
+        f"{counted(horizon, panel.frequency.unit)} after {panel.last}, by {models} of model "
         f"{bundle.version}."
     )
     if written.thinned:
         told += f" Thinned {written.thinned:,} of old origins, more than 13 weeks ahead."
     return told
+
+
+def _refuse_what_has_no_bounds(issues: list[Issue], panel: Panel) -> None:
+    for issue in issues:
+        wrong = ~np.isnan(issue.mean) & ~(np.abs(issue.mean) < _LARGEST)
+        if wrong.any():
+            row, step = np.argwhere(wrong)[0].tolist()
+            raise NoForecasts(
+                f"The forecast of {panel.series[row]}, {panel.after(step + 1)[-1]}, has no bounds, "
+                f"and nothing was written. {' '.join([*far_plans(panel)])} Load the right one over "
+                "it, then run again."
+            )
 
 
 def _former(settings: Settings, panel: Panel) -> FormerIssue | None:
@@ -103,8 +122,8 @@ def _explained(issues: list[Issue], changes: Changes, former: FormerIssue) -> li
 
 def _nothing_new(bundle: Bundle, panel: Panel, horizon: int) -> str:
     return (
-        f"Nothing changed: model {bundle.version} has forecast {horizon} {panel.frequency.unit}s "
-        f"after {panel.last} from these sales already."
+        f"Nothing changed: model {bundle.version} has forecast "
+        f"{counted(horizon, panel.frequency.unit)} after {panel.last} from these sales already."
     )
 
 

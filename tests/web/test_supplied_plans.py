@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 from sales_forecast.bundles.bundle import read_bundle
+from sales_forecast.data.far_plans import far_plans
 from sales_forecast.data.files.daily import StoreDays
-from sales_forecast.errors import InvalidRequest
+from sales_forecast.errors import InvalidRequest, NoForecasts
+from sales_forecast.operations.batch import write_forecasts
 from sales_forecast.service.covariates import UsedCovariate
 from sales_forecast.service.predictor import Predictor
 from sales_forecast.training.challenger import baseline_challenger
 from tests.builders import daily_folder
-from tests.trained import read
+from tests.trained import read, silent
 from tests.web.odd import PRICE, PROMOTION
 
 SUNDAY, MONDAY, WEDNESDAY = date(2014, 4, 6), date(2014, 4, 7), date(2014, 4, 9)
@@ -53,6 +55,19 @@ def same(supplied, planned):
     """Whether two answers are equal but for where covariates came from."""
     apart = {"covariates": {}, "warnings": ()}
     return supplied._replace(**apart) == planned._replace(**apart)
+
+
+def test_a_mistyped_plan_is_told_and_no_forecast_without_bounds_is_kept(days_shop):
+    assert [] == [*far_plans(days_shop.panel)]
+    mistyped = loaded(days_shop.panel, 1, MONDAY, promo=100_000)
+    (far,) = far_plans(mistyped)
+    name = mistyped.series[1]
+    said = "promo: 1 planned number outside of what there was before (0 to 1), such as 100000 of"
+    assert f"{said} {name}, {MONDAY}." == far
+    with pytest.raises(NoForecasts) as refused:
+        write_forecasts(days_shop.settings, mistyped, silent)
+    assert refused.value.message.startswith(f"The forecast of {name}, {MONDAY}, has no bounds, and")
+    assert far in refused.value.message
 
 
 @pytest.mark.parametrize("model", ["arima", "rf_xgb_mean"])

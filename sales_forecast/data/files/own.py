@@ -167,7 +167,9 @@ class OwnLayout(BaseModel):
             # Nothing is sold, as planned: there is nothing to forecast.
             sales[planned[self.open] == 0] = np.nan
         if np.isnan(sales).all():
-            raise DataRefused(file, "no row has sales", column=self.target)
+            ahead = "; a plan of what is to come stands in one file with the newest sales"
+            problem = f"no row has sales{ahead if self.known_in_advance else ''}"
+            raise DataRefused(file, problem, column=self.target)
         conditions = {**planned, **observed}
         by_column = dict(zip(self.series, keys, strict=True))
         whole = Panel.from_rows(by_column, periods, sales, conditions, self.frequency)
