@@ -12,7 +12,7 @@ from datetime import date, datetime
 
 import sqlalchemy as sa
 
-from sales_forecast.data.database_server import Server
+from sales_forecast.data.tables import Tables
 
 ALARMS = sa.Table(
     "alarms",
@@ -49,19 +49,8 @@ class Alarm:
     message: str
 
 
-class AlarmTable:
-    """The table `alarms`. Connects at need; the tables must be up to date, see `Database.migrate`.
-
-    Every method raises DatabaseError when the database does not answer as it should.
-    """
-
-    def __init__(self, url: str) -> None:
-        """Take a URL as in the setting DATABASE_URL. Raises SettingsError for another form."""
-        self._server = Server(url)
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        self._server.close()
+class AlarmTable(Tables):
+    """The table `alarms`."""
 
     def raised(self, model_version: str) -> tuple[Alarm, ...]:
         """Return the alarms about a version of the model, oldest first."""

@@ -14,7 +14,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from sales_forecast.data.database_server import Server, in_utc, now
+from sales_forecast.data.database_server import in_utc, now
+from sales_forecast.data.tables import Tables
 
 _METADATA = sa.MetaData()
 MODEL_DEPLOYMENTS = sa.Table(
@@ -55,22 +56,11 @@ class Deployment:
     cause: Cause
 
 
-class Deployments:
-    """The table `model_deployments`. Connects at need; its tables must be up to date."""
-
-    def __init__(self, url: str) -> None:
-        """Take a URL as in the setting DATABASE_URL. Raises SettingsError for another form."""
-        self._server = Server(url)
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        self._server.close()
+class Deployments(Tables):
+    """The table `model_deployments`."""
 
     def record(self, model_version: str, cause: Cause) -> bool:
-        """Write down that a model is champion from now on; False if it was already.
-
-        Raises DatabaseError.
-        """
+        """Write down that a model is champion from now on; False if it was already."""
         of = MODEL_DEPLOYMENTS.c
         with self._server.writing() as connection:
             is_open = of.champion_until.is_(None)
@@ -92,7 +82,7 @@ class Deployments:
         return True
 
     def all(self) -> Sequence[Deployment]:
-        """Return all rows, the oldest first. Raises DatabaseError."""
+        """Return all rows, the oldest first."""
         of = MODEL_DEPLOYMENTS.c
         columns = of.model_version, of.champion_from, of.champion_until
         query = sa.select(*columns, of.decided_by, of.reason, of.verdict).order_by(of.id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -38,22 +38,18 @@ def newest_rows(
 
     Raises NoForecasts where nothing was forecast yet, DatabaseError.
     """
-    server = Server(url)
-    try:
-        with server.connection() as connection:
-            read_at_one_moment(connection)
-            issue = connection.scalar(newest_first(FORECAST_ISSUES.c.id).limit(1))
-            spec = connection.scalar(sa.select(star.PANEL_SPEC.c.spec))
-            if issue is None or spec is None:
-                raise none_yet()
-            query = views.of_issue(connection, PanelSpec.model_validate_json(spec))
-            # A colon in the name of a key would be taken for a parameter.
-            text = sa.text(query.replace(":", r"\:").replace(r"\:issue", ":issue"))
-            streamed = connection.execution_options(yield_per=_ROWS_AT_ONCE)
-            found = streamed.execute(text.columns(**_TYPES), {"issue": issue})
-            yield [*found.keys()], found.partitions()
-    finally:
-        server.close()
+    with closing(Server(url)) as server, server.connection() as connection:
+        read_at_one_moment(connection)
+        issue = connection.scalar(newest_first(FORECAST_ISSUES.c.id).limit(1))
+        spec = connection.scalar(sa.select(star.PANEL_SPEC.c.spec))
+        if issue is None or spec is None:
+            raise none_yet()
+        query = views.of_issue(connection, PanelSpec.model_validate_json(spec))
+        # A colon in the name of a key would be taken for a parameter.
+        text = sa.text(query.replace(":", r"\:").replace(r"\:issue", ":issue"))
+        streamed = connection.execution_options(yield_per=_ROWS_AT_ONCE)
+        found = streamed.execute(text.columns(**_TYPES), {"issue": issue})
+        yield [*found.keys()], found.partitions()
 
 
 @contextmanager

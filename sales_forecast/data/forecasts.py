@@ -18,12 +18,12 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from sales_forecast.data import bulk, dimensions
-from sales_forecast.data.database_server import Server
 from sales_forecast.data.facts import Facts
 from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS, QUANTILES, STAGED
 from sales_forecast.data.issue_rows import KnownIssue
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.plan_rows import PlanRows
+from sales_forecast.data.tables import Tables
 from sales_forecast.errors import NotReady
 
 Role = Literal["best", "baseline", "covariates", "corrected_sales", "new_sales"]
@@ -77,25 +77,11 @@ class Written:
     thinned: int
 
 
-class ForecastTable:
-    """The tables `forecast_issues` and `forecasts`, for whoever writes. Connects at need.
-
-    The tables must be up to date; see `Database.migrate`.
-    """
-
-    def __init__(self, url: str) -> None:
-        """Take a URL as in the setting DATABASE_URL. Raises SettingsError for another form."""
-        self._server = Server(url)
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        self._server.close()
+class ForecastTable(Tables):
+    """The tables `forecast_issues` and `forecasts`, for whoever writes."""
 
     def is_issued(self, panel: Panel, model_version: str, horizon: int) -> bool:
-        """Say whether the newest issue after a panel is by this model, of equal sales and length.
-
-        Raises DatabaseError.
-        """
+        """Say whether the newest issue after a panel is by a model, of equal sales and length."""
         with self._server.connection() as connection:
             return _is_issued(connection, panel, model_version, horizon)
 
@@ -110,7 +96,7 @@ class ForecastTable:
 
         Old origins are thinned in the same transaction, and `then` is done in it with the newest
         issue of the best model, so that no reader finds forecasts without their plan. Raises
-        DatabaseError; NotReady where the stored series are not those of the panel any more.
+        NotReady where the stored series are not those of the panel any more.
         """
         with self._server.writing() as connection:
             first = issues[0]

@@ -12,14 +12,13 @@ from typing import NamedTuple
 import numpy as np
 import sqlalchemy as sa
 
-from sales_forecast.data import dimensions, schema
-from sales_forecast.data.database_server import Server
+from sales_forecast.data import dimensions
 from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS
 from sales_forecast.data.forecasts import Role
 from sales_forecast.data.panel import Array, Panel
-from sales_forecast.data.schema import Form
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.data.stored_forecasts import ids_with
+from sales_forecast.data.tables import Tables
 from sales_forecast.errors import NotReady
 
 CELLS = ("sales", "lower_80", "upper_80", "lower_95", "upper_95")
@@ -35,22 +34,11 @@ class FormerForecast(NamedTuple):
     upper_80: float | None
 
 
-class FormerForecasts:
-    """Reads the forecasts of a database. Connects at need; safe to share between threads."""
-
-    def __init__(self, url: str) -> None:
-        """Take a URL as in the setting DATABASE_URL. Raises SettingsError for another form."""
-        self._server = Server(url)
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        self._server.close()
+class FormerForecasts(Tables):
+    """Reads the forecasts of a database. Every method raises NotReady, too."""
 
     def origins(self, most: int, role: Role = "best") -> Mapping[date, int]:
-        """Return the newest origins, newest first -> the `id` of what was issued last of each.
-
-        Raises DatabaseError, NotReady.
-        """
+        """Return the newest origins, newest first -> the `id` of what was issued last of each."""
         of = FORECAST_ISSUES.c
         newest = (
             sa.select(of.origin, sa.func.max(of.id))
@@ -59,10 +47,8 @@ class FormerForecasts:
             .order_by(of.origin.desc())
             .limit(most)
         )
-        with self._server.connection() as connection:
-            if schema.form(connection, self._server.shown) is not Form.STAR:
-                return {}
-            found = connection.execute(newest)
+        with self._reading() as connection:
+            found = connection.execute(newest) if connection else ()
             return {origin: number for origin, number in found}  # noqa: C416 - rows are no pairs
 
     def former(
@@ -74,7 +60,7 @@ class FormerForecasts:
     ) -> Mapping[tuple[int, date], FormerForecast]:
         """Return (step, target) -> what some issues said of the sum of all series with some keys.
 
-        `keys` as `StoredForecasts.find` takes them. Raises DatabaseError, NotReady.
+        `keys` as `StoredForecasts.find` takes them.
         """
         row = FORECASTS.c
         one = len(keys) == len(spec.keys)
@@ -101,7 +87,7 @@ class FormerForecasts:
         """Return (issue, target) -> what was said of each series of a panel, float64[n_series].
 
         By the columns of `forecasts`: `sales` and the ends of both intervals; NaN for nothing.
-        Raises DatabaseError; NotReady where the stored series are not those of the panel.
+        Raises NotReady where the stored series are not those of the panel, too.
         """
         row, series = FORECASTS.c, sa.table("dim_series", sa.column("id"))
         with self._server.connection() as connection:

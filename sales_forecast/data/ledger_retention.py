@@ -6,6 +6,7 @@ the weekly job, under an account that may delete; the service's may not.
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
@@ -37,15 +38,11 @@ def prune(settings: Settings, now: datetime | None = None) -> int:
         return 0
     kept = timedelta(days=settings.prediction_retention_days)
     oldest = first_id((now or datetime.now(UTC)) - kept)
-    store = LedgerStore(url)
     deleted = 0
-    try:
-        with store.connection() as connection:
-            while some := _delete_some(connection, oldest):
-                deleted += some
-            _delete_keys(connection, oldest)
-    finally:
-        store.close()
+    with closing(LedgerStore(url)) as store, store.connection() as connection:
+        while some := _delete_some(connection, oldest):
+            deleted += some
+        _delete_keys(connection, oldest)
     return deleted
 
 

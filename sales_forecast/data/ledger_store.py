@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from sales_forecast.data.database_server import Server
 from sales_forecast.data.ledger_ids import new_id
 from sales_forecast.data.ledger_tables import (
     HISTORY_CLEARED,
@@ -23,6 +22,7 @@ from sales_forecast.data.ledger_tables import (
     PREDICTION_KEYS,
     PREDICTIONS,
 )
+from sales_forecast.data.tables import Tables
 
 COLUMNS = tuple(PREDICTIONS.columns.keys())
 """What a line holds, in this order, and after it a list of `key_hash`es."""
@@ -53,16 +53,8 @@ _TRIGGERS = (
 )
 
 
-class LedgerStore:
-    """The tables of the ledger. Connects at need; safe to share between threads."""
-
-    def __init__(self, url: str) -> None:
-        """Take a URL as `ledger_tables.ledger_url` gives it. Raises SettingsError."""
-        self._server = Server(url)
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        self._server.close()
+class LedgerStore(Tables):
+    """The tables of the ledger, by a URL as `ledger_tables.ledger_url` gives it."""
 
     @contextmanager
     def connection(self) -> Iterator[sa.Connection]:

@@ -13,9 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sales_forecast.data import schema
-from sales_forecast.data.database_server import Server, in_utc, now
-from sales_forecast.data.schema import Form
+from sales_forecast.data.database_server import in_utc, now
+from sales_forecast.data.tables import Tables
 
 MONITOR_STEPS = sa.Table(
     "monitor_steps",
@@ -42,19 +41,11 @@ class Done:
     outcome: Mapping[str, Any]
 
 
-class MonitorSteps:
-    """The table `monitor_steps`. Connects at need; safe to share between threads."""
-
-    def __init__(self, url: str) -> None:
-        """Take a URL as in the setting DATABASE_URL. Raises SettingsError for another form."""
-        self._server = Server(url)
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        self._server.close()
+class MonitorSteps(Tables):
+    """The table `monitor_steps`."""
 
     def done(self, week: date) -> Mapping[str, Done]:
-        """Return step -> how it ended, of the week of a Monday. Raises DatabaseError."""
+        """Return step -> how it ended, of the week of a Monday."""
         of = MONITOR_STEPS.c
         query = sa.select(of.step, of.finished_at, of.outcome).where(of.week == week)
         with self._server.connection() as connection:
@@ -64,10 +55,7 @@ class MonitorSteps:
             }
 
     def record(self, week: date, step: str, state: str, outcome: Mapping[str, Any]) -> None:
-        """Write down that a step came to its end, in place of an earlier end in that week.
-
-        Raises DatabaseError.
-        """
+        """Write down that a step came to its end, in place of an earlier end in that week."""
         of = MONITOR_STEPS.c
         text = json.dumps({"state": state, "outcome": outcome}, allow_nan=False)
         row = {"week": week, "step": step, "finished_at": now(), "outcome": text}
@@ -80,11 +68,10 @@ class MonitorSteps:
     def newest(self) -> Mapping[str, datetime]:
         """Return step -> when it last came to its end, in UTC.
 
-        Nothing from a database without tables of this release. Raises DatabaseError, NotReady.
+        Nothing from a database without tables of this release. Raises NotReady.
         """
         of = MONITOR_STEPS.c
         query = sa.select(of.step, sa.func.max(of.finished_at)).group_by(of.step)
-        with self._server.connection() as connection:
-            if schema.form(connection, self._server.shown) is not Form.STAR:
-                return {}
-            return {step: in_utc(at) for step, at in connection.execute(query.order_by(of.step))}
+        with self._reading() as connection:
+            found = connection.execute(query.order_by(of.step)) if connection else ()
+            return {step: in_utc(at) for step, at in found}

@@ -8,6 +8,7 @@ why somebody looks back.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from itertools import islice
@@ -32,14 +33,10 @@ def known_then(url: str, panel: Panel, origin: date, fingerprint: str) -> Panel 
 
     `panel`: with a spec, as it is stored now. Raises DatabaseError.
     """
-    server = Server(url)
-    try:
-        with server.connection() as connection:
-            read_at_one_moment(connection)
-            tried = islice(_before(connection, panel, origin), _MOST_TRIED)
-            return next((of for of in tried if of.fingerprint == fingerprint), None)
-    finally:
-        server.close()
+    with closing(Server(url)) as server, server.connection() as connection:
+        read_at_one_moment(connection)
+        tried = islice(_before(connection, panel, origin), _MOST_TRIED)
+        return next((of for of in tried if of.fingerprint == fingerprint), None)
 
 
 def _before(connection: sa.Connection, panel: Panel, origin: date) -> Iterator[Panel]:

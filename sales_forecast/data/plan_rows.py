@@ -16,7 +16,6 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from sales_forecast.data import bulk, schema, star
-from sales_forecast.data.database_server import Server, read_at_one_moment
 from sales_forecast.data.facts import Facts
 from sales_forecast.data.forecast_tables import FORECASTS
 from sales_forecast.data.issue_rows import IssueRows
@@ -30,6 +29,7 @@ from sales_forecast.data.panel import Labels
 from sales_forecast.data.schema import Form
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.data.stored_forecasts import ids_with, none_yet
+from sales_forecast.data.tables import Tables
 
 _MOST_SCOPES = 50
 """Of so many levels series are looked up; with more of them all series are read."""
@@ -68,36 +68,25 @@ class Effect:
     after: int
 
 
-class PlanTables:
-    """The way to overrides and plans of a database. Connects at need; safe to share."""
-
-    def __init__(self, url: str) -> None:
-        """Take a URL as in the setting DATABASE_URL. Raises SettingsError for another form."""
-        self._server = Server(url)
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        self._server.close()
+class PlanTables(Tables):
+    """The way to overrides and plans of a database."""
 
     @contextmanager
     def reading(self, spec: PanelSpec) -> Iterator[PlanRows]:
-        """Give rows of one moment. Raises DatabaseError, NoForecasts, NotReady."""
-        with self._server.connection() as connection:
-            read_at_one_moment(connection)
-            self._check(connection)
+        """Give rows of one moment. Raises NoForecasts, NotReady."""
+        with self._reading() as connection:
+            if connection is None:
+                raise none_yet()
             yield PlanRows(connection, spec)
 
     @contextmanager
     def writing(self, spec: PanelSpec) -> Iterator[PlanRows]:
         """Let one writer in; what it wrote stays if the block ends well. Raises as `reading`."""
         with self._server.writing(_SECONDS_TO_WRITE) as connection:
-            self._check(connection)
+            if schema.form(connection, self._server.shown) is not Form.STAR:
+                raise none_yet()
             yield PlanRows(connection, spec)
             connection.commit()
-
-    def _check(self, connection: sa.Connection) -> None:
-        if schema.form(connection, self._server.shown) is not Form.STAR:
-            raise none_yet()
 
 
 class PlanRows:

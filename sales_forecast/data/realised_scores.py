@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from sales_forecast.data import dimensions, schema
-from sales_forecast.data.database_server import Server, now
+from sales_forecast.data import dimensions
+from sales_forecast.data.database_server import now
 from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS, QUANTILES
 from sales_forecast.data.forecasts import is_kept
 from sales_forecast.data.panel import Array, Panel
-from sales_forecast.data.schema import Form
 from sales_forecast.data.score_tables import ALL, COUNTS, SCORES_REALISED, SUMS
+from sales_forecast.data.tables import Tables
 from sales_forecast.errors import NotReady
 
 _ROWS = 2_000
@@ -67,25 +67,17 @@ Judge = Callable[[Said], Iterable[Score]]
 _Judged = Mapping[tuple[date, int], tuple[int, str]]
 
 
-class RealisedScores:
-    """The table `scores_realised`, for whoever judges. Connects at need."""
-
-    def __init__(self, url: str) -> None:
-        """Take a URL as in the setting DATABASE_URL. Raises SettingsError for another form."""
-        self._server = Server(url)
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        self._server.close()
+class RealisedScores(Tables):
+    """The table `scores_realised`, for whoever judges."""
 
     def unjudged(self, panel: Panel, facts: Callable[[date], str]) -> list[date]:
         """Return the periods of a panel with forecasts that are not judged by what was sold then.
 
-        `facts`: a hash of that, asked of periods that were forecast. Raises DatabaseError, and
-        NotReady for tables of another release.
+        `facts`: a hash of that, asked of periods that were forecast. Raises NotReady for tables of
+        another release.
         """
-        with self._server.connection() as connection:
-            if schema.form(connection, self._server.shown) is not Form.STAR:
+        with self._reading() as connection:
+            if connection is None:
                 return []
             issues = _issues(connection)
             judged = _judged(connection) if issues else {}
@@ -96,7 +88,7 @@ class RealisedScores:
     def judge(self, panel: Panel, target: date, facts: str, judge: Judge) -> list[Score]:
         """Judge all forecasts of one period that are not yet judged by `facts`; return the scores.
 
-        Raises DatabaseError; NotReady where the stored series are not those of the panel any more.
+        Raises NotReady where the stored series are not those of the panel any more.
         """
         with self._server.writing() as connection:
             judged = _judged(connection, target)

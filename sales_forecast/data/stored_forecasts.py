@@ -13,16 +13,16 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from sales_forecast.data import schema, star
-from sales_forecast.data.database_server import Server, in_utc, read_at_one_moment
+from sales_forecast.data import star
+from sales_forecast.data.database_server import in_utc
 from sales_forecast.data.forecast_tables import (
     FORECAST_ISSUES,
     FORECASTS,
     QUANTILES,
     newest_first,
 )
-from sales_forecast.data.schema import Form
 from sales_forecast.data.spec import PanelSpec
+from sales_forecast.data.tables import Tables
 from sales_forecast.errors import InvalidRequest, NoForecasts
 
 COMMAND = "python train.py forecast"
@@ -81,25 +81,15 @@ class _Known(NamedTuple):
         return self.origin < target <= self.last(days)
 
 
-class StoredForecasts:
-    """Reads the forecasts of a database. Connects at need; safe to share between threads."""
-
-    def __init__(self, url: str) -> None:
-        """Take a URL as in the setting DATABASE_URL. Raises SettingsError for another form."""
-        self._server = Server(url)
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        self._server.close()
+class StoredForecasts(Tables):
+    """Reads the forecasts of a database."""
 
     def newest(self) -> NewestIssue | None:
-        """Return what was forecast last; None before the first. Raises DatabaseError, NotReady."""
+        """Return what was forecast last; None before the first. Raises NotReady."""
         of = FORECAST_ISSUES.c
         query = newest_first(of.origin, of.issued_at, of.model_version)
-        with self._server.connection() as connection:
-            if schema.form(connection, self._server.shown) is not Form.STAR:
-                return None
-            found = connection.execute(query.limit(1)).one_or_none()
+        with self._reading() as connection:
+            found = connection.execute(query.limit(1)).one_or_none() if connection else None
         if found is None:
             return None
         origin, issued_at, version = found
@@ -120,12 +110,11 @@ class StoredForecasts:
             target: the day that ends the period; None for all periods of the newest origin.
             as_of: only what was issued before the end of that day in UTC.
 
-        Raises NoForecasts, InvalidRequest for a period outside of what was forecast,
-        DatabaseError, and NotReady for tables of another release.
+        Raises NoForecasts, InvalidRequest for a period outside of what was forecast, and NotReady
+        for tables of another release.
         """
-        with self._server.connection() as connection:
-            read_at_one_moment(connection)
-            if schema.form(connection, self._server.shown) is not Form.STAR:
+        with self._reading() as connection:
+            if connection is None:
                 raise none_yet()
             days = spec.frequency.days
             issues = _issues(connection, as_of)

@@ -13,12 +13,10 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from sales_forecast.data import schema
-from sales_forecast.data.database_server import Server, read_at_one_moment
 from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS
 from sales_forecast.data.forecasts import Role
-from sales_forecast.data.schema import Form
 from sales_forecast.data.score_tables import ALL, SCORES_NEWEST, SCORES_REALISED, SUMS
+from sales_forecast.data.tables import Tables
 
 
 class ScoreKey(NamedTuple):
@@ -30,20 +28,12 @@ class ScoreKey(NamedTuple):
     slice_value: str
 
 
-class StoredScores:
-    """Reads the scores of a database. Connects at need; safe to share between threads.
+class StoredScores(Tables):
+    """Reads the scores of a database.
 
-    Every method gives nothing where nothing is judged yet, and raises DatabaseError, and NotReady
-    for tables of another release.
+    Every method gives nothing where nothing is judged yet, and raises NotReady for tables of
+    another release.
     """
-
-    def __init__(self, url: str) -> None:
-        """Take a URL as in the setting DATABASE_URL. Raises SettingsError for another form."""
-        self._server = Server(url)
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        self._server.close()
 
     def sums(
         self,
@@ -61,9 +51,8 @@ class StoredScores:
         """
         of = SCORES_NEWEST.c
         wanted = {of.level: level, of.slice: slice_, of.model_version: model_version}
-        with self._server.connection() as connection:
-            read_at_one_moment(connection)
-            if schema.form(connection, self._server.shown) is not Form.STAR:
+        with self._reading() as connection:
+            if connection is None:
                 return {}
             first = _first_of(connection, periods)
             if first is None:
@@ -93,9 +82,8 @@ class StoredScores:
         """
         of = SCORES_NEWEST.c
         of_all = (of.level == "series", of.slice == ALL, of.slice_value == ALL)
-        with self._server.connection() as connection:
-            read_at_one_moment(connection)
-            if schema.form(connection, self._server.shown) is not Form.STAR:
+        with self._reading() as connection:
+            if connection is None:
                 return {}
             query = (
                 sa.select(of.target, *(sa.func.sum(of[name]) for name in SUMS))
@@ -118,9 +106,8 @@ class StoredScores:
         """
         moved: dict[int, float] = {}
         whole: dict[int, float] = {}
-        with self._server.connection() as connection:
-            read_at_one_moment(connection)
-            if schema.form(connection, self._server.shown) is not Form.STAR:
+        with self._reading() as connection:
+            if connection is None:
                 return {}
             of = FORECAST_ISSUES.c
             newest = (

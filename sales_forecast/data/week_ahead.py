@@ -5,6 +5,7 @@ Takes a panel, gives tables of its form. Must not know what becomes of them.
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -37,13 +38,9 @@ def read_week_ahead(url: str, panel: Panel, ends: Days) -> WeekAhead:
 
     `ends`: datetime64[D][n_periods], the day that ends the week of each. Raises DatabaseError.
     """
-    server = Server(url)
-    try:
-        with server.connection() as connection:
-            read_at_one_moment(connection)
-            return _read(connection, panel, ends)
-    finally:
-        server.close()
+    with closing(Server(url)) as server, server.connection() as connection:
+        read_at_one_moment(connection)
+        return _read(connection, panel, ends)
 
 
 def _read(connection: sa.Connection, panel: Panel, ends: Days) -> WeekAhead:
