@@ -11,8 +11,9 @@ from scipy.stats import norm
 
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Panel
+from sales_forecast.data.week_ahead import WeekAhead
 from sales_forecast.operations.monitoring import rules
-from sales_forecast.operations.monitoring.errors import Errors, Expected, errors_of
+from sales_forecast.operations.monitoring.errors import Errors, errors_of
 from sales_forecast.operations.monitoring.rules import CHAIN, COVERAGE, GROUP, SERIES, WARM_UP
 from sales_forecast.operations.monitoring.watch import Raised, alarms, judged_weeks
 from tests.builders import panel_of, weeks
@@ -30,7 +31,7 @@ def errors(seed: int = 0, n_series: int = N_SERIES, n_weeks: int = N_WEEKS) -> E
     expected = np.full_like(logs, 1000.0)
     reach = 1.2816 * np.hypot(0.015, 0.03)
     ends = expected * np.exp(-reach), expected * np.exp(reach)
-    return errors_of(panel, Expected(expected, *ends, expected))
+    return errors_of(panel, WeekAhead(expected, *ends, expected))
 
 
 def shifted(of: Errors, rows: slice, factor: float, start: int = 60) -> Errors:
@@ -247,7 +248,7 @@ def test_series_of_two_keys_ring_by_ranges_of_the_second_and_never_alone() -> No
     departments = np.tile(np.arange(1, 11), 2)
     panel = replace(base, keys={"Store": np.repeat([1, 2], 10), "Dept": departments})
     ones = np.ones((20, 60))
-    found = errors_of(panel, Expected(ones, ones, ones, ones))
+    found = errors_of(panel, WeekAhead(ones, ones, ones, ones))
     assert ["Dept 1 to 2", "Dept 3 to 4", "Dept 5"] == [*found.groups][:3]
     assert [0, 1, 10, 11] == found.groups["Dept 1 to 2"].tolist()
     assert ["chain", "group", "coverage"] == [of.rule.name for of in found.signals()]
@@ -267,7 +268,7 @@ def test_a_group_of_two_keys_rings_when_its_series_move_and_not_when_its_largest
 
     def judged(shifted: npt.NDArray[np.bool_]) -> set[str]:
         y = of.sold * np.where(shifted[:, None] & four_weeks, 1.2, 1.0) * large
-        expected = Expected(*[of.expected * large] * 4)
+        expected = WeekAhead(*[of.expected * large] * 4)
         found = errors_of(replace(panel, y=y, keys=keys), expected)
         return {raised.alarm.subject for raised in rung(found, "group")}
 
@@ -287,7 +288,7 @@ def test_of_two_keys_the_chain_is_the_middle_series_and_accidents_of_small_ones_
         (replace(base, y=y, keys=keys), np.log(1.1)),
         (replace(base, y=y), (4 * 2.0 + 16 * np.log(1.1)) / 20),
     ):
-        (signal, *_) = errors_of(panel, Expected(ones, ones, ones, ones)).signals()
+        (signal, *_) = errors_of(panel, WeekAhead(ones, ones, ones, ones)).signals()
         assert (("chain",), pytest.approx(chain)) == (signal.subjects, signal.values[0, 30])
 
 
@@ -298,7 +299,7 @@ def test_days_are_judged_by_whole_weeks_from_monday_on() -> None:
     panel = Panel(y=y, periods=days, series=("1",), frequency=DAILY)
     two = np.full((1, 27), 2.0)
     two[0, 20] = np.nan  # a day that was not forecast
-    found = errors_of(panel, Expected(two, 0 * two, two, two))
+    found = errors_of(panel, WeekAhead(two, 0 * two, two, two))
     assert ["2026-01-11", "2026-01-18"] == found.weeks.astype(str).tolist()
     assert ([[6.0, 7.0]], [[12.0, 14.0]], [[1.0, 1.0]]) == tuple(
         values.tolist() for values in (found.sold, found.expected, found.inside)
@@ -310,7 +311,7 @@ def test_shops_that_close_on_sundays_are_judged_every_week() -> None:
     y = np.ones((2, 21))
     y[:, 6::7] = np.nan
     panel = Panel(y=y, periods=days, series=("1", "2"), frequency=DAILY)
-    found = errors_of(panel, Expected(y, y, y, y))
+    found = errors_of(panel, WeekAhead(y, y, y, y))
     assert ["2026-01-11", "2026-01-18", "2026-01-25"] == found.weeks.astype(str).tolist()
     assert [[6.0] * 3] * 2 == found.sold.tolist()
 
@@ -327,7 +328,7 @@ def counts(seed: int, moved: float = 1.0) -> Errors:
     sold = np.random.default_rng(seed).poisson(rate).astype(np.float64)
     usual = np.broadcast_to(rate[:, :1], sold.shape)
     middle = np.ceil(usual - np.log(2))  # of a Poisson distribution, nearly
-    return errors_of(panel_of(sold, FIRST), Expected(middle, 0 * usual, 9 + usual, usual))
+    return errors_of(panel_of(sold, FIRST), WeekAhead(middle, 0 * usual, 9 + usual, usual))
 
 
 def test_articles_that_sell_at_times_are_judged_by_their_sum_and_seldom_ring() -> None:

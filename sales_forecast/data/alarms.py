@@ -7,7 +7,7 @@ the alarms back. Must not know rules.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
 import sqlalchemy as sa
@@ -47,6 +47,10 @@ class Alarm:
     statistic: float
     limit: float
     message: str
+
+    def as_json(self) -> dict[str, object]:
+        """Return all of it as JSON has it."""
+        return {**asdict(self), "week": str(self.week)}
 
 
 class AlarmTable(Tables):

@@ -53,6 +53,18 @@ def newest_first(*columns: sa.Column[Any]) -> sa.Select[Any]:
     return sa.select(*columns).where(of.role == "best").order_by(of.origin.desc(), of.id.desc())
 
 
+def newest_of_origins(role: str, most: int) -> sa.Select[Any]:
+    """Return a query of the newest origins, newest first: each with the `id` issued last of it."""
+    of = FORECAST_ISSUES.c
+    query = sa.select(of.origin, sa.func.max(of.id)).where(of.role == role)
+    return query.group_by(of.origin).order_by(of.origin.desc()).limit(most)
+
+
+def cents_of(sales: sa.ColumnElement[float]) -> sa.Function[float]:
+    """Return what adds sales up in cents: whole numbers, exact in any order."""
+    return sa.func.sum(sa.func.round(sales * 100))
+
+
 STAGED = sa.Table(
     "staged_forecasts",
     _METADATA,

@@ -13,7 +13,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from sales_forecast.data import dimensions
-from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS
+from sales_forecast.data.forecast_tables import FORECASTS, cents_of, newest_of_origins
 from sales_forecast.data.forecasts import Role
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.spec import PanelSpec
@@ -39,16 +39,8 @@ class FormerForecasts(Tables):
 
     def origins(self, most: int, role: Role = "best") -> Mapping[date, int]:
         """Return the newest origins, newest first -> the `id` of what was issued last of each."""
-        of = FORECAST_ISSUES.c
-        newest = (
-            sa.select(of.origin, sa.func.max(of.id))
-            .where(of.role == role)
-            .group_by(of.origin)
-            .order_by(of.origin.desc())
-            .limit(most)
-        )
         with self._reading() as connection:
-            found = connection.execute(newest) if connection else ()
+            found = connection.execute(newest_of_origins(role, most)) if connection else ()
             return {origin: number for origin, number in found}  # noqa: C416 - rows are no pairs
 
     def former(
@@ -65,10 +57,9 @@ class FormerForecasts(Tables):
         row = FORECASTS.c
         one = len(keys) == len(spec.keys)
         beside = (row.q50, row.lower_80, row.upper_80) if one else (sa.null(),) * 3
-        cents = sa.func.sum(sa.func.round(row.sales * 100))
         with self._server.connection() as connection:
             query = (
-                sa.select(row.step, row.target, cents, *map(sa.func.min, beside))
+                sa.select(row.step, row.target, cents_of(row.sales), *map(sa.func.min, beside))
                 .where(
                     row.issue_id.in_(issues),
                     row.series_id.in_(ids_with(connection, spec, keys)),

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sales_forecast.data import star
-from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS, newest_first
+from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS, cents_of, newest_first
 from sales_forecast.data.override_tables import Scope
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.data.stored_forecasts import StoredIssue, ids_with, none_yet, read_issue
@@ -105,8 +105,7 @@ class IssueRows:
         chosen = [row.issue_id.in_(issues)]
         if scope:
             chosen.append(row.series_id.in_(ids_with(self._connection, self._spec, scope)))
-        cents = sa.func.sum(sa.func.round(row.sales * 100))
-        query = sa.select(row.issue_id, row.target, cents).where(*chosen)
+        query = sa.select(row.issue_id, row.target, cents_of(row.sales)).where(*chosen)
         found: dict[int, dict[date, int]] = {issue: {} for issue in issues}
         for issue, target, total in self._connection.execute(
             query.group_by(row.issue_id, row.target)

@@ -19,6 +19,7 @@ from sales_forecast.data.forecast_tables import (
     FORECAST_ISSUES,
     FORECASTS,
     QUANTILES,
+    cents_of,
     newest_first,
 )
 from sales_forecast.data.spec import PanelSpec
@@ -208,8 +209,7 @@ def _periods(
             StoredPeriod(day, step, sales, series_id, dict(zip(QUANTILES, at, strict=True)))
             for day, step, sales, series_id, *at in connection.execute(one)
         ]
-    cents = sa.func.sum(sa.func.round(row.sales * 100))  # whole numbers: exact in any order
-    several = sa.select(row.target, sa.func.min(row.step), cents).where(*chosen)
+    several = sa.select(row.target, sa.func.min(row.step), cents_of(row.sales)).where(*chosen)
     return [
         StoredPeriod(day, step, round(total) / 100)
         for day, step, total in connection.execute(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS
+from sales_forecast.data.forecast_tables import FORECASTS, newest_of_origins
 from sales_forecast.data.forecasts import Role
 from sales_forecast.data.score_tables import ALL, SCORES_NEWEST, SCORES_REALISED, SUMS
 from sales_forecast.data.tables import Tables
@@ -109,15 +109,7 @@ class StoredScores(Tables):
         with self._reading() as connection:
             if connection is None:
                 return {}
-            of = FORECAST_ISSUES.c
-            newest = (
-                sa.select(of.origin, sa.func.max(of.id).label("id"))
-                .where(of.role == "best")
-                .group_by(of.origin)
-                .order_by(of.origin.desc())
-                .limit(origins + 1)
-            )
-            issues = [row.id for row in connection.execute(newest)]
+            issues = [of for _, of in connection.execute(newest_of_origins("best", origins + 1))]
             for new, former in pairwise(issues):
                 for step, apart, before in connection.execute(_moved(new, former)):
                     moved[step] = moved.get(step, 0.0) + apart

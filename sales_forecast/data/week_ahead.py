@@ -1,4 +1,4 @@
-"""What was forecast of each week before it began, of the forecasts that were issued.
+"""What was forecast of each week before it began, by the newest forecasts that were issued then.
 
 Takes a panel, gives tables of its form. Must not know what becomes of them.
 """
@@ -22,9 +22,10 @@ from sales_forecast.data.series_names import joined
 
 
 class WeekAhead(NamedTuple):
-    """The newest forecast of each period that is older than its week, and its interval of 80%.
+    """What was said of each period of a panel in the week before its own.
 
-    float64[n_series, n_periods] each; NaN where none was issued in the week before.
+    float64[n_series, n_periods] each, NaN where nothing was: the median, both ends of the interval
+    of 80%, and the mean, which alone may be added up.
     """
 
     middle: Array

@@ -174,7 +174,7 @@ def as_json(of: Summary) -> dict[str, Any]:
             {"target": str(target), **_plain(vars(measured))}
             for target, measured in of.by_period.items()
         ],
-        "alarms": [{**vars(alarm), "week": str(alarm.week)} for alarm in of.alarms],
+        "alarms": [alarm.as_json() for alarm in of.alarms],
         "deployments": [
             {
                 "model_version": row.model_version,

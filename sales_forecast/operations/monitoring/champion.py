@@ -29,7 +29,7 @@ from sales_forecast.errors import BundleRefused
 from sales_forecast.evaluation.protocols import ONE_STEP_NAME
 from sales_forecast.operations.monitoring.decide import Decision, Situation, decide
 from sales_forecast.operations.monitoring.drift import inputs
-from sales_forecast.operations.monitoring.errors import Errors, Expected, errors_of, week_ends
+from sales_forecast.operations.monitoring.errors import Errors, errors_of, week_ends
 from sales_forecast.operations.monitoring.rules import WARM_UP
 from sales_forecast.operations.monitoring.watch import Raised, alarms, judged_weeks
 from sales_forecast.settings import Settings
@@ -59,10 +59,11 @@ def decision(settings: Settings, panel: Panel, progress: Callable[[str], None]) 
     kept = _kept(settings.database_url, folder.name, raised)
     confirmed = {(of.alarm.week, of.alarm.rule, of.alarm.subject): of.confirmed for of in raised}
 
-    def said(answer: bool) -> tuple[Alarm, ...]:  # noqa: FBT001 - it is what is asked for
-        moved = [of for of in kept if of.rule in {"chain", "group"}]
-        return tuple(of for of in moved if confirmed.get((of.week, of.rule, of.subject)) is answer)
-
+    moved = [
+        (of, confirmed.get((of.week, of.rule, of.subject)))
+        for of in kept
+        if of.rule in {"chain", "group"}
+    ]
     return decide(
         Situation(
             today=datetime.now(UTC).date(),
@@ -70,8 +71,8 @@ def decision(settings: Settings, panel: Panel, progress: Callable[[str], None]) 
             trained_until=trained_until,
             trained_on=_last_training(folder, settings.var_dir / CHALLENGER),
             alarms=kept,
-            confirmed=said(True),  # noqa: FBT003
-            refuted=said(False),  # noqa: FBT003
+            confirmed=[of for of, answer in moved if answer is True],
+            refuted=[of for of, answer in moved if answer is False],
             gains=_gains(settings.database_url),
             judged_weeks=judged_weeks(errors),
             notes=[*_missing(errors, n_issued)],
@@ -91,7 +92,7 @@ def _errors(url: str, panel: Panel, folder: Path, manifest: Manifest) -> tuple[E
     own = np.isnan(issued.middle).all(axis=0)
     backtest = _backtest(panel, folder, manifest.answered_by.best)
     filled = [np.where(own, before, said) for before, said in zip(backtest, issued, strict=True)]
-    return errors_of(panel, Expected(*filled)), n_issued
+    return errors_of(panel, WeekAhead(*filled)), n_issued
 
 
 def _backtest(panel: Panel, folder: Path, model: str) -> tuple[Array, ...]:

@@ -7,7 +7,7 @@ and does nothing itself. Why so: docs/monitoring.md.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date
 from statistics import mean
 from typing import Final, Literal
@@ -152,7 +152,7 @@ def _evidence(of: Situation) -> dict[str, object]:
         "trained_on": str(of.trained_on),
         "new_weeks": of.new_weeks,
         "judged_weeks": of.judged_weeks,
-        "alarms": [{**asdict(alarm), "week": str(alarm.week)} for alarm in of.alarms],
+        "alarms": [alarm.as_json() for alarm in of.alarms],
         "confirmed": len(of.confirmed),
         "gains": [*of.gains[-_GAINS:]],
     }

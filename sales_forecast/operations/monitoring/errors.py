@@ -22,6 +22,7 @@ from sales_forecast.data.calendar import (
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Array, Days, Panel
 from sales_forecast.data.traits import Index
+from sales_forecast.data.week_ahead import WeekAhead
 from sales_forecast.evaluation.groups import ranges
 from sales_forecast.evaluation.sizes import SIZES, thirds
 from sales_forecast.operations.monitoring import rules
@@ -37,23 +38,6 @@ _SELDOM = 0.25
 """What sold nothing in more of the weeks before any is judged sells at times."""
 _LARGEST_ERROR = 2.0
 """Sales seven times as large as expected, or a seventh, are an accident; so is a sudden 0."""
-
-
-@dataclass(frozen=True, eq=False)
-class Expected:
-    """What was expected of each period of a panel, one week ahead; NaN where nothing was.
-
-    Attributes:
-        middle: float64[n_series, n_periods], the median.
-        low: float64[n_series, n_periods], the lower end of the interval of 80%.
-        high: its upper end.
-        mean: float64[n_series, n_periods], which alone may be added up.
-    """
-
-    middle: Array
-    low: Array
-    high: Array
-    mean: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +185,7 @@ def week_ends(panel: Panel) -> Days:
     return np.array(ends, dtype="datetime64[D]")
 
 
-def errors_of(panel: Panel, expected: Expected) -> Errors:
+def errors_of(panel: Panel, expected: WeekAhead) -> Errors:
     """Return the errors of all whole weeks of which something was expected.
 
     Of weeks the median counts; the mean of what is added up: days, and series that sell at times.

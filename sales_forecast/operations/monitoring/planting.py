@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from sales_forecast.data.panel import Array
+from sales_forecast.data.week_ahead import WeekAhead
 from sales_forecast.operations.monitoring import rules
-from sales_forecast.operations.monitoring.errors import Errors, Expected, errors_of
+from sales_forecast.operations.monitoring.errors import Errors, errors_of
 from sales_forecast.operations.monitoring.walk import Part, Walk, mapped, raw, said
 
 WEEKS: Final = 8
@@ -145,7 +146,7 @@ def _found(of: Walk, planted: _Planted, table: pd.DataFrame) -> int:
         again[:, ahead], of.raw[:, ahead], where=sound, out=np.ones_like(again[:, ahead])
     )
     was = of.expected
-    expected = Expected(
+    expected = WeekAhead(
         *((each * moved)[:, :stop] for each in (was.middle, was.low, was.high, was.mean))
     )
     errors = errors_of(panel, expected)

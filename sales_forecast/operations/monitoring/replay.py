@@ -72,7 +72,7 @@ class Replay:
             "first_week": self.first,
             "last_week": self.last,
             "judged_weeks": self.judged_weeks,
-            "alarms": [{**asdict(alarm), "week": str(alarm.week)} for alarm in self.alarms],
+            "alarms": [alarm.as_json() for alarm in self.alarms],
             "alarms_per_year": round(self.a_year, 3),
             "alarms_per_year_resampled": round(sum(self.resampled.values()), 3),
             "resampled": {
@@ -133,23 +133,23 @@ def replay(panel: Panel, model: str | None, progress: Callable[[str], None]) -> 
     )
 
 
-def resampled(errors: Errors, histories: int = HISTORIES) -> Mapping[str, float]:
-    """Return rule -> alarms a year over histories of judged weeks, drawn in blocks.
+def resampled(errors: Errors) -> Mapping[str, float]:
+    """Return rule -> alarms a year over `HISTORIES` of judged weeks, drawn in blocks.
 
     Weeks are drawn for all series together, in the standard deviations in which they were judged,
     so that series that err together still do. Incidents that were real are drawn as well.
     """
     n_judged = len(errors.weeks) - WARM_UP
     blocks = -(-n_judged // _BLOCK)
-    starts = np.random.default_rng(0).integers(0, n_judged - _BLOCK + 1, (histories, blocks))
-    drawn = (starts[:, :, None] + np.arange(_BLOCK)).reshape(histories, -1)[:, :n_judged]
-    measured = np.tile(np.arange(WARM_UP), (histories, 1))
+    starts = np.random.default_rng(0).integers(0, n_judged - _BLOCK + 1, (HISTORIES, blocks))
+    drawn = (starts[:, :, None] + np.arange(_BLOCK)).reshape(HISTORIES, -1)[:, :n_judged]
+    measured = np.tile(np.arange(WARM_UP), (HISTORIES, 1))
     weeks = np.concatenate([measured, WARM_UP + drawn], axis=1)
     rings = {}
     for signal in errors.signals():
         z = np.moveaxis(signal.standardised(errors)[:, weeks], 0, 1)
         rings[signal.rule.name] = int(signal.sums(z).rings.sum())
-    years = histories * n_judged / SEASON_LENGTH
+    years = HISTORIES * n_judged / SEASON_LENGTH
     return {rule: count / years for rule, count in rings.items()}
 
 

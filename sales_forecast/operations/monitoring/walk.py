@@ -16,13 +16,13 @@ from sales_forecast.compute.engine import LONG_TASKS
 from sales_forecast.data.calendar import DAYS_PER_WEEK, SATURDAY
 from sales_forecast.data.frequency import DAILY, SEASON_LENGTH
 from sales_forecast.data.panel import Array, Panel
+from sales_forecast.data.week_ahead import WeekAhead
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.evaluation.backtest import REFIT_WEEKS, backtest
 from sales_forecast.evaluation.protocols import MIN_WEEKS, RollingOrigin
 from sales_forecast.evaluation.scoring import with_quantiles
 from sales_forecast.models.base import Forecaster
 from sales_forecast.models.fit_cache import fit_once, forget
-from sales_forecast.operations.monitoring.errors import Expected
 from sales_forecast.operations.monitoring.rules import WARM_UP
 
 _FIRST_FIT = SEASON_LENGTH + 4
@@ -44,7 +44,7 @@ class Walk:
     forecaster: Forecaster
     first: int
     raw: Array
-    expected: Expected
+    expected: WeekAhead
 
     @property
     def week(self) -> int:
@@ -84,7 +84,7 @@ def walk(panel: Panel, forecaster: Forecaster, progress: Callable[[str], None]) 
     measured = with_quantiles(table, panel)
     name = forecaster.name
     ends = name, f"{name}_lo_80", f"{name}_hi_80", f"{name}_mean"
-    expected = Expected(*(dense(panel, measured, measured[end].to_numpy()) for end in ends))
+    expected = WeekAhead(*(dense(panel, measured, measured[end].to_numpy()) for end in ends))
     return Walk(panel, forecaster, first, raw(panel, table, name), expected)
 
 
