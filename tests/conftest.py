@@ -77,6 +77,15 @@ def empty_account(server: Account, monkeypatch: pytest.MonkeyPatch) -> Account:
     return server
 
 
+@pytest.fixture
+def on_one_thread() -> Iterator[None]:
+    """See `builders.one_thread`."""
+    from tests.builders import one_thread  # noqa: PLC0415 - takes seconds, which few tests need
+
+    with one_thread():
+        yield
+
+
 @pytest.fixture(scope="session")
 def walmart_csv() -> Path:
     """The real store file."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,14 +14,10 @@ from sales_forecast.errors import NotEnoughData
 from sales_forecast.models.trees import XGBOOST
 from sales_forecast.tuning import tune
 from sales_forecast.tuning.covariates import Without, covariates_table, proposal, search
-from tests.builders import one_thread, sales_file, sample_panel
+from tests.builders import sales_file, sample_panel
 from tests.test_tune import SMALL
 
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    with one_thread():
-        yield
+pytestmark = pytest.mark.usefixtures("on_one_thread")
 
 
 def planted() -> Panel:

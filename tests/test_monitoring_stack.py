@@ -7,10 +7,9 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import pytest
 import yaml
 
 from tests.docs import headings
+from tests.listening import listening
 from tests.mlflow_server import free_port, until
 from tests.service.conftest import EXAMPLES
 from tests.service.deployment import Deployment
@@ -138,14 +138,8 @@ class Receiver:
                 self.send_response(200)
                 self.end_headers()
 
-            def log_message(self, *_: object) -> None: ...
-
-        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-            threading.Thread(target=server.serve_forever).start()
-            try:
-                yield f"http://127.0.0.1:{server.server_port}/alerts"
-            finally:
-                server.shutdown()
+        with listening(Handler) as address:
+            yield f"{address}/alerts"
 
 
 @contextmanager

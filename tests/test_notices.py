@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from sales_forecast.operations import notices
 from sales_forecast.operations.notices import tell
 from sales_forecast.settings import Settings, load_settings
 from tests.aws.account import Account
+from tests.listening import listening
 from tests.mlflow_server import free_port
 
 SECRET = "T000-secret"  # noqa: S105 - of nobody
@@ -37,19 +38,11 @@ def receiver(answer: bytes = b"HTTP/1.0 200 OK\r\n\r\nok") -> Iterator[tuple[str
             else:
                 over.wait()
 
-        def log_message(self, *_: object) -> None:
-            """Nobody reads it."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    serving = threading.Thread(target=server.serve_forever, args=[0.01])
-    serving.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/{SECRET}", received
-    finally:
-        over.set()
-        server.shutdown()
-        serving.join()
-        server.server_close()
+    with listening(Handler) as address:
+        try:
+            yield f"{address}/{SECRET}", received
+        finally:
+            over.set()
 
 
 def to(url: str) -> Settings:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -26,6 +25,7 @@ from sales_forecast.errors import DataRefused
 from sales_forecast.features.features import History, feature_names, features
 from sales_forecast.models.pooled import fit_profile
 from tests import two_keys
+from tests.listening import listening
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 COMES_WITH_US = ("open_meteo_forecast", "open_meteo_archive", "calendarific")
@@ -58,17 +58,8 @@ def server() -> Iterator[Server]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told.address = f"http://127.0.0.1:{http.server_port}"
-    thread = threading.Thread(target=http.serve_forever)
-    thread.start()
-    yield told
-    http.shutdown()
-    thread.join()
-    http.server_close()
+    with listening(Handler) as told.address:
+        yield told
 
 
 def days_of(words: Mapping[str, str]) -> list[date]:

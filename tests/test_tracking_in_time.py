@@ -10,9 +10,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 
 import pytest
 
@@ -21,6 +21,7 @@ from sales_forecast.training.challenger import baseline_challenger
 from sales_forecast.training.tracking.client import BUNDLE_MODEL, TrackingServer
 from sales_forecast.training.tracking.log import log
 from tests import trained
+from tests.listening import listening
 from tests.silent import endless_server, silent_server
 from tests.stages import beside_stages
 from tests.test_train import Place, rows
@@ -137,9 +138,6 @@ class _Tracking(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     enough = Event()
 
-    def log_message(self, *_: object) -> None:
-        pass
-
     def answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         artifacts = f"mlflow-artifacts://{self.headers['Host']}/1/r/artifacts"
@@ -169,19 +167,14 @@ def test_a_server_that_does_not_come_to_the_end_of_a_bundle_is_given_up(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     monkeypatch.setenv("MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT", "3")
     made = baseline_challenger(trained.first_weeks(2), "x", {}, "a note")
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Tracking) as listening:
-        serving = Thread(target=listening.serve_forever)
-        serving.start()
-        url = f"http://127.0.0.1:{listening.server_port}"
-        begin = time.monotonic()
+    begin = time.monotonic()
+    with listening(_Tracking) as url:
         try:
             with pytest.raises(RegistryError) as failed:
                 log(TrackingServer(url, tmp_path), made, {})
             took = time.monotonic() - begin
         finally:
             _Tracking.enough.set()
-            listening.shutdown()
-            serving.join()
 
     assert f"MLflow: {url} was not done after 3 s, which " in failed.value.message
     assert failed.value.message.endswith(

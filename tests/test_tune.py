@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -21,20 +20,16 @@ from sales_forecast.models.boosting import BOOSTED
 from sales_forecast.models.trees import RANDOM_FOREST, TREES, XGBOOST, TreeForecaster
 from sales_forecast.tuning import tune
 from sales_forecast.tuning.trials import Found
-from tests.builders import one_thread, sales_file, sample_panel
+from tests.builders import sales_file, sample_panel
 from tests.stages import only_stages
+
+pytestmark = pytest.mark.usefixtures("on_one_thread")
 
 SMALL = replace(
     XGBOOST,
     parameters={"n_estimators": 5, "max_depth": 2, "subsample": 0.7},
     space={"max_depth": (1, 2, 3), "n_estimators": (1, 5)},
 )
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    with one_thread():
-        yield
 
 
 # What may be seen

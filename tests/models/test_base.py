@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -16,18 +15,14 @@ from sales_forecast.models.averages import AVERAGES
 from sales_forecast.models.catalogue import ALL_FORECASTERS
 from sales_forecast.models.naive import BASELINES
 from sales_forecast.models.pooled import POOLED
-from tests.builders import BOOSTED_IF_INSTALLED, one_thread, panel_of, sample_panel, with_sales
+from tests.builders import BOOSTED_IF_INSTALLED, panel_of, sample_panel, with_sales
+
+pytestmark = pytest.mark.usefixtures("on_one_thread")
 
 RULES = (*BASELINES, *AVERAGES)
 LEARNING = [*(one for one in ALL_FORECASTERS if one not in RULES), *BOOSTED_IF_INSTALLED]
 BEYOND_A_YEAR = 60
 every_forecaster = pytest.mark.parametrize("forecaster", [*RULES, *LEARNING], ids=lambda f: f.name)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    with one_thread():
-        yield
 
 
 def changed_after(panel: Panel, sales: int, conditions: int) -> Panel:

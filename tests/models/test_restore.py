@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -25,8 +25,10 @@ from sales_forecast.models.fitted.onnx_trees import OnnxTrees
 from sales_forecast.models.fitted.restore import Restored
 from sales_forecast.prediction.forecast import forecast
 from sales_forecast.training.challenger import regressors
-from tests.builders import daily_panel, one_thread, sample_panel, with_sales
+from tests.builders import daily_panel, sample_panel, with_sales
 from tests.trained import through_a_bundle
+
+pytestmark = pytest.mark.usefixtures("on_one_thread")
 
 EXACT, THROUGH_ONNX = 1e-12, 1e-4
 # What a plan does to log sales is added up in single precision, for as many days at once as are
@@ -35,12 +37,6 @@ BY_DAYS = 1e-10
 TREES = {"random_forest", "xgboost", "rf_xgb_mean", "ensemble"}
 NAMES = [forecaster.name for forecaster in ALL_FORECASTERS]
 HORIZON = 60
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    with one_thread():
-        yield
 
 
 def stores() -> Panel:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -27,12 +26,13 @@ from sales_forecast.models.trees import (
 from tests.builders import (
     BOOSTED_IF_INSTALLED,
     log_growth,
-    one_thread,
     panel_of,
     sample_panel,
     with_sales,
     without_calendar,
 )
+
+pytestmark = pytest.mark.usefixtures("on_one_thread")
 
 STEPS = (1, 2, 4, 8, 13, 26, 39, 52)
 NO_CALENDAR = without_calendar()
@@ -56,12 +56,6 @@ class Mean:
 
 
 MEAN = TreeForecaster("mean", Mean)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    with one_thread():
-        yield
 
 
 # What they are taught

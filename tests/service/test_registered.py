@@ -6,14 +6,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 import httpx
@@ -29,6 +29,7 @@ from sales_forecast.training.challenger import Challenger, baseline_challenger
 from sales_forecast.training.tracking.client import TrackingServer
 from sales_forecast.training.tracking.log import log
 from tests import trained
+from tests.listening import listening
 from tests.mlflow_server import MlflowServer, free_port
 from tests.service.deployment import ROOT, Deployment
 from tests.service.test_server import eventually, url_in
@@ -249,8 +250,7 @@ def test_a_cache_that_cannot_be_written_costs_no_answer(
     assert "A restart without MLflow would find no model." in caplog.text
 
 
-@contextmanager
-def answering(pages: Mapping[str, tuple[int, bytes]]) -> Iterator[str]:
+def answering(pages: Mapping[str, tuple[int, bytes]]) -> AbstractContextManager[str]:
     """Run a server that is not quite MLflow; `pages`: part of the path -> status and body."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -263,15 +263,7 @@ def answering(pages: Mapping[str, tuple[int, bytes]]) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
+    return listening(Handler)
 
 
 def alias(source: object, **changes: str) -> tuple[int, bytes]:
