@@ -1,32 +1,9 @@
 """Everything that can go wrong, as one tree. Takes numbers and names, gives a sentence.
 
-SalesForecastError
-├── SettingsError          an environment variable that makes no sense
-├── DataRefused            a file that is not what it should be; nothing was written
-├── NotEnoughData          too few weeks for what was asked
-├── DatabaseError          the database does not answer, or not as it should
-├── RegistryError          MLflow does not answer, or not as it should
-├── EngineError            the processes or the cluster that should work do not
-├── NoticeError            somebody who is to be told could not be
-├── NothingToPublish       no training left anything that MLflow does not know
-├── BundleRefused          a model bundle that is damaged, or answers otherwise than trained
-│   └── OlderBundle        one that an earlier release wrote
-├── InvalidRequest (422)   a field of a request that cannot be answered
-├── InvalidJson (400)      a body that is not JSON
-├── BodyTooLarge (413)     a body that no request needs
-├── UnknownSeries (404)    a series that the model does not know
-│   └── UnknownStore       a store
-├── NoForecasts (404)      nothing was forecast yet of what was asked for
-├── UnknownPrediction (404) an answer that the ledger does not know
-├── UnknownOverride (404)  an override that is not there
-├── ChangedMeanwhile (409) cells that somebody else changed since they were seen
-├── Forbidden (403)        a caller who may ask, but not for this
-├── NotReady (503)         no verified bundle, or no history, yet
-└── InfraError             AWS refused, or we did: a branch in `aws_cloud_infra.account.errors`
-
-Every error has a `code` (stable, for programs), a message (what, the numbers, what to do)
-and `fields` (what the message is about, by name). Foreign exceptions are translated at the
-boundary where they arise: sources, database, registry, bundle, engine, cluster.
+Every error has a `code` (stable, for programs), the `status` that callers get over HTTP, a message
+(what, the numbers, what to do) and `fields` (what the message is about, by name). Foreign
+exceptions are translated at the boundary where they arise: sources, database, registry, bundle,
+engine, cluster. What AWS refuses is a branch in `aws_cloud_infra.account.errors`.
 """
 
 from __future__ import annotations
