@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.spec import PanelSpec
@@ -133,6 +133,8 @@ class StoredSpreadByAge(_Value):
 
 SumsByLevel = Mapping[str, StoredSpread]
 """Level of keys -> what was measured of the sums of one model; see `prediction.sums`."""
+SUMS_AS_JSON = TypeAdapter(SumsByLevel)
+"""So it is stored beside forecasts."""
 
 
 class Origin(_Value):

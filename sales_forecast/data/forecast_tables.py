@@ -35,7 +35,7 @@ FORECAST_ISSUES = sa.Table(
     sa.Column("sums", sa.Text),
     sa.Column("warnings", sa.Text),
 )
-_VALUES = ("sales", *QUANTILES)
+VALUES = ("sales", *QUANTILES)
 FORECASTS = sa.Table(
     "forecasts",
     _METADATA,
@@ -43,7 +43,7 @@ FORECASTS = sa.Table(
     sa.Column("series_id", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("target", sa.Date, primary_key=True),
     sa.Column("step", sa.Integer),
-    *(sa.Column(name, sa.Double) for name in _VALUES),
+    *(sa.Column(name, sa.Double) for name in VALUES),
 )
 
 
@@ -70,7 +70,7 @@ STAGED = sa.Table(
     _METADATA,
     sa.Column("series_id", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("target", sa.Date, primary_key=True),
-    *(sa.Column(name, sa.Double) for name in ("step", *_VALUES)),
+    *(sa.Column(name, sa.Double) for name in ("step", *VALUES)),
     prefixes=["TEMPORARY"],
     postgresql_on_commit="DROP",
     sqlite_with_rowid=False,

@@ -12,3 +12,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def inert(cell: object) -> object:
     """Return a text with an apostrophe before it where a formula could begin; else the cell."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def alive(text: str) -> str:
+    """Return the text of a cell that `inert` wrote."""
+    return text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULA) else text

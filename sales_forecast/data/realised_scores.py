@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from sales_forecast.data import dimensions
 from sales_forecast.data.database_server import now
-from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS, QUANTILES
+from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS, VALUES
 from sales_forecast.data.forecasts import is_kept
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.score_tables import ALL, COUNTS, SCORES_REALISED, SUMS
@@ -28,7 +28,6 @@ _ROWS = 2_000
 """Rows that are written at once."""
 _CELLS = 1_000_000
 """Forecasts that are judged at once: few enough for the memory of a small machine."""
-_VALUES = ("sales", *QUANTILES)
 
 
 class JudgedIssue(NamedTuple):
@@ -173,14 +172,14 @@ def _said(
     target: date,
 ) -> Said:
     row, series = FORECASTS.c, sa.table("dim_series", sa.column("id"))
-    query = sa.select(row.issue_id, row.series_id, *(row[name] for name in _VALUES)).where(
+    query = sa.select(row.issue_id, row.series_id, *(row[name] for name in VALUES)).where(
         # By the series: whole issues are many times what is asked for.
         row.series_id == series.c.id,
         row.issue_id.in_([issue.id for issue in issues]),
         row.target == target,
     )
     found = [tuple(cells) for cells in connection.execute(query)]
-    cells = np.array(found, dtype=np.float64).reshape(len(found), 2 + len(_VALUES))
+    cells = np.array(found, dtype=np.float64).reshape(len(found), 2 + len(VALUES))
     row_of = np.full(max(int(ids.max()), int(cells[:, 1].max(initial=0))) + 1, -1)
     row_of[ids] = np.arange(len(ids))
     numbers = np.array([issue.id for issue in issues])
@@ -189,7 +188,7 @@ def _said(
     column = row_of[cells[:, 1].astype(np.int64)]
     ours = column >= 0
     values = {}
-    for place, name in enumerate(_VALUES, 2):
+    for place, name in enumerate(VALUES, 2):
         values[name] = np.full((len(issues), panel.n_series), np.nan)
         values[name][at[ours], column[ours]] = cells[ours, place]
     return Said(issues, values)

@@ -13,13 +13,12 @@ from datetime import UTC, datetime
 from threading import Event
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from sales_forecast.bundles.bundle import Bundle
 from sales_forecast.bundles.fallback import load_for
 from sales_forecast.bundles.fitting import check_fits
 from sales_forecast.bundles.location import locate
-from sales_forecast.bundles.manifest import SumsByLevel
+from sales_forecast.bundles.manifest import SUMS_AS_JSON
 from sales_forecast.data.far_plans import far_plans
 from sales_forecast.data.forecast_tables import QUANTILES
 from sales_forecast.data.forecasts import ForecastTable, Issue, Role
@@ -40,7 +39,6 @@ HORIZONS = {WEEKLY: SEASON_LENGTH, DAILY: 90}
 """So many periods ahead are forecast, where FORECAST_HORIZON says nothing else."""
 _LARGEST = 1e15
 """As of the numbers of a file."""
-_SUMS = TypeAdapter(SumsByLevel)
 
 
 def write_forecasts(settings: Settings, panel: Panel, progress: Callable[[str], None]) -> str:
@@ -147,7 +145,7 @@ def issues_of(bundle: Bundle, panel: Panel, horizon: int) -> Iterator[Issue]:
             model_version=bundle.version,
             mean=mean(measured, expected[model]),
             quantiles=dict(zip(QUANTILES, np.moveaxis(at, 2, 0), strict=True)),
-            sums=_SUMS.dump_json(manifest.sums.get(model, {})).decode(),
+            sums=SUMS_AS_JSON.dump_json(manifest.sums.get(model, {})).decode(),
             note=manifest.note,
             cautions=said,
         )

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import TypeAdapter
 
-from sales_forecast.bundles.manifest import SumsByLevel
+from sales_forecast.bundles.manifest import SUMS_AS_JSON
 from sales_forecast.data.forecast_tables import QUANTILES
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.realised_scores import JudgedIssue, Said, Score
@@ -26,8 +25,6 @@ from sales_forecast.models.spread import Spread
 from sales_forecast.operations.slices import Slice, stores
 from sales_forecast.prediction.sums import level_name, quantiles_of
 
-_SUMS = TypeAdapter(SumsByLevel)
-
 
 @dataclass(frozen=True)
 class Spreads:
@@ -38,7 +35,7 @@ class Spreads:
     def of(self, issue: JudgedIssue, keys: Sequence[int]) -> Spread | None:
         """Return that of the sums over all but these places of keys; None without any."""
         if issue.id not in self.of_issue:
-            measured = _SUMS.validate_json(issue.sums)
+            measured = SUMS_AS_JSON.validate_json(issue.sums)
             self.of_issue[issue.id] = {name: of.spread() for name, of in measured.items()}
         return self.of_issue[issue.id].get(level_name(keys))
 

@@ -9,16 +9,13 @@ import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from pydantic import TypeAdapter
 
-from sales_forecast.bundles.manifest import SumsByLevel
+from sales_forecast.bundles.manifest import SUMS_AS_JSON
 from sales_forecast.data.forecast_tables import QUANTILES
 from sales_forecast.data.override_tables import Scope
 from sales_forecast.data.stored_forecasts import StoredIssue
 from sales_forecast.models.spread import Spread
 from sales_forecast.prediction.sums import level_name, quantiles
-
-_SUMS = TypeAdapter(SumsByLevel)
 
 
 def quantiles_by_period(
@@ -34,7 +31,7 @@ def quantiles_by_period(
 
 
 def _of_sum(issue: StoredIssue, scope: Scope) -> Iterator[Mapping[str, float | None]]:
-    stored = _SUMS.validate_json(issue.sums)
+    stored = SUMS_AS_JSON.validate_json(issue.sums)
     texts = {int(key[1:]) - 1: value for key, value in sorted(scope.items())}
     name = level_name(tuple(texts))
     measured = stored[name].spread() if name in stored else Spread.none()
@@ -46,7 +43,7 @@ def _of_sum(issue: StoredIssue, scope: Scope) -> Iterator[Mapping[str, float | N
 
 def last_measured_step(issue: StoredIssue) -> int | None:
     """Return the last step of the backtest, which sums have where anything was measured of them."""
-    return max((of.steps for of in _SUMS.validate_json(issue.sums).values()), default=None)
+    return max((of.steps for of in SUMS_AS_JSON.validate_json(issue.sums).values()), default=None)
 
 
 def _cents(value: float) -> float | None:

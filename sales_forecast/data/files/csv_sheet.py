@@ -13,9 +13,9 @@ from datetime import date, datetime
 from typing import IO
 
 from sales_forecast.data.files.workbook import Cell
+from sales_forecast.data.inert import alive, inert
 from sales_forecast.errors import InvalidRequest
 
-_COMMANDS = ("=", "+", "-", "@", "\t", "\r")
 _AT_ONCE = 1_000
 _LONGEST_HEAD = 100_000
 _BYTE_ORDER = "\ufeff"  # without it Excel takes the file for one of its own country's letters
@@ -37,16 +37,6 @@ def csv_sheet(rows: Iterable[Sequence[object]], *, local: bool = False) -> Itera
             out.seek(0)
             out.truncate()
     yield out.getvalue()
-
-
-def inert(value: object) -> object:
-    """Return a cell that no spreadsheet takes for a formula; numbers stay numbers."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_COMMANDS) else value
-
-
-def alive(text: str) -> str:
-    """Return the text of a cell that `inert` wrote."""
-    return text[1:] if text[:1] == "'" and text[1:].startswith(_COMMANDS) else text
 
 
 def csv_rows(file: IO[bytes]) -> tuple[bool, Iterator[tuple[int, list[Cell]]]]:
