@@ -15,6 +15,19 @@ from sales_forecast.data.spec import PanelSpec
 from sales_forecast.errors import InvalidRequest
 
 
+def week_of(day: date, weekday: int, name: str) -> date:
+    """Return the end of the week of a day, Monday being 0; `name`: of the field that says it.
+
+    Raises InvalidRequest at the end of time.
+    """
+    try:
+        return week_ending(day, weekday)
+    except OverflowError:
+        raise InvalidRequest(
+            f"{name} {day} is in a week that ends after {date.max}.", {name: str(day)}
+        ) from None
+
+
 class Calendar:
     """The periods of one panel."""
 
@@ -29,7 +42,7 @@ class Calendar:
 
         Raises InvalidRequest for a day before the second known period, or at the end of time.
         """
-        ending = day if self._daily else self._ending(day)
+        ending = day if self._daily else week_of(day, self._first.weekday(), self._column)
         period = (ending - self._first).days // self._days
         if period < 1:
             raise InvalidRequest(self._too_early(day, ending), {self._column: str(day)})
@@ -38,15 +51,6 @@ class Calendar:
     def called(self, ending: date) -> str:
         """Return a period in words."""
         return f"{'day' if self._daily else 'week ending'} {ending}"
-
-    def _ending(self, day: date) -> date:
-        try:
-            return week_ending(day, self._first.weekday())
-        except OverflowError:
-            raise InvalidRequest(
-                f"{self._column} {day} is in a week that ends after {date.max}.",
-                {self._column: str(day)},
-            ) from None
 
     def _too_early(self, day: date, ending: date) -> str:
         earliest = self._first + timedelta(days=self._days)

@@ -24,7 +24,7 @@ from sales_forecast.service.access import HEADER, OPEN_PATHS
 from sales_forecast.service.forms import Forms, Named, example_of, forms_of
 from sales_forecast.service.kept import HEADER as PREDICTION_ID
 from sales_forecast.service.live import Live
-from sales_forecast.service.openapi_parts import answered, get, parameters, post, refused
+from sales_forecast.service.openapi_parts import answered, get, identity, parameters, post, refused
 from sales_forecast.service.plan_forms import override_form
 from sales_forecast.service.predictions import PREDICTION, PREDICTIONS, predictions_query
 from sales_forecast.service.queries import USUAL_STEPS, ForecastQuery
@@ -69,13 +69,6 @@ _REFUSALS_OF_PAGE = {
     403: _REFUSALS_OF_PREDICTION[403],
     422: "A parameter makes no sense",
     503: _REFUSALS_OF_STORED[503],
-}
-_ID = {
-    "name": "id",
-    "in": "path",
-    "required": True,
-    "description": "As in the header X-Prediction-ID.",
-    "schema": {"type": "string", "format": "uuid"},
 }
 _KEPT = {
     PREDICTION_ID: {
@@ -224,7 +217,7 @@ def _whole(app: FastAPI, shown: _Shown) -> dict[str, Any]:
     )
     paths[PREDICTION] = get(
         "Read one answer: which model, data and code made it.",
-        [_ID],
+        [identity("As in the header X-Prediction-ID.")],
         answered(of(StoredPrediction, "serialization"), _REFUSALS_OF_PREDICTION, error),
     )
     paths |= openapi_plans.paths(forms.spec, keys, day, of, error)

@@ -75,6 +75,17 @@ def parameters(
     ]
 
 
+def identity(description: str) -> Json:
+    """Return the parameter `id` of a path."""
+    return {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "description": description,
+        "schema": {"type": "string", "format": "uuid"},
+    }
+
+
 def _without_null(schema: Json) -> Json:
     kinds = [kind for kind in schema.get("anyOf", ()) if kind.get("type") != "null"]
     whole = {**schema, **kinds[0]} if kinds else schema

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode
 
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.service.openapi_parts import answered, get, parameters, post
+from sales_forecast.service.openapi_parts import answered, get, identity, parameters, post
 from sales_forecast.service.plan_forms import (
     UndoQuery,
     ValueAddedQuery,
@@ -75,16 +75,9 @@ def paths(
         answered(of(OverridesPage, "serialization"), _REFUSALS_OF_PAGE, error),
     )
     (version,) = parameters(UndoQuery, {})
-    identity = {
-        "name": "id",
-        "in": "path",
-        "required": True,
-        "description": "Of the override.",
-        "schema": {"type": "string", "format": "uuid"},
-    }
     undone = get(
         "Take an override back in all periods that have not come.",
-        [identity, version | {"required": True}],
+        [identity("Of the override."), version | {"required": True}],
         answered(of(MadeUndo, "serialization"), _REFUSALS_OF_UNDO, error),
     )
     value_added = get(

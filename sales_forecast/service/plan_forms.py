@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, Field, create_model
 from pydantic_core import PydanticCustomError
 
 from sales_forecast.data.spec import PanelSpec
@@ -17,10 +17,17 @@ from sales_forecast.planning.wishes import LARGEST, Reason
 from sales_forecast.service.days import Day
 from sales_forecast.service.forms import Body
 from sales_forecast.service.predictions import LIMIT, Moment
-from sales_forecast.service.queries import keys_of, optional
+from sales_forecast.service.queries import (
+    PAGE_BEFORE,
+    SUMMED,
+    Query,
+    keys_of,
+    not_of_a_page,
+    optional,
+    query_of,
+)
 
 _LONGEST_NOTE = 500
-_SUM = "Left out: the sum over all of them."
 _Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 # No zero byte: PostgreSQL has no place for one.
 _Note = Annotated[str, Field(max_length=_LONGEST_NOTE, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
@@ -29,7 +36,7 @@ _Note = Annotated[str, Field(max_length=_LONGEST_NOTE, pattern=r"^[^\x00]*[^\s\x
 def _number(value: object) -> object:
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10:  # noqa: PLR2004
         return int(value)
-    raise PydanticCustomError("cursor", "must be what `next` of the page before says")
+    raise not_of_a_page()
 
 
 def _flag(value: object) -> bool:
@@ -41,7 +48,7 @@ def _flag(value: object) -> bool:
 @cache
 def override_form(spec: PanelSpec) -> type[BaseModel]:
     """Return the form of an override of a panel."""
-    keys = create_model("OverrideKeys", __base__=Body, **keys_of(spec, _SUM))
+    keys = create_model("OverrideKeys", __base__=Body, **keys_of(spec, SUMMED))
     unit = spec.frequency.unit
     says = "What somebody expects otherwise than the forecast, and why."
     fields: dict[str, Any] = {
@@ -66,11 +73,10 @@ def override_form(spec: PanelSpec) -> type[BaseModel]:
 @cache
 def overrides_query(spec: PanelSpec) -> type[BaseModel]:
     """Return the form of a query of overrides: any of the keys, filters, a page."""
-    any_of = "About any series with this key; left out: any."
-    made: type[BaseModel] = create_model(
+    return query_of(
+        spec,
         "OverridesQuery",
-        __config__=ConfigDict(extra="forbid"),
-        **keys_of(spec, any_of),
+        "About any series with this key; left out: any.",
         reason=optional(Reason, "reason", "Of this reason alone."),
         by=optional(Annotated[str, Field(max_length=64)], "by", "Made by this person alone."),
         active=(
@@ -79,43 +85,33 @@ def overrides_query(spec: PanelSpec) -> type[BaseModel]:
         ),
         since=optional(Moment, "since", "Made then or later: a day in UTC, or a moment."),
         limit=LIMIT,
-        cursor=optional(
-            Annotated[int, BeforeValidator(_number)],
-            "cursor",
-            "`next` of the page before; left out: the newest.",
-        ),
+        cursor=optional(Annotated[int, BeforeValidator(_number)], "cursor", PAGE_BEFORE),
     )
-    return made
 
 
 @cache
 def change_query(spec: PanelSpec) -> type[BaseModel]:
     """Return the form of a query of a change: any of the keys, a period, two origins."""
     unit = spec.frequency.field
-    made: type[BaseModel] = create_model(
+    return query_of(
+        spec,
         "ChangeQuery",
-        __config__=ConfigDict(extra="forbid"),
-        **keys_of(spec, _SUM),
+        SUMMED,
         period=optional(Day, unit, "Left out: all periods that both origins forecast, summed."),
         start=optional(Day, "from", "An origin; left out: the one before `to`."),
         end=optional(Day, "to", "A later one; left out: the newest."),
     )
-    return made
 
 
-class UndoQuery(BaseModel):
+class UndoQuery(Query):
     """What is sent with an undo."""
-
-    model_config = ConfigDict(extra="forbid")
 
     version: Annotated[
         str, Field(max_length=60, description="What you saw: `version` of GET /overrides.")
     ]
 
 
-class ValueAddedQuery(BaseModel):
+class ValueAddedQuery(Query):
     """How overrides are grouped."""
-
-    model_config = ConfigDict(extra="forbid")
 
     by: Annotated[Grouping, Field(description="What groups are made of.")] = "reason"

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import FastAPI, Request, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
@@ -28,7 +28,16 @@ from sales_forecast.service.callers import caller_of, is_local
 from sales_forecast.service.days import EndOfDay, parse_day
 from sales_forecast.service.json_route import json_answer, read_query
 from sales_forecast.service.live import Live
-from sales_forecast.service.queries import WHOLE, NoQuery, by_field, given, keys_of, optional
+from sales_forecast.service.queries import (
+    PAGE_BEFORE,
+    WHOLE,
+    NoQuery,
+    by_field,
+    given,
+    not_of_a_page,
+    optional,
+    query_of,
+)
 
 PREDICTIONS, PREDICTION = "/predictions", "/predictions/{id}"
 MOST_ITEMS = 1000
@@ -51,7 +60,7 @@ def _id(cursor: object) -> str:
         found = str(UUID(bytes=urlsafe_b64decode(f"{cursor}==")))
         if cursor_of(found) == cursor:
             return found
-    raise PydanticCustomError("cursor", "must be what `next` of the page before says")
+    raise not_of_a_page()
 
 
 def moment_of(value: object) -> datetime:
@@ -78,17 +87,15 @@ LIMIT: Any = (
 @cache
 def predictions_query(spec: PanelSpec) -> type[BaseModel]:
     """Return the form of a query: any of the keys of a panel, moments, a page."""
-    any_of = "Left out: answers about any."
-    made: type[BaseModel] = create_model(
+    return query_of(
+        spec,
         "PredictionsQuery",
-        __config__=ConfigDict(extra="forbid"),
-        **keys_of(spec, any_of),
+        "Left out: answers about any.",
         since=optional(Moment, "since", "Given then or later: a day in UTC, or a moment."),
         as_of=optional(EndOfDay, "as_of", "Given before the end of this day in UTC."),
         limit=LIMIT,
-        cursor=optional(_Cursor, "cursor", "`next` of the page before; left out: the newest."),
+        cursor=optional(_Cursor, "cursor", PAGE_BEFORE),
     )
-    return made
 
 
 def add_predictions(app: FastAPI, live: Live) -> None:

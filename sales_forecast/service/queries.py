@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 from pydantic_core import PydanticCustomError
 
 from sales_forecast.bundles.manifest import ForecastChoice
@@ -19,10 +19,21 @@ from sales_forecast.errors import InvalidRequest
 from sales_forecast.service.forms import Forms
 
 USUAL_STEPS = 3
+SUMMED = "Left out: the sum over all of them."
+PAGE_BEFORE = "`next` of the page before; left out: the newest."
+Level = Annotated[
+    Literal["80", "95"],
+    Field(description="Percent of sales that lie between `lower` and `upper`."),
+]
 _WHOLE = re.compile("-?[0-9]{1,20}")  # of longer ones Python makes no numbers
 _NUMBER = re.compile("-?[0-9]{1,10}")
 _MOST_QUANTILES = 99
 _LOWEST, _HIGHEST = 0.01, 0.99
+
+
+def not_of_a_page() -> PydanticCustomError:
+    """Return what is raised for a cursor that no page gave."""
+    return PydanticCustomError("cursor", "must be what `next` of the page before says")
 
 
 def quantiles_of(value: object) -> tuple[float, ...]:
@@ -67,6 +78,13 @@ def given(spec: PanelSpec, query: Any) -> dict[int, int | str]:
     return {place: value for place, value in values.items() if value is not None}
 
 
+def query_of(spec: PanelSpec, name: str, left_out: str, **others: Any) -> type[BaseModel]:
+    """Return the form of a query: any of the keys of a panel, and other fields."""
+    fields = keys_of(spec, left_out) | others
+    made: type[BaseModel] = create_model(name, __base__=Query, **fields)
+    return made
+
+
 def by_field(spec: PanelSpec, keys: Mapping[int, int | str]) -> dict[str, int | str]:
     """Return keys as requests name them."""
     return {spec.keys[place].field: value for place, value in keys.items()}
@@ -77,24 +95,24 @@ def optional(kind: Any, name: str, description: str) -> tuple[Any, Any]:
     return kind | None, Field(None, alias=name, description=description)
 
 
-class NoQuery(BaseModel):
+class Query(BaseModel):
+    """What every query has in common: what is no field is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class NoQuery(Query):
     """`/predict_sales` takes no parameters."""
 
-    model_config = ConfigDict(extra="forbid")
 
-
-class ForecastQuery(BaseModel):
+class ForecastQuery(Query):
     """Parameters of `/forecast_sales`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     model: ForecastChoice | None = Field(
         None,
         description="`best` is the model of the lowest WMAE over many steps; `/model` names it.",
     )
-    level: Literal["80", "95"] = Field(
-        "80", description="Percent of sales that lie between `lower` and `upper`."
-    )
+    level: Level = "80"
     quantiles: Annotated[
         tuple[float, ...] | None,
         BeforeValidator(quantiles_of),

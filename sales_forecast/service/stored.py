@@ -10,43 +10,42 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Request, Response
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
-    Field,
     WithJsonSchema,
-    create_model,
 )
 from pydantic_core import PydanticCustomError
 from starlette.concurrency import run_in_threadpool
 
-from sales_forecast.data import calendar
 from sales_forecast.data.forecast_tables import QUANTILES
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.data.stored_forecasts import StoredIssue
-from sales_forecast.errors import InvalidRequest
 from sales_forecast.models.spread import DECILES, min_residuals
 from sales_forecast.planning.intervals import last_measured_step, quantiles_by_period
 from sales_forecast.planning.overrides import Planned
 from sales_forecast.prediction.cautions import of_intervals
+from sales_forecast.service.calendar import week_of
 from sales_forecast.service.days import Day
 from sales_forecast.service.json_route import json_answer, read_query
 from sales_forecast.service.live import Live
 from sales_forecast.service.predictor import Predictor
-from sales_forecast.service.queries import by_field, given, keys_of, optional, quantiles_of
+from sales_forecast.service.queries import (
+    SUMMED,
+    Level,
+    by_field,
+    given,
+    optional,
+    quantiles_of,
+    query_of,
+)
 
 STORED = "/forecast"
 _COLUMNS = {quantile: column for column, quantile in QUANTILES.items()}
-_SUM = "Left out: the sum over all of them."
-_LEVEL: Any = (
-    Literal["80", "95"],
-    Field("80", description="Percent of sales that lie between `lower` and `upper`."),
-)
 
 
 def _deciles(value: object) -> object:
@@ -68,16 +67,15 @@ def stored_query(spec: PanelSpec) -> type[BaseModel]:
     """Return the form of a query: any of the keys of a panel, a period, a moment, a level."""
     unit = spec.frequency.field
     means = "The day." if spec.frequency == DAILY else "Any day of the week."
-    made: type[BaseModel] = create_model(
+    return query_of(
+        spec,
         "StoredQuery",
-        __config__=ConfigDict(extra="forbid"),
-        **keys_of(spec, _SUM),
+        SUMMED,
         period=optional(Day, unit, f"{means} Left out: all periods of the newest origin."),
         as_of=optional(Day, "as_of", "Only what was issued before the end of this day in UTC."),
-        level=_LEVEL,
+        level=(Level, "80"),
         quantiles=optional(_Deciles, "quantiles", "Those of 0.1 to 0.9 that are to be told."),
     )
-    return made
 
 
 def add_stored_forecasts(app: FastAPI, live: Live) -> None:
@@ -112,12 +110,7 @@ def ending(predictor: Predictor, day: date) -> date:
     """Return the day that ends the period of a day. Raises InvalidRequest."""
     if predictor.spec.frequency == DAILY:
         return day
-    try:
-        return calendar.week_ending(day, predictor.origin.weekday())
-    except OverflowError:
-        raise InvalidRequest(
-            f"week {day} is in a week that ends after {date.max}.", {"week": str(day)}
-        ) from None
+    return week_of(day, predictor.origin.weekday(), "week")
 
 
 def _periods(
