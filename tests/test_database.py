@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from sales_forecast.data import database_server
+from sales_forecast.data import database_server, database_turn
 from sales_forecast.data.database import SAMPLE, Database, LoadReport
 from sales_forecast.data.panel import CONDITIONS, Panel
 from sales_forecast.data.rows import SalesRows
@@ -319,7 +319,7 @@ def test_many_threads_that_start_on_an_empty_database_write_every_row_once(url: 
 def test_a_writer_that_waits_says_so_and_ends_well(
     url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(database_server, "_TURN_SECONDS", 1)
+    monkeypatch.setattr(database_turn, "_TURN_SECONDS", 1)
     said = threading.Event()
     with (
         closing(database_server.Server(url)) as server,
@@ -336,7 +336,7 @@ def test_a_writer_that_waits_says_so_and_ends_well(
 def test_a_writer_that_waits_for_too_long_says_how_long(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database_server, "_TURN_SECONDS", 1)
+    monkeypatch.setattr(database_turn, "_TURN_SECONDS", 1)
     with (
         closing(database_server.Server(url)) as first,
         closing(database_server.Server(url)) as second,

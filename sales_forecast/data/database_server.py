@@ -1,24 +1,21 @@
 """The way to a database: SQLite, MySQL or PostgreSQL from one URL.
 
-Takes a URL, gives connections that answer soon or fail, and the lock by which writers take
-turns. Every error of the database leaves here as DatabaseError without the password. Must not
-know what is stored.
+Takes a URL, gives connections that answer soon or fail, to writers one after the other. Every error
+of the database leaves here as DatabaseError without the password. Must not know what is stored.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-import socket
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
+from sales_forecast.data.database_address import CONNECT, ESCAPED, is_known, parsed, without_secrets
+from sales_forecast.data.database_turn import take_turn
 from sales_forecast.errors import DatabaseError, SettingsError, is_full, scheme_of
 
 # Whoever used a connection that broke says so in a sentence; the pool says it again, with a trace.
@@ -26,42 +23,25 @@ logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 
 _WAIT_SECONDS = 600
 """How long a writer waits for those before it, if nobody waits for the writer."""
-_TURN_SECONDS = 5
-_SECONDS_BETWEEN = 0.05
-_LOCK_SECONDS = 30
-_ANSWER_SECONDS = 10  # a server that is silent for so long is dead
-_POSTGRES_LOCK = int.from_bytes(b"sales")  # any number that others in the database do not use
-_ESCAPED = "an @, / or # of a password is written %40, %2F or %23"
 BRING_UP_TO_DATE = "Bring it up to date: python database_loader.py, or python train.py"
 _MISSING = re.compile(r"no such (table|column)|(relation|column) .* does not exist|\((1146|1054),")
 """How the three databases name a table, or a column, that is not there."""
-_CONNECT: Mapping[str, Mapping[str, Any]] = {
-    # No isolation level: the driver begins nothing by itself, `_lock` does.
-    "sqlite": {"timeout": _LOCK_SECONDS, "isolation_level": None, "check_same_thread": False},
-    "mysql+pymysql": {
-        "connect_timeout": 5,
-        "read_timeout": _ANSWER_SECONDS,
-        "write_timeout": _ANSWER_SECONDS,
-    },
-    "postgresql+psycopg": {
-        "connect_timeout": 5,
-        "keepalives_idle": 5,
-        "tcp_user_timeout": _ANSWER_SECONDS * 1000,
-    },
-}
-
-logger = logging.getLogger(__name__)
 
 
 class Server:
-    """One database server or file. Connects at the first call; safe to share between threads."""
+    """One database server or file. Connects at the first call; safe to share between threads.
+
+    Attributes:
+        shown: the URL without anything secret.
+    """
 
     def __init__(self, url: str) -> None:
         """Take a URL as in the setting DATABASE_URL; the folder of an SQLite file is made.
 
         Raises SettingsError for a URL of another form, and for a folder in one that is not there.
         """
-        self._url = _parse(url)
+        self._url = parsed(url)
+        self.shown = without_secrets(self._url)
         with self._translating(), _understood():
             self._engine = self._writer = _engine(self._url)
             if self._url.drivername == "sqlite" and isinstance(self._engine.pool, sa.NullPool):
@@ -72,15 +52,6 @@ class Server:
         """Close the idle connections."""
         self._engine.dispose()
         self._writer.dispose()
-
-    @property
-    def shown(self) -> str:
-        """The URL without anything secret."""
-        # Some drivers also take a password after the question mark.
-        host = self._url.host or ""
-        if host.isdecimal() or (not host and self._url.port):
-            return scheme_of(str(self._url))  # digits that may be the end of a password
-        return self._url.set(query={}).render_as_string(hide_password=True)
 
     @contextmanager
     def connection(self, *, makes_file: bool = False) -> Iterator[sa.Connection]:
@@ -98,7 +69,7 @@ class Server:
         Raises DatabaseError where others still write after so many `seconds`.
         """
         with self.connection(makes_file=True) as connection:
-            _lock_writers(connection, seconds)
+            take_turn(connection, seconds)
             yield connection
 
     def _connect(self, *, makes_file: bool) -> sa.Connection:
@@ -112,7 +83,7 @@ class Server:
         # Of ways to log in that PyMySQL cannot do, and of letters that a database lacks.
         except (sa.exc.SQLAlchemyError, OSError, RuntimeError, UnicodeEncodeError) as error:
             cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-            reason, shown = " ".join(str(cause).split()).rstrip(".?"), self.shown
+            reason, named = " ".join(str(cause).split()).rstrip(".?"), self.shown
             hint = (
                 "Check that the file may be written and that no other program holds it."
                 if self._url.drivername == "sqlite"
@@ -126,13 +97,13 @@ class Server:
                 letter = error.object[error.start]
                 reason = f"it has no letter {letter!r}, as it is not in UTF-8 (MySQL: utf8mb4)"
                 hint = "Make a database that is, and leave charset out of DATABASE_URL."
-            if self._url.host and not _is_known(self._url.host):
+            if self._url.host and not is_known(self._url.host):
                 # What stands in its place may be a part of the password.
-                reason, shown = "its host cannot be found", scheme_of(self.shown)
-                hint = f"Check the host in DATABASE_URL, and that {_ESCAPED}."
-            message = f"The database {shown} does not answer as it should: {reason}. {hint}"
+                reason, named = "its host cannot be found", scheme_of(self.shown)
+                hint = f"Check the host in DATABASE_URL, and that {ESCAPED}."
+            message = f"The database {named} does not answer as it should: {reason}. {hint}"
             public = "The database does not answer as it should; the log of the service says why."
-            raise DatabaseError(message, {"database": shown}, public=public) from error
+            raise DatabaseError(message, {"database": named}, public=public) from error
 
 
 @contextmanager
@@ -146,38 +117,6 @@ def _understood() -> Iterator[None]:
         ) from error
 
 
-def _parse(url: str) -> sa.URL:
-    try:
-        parsed = sa.make_url(url)
-    except (sa.exc.SQLAlchemyError, ValueError):
-        parsed = None
-    # No more than the scheme is shown: one that cannot be parsed may have its password anywhere.
-    if parsed is None or not _is_usable(parsed, url):
-        raise SettingsError(
-            "DATABASE_URL must be of the form sqlite:///FILE,"
-            " mysql+pymysql://USER:PASSWORD@HOST/NAME or postgresql+psycopg://USER:PASSWORD@HOST/NAME,"
-            f" where {_ESCAPED}; it is {scheme_of(url)}"
-        )
-    return parsed
-
-
-def _is_usable(parsed: sa.URL, url: str) -> bool:
-    """Return whether it names a database we know, and leaves no doubt what is the password."""
-    if parsed.drivername == "sqlite":
-        return not (parsed.host or parsed.username or parsed.password)
-    signs = url.count("@")
-    parted = signs == 0 or (signs == 1 and parsed.username is not None)
-    return parsed.drivername in _CONNECT and bool(parsed.database) and parted
-
-
-def _is_known(host: str) -> bool:
-    try:
-        socket.getaddrinfo(host, None)
-    except (OSError, UnicodeError):
-        return False
-    return True
-
-
 def _engine(url: sa.URL) -> sa.Engine:
     pool: type[sa.Pool] = sa.QueuePool
     if url.drivername == "sqlite":
@@ -186,7 +125,7 @@ def _engine(url: sa.URL) -> sa.Engine:
         pool = sa.StaticPool if in_memory else sa.NullPool
         if not in_memory:
             _make(Path(str(url.database)).parent)
-    arguments = dict(_CONNECT[url.drivername])
+    arguments = dict(CONNECT[url.drivername])
     return sa.create_engine(url, poolclass=pool, pool_pre_ping=True, connect_args=arguments)
 
 
@@ -209,16 +148,6 @@ def _make(folder: Path) -> None:
         ) from None
 
 
-def now() -> datetime:
-    """Return this moment, to the second: MySQL keeps no more."""
-    return datetime.now(UTC).replace(microsecond=0)
-
-
-def in_utc(moment: datetime) -> datetime:
-    """Return a stored moment with its time zone, which only PostgreSQL gives back."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
 def read_at_one_moment(connection: sa.Connection) -> None:
     """Let all that is read until the connection closes be of one moment; MySQL does so itself."""
     match connection.dialect.name:
@@ -226,39 +155,3 @@ def read_at_one_moment(connection: sa.Connection) -> None:
             connection.exec_driver_sql("BEGIN")
         case "postgresql":
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-
-
-def _lock_writers(connection: sa.Connection, seconds: int) -> None:
-    if connection.dialect.name == "mysql":
-        connection.detach()  # the lock belongs to the session: it must not return to the pool
-    begun, told = time.monotonic(), False
-    while not _let_in(connection):
-        waited = time.monotonic() - begun
-        if waited >= seconds:
-            raise DatabaseError(f"Another writer still works after {waited:.0f} s. Try again.")
-        if not told:
-            logger.warning("Another writer is at work: waiting for it, for %d s at most.", seconds)
-            told = True
-        time.sleep(_SECONDS_BETWEEN)
-
-
-def _let_in(connection: sa.Connection) -> bool:
-    """Wait a while for the turn to write, not so long that a server that makes wait looks dead."""
-    name, turn = connection.dialect.name, _TURN_SECONDS
-    if name == "mysql":
-        ask = f"SELECT GET_LOCK(MD5(CONCAT('sales_forecast.', DATABASE())), {turn})"
-        return bool(connection.scalar(sa.text(ask)))
-    try:
-        if name == "sqlite":
-            connection.exec_driver_sql(f"PRAGMA busy_timeout = {turn * 1000}")
-            connection.exec_driver_sql("PRAGMA journal_mode = WAL")  # readers do not wait
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        else:
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{turn}s'")
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_POSTGRES_LOCK})")
-    except sa.exc.OperationalError as error:
-        if not any(word in str(error.orig) for word in ("locked", "lock timeout")):
-            raise
-        connection.rollback()
-        return False
-    return True

@@ -14,7 +14,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from sales_forecast.data.database_server import in_utc, now
+from sales_forecast.data.moments import in_utc, now
 from sales_forecast.data.tables import Tables
 
 _METADATA = sa.MetaData()

@@ -16,9 +16,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from sales_forecast.data import star, views
-from sales_forecast.data.database_server import Server, in_utc, read_at_one_moment
+from sales_forecast.data.database_server import Server, read_at_one_moment
 from sales_forecast.data.forecast_tables import FORECAST_ISSUES, newest_first
 from sales_forecast.data.inert import inert
+from sales_forecast.data.moments import in_utc
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.data.stored_forecasts import none_yet
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sales_forecast.data.database_server import in_utc, now
+from sales_forecast.data.moments import in_utc, now
 from sales_forecast.data.tables import Tables
 
 MONITOR_STEPS = sa.Table(

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sales_forecast.data.database_server import in_utc
+from sales_forecast.data.moments import in_utc
 from sales_forecast.data.override_tables import OVERRIDES, Override, Seen
 
 

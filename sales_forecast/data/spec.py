@@ -2,7 +2,6 @@
 
 Takes the names that files use, gives one value that can be JSON: stored beside the sales at the
 first load, and read by whatever must know the panel's form. Must not hold sales.
-Longer than other modules: one form, with all that follows from it.
 """
 
 from __future__ import annotations
@@ -19,23 +18,6 @@ from sales_forecast.data.frequency import WEEKLY, Frequency
 OWN_LAYOUT = ".toml"
 PUBLIC_HOLIDAY = "public_holiday"
 """The future covariate that comes of a country's calendar instead of a column."""
-
-RESERVED = frozenset(
-    {
-        "active", "answered_by", "as_of", "by", "caller", "cleared", "cost_of_one_too_few",
-        "cost_of_one_too_many", "cursor", "date", "endpoint", "form", "from", "level", "limit",
-        "model", "quantiles", "reason", "series", "since", "step", "steps", "to", "until", "week",
-    }
-)  # fmt: skip
-"""What requests are told by: no key and no covariate may be called so, in whatever case."""
-ANSWERED = frozenset(
-    {
-        "ahead", "forecast", "issued_at", "lower", "median", "model_version", "origin", "planned",
-        "q", "sales", "upper", "version", "warnings",
-    }
-)  # fmt: skip
-"""What answers say beside the keys, and addresses of pages: no key may be called so, either."""
-
 Labels = npt.NDArray[np.generic]
 WeekDates = Literal["first", "last"]
 NamedFrequency = Annotated[

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from sales_forecast.data import star
-from sales_forecast.data.database_server import in_utc
 from sales_forecast.data.forecast_tables import (
     FORECAST_ISSUES,
     FORECASTS,
@@ -22,6 +21,7 @@ from sales_forecast.data.forecast_tables import (
     cents_of,
     newest_first,
 )
+from sales_forecast.data.moments import in_utc
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.data.tables import Tables
 from sales_forecast.errors import InvalidRequest, NoForecasts

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sales_forecast.data import schema
-from sales_forecast.data.database_server import Server, in_utc
+from sales_forecast.data.database_server import Server
 from sales_forecast.data.ledger_ids import first_id
 from sales_forecast.data.ledger_tables import (
     HISTORY_CLEARED,
@@ -25,6 +25,7 @@ from sales_forecast.data.ledger_tables import (
     key_hash,
     ledger_url,
 )
+from sales_forecast.data.moments import in_utc
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_BYTES = 2_000_000

@@ -13,7 +13,8 @@ from sales_forecast.bundles.writing import write_bundle
 from sales_forecast.data.database import Database
 from sales_forecast.data.files.layouts import read_panel
 from sales_forecast.data.frequency import DAILY, WEEKLY, Frequency
-from sales_forecast.data.spec import ANSWERED, RESERVED, PanelSpec
+from sales_forecast.data.reserved import ANSWERED, RESERVED
+from sales_forecast.data.spec import PanelSpec
 from sales_forecast.service.app import create_app
 from sales_forecast.service.forms import forms_of
 from sales_forecast.service.live import Live

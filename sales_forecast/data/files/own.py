@@ -37,11 +37,10 @@ from sales_forecast.data.files.plans import with_plan
 from sales_forecast.data.frequency import DAILY, WEEKLY
 from sales_forecast.data.panel import Labels, Panel
 from sales_forecast.data.public_holidays import is_known
+from sales_forecast.data.reserved import ANSWERED, RESERVED
 from sales_forecast.data.series_names import ONLY
 from sales_forecast.data.spec import (
-    ANSWERED,
     PUBLIC_HOLIDAY,
-    RESERVED,
     Key,
     Missing,
     NamedFrequency,
