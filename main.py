@@ -23,7 +23,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sales_forecast.commands.ending import ended
-from sales_forecast.data.ledger import Ledger
+from sales_forecast.data.ledger.ledger import Ledger
 from sales_forecast.errors import SalesForecastError, SettingsError, brief
 from sales_forecast.service.api_keys import ROLES, new_entry
 from sales_forecast.service.app import create_app

@@ -23,9 +23,9 @@ from statistics import median
 import sqlalchemy as sa
 
 from sales_forecast.data.database import Database
-from sales_forecast.data.ledger_ids import first_id
-from sales_forecast.data.ledger_tables import PREDICTION_KEYS, PREDICTIONS, key_hash
-from sales_forecast.data.stored_predictions import PageWish, StoredPredictions
+from sales_forecast.data.ledger.ids import first_id
+from sales_forecast.data.ledger.stored_predictions import PageWish, StoredPredictions
+from sales_forecast.data.ledger.tables import PREDICTION_KEYS, PREDICTIONS, key_hash
 
 STORES, DAYS, LIMIT, CALLERS = 45, 400, 100, 20
 AT_ONCE = 200_000

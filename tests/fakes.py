@@ -19,11 +19,11 @@ from sales_forecast.bundles.manifest import ForecastChoice, IntervalLevel
 from sales_forecast.data.calendar import week_ending
 from sales_forecast.data.database import Stored
 from sales_forecast.data.forecast_tables import QUANTILES
+from sales_forecast.data.forecasts.stored_forecasts import StoredIssue, StoredPeriod
+from sales_forecast.data.ledger.stored_predictions import StoredPredictions
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import STORES
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.data.stored_forecasts import StoredIssue, StoredPeriod
-from sales_forecast.data.stored_predictions import StoredPredictions
 from sales_forecast.errors import (
     BundleRefused,
     InvalidRequest,

@@ -10,7 +10,7 @@ import numpy as np
 
 from sales_forecast.data.database import Database
 from sales_forecast.data.forecast_tables import QUANTILES
-from sales_forecast.data.forecasts import ForecastTable, Issue, Role
+from sales_forecast.data.forecasts.issuing import ForecastTable, Issue, Role
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.spec import Covariate, Key, PanelSpec
 from tests.builders import weeks

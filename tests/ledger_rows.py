@@ -11,8 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from sales_forecast.data.database import Database
-from sales_forecast.data.ledger_ids import first_id
-from sales_forecast.data.ledger_tables import (
+from sales_forecast.data.ledger.ids import first_id
+from sales_forecast.data.ledger.tables import (
     METADATA,
     PREDICTION_KEYS,
     PREDICTIONS,

@@ -15,7 +15,7 @@ import pytest
 import database_loader
 from sales_forecast.data.database import Database
 from sales_forecast.data.forecast_tables import QUANTILES
-from sales_forecast.data.forecasts import ForecastTable, Issue
+from sales_forecast.data.forecasts.issuing import ForecastTable, Issue
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import STORES
 from sales_forecast.data.sample import sample_rows

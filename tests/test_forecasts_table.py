@@ -14,10 +14,10 @@ import sqlalchemy as sa
 
 from sales_forecast.data.database import SAMPLE, Database
 from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS
-from sales_forecast.data.forecasts import ForecastTable, Written
+from sales_forecast.data.forecasts.issuing import ForecastTable, Written
+from sales_forecast.data.forecasts.stored_forecasts import StoredForecasts
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.sample import sample_rows
-from sales_forecast.data.stored_forecasts import StoredForecasts
 from sales_forecast.errors import InvalidRequest, NoForecasts, NotReady
 from tests.two_keys import KEYS, SPEC, issue, panel, sales_of
 

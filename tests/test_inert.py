@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sales_forecast.data.forecast_export import newest_forecasts
+from sales_forecast.data.forecasts.forecast_export import newest_forecasts
 from sales_forecast.data.inert import inert
 from sales_forecast.evaluation.measurement import Measurement
 from sales_forecast.evaluation.protocols import RollingOrigin

@@ -15,11 +15,11 @@ import sqlalchemy as sa
 
 from sales_forecast.bundles.manifest import StoredSpread
 from sales_forecast.data.forecast_tables import QUANTILES
-from sales_forecast.data.forecasts import Issue
+from sales_forecast.data.forecasts.issuing import Issue
+from sales_forecast.data.forecasts.score_tables import SUMS
+from sales_forecast.data.forecasts.stored_scores import ScoreKey, StoredScores
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Panel
-from sales_forecast.data.score_tables import SUMS
-from sales_forecast.data.stored_scores import ScoreKey, StoredScores
 from sales_forecast.errors import DatabaseError
 from sales_forecast.evaluation.error_sums import Measures
 from sales_forecast.evaluation.metrics import Distribution, score

@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from sales_forecast.data import ledger_retention
 from sales_forecast.data.database import Database
-from sales_forecast.data.ledger import Ledger, Result, rest_after
-from sales_forecast.data.ledger_ids import first_id, new_id
-from sales_forecast.data.ledger_retention import prune
-from sales_forecast.data.ledger_segments import Segment
-from sales_forecast.data.ledger_store import COLUMNS, LedgerStore
-from sales_forecast.data.ledger_tables import (
+from sales_forecast.data.ledger import retention
+from sales_forecast.data.ledger.ids import first_id, new_id
+from sales_forecast.data.ledger.ledger import Ledger, Result, rest_after
+from sales_forecast.data.ledger.retention import prune
+from sales_forecast.data.ledger.segments import Segment
+from sales_forecast.data.ledger.store import COLUMNS, LedgerStore
+from sales_forecast.data.ledger.tables import (
     HISTORY_CLEARED,
     METADATA,
     PREDICTION_DELETIONS,
@@ -215,7 +215,7 @@ def test_answers_that_come_faster_than_they_are_moved_are_told_once_and_caught_u
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     size = len(line())
-    monkeypatch.setattr("sales_forecast.data.ledger._SLICE", 2 * size)
+    monkeypatch.setattr("sales_forecast.data.ledger.ledger._SLICE", 2 * size)
     with (
         opened(ledger_at, tmp_path, most_bytes=100 * size) as (ledger, counts),
         caplog.at_level(30),
@@ -275,7 +275,7 @@ def test_a_long_file_is_read_by_some_whole_lines_at_a_time(
 def test_what_finds_a_full_disk_waits_in_memory_for_room_and_no_more_than_fits_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("sales_forecast.data.ledger._MOST_HELD", 3 * len(line()))
+    monkeypatch.setattr("sales_forecast.data.ledger.ledger._MOST_HELD", 3 * len(line()))
     most = resource.getrlimit(resource.RLIMIT_FSIZE)
     with opened(f"sqlite:///{tmp_path}/p.db", tmp_path) as (ledger, counts), caplog.at_level(30):
         ledger.append(line())
@@ -354,7 +354,7 @@ def answered(days_ago: float) -> str:
 def test_what_is_too_old_is_deleted_and_counted(
     ledger_at: str, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_retention, "_AT_ONCE", 10)
+    monkeypatch.setattr(retention, "_AT_ONCE", 10)
     old = [answered(10 + n / 100) for n in range(25)]
     young = [answered(9.9), new_id()]
     with opened(ledger_at, tmp_path) as (ledger, _):

@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from sales_forecast.data.database import Database
-from sales_forecast.data.ledger_ids import first_id, new_id
-from sales_forecast.data.ledger_tables import METADATA, key_hash, ledger_url
+from sales_forecast.data.ledger.ids import first_id, new_id
+from sales_forecast.data.ledger.tables import METADATA, key_hash, ledger_url
 from tests.builders import sample_panel
 
 KEYS = (

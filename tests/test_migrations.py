@@ -16,12 +16,12 @@ from alembic.script import ScriptDirectory
 import database_loader
 from sales_forecast.data import schema, star
 from sales_forecast.data.database import SAMPLE, Database, LoadReport
+from sales_forecast.data.forecasts.stored_forecasts import StoredForecasts
 from sales_forecast.data.monitor_steps import MonitorSteps
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import STORES, SalesRows
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.data.stored_forecasts import StoredForecasts
 from sales_forecast.errors import DatabaseError, NotReady
 from tests.builders import panel_of_layout, sample_panel
 from tests.killed import stopped_after

@@ -16,10 +16,10 @@ from sales_forecast.bundles.writing import write_bundle
 from sales_forecast.data.alarms import Alarm, AlarmTable
 from sales_forecast.data.database import Database
 from sales_forecast.data.deployments import Cause, Deployments
-from sales_forecast.data.forecasts import ForecastTable
+from sales_forecast.data.forecasts.issuing import ForecastTable
+from sales_forecast.data.forecasts.week_ahead import read_week_ahead
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Array, Panel
-from sales_forecast.data.week_ahead import read_week_ahead
 from sales_forecast.evaluation.backtest import backtest
 from sales_forecast.evaluation.protocols import RollingOrigin
 from sales_forecast.evaluation.scoring import with_quantiles

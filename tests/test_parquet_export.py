@@ -11,8 +11,8 @@ from pathlib import Path
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from sales_forecast.data.ledger import Ledger
-from sales_forecast.data.ledger_tables import ledger_url
+from sales_forecast.data.ledger.ledger import Ledger
+from sales_forecast.data.ledger.tables import ledger_url
 from sales_forecast.operations.parquet_export import export_parquet
 from sales_forecast.settings import Settings
 from tests.aws.account import Account

@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pytest
 from scipy.stats import norm
 
+from sales_forecast.data.forecasts.week_ahead import WeekAhead
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Panel
-from sales_forecast.data.week_ahead import WeekAhead
 from sales_forecast.operations.monitoring import rules
 from sales_forecast.operations.monitoring.errors import Errors, errors_of
 from sales_forecast.operations.monitoring.rules import CHAIN, COVERAGE, GROUP, SERIES, WARM_UP

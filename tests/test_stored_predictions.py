@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sales_forecast.data import stored_predictions
-from sales_forecast.data.ledger_store import LedgerStore
-from sales_forecast.data.ledger_tables import ledger_url
-from sales_forecast.data.stored_predictions import PageWish, StoredPredictions
+from sales_forecast.data.ledger import stored_predictions
+from sales_forecast.data.ledger.store import LedgerStore
+from sales_forecast.data.ledger.stored_predictions import PageWish, StoredPredictions
+from sales_forecast.data.ledger.tables import ledger_url
 from tests.ledger_rows import BEGIN, keep, row
 
 ROWS = [

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 
 from sales_forecast.data.forecast_tables import QUANTILES
-from sales_forecast.data.forecasts import Issue, Role
+from sales_forecast.data.forecasts.issuing import Issue, Role
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.spec import Key, PanelSpec
 from tests.builders import weeks

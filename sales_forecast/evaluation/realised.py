@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sales_forecast.data.forecasts import Role
+from sales_forecast.data.forecasts.issuing import Role
+from sales_forecast.data.forecasts.score_tables import ALL
+from sales_forecast.data.forecasts.stored_scores import ScoreKey, StoredScores
 from sales_forecast.data.frequency import Frequency
-from sales_forecast.data.score_tables import ALL
-from sales_forecast.data.stored_scores import ScoreKey, StoredScores
 from sales_forecast.evaluation.error_sums import Measures, measures
 
 _WEEKS = 13

@@ -21,11 +21,11 @@ from sales_forecast.bundles.location import locate
 from sales_forecast.bundles.manifest import SUMS_AS_JSON
 from sales_forecast.data.far_plans import far_plans
 from sales_forecast.data.forecast_tables import QUANTILES
-from sales_forecast.data.forecasts import ForecastTable, Issue, Role
+from sales_forecast.data.forecasts.issue_rows import FormerIssue
+from sales_forecast.data.forecasts.issuing import ForecastTable, Issue, Role
+from sales_forecast.data.forecasts.plan_rows import PlanTables
 from sales_forecast.data.frequency import DAILY, SEASON_LENGTH, WEEKLY, counted
-from sales_forecast.data.issue_rows import FormerIssue
 from sales_forecast.data.panel import Panel
-from sales_forecast.data.plan_rows import PlanTables
 from sales_forecast.errors import NoForecasts
 from sales_forecast.models.naive import GROWTH
 from sales_forecast.models.spread import SpreadByAge

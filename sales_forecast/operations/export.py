@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sales_forecast.data.forecast_export import newest_forecasts
+from sales_forecast.data.forecasts.forecast_export import newest_forecasts
 from sales_forecast.errors import SettingsError
 from sales_forecast.reports.whole import whole
 

@@ -16,10 +16,10 @@ from functools import partial
 
 import numpy as np
 
+from sales_forecast.data.forecasts.realised_scores import RealisedScores, Said, Score
+from sales_forecast.data.forecasts.score_tables import ALL, SUMS
 from sales_forecast.data.frequency import counted
 from sales_forecast.data.panel import Panel
-from sales_forecast.data.realised_scores import RealisedScores, Said, Score
-from sales_forecast.data.score_tables import ALL, SUMS
 from sales_forecast.evaluation.error_sums import Measures, measures
 from sales_forecast.operations.period_scores import Spreads, scores_of
 from sales_forecast.operations.slices import Slices

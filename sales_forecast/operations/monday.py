@@ -19,12 +19,12 @@ from sales_forecast.bundles.bundle import CHALLENGER, CHAMPION
 from sales_forecast.bundles.location import locate
 from sales_forecast.data.database import Database
 from sales_forecast.data.deployments import Cause
-from sales_forecast.data.ledger_retention import prune
+from sales_forecast.data.forecasts.override_retention import forget_people
+from sales_forecast.data.forecasts.stored_scores import StoredScores
+from sales_forecast.data.ledger.retention import prune
 from sales_forecast.data.monitor_steps import Done, MonitorSteps
 from sales_forecast.data.one_job import one_job
-from sales_forecast.data.override_retention import forget_people
 from sales_forecast.data.panel import Panel
-from sales_forecast.data.stored_scores import StoredScores
 from sales_forecast.errors import NoticeError
 from sales_forecast.evaluation.realised import newest, some_lags
 from sales_forecast.operations.batch import write_forecasts

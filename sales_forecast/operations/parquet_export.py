@@ -18,9 +18,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sales_forecast.data.forecast_export import newest_rows
+from sales_forecast.data.forecasts.forecast_export import newest_rows
+from sales_forecast.data.ledger.stored_predictions import StoredPredictions
 from sales_forecast.data.moments import in_utc
-from sales_forecast.data.stored_predictions import StoredPredictions
 from sales_forecast.errors import SettingsError
 from sales_forecast.operations.aws_calls import calling
 from sales_forecast.reports.whole import whole

@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from sales_forecast.bundles.manifest import SUMS_AS_JSON
 from sales_forecast.data.forecast_tables import QUANTILES
+from sales_forecast.data.forecasts.realised_scores import JudgedIssue, Said, Score
+from sales_forecast.data.forecasts.score_tables import SUMS
 from sales_forecast.data.panel import Array, Panel
-from sales_forecast.data.realised_scores import JudgedIssue, Said, Score
-from sales_forecast.data.score_tables import SUMS
 from sales_forecast.evaluation.error_sums import Sums, error_sums
 from sales_forecast.evaluation.metrics import HOLIDAY_WEIGHT, Distribution, weights
 from sales_forecast.models.asked import Index

@@ -18,11 +18,11 @@ from sales_forecast.bundles.location import locate
 from sales_forecast.data.alarms import Alarm, AlarmTable
 from sales_forecast.data.database import Database
 from sales_forecast.data.deployments import Deployment, Deployments
+from sales_forecast.data.forecasts.score_tables import ALL
+from sales_forecast.data.forecasts.stored_forecasts import NewestIssue, StoredForecasts
+from sales_forecast.data.forecasts.stored_scores import StoredScores
 from sales_forecast.data.monitor_steps import Done, MonitorSteps
 from sales_forecast.data.panel import Panel
-from sales_forecast.data.score_tables import ALL
-from sales_forecast.data.stored_forecasts import NewestIssue, StoredForecasts
-from sales_forecast.data.stored_scores import StoredScores
 from sales_forecast.evaluation.error_sums import Measures, measures
 from sales_forecast.evaluation.realised import realised
 from sales_forecast.operations.monday import RUN, STEPS, monday_of

@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from sales_forecast.data.forecasts.score_tables import ALL
 from sales_forecast.data.panel import Labels, Panel
-from sales_forecast.data.score_tables import ALL
 from sales_forecast.evaluation.sizes import SIZES, thirds
 from sales_forecast.models.ages import age_numbers, weeks_known_then
 from sales_forecast.models.asked import Index

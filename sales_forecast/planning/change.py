@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
-from sales_forecast.data.issue_rows import IssueOnTheWay, KnownIssue
-from sales_forecast.data.override_tables import Scope
-from sales_forecast.data.plan_rows import PlanRows, PlanTables
+from sales_forecast.data.forecasts.issue_rows import IssueOnTheWay, KnownIssue
+from sales_forecast.data.forecasts.override_tables import Scope
+from sales_forecast.data.forecasts.plan_rows import PlanRows, PlanTables
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.errors import InvalidRequest, NoForecasts
 from sales_forecast.planning.reforecast import NEW_MODEL, NOT_SPLIT

@@ -12,8 +12,8 @@ import numpy as np
 
 from sales_forecast.bundles.manifest import SUMS_AS_JSON
 from sales_forecast.data.forecast_tables import QUANTILES
-from sales_forecast.data.override_tables import Scope
-from sales_forecast.data.stored_forecasts import StoredIssue
+from sales_forecast.data.forecasts.override_tables import Scope
+from sales_forecast.data.forecasts.stored_forecasts import StoredIssue
 from sales_forecast.models.spread import Spread
 from sales_forecast.prediction.sums import level_name, quantiles
 

@@ -11,10 +11,10 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from sales_forecast.data.issue_rows import KnownIssue
-from sales_forecast.data.ledger_ids import new_id
-from sales_forecast.data.override_tables import Override, Seen
-from sales_forecast.data.plan_rows import Baseline, Effect, PlanRows
+from sales_forecast.data.forecasts.issue_rows import KnownIssue
+from sales_forecast.data.forecasts.override_tables import Override, Seen
+from sales_forecast.data.forecasts.plan_rows import Baseline, Effect, PlanRows
+from sales_forecast.data.ledger.ids import new_id
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.errors import (
     ChangedMeanwhile,

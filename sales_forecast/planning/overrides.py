@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
 
-from sales_forecast.data.issue_rows import KnownIssue
-from sales_forecast.data.override_tables import Override, Scope
-from sales_forecast.data.plan_rows import Baseline, PlanRows, PlanTables
+from sales_forecast.data.forecasts.issue_rows import KnownIssue
+from sales_forecast.data.forecasts.override_tables import Override, Scope
+from sales_forecast.data.forecasts.plan_rows import Baseline, PlanRows, PlanTables
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.errors import InvalidRequest, UnknownOverride
 from sales_forecast.planning.making import check_wish, made_of, span, undo_of

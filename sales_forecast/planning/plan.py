@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sales_forecast.data.facts import Facts
-from sales_forecast.data.issue_rows import KnownIssue
-from sales_forecast.data.override_tables import Override, Scope
-from sales_forecast.data.plan_rows import Baseline, Effect, PlanRows
+from sales_forecast.data.forecasts.issue_rows import KnownIssue
+from sales_forecast.data.forecasts.override_tables import Override, Scope
+from sales_forecast.data.forecasts.plan_rows import Baseline, Effect, PlanRows
 from sales_forecast.planning.shares import Cents, shares
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from sales_forecast.bundles.bundle import Bundle
 from sales_forecast.bundles.fallback import growth_bundle, load_for
 from sales_forecast.bundles.fitting import check_fits
-from sales_forecast.data.issue_rows import FormerIssue
+from sales_forecast.data.forecasts.issue_rows import FormerIssue
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.panel_history import known_then, of_that_time
 from sales_forecast.errors import BundleRefused
@@ -38,7 +38,7 @@ _GONE = "The bundle {version} cannot be asked any more: {reason}"
 class WhatIf:
     """What the old model would have expected of a panel after one cause more.
 
-    `mean`: float64[n_series, horizon], as `forecasts.Issue.mean`.
+    `mean`: float64[n_series, horizon], as `issuing.Issue.mean`.
     """
 
     role: Step
@@ -56,7 +56,7 @@ class Changes:
     notes: Sequence[str] = ()
 
     def told(self, since: int) -> Mapping[str, object]:
-        """Return what `forecasts.Issue.changes` takes."""
+        """Return what `issuing.Issue.changes` takes."""
         return {"since": since, "causes": [*self.causes], "notes": [*self.notes]}
 
 

@@ -13,9 +13,9 @@ from datetime import date, timedelta
 from math import isfinite
 
 from sales_forecast.data.files.workbook import Cell
-from sales_forecast.data.override_tables import Scope
-from sales_forecast.data.plan_cells import plan_cells
-from sales_forecast.data.plan_rows import PlanRows
+from sales_forecast.data.forecasts.override_tables import Scope
+from sales_forecast.data.forecasts.plan_cells import plan_cells
+from sales_forecast.data.forecasts.plan_rows import PlanRows
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.errors import InvalidRequest
 

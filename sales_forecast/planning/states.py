@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sales_forecast.data.issue_rows import KnownIssue
-from sales_forecast.data.override_tables import Override, Scope
-from sales_forecast.data.plan_rows import Effect, PlanRows
+from sales_forecast.data.forecasts.issue_rows import KnownIssue
+from sales_forecast.data.forecasts.override_tables import Override, Scope
+from sales_forecast.data.forecasts.plan_rows import Effect, PlanRows
 
 _CENT = 0.01
 

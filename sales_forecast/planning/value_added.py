@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal, get_args
 
+from sales_forecast.data.forecasts.override_tables import Override
+from sales_forecast.data.forecasts.plan_rows import Effect, PlanRows, PlanTables
+from sales_forecast.data.forecasts.realised_plans import Realised, last_effects, realised
 from sales_forecast.data.frequency import counted
-from sales_forecast.data.override_tables import Override
-from sales_forecast.data.plan_rows import Effect, PlanRows, PlanTables
-from sales_forecast.data.realised_plans import Realised, last_effects, realised
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.planning.plan import rows_of
 from sales_forecast.planning.wishes import Made

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal, NamedTuple, get_args
 
-from sales_forecast.data.override_tables import Kind, Override, Scope
+from sales_forecast.data.forecasts.override_tables import Kind, Override, Scope
 from sales_forecast.errors import InvalidRequest
 
 Reason = Literal[

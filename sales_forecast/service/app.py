@@ -17,7 +17,7 @@ from fastapi.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from sales_forecast.data.ledger import Ledger
+from sales_forecast.data.ledger.ledger import Ledger
 from sales_forecast.errors import NotReady, SalesForecastError
 from sales_forecast.service import problems
 from sales_forecast.service.access import RateLimit, RequireApiKey

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
-from sales_forecast.data.ledger import Ledger
-from sales_forecast.data.ledger_ids import new_id
-from sales_forecast.data.ledger_tables import key_hash
+from sales_forecast.data.ledger.ids import new_id
+from sales_forecast.data.ledger.ledger import Ledger
+from sales_forecast.data.ledger.tables import key_hash
 from sales_forecast.service.covariates import NOT_USED, SUPPLIED, Told
 from sales_forecast.service.forms import Named
 from sales_forecast.service.json_route import Question

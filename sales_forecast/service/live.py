@@ -23,9 +23,9 @@ from typing import Self
 from sales_forecast.bundles.fallback import load_for
 from sales_forecast.bundles.location import ModelLocation, locate
 from sales_forecast.data.database import Database
+from sales_forecast.data.forecasts.stored_forecasts import StoredForecasts
+from sales_forecast.data.ledger.stored_predictions import StoredPredictions
 from sales_forecast.data.panel import Panel
-from sales_forecast.data.stored_forecasts import StoredForecasts
-from sales_forecast.data.stored_predictions import StoredPredictions
 from sales_forecast.errors import NotReady, SalesForecastError
 from sales_forecast.planning.overrides import Overrides
 from sales_forecast.planning.value_added import ValueAdded

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sales_forecast.data.override_tables import Override, Scope
+from sales_forecast.data.forecasts.override_tables import Override, Scope
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.planning.change import Change
 from sales_forecast.planning.states import State

@@ -20,8 +20,8 @@ from pydantic_core import PydanticCustomError
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
 
+from sales_forecast.data.ledger.stored_predictions import PageWish
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.data.stored_predictions import PageWish
 from sales_forecast.errors import Forbidden, InvalidRequest, UnknownPrediction, brief
 from sales_forecast.service.api_keys import Caller
 from sales_forecast.service.callers import caller_of, is_local

@@ -22,7 +22,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from sales_forecast.data.ledger import Result
+from sales_forecast.data.ledger.ledger import Result
 from sales_forecast.errors import NotReady
 from sales_forecast.evaluation.error_sums import Measures
 from sales_forecast.evaluation.realised import some_lags

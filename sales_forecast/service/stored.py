@@ -22,9 +22,9 @@ from pydantic_core import PydanticCustomError
 from starlette.concurrency import run_in_threadpool
 
 from sales_forecast.data.forecast_tables import QUANTILES
+from sales_forecast.data.forecasts.stored_forecasts import StoredIssue
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.data.stored_forecasts import StoredIssue
 from sales_forecast.models.spread import DECILES, min_residuals
 from sales_forecast.planning.intervals import last_measured_step, quantiles_by_period
 from sales_forecast.planning.overrides import Planned

@@ -10,9 +10,9 @@ import logging
 from collections.abc import Mapping
 from datetime import datetime
 
+from sales_forecast.data.forecasts.stored_scores import StoredScores
 from sales_forecast.data.frequency import Frequency
 from sales_forecast.data.monitor_steps import MonitorSteps
-from sales_forecast.data.stored_scores import StoredScores
 from sales_forecast.errors import SalesForecastError
 from sales_forecast.evaluation.error_sums import Measures
 from sales_forecast.evaluation.realised import newest

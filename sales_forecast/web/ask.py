@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.requests import Request
 
-from sales_forecast.data.ledger import Ledger
+from sales_forecast.data.ledger.ledger import Ledger
 from sales_forecast.service.json_route import Question
 from sales_forecast.service.kept import Kept
 from sales_forecast.service.live import Live

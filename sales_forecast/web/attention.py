@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from sales_forecast.data.former_forecasts import FormerForecasts
+from sales_forecast.data.forecasts.former_forecasts import FormerForecasts
 from sales_forecast.data.frequency import counted
 from sales_forecast.data.panel import Panel
 from sales_forecast.web.rendering import day, money

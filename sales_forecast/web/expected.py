@@ -13,7 +13,7 @@ from datetime import date, datetime
 import numpy as np
 
 from sales_forecast.data.forecast_tables import QUANTILES
-from sales_forecast.data.stored_forecasts import StoredIssue
+from sales_forecast.data.forecasts.stored_forecasts import StoredIssue
 from sales_forecast.planning.intervals import last_measured_step, quantiles_by_period
 from sales_forecast.planning.overrides import Planned
 from sales_forecast.prediction.cautions import of_intervals

@@ -16,9 +16,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from sales_forecast.data.files.csv_sheet import csv_sheet
-from sales_forecast.data.ledger_store import LedgerStore
-from sales_forecast.data.ledger_tables import ledger_url
-from sales_forecast.data.stored_predictions import PageWish
+from sales_forecast.data.ledger.store import LedgerStore
+from sales_forecast.data.ledger.stored_predictions import PageWish
+from sales_forecast.data.ledger.tables import ledger_url
 from sales_forecast.errors import InvalidRequest, NoForecasts, UnknownPrediction, brief
 from sales_forecast.service.json_route import read_query
 from sales_forecast.service.live import Live

@@ -15,8 +15,8 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, BeforeValidator, Field, create_model
 from pydantic_core import PydanticCustomError
 
+from sales_forecast.data.ledger.stored_predictions import PageWish
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.data.stored_predictions import PageWish
 from sales_forecast.errors import InvalidRequest, brief
 from sales_forecast.service.days import end_of
 from sales_forecast.service.predictions import moment_of, predictions_query

@@ -13,9 +13,9 @@ from datetime import date, datetime
 
 import numpy as np
 
-from sales_forecast.data.former_forecasts import FormerForecasts
+from sales_forecast.data.forecasts.former_forecasts import FormerForecasts
+from sales_forecast.data.forecasts.stored_scores import StoredScores
 from sales_forecast.data.frequency import Frequency
-from sales_forecast.data.stored_scores import StoredScores
 from sales_forecast.errors import SalesForecastError
 from sales_forecast.service.live import Live
 from sales_forecast.service.predictor import Predictor

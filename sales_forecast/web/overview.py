@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sales_forecast.data.former_forecasts import FormerForecasts
+from sales_forecast.data.forecasts.former_forecasts import FormerForecasts
 from sales_forecast.errors import SalesForecastError
 from sales_forecast.service.live import Live
 from sales_forecast.service.predictor import Predictor

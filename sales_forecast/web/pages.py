@@ -20,9 +20,9 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sales_forecast.data.former_forecasts import FormerForecasts
-from sales_forecast.data.ledger import Ledger
-from sales_forecast.data.stored_scores import StoredScores
+from sales_forecast.data.forecasts.former_forecasts import FormerForecasts
+from sales_forecast.data.forecasts.stored_scores import StoredScores
+from sales_forecast.data.ledger.ledger import Ledger
 from sales_forecast.errors import SalesForecastError
 from sales_forecast.service.live import Live
 from sales_forecast.service.rates import Addresses, Allowance

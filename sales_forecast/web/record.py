@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from sales_forecast.data.former_forecasts import FormerForecast, FormerForecasts
-from sales_forecast.data.score_tables import ALL
-from sales_forecast.data.stored_scores import StoredScores
+from sales_forecast.data.forecasts.former_forecasts import FormerForecast, FormerForecasts
+from sales_forecast.data.forecasts.score_tables import ALL
+from sales_forecast.data.forecasts.stored_scores import StoredScores
 from sales_forecast.evaluation.error_sums import Measures
 from sales_forecast.evaluation.realised import realised
 from sales_forecast.service.predictor import Predictor

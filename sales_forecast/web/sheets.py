@@ -20,8 +20,8 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from sales_forecast.data.files.csv_sheet import csv_rows, csv_sheet
 from sales_forecast.data.files.workbook import FIRST_DAY, KIND, MOST_ROWS, workbook
 from sales_forecast.data.files.workbook_read import first_sheet
+from sales_forecast.data.forecasts.plan_cells import count
 from sales_forecast.data.frequency import DAILY
-from sales_forecast.data.plan_cells import count
 from sales_forecast.errors import InvalidRequest, SalesForecastError
 from sales_forecast.planning.sheets import MOST_CHANGES, MOST_PROBLEMS, Change, Reading, plan_rows
 from sales_forecast.planning.wishes import REASONS, Made, Wish

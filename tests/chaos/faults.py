@@ -19,7 +19,7 @@ from random import Random
 import sqlalchemy as sa
 
 from sales_forecast.bundles.writing import set_alias
-from sales_forecast.data.ledger_tables import PREDICTIONS, ledger_url
+from sales_forecast.data.ledger.tables import PREDICTIONS, ledger_url
 from tests.chaos.world import World
 from tests.service.test_ledger_under_fire import kill_all, workers_of
 from tests.service.test_ready import overwrite

@@ -18,8 +18,8 @@ from sales_forecast.bundles.fallback import growth_bundle
 from sales_forecast.bundles.writing import set_alias, write_bundle
 from sales_forecast.commands.reading import stored
 from sales_forecast.data.database import Database
+from sales_forecast.data.forecasts.plan_rows import PlanTables
 from sales_forecast.data.panel import Panel
-from sales_forecast.data.plan_rows import PlanTables
 from sales_forecast.data.spec import Covariate
 from sales_forecast.errors import InvalidRequest, NoForecasts
 from sales_forecast.evaluation.backtest import backtest

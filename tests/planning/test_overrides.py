@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from sales_forecast.data.override_retention import forget_people
-from sales_forecast.data.plan_rows import PlanRows, PlanTables
+from sales_forecast.data.forecasts.override_retention import forget_people
+from sales_forecast.data.forecasts.plan_rows import PlanRows, PlanTables
+from sales_forecast.data.forecasts.stored_forecasts import StoredForecasts
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.data.stored_forecasts import StoredForecasts
 from sales_forecast.errors import ChangedMeanwhile, InvalidRequest, UnknownOverride
 from sales_forecast.planning.overrides import Overrides
 from sales_forecast.planning.states import OverridesWish

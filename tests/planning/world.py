@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from sales_forecast.data.database import Database
-from sales_forecast.data.forecasts import ForecastTable
+from sales_forecast.data.forecasts.issuing import ForecastTable
+from sales_forecast.data.forecasts.stored_forecasts import StoredForecasts
 from sales_forecast.data.panel import Array
-from sales_forecast.data.stored_forecasts import StoredForecasts
 from sales_forecast.planning.overrides import Overrides
 from sales_forecast.planning.plan import renew_all
 from sales_forecast.planning.wishes import Made, Wish

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from sales_forecast.data.ledger import Ledger
-from sales_forecast.data.ledger_store import LedgerStore
-from sales_forecast.data.ledger_tables import PREDICTION_KEYS, PREDICTIONS, key_hash
-from sales_forecast.data.stored_predictions import StoredPredictions
+from sales_forecast.data.ledger.ledger import Ledger
+from sales_forecast.data.ledger.store import LedgerStore
+from sales_forecast.data.ledger.stored_predictions import StoredPredictions
+from sales_forecast.data.ledger.tables import PREDICTION_KEYS, PREDICTIONS, key_hash
 from sales_forecast.service.api_keys import ApiKeys, new_entry
 from sales_forecast.service.app import create_app
 from sales_forecast.service.covariates import UsedCovariate

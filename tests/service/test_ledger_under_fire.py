@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from sales_forecast.data.ledger_store import LedgerStore
-from sales_forecast.data.ledger_tables import PREDICTION_KEYS, PREDICTIONS, ledger_url
+from sales_forecast.data.ledger.store import LedgerStore
+from sales_forecast.data.ledger.tables import PREDICTION_KEYS, PREDICTIONS, ledger_url
 from tests.service.conftest import EXAMPLES
 from tests.service.deployment import Deployment
 from tests.service.way import Way

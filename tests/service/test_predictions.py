@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from sales_forecast.data.stored_predictions import StoredPredictions
+from sales_forecast.data.ledger.stored_predictions import StoredPredictions
 from sales_forecast.errors import DatabaseError
 from sales_forecast.service.api_keys import ApiKeys, new_entry
 from sales_forecast.service.app import create_app

@@ -13,7 +13,7 @@ from aws_cloud_infra.resources.containers.task_definition import STOP_SECONDS
 from aws_cloud_infra.resources.front.load_balancer import LoadBalancer
 from aws_cloud_infra.resources.front.target_group import TargetGroup
 from aws_cloud_infra.stacks import both
-from sales_forecast.data import ledger
+from sales_forecast.data.ledger import ledger
 from sales_forecast.service import server as served
 from sales_forecast.service.connection import SECONDS_FOR_AN_IDLE_CONNECTION
 from sales_forecast.service.server import _config, _Server, _Worker

@@ -19,7 +19,7 @@ import pytest
 from sales_forecast.bundles.bundle import Bundle, read_bundle
 from sales_forecast.bundles.writing import write_bundle
 from sales_forecast.data.database import Database
-from sales_forecast.data.forecasts import ForecastTable
+from sales_forecast.data.forecasts.issuing import ForecastTable
 from sales_forecast.data.panel import Panel
 from sales_forecast.evaluation.backtest import backtest
 from sales_forecast.evaluation.protocols import RollingOrigin

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from sales_forecast.data.former_forecasts import FormerForecasts
+from sales_forecast.data.forecasts.former_forecasts import FormerForecasts
 from sales_forecast.web.attention import notices
 from tests.web.world import of_ones_own
 

@@ -15,9 +15,9 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
+from sales_forecast.data.ledger.stored_predictions import PageWish, StoredPredictions
 from sales_forecast.data.reserved import RESERVED
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.data.stored_predictions import PageWish, StoredPredictions
 from sales_forecast.service.app import create_app
 from sales_forecast.settings import Settings
 from sales_forecast.web.history_query import history_query

@@ -22,9 +22,9 @@ from sales_forecast.bundles.location import locate
 from sales_forecast.bundles.manifest import Manifest
 from sales_forecast.data.alarms import Alarm, AlarmTable
 from sales_forecast.data.deployments import Deployments
+from sales_forecast.data.forecasts.week_ahead import WeekAhead, read_week_ahead
 from sales_forecast.data.frequency import WEEKLY
 from sales_forecast.data.panel import Array, Panel
-from sales_forecast.data.week_ahead import WeekAhead, read_week_ahead
 from sales_forecast.errors import BundleRefused
 from sales_forecast.evaluation.protocols import ONE_STEP_NAME
 from sales_forecast.operations.monitoring.decide import Decision, Situation, decide

@@ -19,10 +19,10 @@ from sales_forecast.data.calendar import (
     event_days,
     week_ending,
 )
+from sales_forecast.data.forecasts.week_ahead import WeekAhead
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Array, Days, Panel
 from sales_forecast.data.traits import Index
-from sales_forecast.data.week_ahead import WeekAhead
 from sales_forecast.evaluation.groups import ranges
 from sales_forecast.evaluation.sizes import SIZES, thirds
 from sales_forecast.operations.monitoring import rules

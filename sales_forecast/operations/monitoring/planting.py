@@ -15,8 +15,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from sales_forecast.data.forecasts.week_ahead import WeekAhead
 from sales_forecast.data.panel import Array
-from sales_forecast.data.week_ahead import WeekAhead
 from sales_forecast.operations.monitoring import rules
 from sales_forecast.operations.monitoring.errors import Errors, errors_of
 from sales_forecast.operations.monitoring.walk import Part, Walk, mapped, raw, said

@@ -14,9 +14,9 @@ import pandas as pd
 
 from sales_forecast.compute.engine import LONG_TASKS
 from sales_forecast.data.calendar import DAYS_PER_WEEK, SATURDAY
+from sales_forecast.data.forecasts.week_ahead import WeekAhead
 from sales_forecast.data.frequency import DAILY, SEASON_LENGTH
 from sales_forecast.data.panel import Array, Panel
-from sales_forecast.data.week_ahead import WeekAhead
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.evaluation.backtest import REFIT_WEEKS, backtest
 from sales_forecast.evaluation.protocols import MIN_WEEKS, RollingOrigin

@@ -4,7 +4,7 @@ Gives the columns that are read and written, and the number by which a series is
 read or write rows.
 
 Who reads: a page is `predictions` by `id` downwards, `WHERE id < the last one of the page before`.
-Ids are UUIDv7: their order is that of time, and `ledger_ids.first_id(moment)` is where `since`
+Ids are UUIDv7: their order is that of time, and `ids.first_id(moment)` is where `since`
 begins. A filter by keys, such as `store_id=1` or `store_id=1&dept_id=3`, is one range of
 `prediction_keys`: `WHERE key_hash = key_hash({"store_id": 1}) AND prediction_id < ...
 ORDER BY prediction_id DESC LIMIT n`, joined with `predictions`. One caller's are found by the index

@@ -14,10 +14,10 @@ import sqlalchemy as sa
 
 from sales_forecast.data import dimensions
 from sales_forecast.data.forecast_tables import FORECASTS, cents_of, newest_of_origins
-from sales_forecast.data.forecasts import Role
+from sales_forecast.data.forecasts.issuing import Role
+from sales_forecast.data.forecasts.stored_forecasts import ids_with
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.data.stored_forecasts import ids_with
 from sales_forecast.data.tables import Tables
 from sales_forecast.errors import NotReady
 

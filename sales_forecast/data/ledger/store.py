@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from sales_forecast.data.ledger_ids import new_id
-from sales_forecast.data.ledger_tables import (
+from sales_forecast.data.ledger.ids import new_id
+from sales_forecast.data.ledger.tables import (
     HISTORY_CLEARED,
     METADATA,
     PREDICTION_KEYS,
@@ -54,7 +54,7 @@ _TRIGGERS = (
 
 
 class LedgerStore(Tables):
-    """The tables of the ledger, by a URL as `ledger_tables.ledger_url` gives it."""
+    """The tables of the ledger, by a URL as `tables.ledger_url` gives it."""
 
     @contextmanager
     def connection(self) -> Iterator[sa.Connection]:

@@ -13,7 +13,7 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
-from sales_forecast.data.ledger_tables import ID
+from sales_forecast.data.ledger.tables import ID
 
 Kind = Literal["value", "percent", "units", "undo"]
 """What an amount is: sales of each period; percent, or units, more than planned before; or none."""

@@ -14,10 +14,20 @@ from typing import Any
 import sqlalchemy as sa
 
 from sales_forecast.data import star
-from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS, cents_of, newest_first
-from sales_forecast.data.override_tables import Scope
+from sales_forecast.data.forecast_tables import (
+    FORECAST_ISSUES,
+    FORECASTS,
+    cents_of,
+    newest_first,
+)
+from sales_forecast.data.forecasts.override_tables import Scope
+from sales_forecast.data.forecasts.stored_forecasts import (
+    StoredIssue,
+    ids_with,
+    none_yet,
+    read_issue,
+)
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.data.stored_forecasts import StoredIssue, ids_with, none_yet, read_issue
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,7 @@ class FormerIssue:
 
 @dataclass(frozen=True)
 class IssueOnTheWay:
-    """One issue between two others; `role`, `changes` as `forecasts.Issue` has them."""
+    """One issue between two others; `role`, `changes` as `issuing.Issue` has them."""
 
     id: int
     origin: date

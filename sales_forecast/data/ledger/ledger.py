@@ -22,10 +22,10 @@ from typing import Literal, Self
 
 import sqlalchemy as sa
 
-from sales_forecast.data import ledger_store
-from sales_forecast.data.ledger_segments import MOST_BYTES, Segment, Segments
-from sales_forecast.data.ledger_store import LedgerStore
-from sales_forecast.data.ledger_tables import ledger_url
+from sales_forecast.data.ledger import store
+from sales_forecast.data.ledger.segments import MOST_BYTES, Segment, Segments
+from sales_forecast.data.ledger.store import LedgerStore
+from sales_forecast.data.ledger.tables import ledger_url
 from sales_forecast.errors import DatabaseError
 from sales_forecast.settings import Settings
 
@@ -60,7 +60,7 @@ class Ledger:
     count: Callable[[Result, int], object]
 
     def __init__(self, url: str, folder: Path, most_bytes: int = MOST_BYTES) -> None:
-        """Take a URL as `ledger_tables.ledger_url` gives it. Raises SettingsError for another."""
+        """Take a URL as `tables.ledger_url` gives it. Raises SettingsError for another."""
         self._store = LedgerStore(url)
         self._segments = Segments(folder, most_bytes)
         self.count = lambda *_: None
@@ -111,7 +111,7 @@ class Ledger:
         self._store.close()
 
     def append(self, line: bytes) -> None:
-        """Keep a row, in the form that `ledger_store.COLUMNS` says, with a line break."""
+        """Keep a row, in the form that `store.COLUMNS` says, with a line break."""
         try:
             self._segments.append(line)
         except OSError as error:
@@ -219,15 +219,15 @@ class Ledger:
     def _add(self, connection: sa.Connection, lines: list[bytes]) -> int:
         """Add rows and return how many. Raises sa.exc.SQLAlchemyError."""
         try:
-            ledger_store.add(connection, lines)
+            store.add(connection, lines)
         except (sa.exc.SQLAlchemyError, UnicodeDecodeError):
-            good = [line for line in lines if ledger_store.is_row(line)]
+            good = [line for line in lines if store.is_row(line)]
             if len(good) == len(lines):
                 raise
             connection.rollback()
             self.count("torn", len(lines) - len(good))
             lines = good
-            ledger_store.add(connection, lines)
+            store.add(connection, lines)
         return len(lines)
 
     def _keep_moving(self) -> None:

@@ -19,10 +19,15 @@ import sqlalchemy as sa
 
 from sales_forecast.data import bulk, dimensions
 from sales_forecast.data.facts import Facts
-from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS, QUANTILES, STAGED
-from sales_forecast.data.issue_rows import KnownIssue
+from sales_forecast.data.forecast_tables import (
+    FORECAST_ISSUES,
+    FORECASTS,
+    QUANTILES,
+    STAGED,
+)
+from sales_forecast.data.forecasts.issue_rows import KnownIssue
+from sales_forecast.data.forecasts.plan_rows import PlanRows
 from sales_forecast.data.panel import Array, Panel
-from sales_forecast.data.plan_rows import PlanRows
 from sales_forecast.data.tables import Tables
 from sales_forecast.errors import NotReady
 

@@ -17,8 +17,8 @@ import sqlalchemy as sa
 
 from sales_forecast.data import schema
 from sales_forecast.data.database_server import Server
-from sales_forecast.data.ledger_ids import first_id
-from sales_forecast.data.ledger_tables import (
+from sales_forecast.data.ledger.ids import first_id
+from sales_forecast.data.ledger.tables import (
     HISTORY_CLEARED,
     PREDICTION_KEYS,
     PREDICTIONS,

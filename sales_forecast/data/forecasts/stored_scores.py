@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from sales_forecast.data.forecast_tables import FORECASTS, newest_of_origins
-from sales_forecast.data.forecasts import Role
-from sales_forecast.data.score_tables import ALL, SCORES_NEWEST, SCORES_REALISED, SUMS
+from sales_forecast.data.forecasts.issuing import Role
+from sales_forecast.data.forecasts.score_tables import ALL, SCORES_NEWEST, SCORES_REALISED, SUMS
 from sales_forecast.data.tables import Tables
 
 

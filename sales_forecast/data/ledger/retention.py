@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from sales_forecast.data.ledger_ids import first_id, new_id
-from sales_forecast.data.ledger_store import LedgerStore
-from sales_forecast.data.ledger_tables import (
+from sales_forecast.data.ledger.ids import first_id, new_id
+from sales_forecast.data.ledger.store import LedgerStore
+from sales_forecast.data.ledger.tables import (
     HISTORY_CLEARED,
     PREDICTION_DELETIONS,
     PREDICTION_KEYS,

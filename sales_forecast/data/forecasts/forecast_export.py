@@ -18,10 +18,10 @@ import sqlalchemy as sa
 from sales_forecast.data import star, views
 from sales_forecast.data.database_server import Server, read_at_one_moment
 from sales_forecast.data.forecast_tables import FORECAST_ISSUES, newest_first
+from sales_forecast.data.forecasts.stored_forecasts import none_yet
 from sales_forecast.data.inert import inert
 from sales_forecast.data.moments import in_utc
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.data.stored_forecasts import none_yet
 
 _ROWS_AT_ONCE = 5_000
 _TYPES: Mapping[str, sa.types.TypeEngine[Any]] = {

@@ -18,17 +18,17 @@ import sqlalchemy as sa
 from sales_forecast.data import bulk, schema, star
 from sales_forecast.data.facts import Facts
 from sales_forecast.data.forecast_tables import FORECASTS
-from sales_forecast.data.issue_rows import IssueRows
-from sales_forecast.data.override_rows import OverrideRows
-from sales_forecast.data.override_tables import (
+from sales_forecast.data.forecasts.issue_rows import IssueRows
+from sales_forecast.data.forecasts.override_rows import OverrideRows
+from sales_forecast.data.forecasts.override_tables import (
     OVERRIDE_EFFECTS,
     PLANNED_SALES,
     Scope,
 )
+from sales_forecast.data.forecasts.stored_forecasts import ids_with, none_yet
 from sales_forecast.data.panel import Labels
 from sales_forecast.data.schema import Form
 from sales_forecast.data.spec import PanelSpec
-from sales_forecast.data.stored_forecasts import ids_with, none_yet
 from sales_forecast.data.tables import Tables
 
 _MOST_SCOPES = 50

@@ -12,8 +12,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sales_forecast.data.forecasts.override_tables import OVERRIDES, Override, Seen
 from sales_forecast.data.moments import in_utc
-from sales_forecast.data.override_tables import OVERRIDES, Override, Seen
 
 
 class OverrideRows:

@@ -17,10 +17,10 @@ import sqlalchemy as sa
 
 from sales_forecast.data import dimensions
 from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS, VALUES
-from sales_forecast.data.forecasts import is_kept
+from sales_forecast.data.forecasts.issuing import is_kept
+from sales_forecast.data.forecasts.score_tables import ALL, COUNTS, SCORES_REALISED, SUMS
 from sales_forecast.data.moments import now
 from sales_forecast.data.panel import Array, Panel
-from sales_forecast.data.score_tables import ALL, COUNTS, SCORES_REALISED, SUMS
 from sales_forecast.data.tables import Tables
 from sales_forecast.errors import NotReady
 

@@ -14,9 +14,9 @@ import sqlalchemy as sa
 
 from sales_forecast.data import star
 from sales_forecast.data.forecast_tables import FORECASTS
-from sales_forecast.data.override_tables import PLANNED_SALES, Scope
-from sales_forecast.data.plan_rows import PlanRows
-from sales_forecast.data.stored_forecasts import ids_with
+from sales_forecast.data.forecasts.override_tables import PLANNED_SALES, Scope
+from sales_forecast.data.forecasts.plan_rows import PlanRows
+from sales_forecast.data.forecasts.stored_forecasts import ids_with
 
 _ROWS_AT_ONCE = 5_000
 

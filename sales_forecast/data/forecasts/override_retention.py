@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from sales_forecast.data import schema
 from sales_forecast.data.database_server import Server
-from sales_forecast.data.override_tables import OVERRIDES
+from sales_forecast.data.forecasts.override_tables import OVERRIDES
 from sales_forecast.data.schema import Form
 from sales_forecast.settings import Settings
 

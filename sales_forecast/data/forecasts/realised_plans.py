@@ -15,9 +15,9 @@ import sqlalchemy as sa
 
 from sales_forecast.data import star
 from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS
-from sales_forecast.data.override_tables import OVERRIDE_EFFECTS, Scope
+from sales_forecast.data.forecasts.override_tables import OVERRIDE_EFFECTS, Scope
+from sales_forecast.data.forecasts.plan_rows import Baseline, Effect, PlanRows
 from sales_forecast.data.panel import Array
-from sales_forecast.data.plan_rows import Baseline, Effect, PlanRows
 
 _MOST_NAMED = 2_000
 """So many series are named in a query; of more of them all are read."""

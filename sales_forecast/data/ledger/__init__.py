@@ -1,0 +1,1 @@
+"""Answers that were given, each kept as it was."""
