@@ -21,9 +21,8 @@ from sales_forecast.data.forecasts.stored_scores import ScoreKey, StoredScores
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Panel
 from sales_forecast.errors import DatabaseError
-from sales_forecast.evaluation.error_sums import Measures
+from sales_forecast.evaluation.error_sums import Measures, measures
 from sales_forecast.evaluation.metrics import Distribution, score
-from sales_forecast.evaluation.realised import realised
 from sales_forecast.models.spread import DECILES
 from sales_forecast.operations.judging import Judged, judge
 from sales_forecast.prediction.sums import sum_name
@@ -37,7 +36,7 @@ from tests.trained import silent
 
 def scores(url: str, periods: int = 13, **wanted: Any) -> dict[ScoreKey, Measures]:
     with closing(StoredScores(url)) as stored:
-        return dict(realised(stored, periods, **wanted))
+        return {key: measures(of) for key, of in stored.sums(periods, **wanted).items()}
 
 
 def asked(url: str, query: str) -> list[tuple[object, ...]]:
@@ -171,7 +170,7 @@ def test_without_a_baseline_there_is_no_skill(url: str) -> None:
     assert judged is not None
     assert "Judged 2 weeks of forecasts: WAPE 6.7% one week ahead." == judged.sentence()
     assert np.isnan(scores(url)[of_all(1)].skill)
-    assert {} == scores(url, role="baseline")
+    assert [("best",)] == asked(url, "SELECT DISTINCT role FROM scores_newest")
 
 
 def test_where_nothing_was_promised_nothing_is_covered(url: str) -> None:
@@ -197,7 +196,8 @@ def test_the_newest_issue_of_an_origin_counts_and_each_version_has_its_scores(ur
     begin(url, said(Y[:, 1:], version="v2"), BASELINE)
     judge(url, load(url, two_stores()), silent)
     assert 0.0 == scores(url)[of_all(1)].wape
-    assert {} == scores(url, model_version="v1")
+    versions = "SELECT DISTINCT model_version FROM scores_newest WHERE role = 'best'"
+    assert [("v2",)] == asked(url, versions)
     rows = asked(
         url,
         "SELECT model_version, abs_error FROM scores_realised WHERE role = 'best' AND step = 1"

@@ -1,15 +1,14 @@
 """How good forecasts turned out to be, over the newest periods.
 
-Takes the scores of a database, gives measures by how far ahead, level and slice. Must not judge.
+Takes the scores of a database, gives measures by how far ahead. Must not judge.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sales_forecast.data.forecasts.issuing import Role
 from sales_forecast.data.forecasts.score_tables import ALL
-from sales_forecast.data.forecasts.stored_scores import ScoreKey, StoredScores
+from sales_forecast.data.forecasts.stored_scores import StoredScores
 from sales_forecast.data.frequency import Frequency
 from sales_forecast.evaluation.error_sums import Measures, measures
 
@@ -22,8 +21,7 @@ def newest(scores: StoredScores, frequency: Frequency) -> Mapping[int, Measures]
 
     Raises what `StoredScores.sums` raises.
     """
-    found = realised(scores, frequency.periods(_WEEKS), level="series", slice_=ALL)
-    return {key.step: measured for key, measured in found.items()}
+    return realised(scores, frequency.periods(_WEEKS))
 
 
 def some_lags(of_step: Mapping[int, Measures]) -> Mapping[int, Measures]:
@@ -32,18 +30,10 @@ def some_lags(of_step: Mapping[int, Measures]) -> Mapping[int, Measures]:
     return {step: of_step[step] for step in told}
 
 
-def realised(
-    scores: StoredScores,
-    periods: int,
-    *,
-    level: str | None = None,
-    slice_: str | None = None,
-    role: Role = "best",
-    model_version: str | None = None,
-) -> Mapping[ScoreKey, Measures]:
-    """Return the measures over the newest periods that were judged, nearest steps first.
+def realised(scores: StoredScores, periods: int, level: str = "series") -> Mapping[int, Measures]:
+    """Return the measures of all of a level over the newest periods, by how many periods ahead.
 
-    See `StoredScores.sums` for the arguments; raises what it raises.
+    The nearest first. Raises what `StoredScores.sums` raises.
     """
-    found = scores.sums(periods, level=level, slice_=slice_, role=role, model_version=model_version)
-    return {key: measures(sums) for key, sums in found.items()}
+    found = scores.sums(periods, level=level, slice_=ALL)
+    return {key.step: measures(sums) for key, sums in found.items()}

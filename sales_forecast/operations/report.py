@@ -18,7 +18,6 @@ from sales_forecast.bundles.location import locate
 from sales_forecast.data.alarms import Alarm, AlarmTable
 from sales_forecast.data.database import Database
 from sales_forecast.data.deployments import Deployment, Deployments
-from sales_forecast.data.forecasts.score_tables import ALL
 from sales_forecast.data.forecasts.stored_forecasts import NewestIssue, StoredForecasts
 from sales_forecast.data.forecasts.stored_scores import StoredScores
 from sales_forecast.data.monitor_steps import Done, MonitorSteps
@@ -127,8 +126,7 @@ def summary(settings: Settings, now: datetime) -> Summary:
 def _scores(url: str, panel: Panel) -> tuple[Mapping[int, Measures], Mapping[date, Measures]]:
     periods = panel.frequency.periods(WEEKS)
     with closing(StoredScores(url)) as scores:
-        found = realised(scores, periods, level="series", slice_=ALL)
-        of_step = {key.step: measured for key, measured in found.items()}
+        of_step = realised(scores, periods)
         by_period = scores.by_period(periods, min(of_step)) if of_step else {}
         return of_step, {target: measures(sums) for target, sums in by_period.items()}
 

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from sales_forecast.errors import SalesForecastError
+from sales_forecast.evaluation.error_sums import Measures
 from sales_forecast.planning.making import first_open
 from sales_forecast.planning.wishes import REASONS
 from sales_forecast.service.covariates import NOT_USED, UsedCovariate
@@ -24,7 +25,7 @@ from sales_forecast.web.charts import NARROW
 from sales_forecast.web.fan import fan
 from sales_forecast.web.outlook import Outlook, Outlooks, Period
 from sales_forecast.web.plan_pages import KINDS, listed
-from sales_forecast.web.record import Record, Records
+from sales_forecast.web.record import Records
 from sales_forecast.web.rendering import Templates
 from sales_forecast.web.selection import Selection, selections_of
 from sales_forecast.web.visitors import Door
@@ -122,11 +123,11 @@ class SeriesPage:
             values["begin"] = {**begin, "first": opened.isoformat()}
         return {**values, "reasons": REASONS, "kinds": KINDS}
 
-    def _records_of(self, predictor: Predictor, selection: Selection) -> Sequence[Record]:
+    def _records_of(self, predictor: Predictor, selection: Selection) -> Mapping[int, Measures]:
         try:
             return self._records.of(predictor, selection)
         except SalesForecastError:
-            return ()  # the outlook says what cannot be read
+            return {}  # the outlook says what cannot be read
 
 
 def _covariates(predictor: Predictor, selection: Selection) -> Mapping[str, UsedCovariate]:

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from sales_forecast.data.forecast_tables import FORECASTS, newest_of_origins
-from sales_forecast.data.forecasts.issuing import Role
 from sales_forecast.data.forecasts.score_tables import ALL, SCORES_NEWEST, SCORES_REALISED, SUMS
 from sales_forecast.data.tables import Tables
 
@@ -41,16 +40,14 @@ class StoredScores(Tables):
         *,
         level: str | None = None,
         slice_: str | None = None,
-        role: Role = "best",
-        model_version: str | None = None,
     ) -> Mapping[ScoreKey, Mapping[str, float]]:
-        """Return the sums over the newest periods that were judged.
+        """Return the sums over the newest periods that were judged, of what the best model said.
 
-        Of every origin the newest issue counts, by the sales that are stored now. None of `level`,
-        `slice_` and `model_version` is all of them.
+        Of every origin the newest issue counts, by the sales that are stored now. None of `level`
+        and `slice_` is all of them.
         """
         of = SCORES_NEWEST.c
-        wanted = {of.level: level, of.slice: slice_, of.model_version: model_version}
+        wanted = {of.level: level, of.slice: slice_}
         with self._reading() as connection:
             if connection is None:
                 return {}
@@ -62,7 +59,7 @@ class StoredScores(Tables):
                     *(of[name] for name in ScoreKey._fields),
                     *(sa.func.sum(of[name]) for name in SUMS),
                 )
-                .where(of.role == role, of.target >= first)
+                .where(of.role == "best", of.target >= first)
                 .where(*(column == value for column, value in wanted.items() if value is not None))
                 .group_by(*(of[name] for name in ScoreKey._fields))
                 .order_by(*(of[name] for name in ScoreKey._fields))
