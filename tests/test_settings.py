@@ -71,7 +71,7 @@ def test_a_setting_that_makes_no_sense_is_refused_with_what_was_given(
 
 
 @pytest.mark.parametrize("value", ["", " "])
-@pytest.mark.parametrize("name", {name.upper() for name in Settings.model_fields})
+@pytest.mark.parametrize("name", [name.upper() for name in Settings.model_fields])
 def test_a_setting_that_is_there_and_empty_is_refused(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
