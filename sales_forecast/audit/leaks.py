@@ -135,11 +135,10 @@ class Claim:
     honest_wape: float
 
 
-def leaks_of(
-    panel: Panel, base: TreeForecaster = RANDOM_FOREST
-) -> tuple[RandomSplit, ShortLags, LaterConditions]:
+def leaks_of(panel: Panel) -> tuple[RandomSplit, ShortLags, LaterConditions]:
     """Return the forecasters that cheat with what a panel holds."""
-    return RandomSplit(panel, base), ShortLags(panel, base), LaterConditions(panel, base)
+    forest = RANDOM_FOREST
+    return RandomSplit(panel, forest), ShortLags(panel, forest), LaterConditions(panel, forest)
 
 
 def claims(panel: Panel, split: RollingOrigin, progress: Progress = lambda _: None) -> list[Claim]:

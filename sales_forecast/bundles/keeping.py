@@ -20,16 +20,10 @@ def leave(link: Path) -> None:
         os.utime(link.resolve())
 
 
-def prune(bundles: Path, now: float | None = None) -> list[str]:
-    """Remove bundles that no link has named for 26 weeks; return their versions.
-
-    `now`: seconds since 1970. Links are those in the folder above.
-    """
-    oldest = (time.time() if now is None else now) - _SECONDS_KEPT
+def prune(bundles: Path) -> None:
+    """Remove bundles that no link of the folder above has named for 26 weeks."""
+    oldest = time.time() - _SECONDS_KEPT
     named = {link.resolve() for link in bundles.parent.iterdir() if link.is_symlink()}
-    gone = []
     for folder in sorted(bundles.iterdir()):
         if folder.is_dir() and folder.resolve() not in named and folder.stat().st_mtime < oldest:
             shutil.rmtree(folder, ignore_errors=True)
-            gone.append(folder.name)
-    return gone

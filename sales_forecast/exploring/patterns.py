@@ -23,6 +23,7 @@ WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MOST_OF_A_YEAR = 0.9
 _NEIGHBOURS = (-2, -1, 1, 2)
 _AROUND = 4
+_MOST_OUTLIERS = 20
 """Weeks before and after that say what is usual of a period."""
 _FAR, _LEAST_FACTOR = 8.0, 1.5
 """An outlier is so many times as far off as usual for its series, and by this factor at least."""
@@ -136,7 +137,7 @@ def _holidays(panel: Panel) -> Iterator[tuple[str, Array]]:
             yield f"week of {day.__name__.replace('_', ' ').title()}", flags
 
 
-def outliers(panel: Panel, most: int = 20) -> tuple[int, Sequence[Outlier]]:
+def outliers(panel: Panel) -> tuple[int, Sequence[Outlier]]:
     """Return how many rows stand out, and those that do so most.
 
     A row is compared with the same weekday of the four weeks before and after it, and with how far
@@ -154,7 +155,7 @@ def outliers(panel: Panel, most: int = 20) -> tuple[int, Sequence[Outlier]]:
     # Of a series that hardly ever changes by itself nothing can be said.
     far = np.where(np.isnan(off) | (scale[:, None] == 0), 0.0, np.abs(off) / limit)
     rows, columns = np.nonzero(far > 1)
-    order = np.argsort(-far[rows, columns], kind="stable")[:most]
+    order = np.argsort(-far[rows, columns], kind="stable")[:_MOST_OUTLIERS]
     return len(rows), [
         Outlier(
             panel.series[row],

@@ -95,15 +95,14 @@ class Door:
             raise MustSignIn(f"{request.url.path}{query}" if request.method == "GET" else "/")
         return Visitor(session, local, self.sessions)
 
-    def author(self, request: Request) -> Visitor:
-        """Return who may write; nothing of what they send is read. Raises MustSignIn, Forbidden."""
+    def author(self, request: Request) -> None:
+        """Refuse who may not write, before what they send is read. Raises MustSignIn, Forbidden."""
         visitor = self._signed_in(request)
         if not visitor.may_write:
             raise Forbidden(
                 f"{visitor.name} is a viewer: planners and admins change plans. Ask whoever runs "
                 "this service for a key of that role."
             )
-        return visitor
 
     async def writer(self, request: Request) -> Visitor:
         """Return who may write, having checked that one of our own forms was sent.

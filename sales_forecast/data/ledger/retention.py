@@ -27,7 +27,7 @@ _AT_ONCE = 5_000
 """Rows of one transaction: few enough for a server to answer within seconds."""
 
 
-def prune(settings: Settings, now: datetime | None = None) -> int:
+def prune(settings: Settings) -> int:
     """Delete the answers older than PREDICTION_RETENTION_DAYS. Returns how many those were.
 
     Killed in between, it has deleted what `prediction_deletions` says, and the next run goes on.
@@ -37,7 +37,7 @@ def prune(settings: Settings, now: datetime | None = None) -> int:
     if url is None:
         return 0
     kept = timedelta(days=settings.prediction_retention_days)
-    oldest = first_id((now or datetime.now(UTC)) - kept)
+    oldest = first_id(datetime.now(UTC) - kept)
     deleted = 0
     with closing(LedgerStore(url)) as store, store.connection() as connection:
         while some := _delete_some(connection, oldest):

@@ -34,6 +34,7 @@ _LEAST_SCALE = 0.001
 """Forecasts of what never changes err by roundings, which are no deviations."""
 _YEAR = 52
 _BLOCK, _YEARS = 4, 500
+_MEASURED_ANEW = 4
 _FALSE_A_YEAR = 0.2
 """What the limit of the chain allows by chance: one in five years, as four rules share one."""
 
@@ -175,22 +176,22 @@ def added_up(z: Array, rule: Rule, limit: Array | None = None) -> Sums:
     return Sums(above, below, limits, rings)
 
 
-def limits_of(z: Array, rule: Rule, every: int = 4) -> Array:
+def limits_of(z: Array, rule: Rule) -> Array:
     """Return the limit of each week, float64[..., n_weeks], as the weeks before it show chance.
 
     `z`: float64[..., n_weeks], as `standardised` gives it. Stretches of past weeks are drawn to
     years; the limit is what one year in five passes, and never below the rule's own. Measured anew
-    `every` so many weeks.
+    every four weeks.
     """
     limits = np.full(z.shape, rule.limit)
     random = np.random.default_rng(0).random((_YEARS, _YEAR // _BLOCK))
     judged = np.nan_to_num(z[..., WARM_UP:])
-    for stop in range(WARM_UP, judged.shape[-1], every):
+    for stop in range(WARM_UP, judged.shape[-1], _MEASURED_ANEW):
         starts = (random * (stop - _BLOCK + 1)).astype(np.intp)
         weeks = (starts[:, :, None] + np.arange(_BLOCK)).reshape(_YEARS, -1)
         highest = _highest(judged, weeks, rule)
         found = np.quantile(highest, np.exp(-_FALSE_A_YEAR), axis=-1)
-        ahead = slice(WARM_UP + stop, WARM_UP + stop + every)
+        ahead = slice(WARM_UP + stop, WARM_UP + stop + _MEASURED_ANEW)
         limits[..., ahead] = np.maximum(rule.limit, found)[..., None]
     return limits
 
