@@ -31,8 +31,6 @@ _FEW_SERIES = 5
 _MAD = 1.4826  # of a normal distribution: the standard deviation over the median deviation
 _THURSDAY_EPOCH = 3  # 1970-01-01 was a Thursday
 
-Bools = npt.NDArray[np.bool_]
-
 
 @dataclass(frozen=True)
 class Lift:

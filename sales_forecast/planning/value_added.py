@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal, get_args
+from typing import Literal
 
 from sales_forecast.data.forecasts.override_tables import Override
 from sales_forecast.data.forecasts.plan_rows import Effect, PlanRows, PlanTables
@@ -22,7 +22,6 @@ from sales_forecast.planning.plan import rows_of
 from sales_forecast.planning.wishes import Made
 
 Grouping = Literal["reason", "size", "level", "person"]
-GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 _SMALL, _LARGE = 0.1, 0.25
 IN_GENERAL = (
     "Nothing of the kind has been judged here yet. In general: at retailers small changes upwards "
