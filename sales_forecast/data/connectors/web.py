@@ -18,6 +18,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from sales_forecast.reports.whole import whole
+
 _TRIES = 3
 _BUSY = {408, 425, 429, 500, 502, 503, 504}
 _LONGEST_PAUSE = 60.0
@@ -76,11 +78,9 @@ class Web:
             raise
         at = self.now()
         self.kept.mkdir(parents=True, exist_ok=True)
-        aside = file.with_suffix(".writing")
-        aside.write_text(
-            json.dumps({"at": at.isoformat(), "settled": settled, "said": said}), encoding="utf-8"
-        )
-        aside.replace(file)
+        told = {"at": at.isoformat(), "settled": settled, "said": said}
+        with whole(file) as aside:
+            aside.write_text(json.dumps(told), encoding="utf-8")
         return said, at
 
     def _ask(self, url: str, source: str, a_minute: int, timeout: float) -> Any:
