@@ -33,6 +33,7 @@ from sales_forecast.commands.reading import asked, stored, until
 from sales_forecast.data.database import Database
 from sales_forecast.data.panel import Panel
 from sales_forecast.errors import NothingToPublish
+from sales_forecast.features.passing import told
 from sales_forecast.params import DEFAULTS, Params, read_params
 from sales_forecast.settings import load_settings
 from sales_forecast.training.again import trained_already
@@ -68,7 +69,7 @@ def train(arguments: argparse.Namespace) -> int:
         database.migrate()
         panel, source = database.read_panel(), database.source() or "unknown"
     params = read_params(settings.params_file)
-    print("".join(f"{note}\n" for note in panel.notes), end="")
+    print("".join(f"{note}\n" for note in (*panel.notes, *told(panel))), end="")
     links = [settings.var_dir / alias for alias in (CHAMPION, CHALLENGER)]
     trained = trained_already(panel, params, links) if arguments.if_changed else None
     if trained is not None:

@@ -18,6 +18,7 @@ from sales_forecast.data.frequency import SEASON_LENGTH
 from sales_forecast.data.panel import CONDITIONS, Array, Panel
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.features.features import feature_names
+from sales_forecast.features.passing import usual
 from sales_forecast.models.ages import OLD, YOUNG
 from sales_forecast.models.base import Storable
 from sales_forecast.models.catalogue import ALL_FORECASTERS
@@ -40,6 +41,7 @@ TOLD = ("ridge", "random_forest", "xgboost", "rf_xgb_mean")
 """Those that hear of conditions; the ensemble, which does too, is asked less: it takes long."""
 QUESTIONS, PAST_WEEKS = 500, 20
 SLOW, ENDED, SEASONAL = WITH_ZEROS = (5, 6, 7)
+REBUILT = 1
 ASKED = (0.025, 0.1, MEDIAN, 0.9, 0.975)
 STEPS = (1, 2, 3, 5, 8, 13, 26, 39, 51, 52)
 # Each model answers somewhere: one step, many steps, or as the best.
@@ -60,7 +62,8 @@ SERVINGS = (
 def panel() -> Panel:
     """Three stores, one that opened 20 weeks ago, one of which nothing is known, and three more.
 
-    Of these one sells in a third of weeks, one ended 12 weeks ago, and one has a season.
+    Of these one sells in a third of weeks, one ended 12 weeks ago, and one has a season. One of the
+    first was rebuilt for seven weeks, which had not passed yet at some of the past origins.
     """
     whole = sample_rows().to_panel().select(["3", "12", "30", "7", "9", "5", "33", "38"])
     whole = with_sales(with_sales(whole, 3, 0, -20, np.nan), 4, 0, None, np.nan)
@@ -68,6 +71,7 @@ def panel() -> Panel:
     y[SLOW, np.random.default_rng(1).random(whole.n_periods) > 1 / 3] = 0.0
     y[ENDED, -12:] = 0.0
     y[SEASONAL, week % 52 > 25] = 0.0
+    y[REBUILT, -18:-11] *= 0.3
     return replace(whole, y=y)
 
 
@@ -343,6 +347,14 @@ def test_where_some_weeks_are_returns_the_lower_quantiles_are_lower_in_all() -> 
     of_all = quantiles(spreads["seasonal_naive"], sales, expected, ASKED)
     np.testing.assert_allclose(found, of_all[0], rtol=1e-9)
     assert (np.diff(found, axis=1) > 0).all()
+
+
+def test_what_passed_is_known_to_have_passed_only_since() -> None:
+    """Else the questions about the past would not show that both sides know equally much."""
+    then, since = (panel().until(panel().periods[period]) for period in (-11, -8))
+
+    assert usual(then) is then
+    assert np.isnan(usual(since).y[REBUILT]).any()
 
 
 def test_zeros_make_a_difference_to_all_but_baselines() -> None:

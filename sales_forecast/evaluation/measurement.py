@@ -20,6 +20,7 @@ from sales_forecast.evaluation.backtest import KEY_COLUMNS
 from sales_forecast.evaluation.metrics import Scores
 from sales_forecast.evaluation.protocols import RollingOrigin
 from sales_forecast.evaluation.scoring import column_of, models_in, scores
+from sales_forecast.features.passing import told
 from sales_forecast.models.spread import DECILES
 from sales_forecast.prediction.cautions import cautions
 
@@ -50,7 +51,7 @@ class Measurement:
         if by_segment:
             tables += [report.segment_table(found, self._leaders) for found in self._segments]
         protocol, panel = self.split, self.panel
-        said = (*panel.notes, protocol.describe(panel), *protocol.left_out(panel))
+        said = (*panel.notes, *told(panel), protocol.describe(panel), *protocol.left_out(panel))
         return "\n".join(said) + "\n" + "\n\n".join(tables)
 
     def predictions(self, *, for_spreadsheets: bool = False) -> str:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import ParamSpec, TypeVar, cast
 
 from sales_forecast.data.panel import Panel
+from sales_forecast.features.passing import usual
 from sales_forecast.models.base import FittedForecaster, Forecaster
 
 P = ParamSpec("P")
@@ -39,4 +40,4 @@ def forget() -> None:
 @once
 def fit_once(forecaster: Forecaster, panel: Panel) -> FittedForecaster:
     """Fit a forecaster to a panel, or return what that gave before."""
-    return forecaster.fit(panel)
+    return forecaster.fit(usual(panel))

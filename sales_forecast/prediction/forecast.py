@@ -18,6 +18,7 @@ from sales_forecast.compute.threads import one_thread
 from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.features.daily_design import Design
+from sales_forecast.features.passing import usual
 from sales_forecast.models import cold_start
 from sales_forecast.models.ages import age_numbers, weeks_known
 from sales_forecast.models.asked import Asked
@@ -60,13 +61,15 @@ def forecast(
             asked[id(model)] = (
                 model.combine({name: ask(member) for name, member in model.members.items()})
                 if isinstance(model, Blend)
-                else model.predict(history, horizon, conditions)
+                else model.predict(
+                    history if isinstance(model, Baseline) else usual(history), horizon, conditions
+                )
             )
         return asked[id(model)]
 
     with one_thread():
         is_open = _is_open(history, horizon)
-        chance = np.minimum(is_open, chance_of_sale(history, horizon))
+        chance = np.minimum(is_open, chance_of_sale(usual(history), horizon))
         return {
             name: Expected(
                 cold_start.for_all(ask(model), history),
@@ -78,7 +81,7 @@ def forecast(
 
 def chance_of_any(history: Panel, horizon: int) -> Array:
     """Return float64[n_series, horizon]: how likely something is sold; 0 on closed days."""
-    return np.minimum(_is_open(history, horizon), chance_of_sale(history, horizon))
+    return np.minimum(_is_open(history, horizon), chance_of_sale(usual(history), horizon))
 
 
 def quantiles(of: SpreadByAge, history: Panel, expected: Expected, asked: Sequence[float]) -> Array:

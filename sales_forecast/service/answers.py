@@ -16,6 +16,7 @@ import numpy as np
 
 from sales_forecast.bundles.bundle import Bundle
 from sales_forecast.data.panel import Panel
+from sales_forecast.features.passing import usual
 from sales_forecast.models.ages import AGES, age_numbers, weeks_known_then
 from sales_forecast.models.fitted.blends import Blend, with_parts
 from sales_forecast.models.fitted.regressor import FittedRegressor
@@ -71,7 +72,9 @@ class Answers:
             for name, of in self._parts.items()
             if name not in self._blends and name not in told
         }
-        self._past = Past(self._parts, self._alone, panel)
+        self._past = Past(self._parts, self._alone, self._regressors, panel)
+        self._nothing_passed = usual(panel) is panel
+        past &= self._nothing_passed
         self._rows = Rows(self._regressors, panel, horizon, past=past) if told else None
         sold = panel.y > 0
         self._first_sale = np.where(sold.any(axis=1), sold.argmax(axis=1), panel.n_periods).tolist()
@@ -86,7 +89,8 @@ class Answers:
         """
         found = copy(self)
         found._panel = panel  # noqa: SLF001 - its own
-        found._past = Past(self._parts, self._alone, panel)  # noqa: SLF001
+        found._past = Past(self._parts, self._alone, self._regressors, panel)  # noqa: SLF001
+        found._nothing_passed = usual(panel) is panel  # noqa: SLF001
         if self._rows is not None:
             found._rows = Rows(self._regressors, panel, 1, past=False)  # noqa: SLF001
         return found
@@ -99,7 +103,9 @@ class Answers:
         if self._first_sale[row] > origin:
             return self._past.knows_all(origin)
         by_row = self._certain and self._alone.keys().isdisjoint(self._order[model])
-        return by_row or self._past.knows_pool(origin, row)
+        pool_known = by_row or self._past.knows_pool(origin, row)
+        rows_known = self._nothing_passed or self._past.knows_rows(origin)
+        return pool_known and (rows_known or not self._told[model])
 
     def estimate(
         self, model: str, row: int, period: int, conditions: Sequence[float] | None
@@ -112,8 +118,8 @@ class Answers:
             all_said = self._expected if step else self._past.of_all(origin)
             values = {name: all_said[name].if_sold[row, at].item() for name in self._names[model]}
             values[model] = all_said[model].if_sold[row, at].item()
-        elif self._rows is not None:
-            values.update(self._rows.answer(row, period, conditions))
+        elif (rows := self._rows_for(origin, step)) is not None:
+            values.update(rows.answer(row, period, conditions))
         for name in self._order[model]:
             if name not in values:
                 blend = self._blends.get(name)
@@ -135,8 +141,9 @@ class Answers:
         """Return whether sales a year before a period are known, if a model starts from them."""
         if self._asks_no_model(row, period):
             return True
-        if self._told[model] and self._rows is not None:
-            return self._rows.year_ago_known(row, period)
+        rows = self._rows_for(*self._place(period)) if self._told[model] else None
+        if rows is not None:
+            return rows.year_ago_known(row, period)
         if not isinstance(self._parts[model], Baseline):
             return True
         origin, _ = self._place(period)
@@ -168,9 +175,13 @@ class Answers:
 
     def expected(self, model: str, row: int, period: int) -> list[float] | None:
         """Return what is expected of the conditions of a period; None where they are not used."""
-        if self._rows is None or not self._told[model]:
-            return None
-        return self._rows.expected(row, period)
+        rows = self._rows_for(*self._place(period)) if self._told[model] else None
+        return None if rows is None else rows.expected(row, period)
+
+    def _rows_for(self, origin: int, step: int) -> Rows | None:
+        if step or self._nothing_passed or self._rows is None:
+            return self._rows
+        return self._past.rows(origin)
 
     def _factors_of(
         self, model: str, row: int, origin: int, step: int, at: int

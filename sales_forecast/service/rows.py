@@ -17,6 +17,7 @@ import onnxruntime
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.features.conditions import condition_changes
 from sales_forecast.features.features import Index, features
+from sales_forecast.features.passing import usual
 from sales_forecast.models.fitted.onnx_trees import INPUT, OnnxRegressor
 from sales_forecast.models.fitted.regressor import FittedRegressor
 
@@ -32,13 +33,15 @@ class Rows:
     """The features of one panel for some regressors.
 
     `ahead`: the periods after the last known one that are prepared; `past`: whether those before
-    it are, too, if they are few enough.
+    it are, too, if they are few enough. What had not passed yet at an origin is known since
+    (`features.passing`): where anything has, rows of the past want a panel that ends there.
     """
 
     def __init__(
         self, models: Sequence[FittedRegressor], panel: Panel, ahead: int, *, past: bool
     ) -> None:
         self._models = tuple(models)
+        panel = usual(panel)
         self._past = seen = models[0].sees(panel)
         # The trees of a bundle are drawn to one ARIMA: its levels are worked out once.
         alike = {id(of.smoothing): of for of in self._models}

@@ -25,6 +25,7 @@ from sales_forecast.data.panel import Panel
 from sales_forecast.errors import DataRefused
 from sales_forecast.features.decomposition import log_sales
 from sales_forecast.features.features import History, Index, feature_names, features
+from sales_forecast.features.passing import usual
 from sales_forecast.models.pooled import fit_profile
 from sales_forecast.models.trees import TrainingSet, learning_from, training_rows, training_set
 
@@ -49,13 +50,14 @@ def version_of(panel: Panel) -> str:
 
 def parquet(panel: Panel) -> tuple[bytes, int]:
     """Return the file, and how many rows it has. Raises NotEnoughData as a training does."""
-    profile = fit_profile(panel)
-    taught = training_set(panel, profile)
-    history = History(panel, profile)
+    seen = usual(panel)
+    profile = fit_profile(seen)
+    taught = training_set(seen, profile)
+    history = History(seen, profile)
     ahead = history.ahead(panel.frequency.season)
     rows = [
         np.concatenate(both)
-        for both in zip(_learned_from(history, training_rows(panel)), ahead, strict=True)
+        for both in zip(_learned_from(history, training_rows(seen)), ahead, strict=True)
     ]
     X = np.vstack([taught.X, features(history, *ahead)])
     none = np.full(len(ahead[0]), np.nan)
@@ -130,5 +132,5 @@ def read_back(file: Path, panel: Panel) -> Iterator[None]:
     taught = table.filter(table["change"].is_valid())
     X = np.column_stack([taught[name].to_numpy() for name in columns_of(panel)])
     rows = TrainingSet(np.ascontiguousarray(X, dtype=np.float32), taught["change"].to_numpy())
-    with learning_from(panel, rows):
+    with learning_from(usual(panel), rows):
         yield

@@ -24,6 +24,7 @@ from sales_forecast.bundles.states import Packed
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import STORES
 from sales_forecast.features.features import feature_names, features
+from sales_forecast.features.passing import usual
 from sales_forecast.models.fitted.regressor import FittedRegressor
 from sales_forecast.models.fitted.smoothing import FittedArima
 from sales_forecast.training.challenger import NATIVE, Challenger
@@ -49,9 +50,9 @@ def logged_models(challenger: Challenger, folder: Path) -> list[LoggedModel]:
 
     `folder`: where files may be written that MLflow is to copy.
     """
-    panel = challenger.panel
-    if panel is None:
+    if challenger.panel is None:
         return []
+    panel = usual(challenger.panel)
     fitted = {name: challenger.models[name] for name in NATIVE if name in challenger.models}
     described = []
     for name, model in fitted.items():
