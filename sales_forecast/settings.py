@@ -19,6 +19,7 @@ from sales_forecast.database_trust import verified, written
 from sales_forecast.errors import SettingsError, brief, in_words
 
 LAST_PORT = 65535
+_USUAL_PARAMS = Path("params.yaml")
 _LEAST_SECRET = 32
 _MAY_BE_EMPTY = {"api_key", "trusted_proxies"}
 """What has a sentence of its own, and what is a list."""
@@ -42,7 +43,7 @@ class Settings(BaseSettings):
 
     var_dir: Path = Path("var")
     """Where bundles, the default databases and the download cache live."""
-    params_file: Path = Path("params.yaml")
+    params_file: Path = _USUAL_PARAMS
     """What a training may choose, if it is there; see `params`."""
     database_url: str = Field(default_factory=lambda told: f"sqlite:///{told['var_dir']}/sales.db")
     source_database_url: SecretStr | None = None
@@ -105,6 +106,14 @@ class Settings(BaseSettings):
     """A folder, or s3://BUCKET/PREFIX, that the weekly job writes forecasts and answers to."""
     cloudwatch_namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./#-]{1,255}$")] | None = None
     """Where in CloudWatch that job says how good forecasts turned out to be."""
+
+    @field_validator("params_file")
+    @classmethod
+    def _is_there(cls, file: Path) -> Path:
+        """Refuse a file that is named and not there: the defaults would count, and nobody knew."""
+        if file != _USUAL_PARAMS and not file.exists():
+            raise ValueError(f"there is no file {file}.")
+        return file
 
     @field_validator("database_url")
     @classmethod

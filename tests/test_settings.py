@@ -103,6 +103,18 @@ def test_a_secret_that_makes_no_sense_is_refused_and_not_repeated(
     assert "my-secret" not in refused.value.message
 
 
+def test_a_file_of_params_that_is_named_must_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Path("params.yaml") == load_settings().params_file
+    monkeypatch.setenv("PARAMS_FILE", "prams.yaml")
+    with pytest.raises(SettingsError, match=r"^PARAMS_FILE: there is no file prams\.yaml\.$"):
+        load_settings()
+    Path("prams.yaml").touch()
+    assert Path("prams.yaml") == load_settings().params_file
+
+
 def test_keys_of_sources_are_read_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_KEYS", '{"of mine": "my-secret"}')
     assert {"of mine": "my-secret"} == load_settings().keys_of_sources
