@@ -17,6 +17,8 @@ _WEEKS = 8
 """Of a block: within one, levels and seasons are taken for constant."""
 _LEAST_BLOCKS = 6
 """With fewer, an error that is said would be a guess."""
+_LEAST_ALONE = 1e-3
+"""A promotion that always cuts the price by a fifth tells nothing of either alone."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def measured_effect(panel: Panel, rows: Sequence[int], name: str, by: float) -> 
     A regression of the logarithm of sales on all that was planned, within blocks of eight weeks of
     one series and one weekday; the standard error is a jackknife of whole blocks, so what moves
     all series or neighbouring periods alike is counted in. None where that cannot be told: too few
-    blocks have both, or nothing is ever sold without it.
+    blocks have both, nothing is ever sold without it, or it always changed with other plans.
     Source: Miller, The Jackknife, 1974.
     """
     names = [name, *(other for other in panel.plan if other != name)]
@@ -51,6 +53,8 @@ def measured_effect(panel: Panel, rows: Sequence[int], name: str, by: float) -> 
     if seen.sum() < _LEAST_BLOCKS:
         return None
     whole = squares.sum(axis=0), products.sum(axis=0)
+    if _left_alone(whole[0]) < _LEAST_ALONE:
+        return None
     slope = _slope(*whole)
     left_out = [
         _slope(whole[0] - square, whole[1] - product)
@@ -60,6 +64,12 @@ def measured_effect(panel: Panel, rows: Sequence[int], name: str, by: float) -> 
     error = float(np.sqrt((n - 1) / n * np.sum((np.array(left_out) - np.mean(left_out)) ** 2)))
     factor = float(np.exp(slope * by))
     return Effect(factor - 1, factor * abs(by) * error, n, len(rows))
+
+
+def _left_alone(square: Array) -> float:
+    """Return what part of all changes of the first plan its changes beside the others are."""
+    own, beside, others = square[0, 0], square[0, 1:], square[1:, 1:]
+    return float(1 - beside @ _inverse(others) @ beside / own)
 
 
 def _by_block(panel: Panel, rows: Sequence[int], names: Sequence[str]) -> tuple[Array, Array]:
@@ -90,5 +100,9 @@ def _by_block(panel: Panel, rows: Sequence[int], names: Sequence[str]) -> tuple[
 
 
 def _slope(square: Array, product: Array) -> float:
-    # Of several that always changed together each has a part of what they did.
-    return float((np.linalg.pinv(square, rcond=1e-9, hermitian=True) @ product)[0])
+    return float((_inverse(square) @ product)[0])
+
+
+def _inverse(square: Array) -> Array:
+    # Of several others that always changed together each takes a part of what they did.
+    return np.asarray(np.linalg.pinv(square, rcond=1e-9, hermitian=True), dtype=np.float64)

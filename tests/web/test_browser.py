@@ -265,6 +265,19 @@ def test_the_longest_name_hides_no_column(page, at, odd_shop):
     assert table.evaluate("of => of.scrollWidth <= of.parentElement.clientWidth")
 
 
+def test_the_forms_of_sheets_and_what_if_begin_at_the_left_and_are_seen_whole(page, at, odd_shop):
+    page.request.post(f"{at.odd}/sign-in", form={"key": odd_shop.keys["planner"]})
+    page.set_viewport_size({"width": 1100, "height": 900})
+    page.goto(f"{at.odd}/sheets")
+    lefts = {page.locator(of).bounding_box()["x"] for of in ("h1", "form[action='/sheets/check']")}
+    assert 1 == len(lefts)
+    page.goto(f"{at.odd}/what-if")
+    table = page.locator("form .scroll")
+    assert table.locator("select").count()
+    assert table.locator("input").count()
+    assert table.evaluate("of => of.scrollWidth <= of.clientWidth")
+
+
 def test_a_series_is_found_while_its_name_is_typed(page, at):
     page.goto(f"{at.departments}/")
     page.type("[data-search]", "2 3")

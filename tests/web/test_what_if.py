@@ -209,6 +209,16 @@ def test_what_was_planned_both_ways_too_seldom_or_sold_one_way_alone_has_no_meas
     assert measured_effect(closed, rows, "promo", 1.0) is None
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_plans_that_always_change_together_have_no_effect_of_their_own(noise):
+    sales, rows = noisy(2, 0.25, 0.1, 0)
+    promo = sales.plan["promo"]
+    jitter = noise * np.random.default_rng(0).standard_normal(promo.shape)
+    together = replace(sales, plan={"promo": promo, "price": 2.5 * (1 - 0.2 * promo) + jitter})
+    for name in together.plan:
+        assert (measured_effect(together, rows, name, 1.0) is None) is (noise == 0)
+
+
 def test_the_page_says_how_sure_an_effect_is_and_on_what_it_was_measured(days_app, days_shop):
     page = get(days_app, sent(**wished("Promo", MONDAY, 1))).text
     sales = days_shop.panel
