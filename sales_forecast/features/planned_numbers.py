@@ -49,7 +49,7 @@ class PlannedNumber:
         known = values[~np.isnan(values)]
         ratio = bool((known > 0).mean() >= _NEARLY_ALL)
         sound = _sound(values, ratio=ratio)
-        away = _away(sound, _median(sound), ratio=ratio)
+        away = _away(sound, medians(sound), ratio=ratio)
         seasonal = _has_seasons(away, frequency)
         away = away[~np.isnan(away)]
         scale = float(away.std()) or 1.0
@@ -58,7 +58,7 @@ class PlannedNumber:
 
     def usual(self, values: Array) -> Array:
         """Return float64[n_series]: the median of what is known of each; NaN where nothing is."""
-        return _median(_sound(values, ratio=self.ratio))
+        return medians(_sound(values, ratio=self.ratio))
 
     def expected(self, values: Array, frequency: Frequency) -> Array:
         """Return values with what is expected where none is known; before the first, NaN stays.
@@ -76,7 +76,7 @@ class PlannedNumber:
         ends, where = np.unique(rows * n + last, return_inverse=True)
         padded = np.pad(values, ((0, 0), (lately - 1, 0)), constant_values=np.nan)
         windows = np.lib.stride_tricks.sliding_window_view(padded, lately, axis=1)
-        found[rows, columns] = _median(windows[ends // n, ends % n])[where]
+        found[rows, columns] = medians(windows[ends // n, ends % n])[where]
         if self.seasonal:
             half = lately // 2
             years = -(-(columns + half - last) // frequency.season)
@@ -110,7 +110,8 @@ def planned_range(values: Array, row: int) -> tuple[float, float]:
     return (float(known.min()), float(known.max())) if known.size else (np.nan, np.nan)
 
 
-def _median(values: Array) -> Array:
+def medians(values: Array) -> Array:
+    """Return float64[n]: the median of what is known of each row; NaN where nothing is."""
     ordered = np.sort(values, axis=1)  # NaN last
     count = (~np.isnan(values)).sum(axis=1, keepdims=True)
     middle = np.maximum(np.hstack([(count - 1) // 2, count // 2]), 0)
@@ -133,7 +134,7 @@ def _has_seasons(away: Array, frequency: Frequency) -> bool:
     lately, quarter = long(_WEEKS_OF_LATE), long(_WEEKS_OF_A_QUARTER)
     earliest = max(season + lately, n - season + 1)
     moved = [
-        [_median(away[:, end - lately - back : end - back]) for back in (0, quarter, season)]
+        [medians(away[:, end - lately - back : end - back]) for back in (0, quarter, season)]
         for end in range(n, earliest - 1, -long(_WEEKS_OF_A_MONTH))
     ]
     if not moved:

@@ -16,9 +16,11 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.features.plan_effects import plans_of
 from sales_forecast.features.planned_numbers import PlannedNumber
+from sales_forecast.features.weekday_breaks import outdated
 from sales_forecast.models import cold_start
 
 Flags = npt.NDArray[np.bool_]
@@ -98,6 +100,9 @@ class _Past:
         sold = pool.y > 0
         recorded = pool.y >= 0
         known = recorded & np.logical_or.accumulate(sold, axis=1)
+        if pool.frequency == DAILY:
+            old = outdated(sold, known)
+            sold, known, recorded = sold & ~old, known & ~old, recorded & ~old
         every, past = pool.frequency, pool.past.plan
         numbers = {name: PlannedNumber.of(past[name], every) for name in past if name != pool.open}
         planned = plans_of(pool, numbers, pool.n_periods + horizon, expecting=True)

@@ -17,6 +17,7 @@ from sales_forecast.data.panel import Array, Days, Panel
 from sales_forecast.features.calendar_effects import State
 from sales_forecast.features.daily_design import CONTEXT, Design
 from sales_forecast.features.shrinkage import Coefficients, blocks
+from sales_forecast.features.weekday_breaks import WeekdayBreaks
 
 
 def rows_of(known: Sequence[str], asked: Sequence[str]) -> list[int]:
@@ -40,7 +41,7 @@ def _planned_alike(panel: Panel, other: Panel) -> bool:
     )
 
 
-def _parts(design: Design, found: Coefficients, panel: Panel, days: Days) -> Array:
+def parts_of(design: Design, found: Coefficients, panel: Panel, days: Days) -> Array:
     """Return float64[n_series + 1, n] for days in a row: log sales but for the level.
 
     The last row is that of the chain: what a series does of which nothing is known.
@@ -68,7 +69,7 @@ class _Past:
     @cached_property
     def known(self) -> Array:
         """float64[n_series + 1, n_periods], the answer for its days; the chain's is the last."""
-        return _parts(self.design, self.found, self.panel, self.panel.periods)
+        return parts_of(self.design, self.found, self.panel, self.panel.periods)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,12 +86,14 @@ class PlanProfile:
 
     Attributes:
         series: the names that the coefficients belong to.
+        breaks: of weekday patterns, beside the coefficients.
         sight: what it saw last; None before that.
     """
 
     design: Design
     found: Coefficients
     series: tuple[str, ...]
+    breaks: WeekdayBreaks
     sight: _Sight | None = None
 
     @cached_property
@@ -101,13 +104,15 @@ class PlanProfile:
             "design": self.design.state,
             "found": self.found.state,
             "series": list(self.series),
+            "breaks": self.breaks.state,
         }
 
     @classmethod
     def restore(cls, state: State) -> Self:
         """Return the profile of a state."""
         found = Coefficients(**state["found"])
-        return cls(Design.restore(state["design"]), found, tuple(state["series"]))
+        breaks = WeekdayBreaks.restore(state.get("breaks"))
+        return cls(Design.restore(state["design"]), found, tuple(state["series"]), breaks)
 
     def seeing(self, panel: Panel) -> PlanProfile:
         """See `calendar_effects.Profile.seeing`. A past of the same plan is seen already."""
@@ -142,6 +147,7 @@ class PlanProfile:
         if outside.any():
             first = int(at[outside].min()) - CONTEXT
             days = panel.periods[0] + np.arange(first, int(at.max()) + 1)
-            later = _parts(self.design, sight.past.found, panel, days)
+            later = parts_of(self.design, sight.past.found, panel, days)
             parts[:, outside] = later[:, at[outside] - first]
-        return parts[rows_of(panel.series, series)]
+        at_each: Array = parts[rows_of(panel.series, series)]
+        return at_each + self.breaks.at(series, periods)

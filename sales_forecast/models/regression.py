@@ -8,6 +8,7 @@ the plan after the days it is asked for.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -26,8 +27,9 @@ from sales_forecast.features.shrinkage import (
     estimate,
     solve,
 )
+from sales_forecast.features.weekday_breaks import WeekdayBreaks
 from sales_forecast.models.fit_cache import once
-from sales_forecast.models.plan_profile import PlanProfile, rows_of
+from sales_forecast.models.plan_profile import PlanProfile, parts_of, rows_of
 
 _STEP_DAYS = 28
 
@@ -35,16 +37,28 @@ _STEP_DAYS = 28
 def fit_days(panel: Panel) -> DailyProcess:
     """Estimate how far series differ, and the coefficients, from all of a panel of days."""
     design = Design.of(panel)
-    sums = _sums(design, panel)
-    found, spreads = estimate(sums, Spreads.usual(len(design.names), panel.n_series))
-    usual = np.median(spreads.noise[sums.known > 0]) if sums.known.any() else spreads.noise[0]
-    noise = np.where(sums.known > 0, spreads.noise, usual)
-    return DailyProcess(
-        design, replace(spreads, noise=noise), panel.series, panel.past.fingerprint, found
-    )
+    start = Spreads.usual(len(design.names), panel.n_series)
+    (found, spreads), breaks = _without_breaks(design, panel, lambda sums: estimate(sums, start))
+    known = (panel.y > 0).any(axis=1)
+    usual = np.median(spreads.noise[known]) if known.any() else spreads.noise[0]
+    spreads = replace(spreads, noise=np.where(known, spreads.noise, usual))
+    return DailyProcess(design, spreads, panel.series, panel.past.fingerprint, found, breaks)
 
 
-def _sums(design: Design, panel: Panel) -> Sums:
+def _without_breaks(
+    design: Design, panel: Panel, fit: Callable[[Sums], tuple[Coefficients, Spreads]]
+) -> tuple[tuple[Coefficients, Spreads], WeekdayBreaks]:
+    """Fit to a history without the breaks of its weekday patterns, which would blur them."""
+    logs = log_sales(panel.y)
+    fitted = fit(_sums(design, panel, logs))
+    left = logs - parts_of(design, fitted[0], panel, panel.periods)[:-1]
+    breaks = WeekdayBreaks.of(left, panel.series, panel.periods)
+    if breaks.series:
+        fitted = fit(_sums(design, panel, logs - breaks.at(panel.series, panel.periods)))
+    return fitted, breaks
+
+
+def _sums(design: Design, panel: Panel, logs: Array) -> Sums:
     """Read a history: the columns of dates and plan, then the steps of the level."""
     matrix = design.matrix(panel, panel.periods)
     steps = _steps(panel.n_periods)
@@ -53,7 +67,7 @@ def _sums(design: Design, panel: Panel) -> Sums:
         X = matrix(block)
         return np.concatenate([X, np.broadcast_to(steps, (len(X), *steps.shape))], axis=1)
 
-    return Sums.of(log_sales(panel.y), columns, len(design.names) + len(steps))
+    return Sums.of(logs, columns, len(design.names) + len(steps))
 
 
 def _steps(days: int) -> Floats:
@@ -69,7 +83,8 @@ class DailyProcess:
     Attributes:
         series: the names of the series that it was fitted to.
         seen: the fingerprint of the past of the panel that it was fitted to.
-        found: the coefficients there.
+        found: the coefficients there, beside the breaks.
+        breaks: of weekday patterns there.
     """
 
     design: Design
@@ -77,6 +92,7 @@ class DailyProcess:
     series: tuple[str, ...]
     seen: str
     found: Coefficients
+    breaks: WeekdayBreaks
 
     @cached_property
     def state(self) -> State:
@@ -88,6 +104,7 @@ class DailyProcess:
             "series": list(self.series),
             "seen": self.seen,
             "found": self.found.state,
+            "breaks": self.breaks.state,
         }
 
     @classmethod
@@ -99,6 +116,7 @@ class DailyProcess:
             tuple(state["series"]),
             state["seen"],
             Coefficients(**state["found"]),
+            WeekdayBreaks.restore(state.get("breaks")),
         )
 
     def ahead(self, history: Panel, horizon: int) -> Array:
@@ -112,12 +130,15 @@ class DailyProcess:
         """See `calendar_effects.Process.calendar`."""
         return _profile(self, panel.past).seeing(panel)
 
-    def coefficients(self, history: Panel) -> Coefficients:
+    def learned(self, history: Panel) -> tuple[Coefficients, WeekdayBreaks]:
         """Return what a history says of the columns; what is planned after it says nothing."""
         if history.past.fingerprint == self.seen:
-            return self.found
+            return self.found, self.breaks
         spreads = replace(self.spreads, noise=self._noise(history))
-        return solve(_sums(self.design, history), spreads)
+        (found, _), breaks = _without_breaks(
+            self.design, history, lambda sums: (solve(sums, spreads), spreads)
+        )
+        return found, breaks
 
     def _noise(self, history: Panel) -> Array:
         """Return float64[n_series]; what is usual for a series that it was not fitted to."""
@@ -127,4 +148,5 @@ class DailyProcess:
 
 @once
 def _profile(process: DailyProcess, past: Panel) -> PlanProfile:
-    return PlanProfile(process.design, process.coefficients(past), past.series).seeing(past)
+    found, breaks = process.learned(past)
+    return PlanProfile(process.design, found, past.series, breaks).seeing(past)

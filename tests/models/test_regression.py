@@ -141,7 +141,7 @@ def test_a_plan_of_days_to_come_teaches_nothing():
     panel = daily_panel(ahead=14)
     process = fit_process(panel)
     otherwise = panel.planning(2, panel.n_periods, {"promo": [1, 0, 1], "open": [0]})
-    assert process.coefficients(otherwise) is process.found
+    assert process.learned(otherwise)[0] is process.found
     same = np.delete(process.ahead(panel, 14) == process.ahead(otherwise, 14), 2, axis=0)
     assert same.all()
 
