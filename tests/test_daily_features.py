@@ -119,6 +119,21 @@ def number(panel: Panel, store: int = 0) -> np.ndarray:
     return X[store, design.names.index("0 number")]
 
 
+def test_beyond_a_plan_a_shop_is_open_as_it_was_of_late():
+    opened = open_but(140, stores=5)
+    opened[1] = 1  # on Sundays, too
+    opened[2, 84:] = 1  # since eight weeks
+    opened[3, 112:] = 0  # a closure that ends
+    opened[4, 40:] = np.nan
+    panel = planned(open=opened)
+
+    weeks = Design.of(panel).plan(panel, panel.after(14))["open"]
+
+    assert [6, 7, 7, 6, 6] == weeks[:, :7].sum(axis=1).tolist()
+    np.testing.assert_array_equal(weeks[:, :7], weeks[:, 7:])
+    assert 0 == weeks[0, 6]
+
+
 def test_a_price_is_told_by_its_ratio_to_what_is_usual_of_its_own_article():
     dear = np.where(np.arange(100) % 9 == 0, 16.0, 20.0)
     panel = planned(number=np.vstack([dear, dear / 10]))

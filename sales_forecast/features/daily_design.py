@@ -25,6 +25,7 @@ Floats = npt.NDArray[np.float32]
 
 CONTEXT = 8 * DAYS_PER_PERIOD
 """Days before one that its columns may depend on."""
+_OF_LATE = 8 * DAYS_PER_PERIOD
 _LONG_CLOSURE = 10
 _NEAR_CLOSURE = (3, 14, 42)
 
@@ -35,7 +36,7 @@ class PlanColumn:
 
     Attributes:
         number: how its numbers are compared; None if it was 0 or 1 and nothing else.
-        habit: float64[7], its mean by weekday, Monday first.
+        habit: float64[7], its mean by weekday, Monday first, of all series.
     """
 
     number: PlannedNumber | None
@@ -55,10 +56,15 @@ class PlanColumn:
         number = state["number"]
         return cls(number and PlannedNumber(**number), state["habit"])
 
-    def filled(self, values: Array, weekday: npt.NDArray[np.int64]) -> Array:
-        """Return float64[n_series, n_days] without NaN; see `Design.plan`."""
-        of_day = _mean(values, 0)
-        expected = np.where(np.isnan(of_day), self.habit[weekday], of_day)
+    def filled(
+        self, values: Array, weekday: npt.NDArray[np.int64], own: Array | float = np.nan
+    ) -> Array:
+        """Return float64[n_series, n_days] without NaN; see `Design.plan`.
+
+        `own`: habits of the series where they count, float64[n_series, 7], NaN where unknown.
+        """
+        of_day, habit = _mean(values, 0), np.where(np.isnan(own), self.habit, own)
+        expected = np.where(np.isnan(of_day), habit[..., weekday], of_day)
         flag = self.number is None
         return np.where(np.isnan(values), np.round(expected) if flag else expected, values)
 
@@ -134,17 +140,20 @@ class Design:
         """Return what is planned for days in a row, float64[n_series, n] by name.
 
         A series of which nothing is said does what most do on that day; on a day of which nothing
-        is said, all do what is usual on its weekday. Of numbers see `PlannedNumber.expected`.
+        is said, all do what is usual on its weekday, and each is open as it was of late. Of numbers
+        see `PlannedNumber.expected`.
         """
         start, weekday = int((days[0] - self.first).astype(int)), weekdays(days)
         found = {}
         for name, column in self.columns.items():
-            values = panel.plan[name]
+            values, own = panel.plan[name], np.full((panel.n_series, 1), np.nan)
+            if name == self.open:
+                own = _of_late(_widened(values, 0, panel.n_periods), weekdays(panel.periods))
             if column.number is not None:
                 of_series = column.number.usual(values[:, : panel.n_periods])[:, None]
                 values = column.number.expected(_widened(values, 0, start + len(days)), DAILY)
                 values = np.where(np.isnan(values), of_series, values)
-            found[name] = column.filled(_widened(values, start, start + len(days)), weekday)
+            found[name] = column.filled(_widened(values, start, start + len(days)), weekday, own)
         return found
 
     def plan_columns(self, days: Days, plan: Mapping[str, Array]) -> dict[str, Array]:
@@ -206,6 +215,17 @@ def _closed(opened: PlanColumn, shut: Array, weekday: npt.NDArray[np.int64]) -> 
         "closed_two_ago": two_ago * (1 - yesterday) * (1 - usual(-2)),
         **_long_closures(shut),
     }
+
+
+def _of_late(opened: Array, weekday: npt.NDArray[np.int64]) -> Array:
+    """Return float64[n_series, 7]: how often each was open in the eight weeks to its last open day.
+
+    The days since may be a closure that ends.
+    """
+    day = np.arange(opened.shape[1])
+    last = np.where(opened == 1, day, -1).max(axis=1, initial=-1)[:, None]
+    late = np.where((day > last - _OF_LATE) & (day <= last), opened, np.nan)
+    return np.stack([_mean(late[:, weekday == one], 1) for one in range(DAYS_PER_PERIOD)], axis=1)
 
 
 def _mean(values: Array, axis: int) -> Array:
