@@ -25,6 +25,14 @@ def beside(lower: Array, upper: Array, wide: float = 100.0) -> metrics.Distribut
     return metrics.Distribution(mean=1.1 * PREDICTION, quantiles={**ends, **inner})
 
 
+@pytest.mark.parametrize(
+    ("error", "read"),
+    [(4_633.4, "4,633"), (100, "100"), (40.021, "40.02"), (0.41237, "0.4124"), (0, "0"), (5, "5")],
+)
+def test_small_errors_are_read_with_their_decimals(error: float, read: str) -> None:
+    assert read == metrics.in_units(error)
+
+
 def test_mae_is_the_mean_of_what_forecasts_were_off_by():
     assert 12.5 == metrics.mae(Y, PREDICTION)
 

@@ -155,7 +155,7 @@ def test_without_any_champion_on_record_a_version_must_be_named(settings: Settin
     with pytest.raises(BundleRefused, match="no champion before: no champion is known yet"):
         back(new)
     version = history(settings)[0]
-    assert f"{version} is champion again. " in back(new, version)
+    assert f"{version} is champion now. " in back(new, version)
 
 
 def test_one_that_was_killed_before_it_was_written_down_is_completed(

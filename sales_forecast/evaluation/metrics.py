@@ -16,6 +16,12 @@ from sales_forecast.data.panel import Array
 from sales_forecast.models.spread import DECILES
 
 HOLIDAY_WEIGHT = 5.0
+_LARGE = 100
+
+
+def in_units(error: float) -> str:
+    """Return an error in units of sales as it is read, also of what sells a piece a week."""
+    return f"{error:,.0f}" if abs(error) >= _LARGE else f"{error:.4g}"
 
 
 def mae(y: Array, prediction: Array) -> float:

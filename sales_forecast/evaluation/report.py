@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter
 
 from sales_forecast.evaluation.figures import png
 from sales_forecast.evaluation.judged import Tables
+from sales_forecast.evaluation.metrics import in_units
 from sales_forecast.evaluation.segments import Segment
 from sales_forecast.models.names import BASELINE_MODEL
 
@@ -50,11 +51,11 @@ def score_table(scores: Scores) -> str:
         rows.append(
             (
                 model,
-                f"{errors['wmae']:,.0f}",
+                in_units(errors["wmae"]),
                 _or_dash(100 * (errors["wmae"] / growth - 1), "{:+.1f}%"),
                 _percent(errors.get("wape", missing)),
-                f"{errors['rmse']:,.0f}",
-                _or_dash(errors.get("mae_holiday", missing), "{:,.0f}"),
+                in_units(errors["rmse"]),
+                in_units(errors["mae_holiday"]) if "mae_holiday" in errors else "-",
                 _or_dash(100 * errors.get("coverage_80", missing), "{:.0f}%"),
                 _or_dash(100 * errors.get("coverage_95", missing), "{:.0f}%"),
                 _or_dash(errors.get("wql", missing), "{:.4f}"),

@@ -75,10 +75,11 @@ def roll_back(
         told = f"rolled back{f' from {left}' if left else ''}{f': {reason}' if reason else ''}"
         new = deployments.record(wanted, Cause(who("monitor.py rollback"), told))
     after = f", after {left}" if left else ""
+    again = "again" if wanted in path else "now"
     return RolledBack(
         wanted,
         left,
-        f"{wanted} is champion again{after}. A service takes it up within REFRESH_SECONDS from a "
+        f"{wanted} is champion {again}{after}. A service takes it up within REFRESH_SECONDS from a "
         "folder, and within 90 s from a registry."
         if new
         else f"{wanted} is the champion already; alias and link were set again.",

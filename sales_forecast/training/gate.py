@@ -48,7 +48,8 @@ class Check:
     def __str__(self) -> str:
         verb = "is below" if self.passed else "is not below"
         gap = f" ({100 * self.excess:+.1f}%)" if self.limit > 0 else ""
-        return f"{self.what}: {self.value:,.0f} {verb} {self.limit:,.0f}{gap}"
+        value, limit = metrics.in_units(self.value), metrics.in_units(self.limit)
+        return f"{self.what}: {value} {verb} {limit}{gap}"
 
 
 @dataclass(frozen=True)
