@@ -58,8 +58,7 @@ def write_forecasts(settings: Settings, panel: Panel, progress: Callable[[str], 
         if table.is_issued(panel, bundle.version, horizon):
             return _nothing_new(bundle, panel, horizon)
         progress("forecasting")
-        with np.errstate(over="ignore", invalid="ignore"):  # what has no bounds is refused
-            issues = list(issues_of(bundle, panel, horizon))
+        issues = list(issues_of(bundle, panel, horizon))
         _refuse_what_has_no_bounds(issues, panel)
         if former := _former(settings, panel):
             progress("finding out what changed since the last forecasts")

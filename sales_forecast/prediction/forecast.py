@@ -67,7 +67,8 @@ def forecast(
             )
         return asked[id(model)]
 
-    with one_thread():
+    # What a mistyped plan leaves without bounds is refused by whoever is to answer or to keep it.
+    with one_thread(), np.errstate(over="ignore"):
         is_open = _is_open(history, horizon)
         chance = np.minimum(is_open, chance_of_sale(usual(history), horizon))
         return {

@@ -16,10 +16,11 @@ import numpy as np
 from sales_forecast.bundles.bundle import Bundle
 from sales_forecast.bundles.fitting import check_fits
 from sales_forecast.bundles.manifest import ForecastChoice, IntervalLevel
+from sales_forecast.data.far_plans import far_plans
 from sales_forecast.data.frequency import counted
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import STORES
-from sales_forecast.errors import InvalidRequest
+from sales_forecast.errors import InvalidRequest, NoForecasts
 from sales_forecast.service.answers import Answers
 from sales_forecast.service.calendar import Calendar
 from sales_forecast.service.covariates import Covariates
@@ -118,8 +119,8 @@ class Predictor:
             before = f" before the {self._calendar.called(ending)}"
             raise self._no_sales(row, {**names, self.spec.date: str(day)}, before)
         year_ago_known = answers.year_ago_known(model, place, period)
-        if changed and not abs(estimate.prediction) < _LARGEST:
-            raise self._covariates.too_far(row, changed)
+        if not abs(estimate.prediction) < _LARGEST:
+            raise self._covariates.too_far(row, changed) if changed else self._no_bounds(row)
         if step > self.most_steps:
             unit = self.panel.frequency.unit
             warnings.append(
@@ -190,11 +191,20 @@ class Predictor:
         if math.isnan(sales[0]):
             names = {key.field: value for key, value in zip(self.spec.keys, series, strict=True)}
             raise self._no_sales(row, names)
+        if any(abs(value) >= _LARGEST for value in sales):
+            raise self._no_bounds(row)
         ends = self._answers.ahead.ends(model, level, row, steps)
         return [
             PeriodForecast(period, round(value, 2), *(rounded(of) or (None, None)))
             for period, value, of in zip(self._periods, sales, ends, strict=False)
         ]
+
+    def _no_bounds(self, row: int) -> NoForecasts:
+        shown, far = self.series.shown(row), " ".join(far_plans(self.panel))
+        return NoForecasts(
+            f"The plan that is loaded leaves sales of {shown} without bounds. {far} Load the right "
+            "one over it."
+        )
 
     def _no_sales(self, row: int, names: Mapping[str, int | str], when: str = "") -> InvalidRequest:
         shown = self.series.shown(row)

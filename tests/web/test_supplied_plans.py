@@ -68,6 +68,14 @@ def test_a_mistyped_plan_is_told_and_no_forecast_without_bounds_is_kept(days_sho
         write_forecasts(days_shop.settings, mistyped, silent)
     assert refused.value.message.startswith(f"The forecast of {name}, {MONDAY}, has no bounds, and")
     assert far in refused.value.message
+    predictor = made(days_shop, "arima", mistyped)
+    for ask in (
+        lambda: predictor.predict((2,), MONDAY, told(predictor)),
+        lambda: predictor.forecast((2,), 3, "best"),
+    ):
+        with pytest.raises(NoForecasts, match=r"leaves sales of Store 2 without bounds\. promo: 1"):
+            ask()
+    assert len(predictor.forecast((1,), 3, "best")) == 3
 
 
 @pytest.mark.parametrize("model", ["arima", "rf_xgb_mean"])
