@@ -101,25 +101,30 @@ class PooledProcess:
     def _chain(self, panel: Panel, split: Split) -> tuple[Seen, Lasting]:
         """Return that of the chain, which has seen all but what lasts of it, and that."""
         known = np.flatnonzero(~np.isnan(split.chain))
-        weeks, chain = self.weeks(panel.periods[known]), split.chain[known]
-        lasts = lasting(self.chain, weeks, chain)
-        return Seen.values(self.chain, weeks, (chain - lasts.values)[:, None]), lasts
+        weeks, chain = self.weeks(panel.periods[known]), split.chain[known][:, None]
+        lasts = lasting(self.chain, weeks, chain, grows=True)
+        return Seen.values(self.chain, weeks, chain - lasts.values), lasts
 
-    def _stores(self, panel: Panel, split: Split) -> Iterator[tuple[Seen, Alike]]:
-        """Yield each that has seen deviations of stores, with the stores and their weeks."""
+    def _stores(self, panel: Panel, split: Split) -> Iterator[tuple[Seen, Lasting, Alike]]:
+        """Yield each that has seen deviations of stores but for breaks that last, and these.
+
+        With the stores and their weeks.
+        """
         for series, week, noise in split.blocks():
             values = split.deviations[np.ix_(series, week)].T
             store = replace(self.store, noise=noise * self.store.noise)
-            yield Seen.values(store, self.weeks(panel.periods[week]), values), (series, week)
+            weeks = self.weeks(panel.periods[week])
+            lasts = lasting(store, weeks, values, grows=False)
+            yield Seen.values(store, weeks, values - lasts.values), lasts, (series, week)
 
     def ahead(self, history: Panel, horizon: int) -> Array:
         """See `Process.ahead`."""
         split = Split.of(history)
         asked = self.weeks(history.after(horizon))
         chain, lasts = self._chain(history, split)
-        expected = split.levels[:, None] + chain.expected(asked).T + lasts.ahead(asked)
-        for seen, (series, _) in self._stores(history, split):
-            expected[series] += seen.expected(asked).T
+        expected = split.levels[:, None] + (chain.expected(asked) + lasts.ahead(asked)).T
+        for seen, last, (series, _) in self._stores(history, split):
+            expected[series] += (seen.expected(asked) + last.ahead(asked)).T
         expected[np.isnan(split.deviations).all(axis=1)] = np.nan
         return expected
 
@@ -129,7 +134,7 @@ class PooledProcess:
         chain, stores = np.zeros(n), np.zeros((panel.n_series, n))
         split = Split.of(panel)
         chain[~np.isnan(split.chain)] = self._chain(panel, split)[0].weights[:, 0]
-        for seen, (series, week) in self._stores(panel, split):
+        for seen, _, (series, week) in self._stores(panel, split):
             stores[np.ix_(series, week)] = seen.weights.T
         named = dict(zip(panel.series, stores, strict=True))
         return CalendarProfile(self, panel.periods, chain, named)

@@ -1,6 +1,6 @@
 """What lasts of a process: breaks of its level and steady growth, which it would take for drifts.
 
-Takes the values of one process over its weeks, gives the part of them that goes on. numpy only.
+Takes the values of processes over their weeks, gives the part of them that goes on. numpy only.
 Must not know sales, nor what becomes of that part.
 
 Source of sizes and standard errors: generalised least squares (Aitken, 1936).
@@ -29,47 +29,51 @@ _YEARS_AHEAD = 1.0
 
 @dataclass(frozen=True, eq=False)
 class Lasting:
-    """What lasts of n values in order.
+    """What lasts of n values in order, in each of k columns.
 
     Attributes:
-        values: float64[n], that part of each; 0 where nothing lasts, and of no values one.
+        values: float64[n, k], that part of each; 0 where nothing lasts, and of no values one row.
         last: the years of the last one.
-        growth: how much more it is a year later.
+        growth: float64[k], how much more it is a year later.
     """
 
     values: Array
     last: float
-    growth: float
+    growth: Array
 
     def ahead(self, weeks: Weeks) -> Array:
-        """Return float64[m] of weeks to come. Growth ends after a year."""
-        ahead: Array = self.values[-1] + self.growth * np.minimum(
-            weeks.years - self.last, _YEARS_AHEAD
-        )
+        """Return float64[m, k] of weeks to come. Growth ends after a year."""
+        later = np.minimum(weeks.years - self.last, _YEARS_AHEAD)
+        ahead: Array = self.values[-1] + later[:, None] * self.growth
         return ahead
 
 
-def lasting(of: Hyperparameters, weeks: Weeks, values: Array) -> Lasting:
-    """Return what lasts of values, float64[n]."""
-    n, years = len(values), weeks.years
+def lasting(of: Hyperparameters, weeks: Weeks, values: Array, *, grows: bool) -> Lasting:
+    """Return what lasts of values, float64[n, k]. `grows`: whether growth does, too."""
+    n, k = values.shape
+    years = weeks.years
     if not n:
-        return Lasting(np.zeros(1), 0.0, 0.0)
+        return Lasting(np.zeros((1, k)), 0.0, np.zeros(k))
     places = np.arange(_BEFORE_AND_AFTER, n - _BEFORE_AND_AFTER + 1)
     shapes = np.column_stack([years - years.mean(), np.arange(n)[:, None] >= places])
-    grown = years[-1] - years[0] >= _GROWING_YEARS
-    least = np.array([_GROWTH if grown else np.inf, *np.full(len(places), _BREAK)])
+    known = grows and years[-1] - years[0] >= _GROWING_YEARS
+    least = np.array([_GROWTH if known else np.inf, *np.full(len(places), _BREAK)])[:, None]
     tails = shapes.T @ np.linalg.inv(observed(of, weeks))
-    worth = np.maximum((tails * shapes.T).sum(axis=1), 1e-12)  # the inverse of its variance
-    found, sizes = np.zeros(len(least), bool), np.zeros(len(least))
+    worth = np.maximum((tails * shapes.T).sum(axis=1), 1e-12)[:, None]  # 1 / its variance
+    found, sizes = np.zeros((len(least), k), bool), np.zeros((len(least), k))
+    some = np.arange(k)
     for _ in range(_ROUNDS):
-        left = values - shapes @ sizes
-        sound = Seen.values(of, weeks, left[:, None]).believed[:, 0]
-        errors = np.abs(tails @ sound) / np.sqrt(worth)
-        best = int((errors / least).argmax())
-        if errors[best] > least[best]:
-            found[best] = True
-        elif not found.any():
+        left = values[:, some] - shapes @ sizes[:, some]
+        tell = tails @ Seen.values(of, weeks, left).believed
+        beyond = np.abs(tell) / np.sqrt(worth) / least
+        best = beyond.argmax(axis=0)
+        over = beyond.max(axis=0) > 1
+        found[best[over], some[over]] = True
+        there = found[:, some].any(axis=0)
+        some, tell = some[there], tell[:, there]
+        if not len(some):
             break
-        together = tails[found] @ shapes[:, found]
-        sizes[found] += np.linalg.solve(together, tails[found] @ sound)
-    return Lasting(shapes @ sizes, float(years[-1]), float(sizes[0]))
+        for column, told in zip(some, tell.T, strict=True):
+            at = found[:, column]
+            sizes[at, column] += np.linalg.solve(tails[at] @ shapes[:, at], told[at])
+    return Lasting(shapes @ sizes, float(years[-1]), sizes[0])

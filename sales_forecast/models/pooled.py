@@ -117,7 +117,8 @@ def _fit_chain(weeks: Weeks, chain: Array) -> Hyperparameters:
     left = chain
     for _ in range(_ROUNDS):
         found = _fit(_CHAIN, _CHAIN_SPREAD, [_scatter(weeks, left[None, :])])
-        before, left = left, chain - lasting(found, weeks, chain).values
+        lasts = lasting(found, weeks, chain[:, None], grows=True).values[:, 0]
+        before, left = left, chain - lasts
         if np.array_equal(before, left):
             break
     return found

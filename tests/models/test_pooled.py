@@ -197,6 +197,19 @@ def test_a_break_since_the_fit_is_seen_in_the_history_three_weeks_after_it():
     assert fitted.predict(panel, 8).sum() / sold.sum() == pytest.approx(1.0, abs=0.04)
 
 
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+@pytest.mark.parametrize("weeks_since", [4, 8, 16])
+def test_a_level_that_one_store_has_left_for_good_is_not_drifted_back_to(factor, weeks_since):
+    panel = sample_panel()
+    last = panel.periods[-9]
+    calm, moved = panel.until(last), panel.y.copy()
+    moved[0, -8 - weeks_since :] *= factor
+    changed = replace(panel, y=moved).until(last)
+    before, after = (POOLED.fit(of).predict(of, 8)[0] for of in (calm, changed))
+
+    assert (after / before).mean() == pytest.approx(factor, rel=0.06)
+
+
 @pytest.mark.parametrize("a_year", [-0.5, 0.4])
 def test_all_stores_that_grow_or_shrink_for_years_go_on(a_year):
     rng = np.random.default_rng(4)
