@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from sales_forecast.data.panel import Array, Days, Panel
 from sales_forecast.features.decomposition import Split
-from sales_forecast.features.gaussian import Hyperparameters, Seen, Weeks, calendar_covariance
+from sales_forecast.features.gaussian import Hyperparameters, Weeks, calendar_covariance
 from sales_forecast.features.lasting import Lasting, lasting
 
 State = Mapping[str, Any]
@@ -98,33 +98,27 @@ class PooledProcess:
         """Describe weeks as both processes see them."""
         return Weeks.of(periods, self.pivot)
 
-    def _chain(self, panel: Panel, split: Split) -> tuple[Seen, Lasting]:
-        """Return that of the chain, which has seen all but what lasts of it, and that."""
+    def _chain(self, panel: Panel, split: Split) -> Lasting:
+        """Return what lasts of the chain, and the process that has seen the rest."""
         known = np.flatnonzero(~np.isnan(split.chain))
         weeks, chain = self.weeks(panel.periods[known]), split.chain[known][:, None]
-        lasts = lasting(self.chain, weeks, chain, grows=True)
-        return Seen.values(self.chain, weeks, chain - lasts.values), lasts
+        return lasting(self.chain, weeks, chain, grows=True)
 
-    def _stores(self, panel: Panel, split: Split) -> Iterator[tuple[Seen, Lasting, Alike]]:
-        """Yield each that has seen deviations of stores but for breaks that last, and these.
-
-        With the stores and their weeks.
-        """
+    def _stores(self, panel: Panel, split: Split) -> Iterator[tuple[Lasting, Alike]]:
+        """Yield the same of deviations of stores, with the stores and their weeks."""
         for series, week, noise in split.blocks():
             values = split.deviations[np.ix_(series, week)].T
             store = replace(self.store, noise=noise * self.store.noise)
             weeks = self.weeks(panel.periods[week])
-            lasts = lasting(store, weeks, values, grows=False)
-            yield Seen.values(store, weeks, values - lasts.values), lasts, (series, week)
+            yield lasting(store, weeks, values, grows=False), (series, week)
 
     def ahead(self, history: Panel, horizon: int) -> Array:
         """See `Process.ahead`."""
         split = Split.of(history)
         asked = self.weeks(history.after(horizon))
-        chain, lasts = self._chain(history, split)
-        expected = split.levels[:, None] + (chain.expected(asked) + lasts.ahead(asked)).T
-        for seen, last, (series, _) in self._stores(history, split):
-            expected[series] += (seen.expected(asked) + last.ahead(asked)).T
+        expected = split.levels[:, None] + self._chain(history, split).expected(asked).T
+        for store, (series, _) in self._stores(history, split):
+            expected[series] += store.expected(asked).T
         expected[np.isnan(split.deviations).all(axis=1)] = np.nan
         return expected
 
@@ -133,9 +127,9 @@ class PooledProcess:
         n = panel.n_periods
         chain, stores = np.zeros(n), np.zeros((panel.n_series, n))
         split = Split.of(panel)
-        chain[~np.isnan(split.chain)] = self._chain(panel, split)[0].weights[:, 0]
-        for seen, _, (series, week) in self._stores(panel, split):
-            stores[np.ix_(series, week)] = seen.weights.T
+        chain[~np.isnan(split.chain)] = self._chain(panel, split).rest.weights[:, 0]
+        for store, (series, week) in self._stores(panel, split):
+            stores[np.ix_(series, week)] = store.rest.weights.T
         named = dict(zip(panel.series, stores, strict=True))
         return CalendarProfile(self, panel.periods, chain, named)
 

@@ -11,7 +11,7 @@ chapters 2 and 4; MacKay, Introduction to Gaussian Processes, 1998, for the peri
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
 import numpy as np
@@ -194,6 +194,7 @@ class Seen:
         of: its hyperparameters.
         weeks: the n weeks.
         lower: float64[n, n], the Cholesky factor of their covariance.
+        inverse: float64[n, n], of that covariance.
         believed: float64[n, k], the values, those far from all others drawn in; one column a
             series.
     """
@@ -201,6 +202,7 @@ class Seen:
     of: Hyperparameters
     weeks: Weeks
     lower: Array
+    inverse: Array
     believed: Array
 
     @classmethod
@@ -208,7 +210,13 @@ class Seen:
         """Let it see values, float64[n, k] without gaps."""
         both = observed(of, weeks)
         lower = np.asarray(np.linalg.cholesky(both), dtype=np.float64)
-        return cls(of, weeks, lower, _winsorised(values, _drawn_in_order(values, lower), both))
+        inverse = np.asarray(np.linalg.inv(both), dtype=np.float64)
+        return cls(of, weeks, lower, inverse, values).instead(values)
+
+    def instead(self, values: Array) -> Seen:
+        """Return what it were if it had seen these values of the same weeks, float64[n, k]."""
+        sound = _drawn_in_order(values, self.lower)
+        return replace(self, believed=_winsorised(values, sound, self.inverse))
 
     @property
     def weights(self) -> Array:
@@ -232,13 +240,12 @@ def _drawn_in_order(values: Array, lower: Array) -> Array:
     return drawn
 
 
-def _winsorised(values: Array, sound: Array, covariance: Array) -> Array:
+def _winsorised(values: Array, sound: Array, inverse: Array) -> Array:
     """Return the values, each drawn in to where `sound` ones of all other weeks let one expect it.
 
     An accident is drawn in to its neighbours, but a lasting change of level, which those after it
     confirm, is not. Source of the leave-one-out errors: Rasmussen and Williams, section 5.4.2.
     """
-    inverse = np.linalg.inv(covariance)
     variance = 1 / np.diag(inverse)[:, None]
     others_say = sound - variance * (inverse @ sound)
     furthest = _FURTHEST * np.sqrt(variance)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sales_forecast.data.panel import Array
-from sales_forecast.features.gaussian import Hyperparameters, Seen, Weeks, observed
+from sales_forecast.features.gaussian import Hyperparameters, Seen, Weeks
 
 _BREAK = 5.5
 """A step of so many standard errors is a break; drifts and seasons do not go so far."""
@@ -35,36 +35,41 @@ class Lasting:
         values: float64[n, k], that part of each; 0 where nothing lasts, and of no values one row.
         last: the years of the last one.
         growth: float64[k], how much more it is a year later.
+        rest: the process, which has seen all but that.
     """
 
     values: Array
     last: float
     growth: Array
+    rest: Seen
 
     def ahead(self, weeks: Weeks) -> Array:
-        """Return float64[m, k] of weeks to come. Growth ends after a year."""
+        """Return float64[m, k]: what lasts, in weeks to come. Growth ends after a year."""
         later = np.minimum(weeks.years - self.last, _YEARS_AHEAD)
         ahead: Array = self.values[-1] + later[:, None] * self.growth
         return ahead
+
+    def expected(self, weeks: Weeks) -> Array:
+        """Return float64[m, k]: what is expected of weeks to come."""
+        return self.rest.expected(weeks) + self.ahead(weeks)
 
 
 def lasting(of: Hyperparameters, weeks: Weeks, values: Array, *, grows: bool) -> Lasting:
     """Return what lasts of values, float64[n, k]. `grows`: whether growth does, too."""
     n, k = values.shape
-    years = weeks.years
+    years, rest = weeks.years, Seen.values(of, weeks, values)
     if not n:
-        return Lasting(np.zeros((1, k)), 0.0, np.zeros(k))
+        return Lasting(np.zeros((1, k)), 0.0, np.zeros(k), rest)
     places = np.arange(_BEFORE_AND_AFTER, n - _BEFORE_AND_AFTER + 1)
     shapes = np.column_stack([years - years.mean(), np.arange(n)[:, None] >= places])
     known = grows and years[-1] - years[0] >= _GROWING_YEARS
     least = np.array([_GROWTH if known else np.inf, *np.full(len(places), _BREAK)])[:, None]
-    tails = shapes.T @ np.linalg.inv(observed(of, weeks))
+    tails = shapes.T @ rest.inverse
     worth = np.maximum((tails * shapes.T).sum(axis=1), 1e-12)[:, None]  # 1 / its variance
     found, sizes = np.zeros((len(least), k), bool), np.zeros((len(least), k))
-    some = np.arange(k)
+    some, believed = np.arange(k), rest.believed
     for _ in range(_ROUNDS):
-        left = values[:, some] - shapes @ sizes[:, some]
-        tell = tails @ Seen.values(of, weeks, left).believed
+        tell = tails @ believed
         beyond = np.abs(tell) / np.sqrt(worth) / least
         best = beyond.argmax(axis=0)
         over = beyond.max(axis=0) > 1
@@ -76,4 +81,8 @@ def lasting(of: Hyperparameters, weeks: Weeks, values: Array, *, grows: bool) ->
         for column, told in zip(some, tell.T, strict=True):
             at = found[:, column]
             sizes[at, column] += np.linalg.solve(tails[at] @ shapes[:, at], told[at])
-    return Lasting(shapes @ sizes, float(years[-1]), sizes[0])
+        believed = rest.instead(values[:, some] - shapes @ sizes[:, some]).believed
+    lasts = shapes @ sizes
+    if found.any():
+        rest = rest.instead(values - lasts)
+    return Lasting(lasts, float(years[-1]), sizes[0], rest)
