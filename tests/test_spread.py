@@ -492,3 +492,30 @@ def test_the_mean_counts_returns_as_they_are_on_both_sides():
     assert pytest.approx(1.5) == mean_of(
         forecasts([1.5, -0.3] * 8, [1.0, -0.2] * 8, window=np.repeat(np.arange(8), 2))
     )
+
+
+def eight_windows(y: Array, chance: float = 1.0) -> Forecasts:
+    """Series that are expected to sell 1 in each of eight steps of eight windows."""
+    n_series = len(y)
+    series, window, step = np.indices((n_series, 8, 8)).reshape(3, -1)
+    return forecasts(y.ravel(), 1.0, series=series, step=step + 1, window=window, chance=chance)
+
+
+def test_a_series_that_ended_says_nothing_of_what_the_others_sell():
+    y = np.ones((4, 64))
+    y[0, 27:] = 0.0
+
+    assert pytest.approx(1.0, abs=0.01) == mean_of(eight_windows(y))
+
+
+def test_one_that_pauses_and_comes_back_is_counted():
+    y = np.ones((4, 64))
+    y[0, np.arange(64) % 8 < 4] = 0.0
+
+    assert pytest.approx(0.875) == mean_of(eight_windows(y))
+
+
+def test_slow_movers_are_counted_however_long_they_sell_nothing_at_the_end():
+    y = np.where(np.random.default_rng(9).random((200, 64)) < 0.2, 1.0, 0.0)
+
+    assert pytest.approx(1.0, abs=0.05) == mean_of(eight_windows(y, 0.2))
