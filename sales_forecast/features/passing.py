@@ -15,6 +15,7 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from sales_forecast.data.panel import Array, Panel
+from sales_forecast.features.planned_numbers import medians
 
 Flags = npt.NDArray[np.bool_]
 
@@ -88,8 +89,8 @@ def _passed(panel: Panel) -> Flags:
 def _returned(logs: Array, year: int) -> Flags:
     """Return bool[n_rows, n_weeks]: where logs left what is usual, and came back."""
     moved = logs[:, year:] - logs[:, :-year]
-    beyond = moved - _medians(moved)[:, None]
-    noise = _NOISE_OF_MAD * _medians(np.abs(beyond))[:, None]
+    beyond = moved - medians(moved)[:, None]
+    noise = _NOISE_OF_MAD * medians(np.abs(beyond))[:, None]
     bar = np.maximum(_LEAST, _NOISES * noise)
     found: Flags = np.zeros(logs.shape, bool)
     rows = np.flatnonzero((np.abs(beyond) > bar).sum(axis=1) >= _FEWEST)
@@ -146,7 +147,7 @@ def _beyond(table: Array, apart: Flags | None = None) -> Array:
     """Return a table less the median of the weeks around each that are not apart."""
     known = table if apart is None else np.where(apart, np.nan, table)
     known = np.pad(known, ((0, 0), (_AROUND, _AROUND)), constant_values=np.nan)
-    return table - _medians(sliding_window_view(known, 2 * _AROUND + 1, axis=1))
+    return table - medians(sliding_window_view(known, 2 * _AROUND + 1, axis=1))
 
 
 def _weekly(panel: Panel, values: Array) -> Array:
@@ -165,16 +166,6 @@ def _weekly(panel: Panel, values: Array) -> Array:
 
 def _logs(weeks: Array) -> Array:
     """Return log sales beside their median; of nothing, that of the least that counts."""
-    middle = _medians(weeks)[:, None]
+    middle = medians(weeks)[:, None]
     middle = np.where(middle > 0, middle, np.nan)
     return np.log(np.maximum(weeks / middle, _NOTHING))
-
-
-def _medians(values: Array) -> Array:
-    """Return the medians along the last axis of what is known, NaN of nothing."""
-    n = (~np.isnan(values)).sum(axis=-1)
-    ordered = np.sort(values, axis=-1)  # NaN comes last
-    low, high = ((np.maximum(n - 1, 0) // 2)[..., None], (n // 2)[..., None])
-    high = np.minimum(high, values.shape[-1] - 1)
-    both = [np.take_along_axis(ordered, at, axis=-1)[..., 0] for at in (low, high)]
-    return np.where(n > 0, (both[0] + both[1]) / 2, np.nan)

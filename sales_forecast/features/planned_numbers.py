@@ -111,11 +111,12 @@ def planned_range(values: Array, row: int) -> tuple[float, float]:
 
 
 def medians(values: Array) -> Array:
-    """Return float64[n]: the median of what is known of each row; NaN where nothing is."""
-    ordered = np.sort(values, axis=1)  # NaN last
-    count = (~np.isnan(values)).sum(axis=1, keepdims=True)
-    middle = np.maximum(np.hstack([(count - 1) // 2, count // 2]), 0)
-    return np.take_along_axis(ordered, middle, axis=1).mean(axis=1)
+    """Return the medians along the last axis of what is known; NaN where nothing is."""
+    ordered = np.sort(values, axis=-1)  # NaN last
+    count = (~np.isnan(values)).sum(axis=-1, keepdims=True)
+    middle = np.maximum(np.concatenate([(count - 1) // 2, count // 2], axis=-1), 0)
+    found: Array = np.take_along_axis(ordered, middle, axis=-1).mean(axis=-1)
+    return found
 
 
 def _sound(values: Array, *, ratio: bool) -> Array:
