@@ -136,6 +136,16 @@ def test_days_of_a_plan_are_learned_from() -> None:
     assert not left_out(replace(panel, y=np.full((STORES, n), 100.0))).any()
 
 
+def test_another_plan_of_weeks_to_come_is_no_reason_to_look_again() -> None:
+    panel = replace(
+        times(shop(), 0.1, ONE, 60, 68), plan={"promotion": np.zeros((STORES, WEEKS + 8))}
+    )
+    changed = panel.planning(2, WEEKS, {"promotion": [1.0]})
+
+    assert usual(changed).y is usual(panel).y
+    assert usual(changed).plan["promotion"][2, WEEKS] == 1.0
+
+
 def test_half_a_year_is_too_little_to_tell() -> None:
     panel = times(shop(), 0.1, ALL, 10, 16).until(np.datetime64("2023-06-30"))
 

@@ -44,11 +44,24 @@ def usual(panel: Panel) -> Panel:
     """Return a panel in which sales of weeks that passed are unknown; itself if there are none."""
     found: Panel | None = vars(panel).get("_usual")
     if found is None:
-        a_week = panel.frequency.a_week
-        passed = np.repeat(_passed(panel), a_week, axis=1)[:, -panel.n_periods % a_week :]
-        passed &= ~np.isnan(panel.y)
-        found = replace(panel, y=np.where(passed, np.nan, panel.y)) if passed.any() else panel
+        y = _usual_sales(panel.past)
+        found = panel if y is panel.y else replace(panel, y=y)
         vars(found)["_usual"] = vars(panel)["_usual"] = found
+    return found
+
+
+def _usual_sales(past: Panel) -> Array:
+    """Return `y` without what passed; itself if nothing has.
+
+    Remembered with the past of a panel, which all share that differ in what is yet to come.
+    """
+    found: Array | None = vars(past).get("_usual_sales")
+    if found is None:
+        a_week = past.frequency.a_week
+        passed = np.repeat(_passed(past), a_week, axis=1)[:, -past.n_periods % a_week :]
+        passed &= ~np.isnan(past.y)
+        found = np.where(passed, np.nan, past.y) if passed.any() else past.y
+        vars(past)["_usual_sales"] = found
     return found
 
 
