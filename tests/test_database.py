@@ -546,3 +546,25 @@ def test_a_url_of_another_form_is_refused_without_showing_it(url: str) -> None:
 
     assert error.value.message.startswith("DATABASE_URL must be of the form sqlite:///FILE, mysql+")
     assert "s3cret" not in error.value.message
+
+
+def test_a_file_that_is_damaged_further_on_is_refused_by_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "sales.db"
+    with closing(Database(f"sqlite:///{file}")) as database:
+        database.migrate()
+        database.write(sales_rows(n_stores=20, n_weeks=400), "sales.csv")
+    with closing(sqlite3.connect(file)) as connection:
+        (page,) = connection.execute("PRAGMA page_size").fetchone()
+    whole = file.read_bytes()
+    told = []
+    for number in range(len(whole) // page // 4, len(whole) // page):
+        start = number * page
+        file.write_bytes(whole[:start] + b"\xff" * page + whole[start + page :])
+        with closing(Database(f"sqlite:///{file}")) as database:
+            try:
+                database.read_panel()
+            except DatabaseError as error:
+                told.append(error.message)
+
+    assert told
+    assert all(str(file) in message for message in told)

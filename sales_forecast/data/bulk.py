@@ -7,6 +7,7 @@ the columns mean, and must not begin or end a transaction.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
@@ -142,9 +143,12 @@ def _read_sqlite(connection: sa.Connection, table: sa.Table) -> Facts:
     # NULL as infinity, which is never stored.
     known = ", ".join(f"IFNULL({name}, 9e999)" for name in numbers)
     days = "julianday(period) - julianday('1970-01-01')"
-    found = connection.exec_driver_sql(f"SELECT series_id, {days}, {known} FROM {table.name}")  # noqa: S608
-    rows: Any = found.cursor
-    cells = np.fromiter(chain.from_iterable(rows), dtype=np.float64)
+    statement = f"SELECT series_id, {days}, {known} FROM {table.name}"  # noqa: S608
+    rows: Any = connection.exec_driver_sql(statement).cursor
+    try:
+        cells = np.fromiter(chain.from_iterable(rows), dtype=np.float64)
+    except sqlite3.Error as error:  # as of a file that is damaged further on
+        raise sa.exc.DBAPIError(statement, None, error) from error
     series, period, *values = cells.reshape(-1, 2 + len(numbers)).T
     return Facts(
         series.astype(np.int64),
