@@ -29,6 +29,8 @@ Labels = npt.NDArray[np.generic]
 
 CONDITIONS = ("Holiday_Flag", "Temperature", "Fuel_Price", "CPI", "Unemployment")
 """Those of a store's week, in the order in which the service is told them."""
+LARGEST_SALES = 1e15
+"""No sales are so large; sums and squares of such numbers are no longer exact, or no numbers."""
 OPEN = "open"
 """The plan by which a series sells or does not, in layouts of our own."""
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from sales_forecast.data.panel import Array, Panel
-from sales_forecast.features.planned_numbers import medians
+from sales_forecast.features.tables import blocks, by_weeks, medians
 
 Flags = npt.NDArray[np.bool_]
 
@@ -84,8 +84,7 @@ def _passed(panel: Panel) -> Flags:
     if n < year + _FEWEST + _AFTER:
         return found
     sums, known = np.zeros(n), np.zeros(n)
-    for start in range(0, panel.n_series, _BLOCK):
-        block = slice(start, start + _BLOCK)
+    for block in blocks(panel.n_series, _BLOCK):
         logs = _logs(_weekly(panel, panel.y[block]))
         found[block] = _returned(logs, year)
         sums += np.nan_to_num(np.clip(logs, -1, 1)).sum(axis=0)
@@ -165,12 +164,7 @@ def _beyond(table: Array, apart: Flags | None = None) -> Array:
 
 def _weekly(panel: Panel, values: Array) -> Array:
     """Return float64[n_series, n_weeks]: means of what is known of a week; the first may be cut."""
-    a_week = panel.frequency.a_week
-    if a_week == 1:
-        return values
-    whole = np.pad(
-        values, ((0, 0), (-values.shape[1] % a_week, 0)), constant_values=np.nan
-    ).reshape(len(values), -1, a_week)
+    whole = by_weeks(values, panel.frequency.a_week, np.nan)
     known = ~np.isnan(whole)
     n = known.sum(axis=2)
     sums: Array = np.where(known, whole, 0.0).sum(axis=2)

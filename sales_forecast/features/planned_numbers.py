@@ -16,6 +16,7 @@ import numpy as np
 from sales_forecast.data.frequency import Frequency
 from sales_forecast.data.panel import Array
 from sales_forecast.features.rolling_mean import RollingMean
+from sales_forecast.features.tables import medians
 
 _NEARLY_ALL = 0.99
 _REACH = 3.0
@@ -108,15 +109,6 @@ def planned_range(values: Array, row: int) -> tuple[float, float]:
     of = own if number and not np.isnan(own).all() else values
     known = of[~np.isnan(of)]
     return (float(known.min()), float(known.max())) if known.size else (np.nan, np.nan)
-
-
-def medians(values: Array) -> Array:
-    """Return the medians along the last axis of what is known; NaN where nothing is."""
-    ordered = np.sort(values, axis=-1)  # NaN last
-    count = (~np.isnan(values)).sum(axis=-1, keepdims=True)
-    middle = np.maximum(np.concatenate([(count - 1) // 2, count // 2], axis=-1), 0)
-    found: Array = np.take_along_axis(ordered, middle, axis=-1).mean(axis=-1)
-    return found
 
 
 def _sound(values: Array, *, ratio: bool) -> Array:

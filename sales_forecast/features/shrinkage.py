@@ -10,7 +10,7 @@ between series are estimated by expectation maximisation (Dempster, Laird and Ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sales_forecast.data.panel import Array
+from sales_forecast.features.tables import blocks
 
 Floats = npt.NDArray[np.float32]
 Columns = Callable[[slice], Floats]
@@ -32,7 +33,7 @@ _CHAIN_PRIOR = 0.3
 _LEVEL_SPREAD, _SPREAD, _STEP_SPREAD, _NOISE = 0.5, 0.05, 0.02, 0.1
 """Between series, and of a period of one: where the estimation starts."""
 _LEAST_NOISE = 0.03
-_ROUNDS, _BLOCK = 6, 64
+_ROUNDS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +106,6 @@ class Sums:
             gram[block] = X @ X.transpose(0, 2, 1)
             cross[block] = _times(X, y[block].astype(np.float32))
         return cls(gram, cross, (y**2).sum(axis=1), known.sum(axis=1), mean)
-
-
-def blocks(n: int) -> Iterator[slice]:
-    """Yield slices of as many series as fit a cache."""
-    return (slice(start, start + _BLOCK) for start in range(0, n, _BLOCK))
 
 
 def estimate(sums: Sums, start: Spreads) -> tuple[Coefficients, Spreads]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +18,10 @@ import numpy.typing as npt
 from sales_forecast.data.frequency import DAYS_PER_PERIOD, SEASON_LENGTH
 from sales_forecast.data.panel import Array, Days
 from sales_forecast.features.date_columns import weekdays
-from sales_forecast.features.planned_numbers import medians
-from sales_forecast.features.shrinkage import blocks
+from sales_forecast.features.tables import blocks, by_weeks, medians
 
 Flags = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.int64]
-T = TypeVar("T", bound=np.generic)
 
 _BREAK = 60.0
 """The squares of so many standard errors, all weekdays together: a thousand series without any come
@@ -78,7 +76,7 @@ class WeekdayBreaks:
     @classmethod
     def of(cls, left: Array, series: Sequence[str], days: Days) -> Self:
         """Look at float64[n_series, n_days], NaN where unknown: first what all do, then each."""
-        r = _by_weeks(left, np.nan)
+        r = by_weeks(left, DAYS_PER_PERIOD, np.nan)
         r = r - medians(r.reshape(-1, DAYS_PER_PERIOD)).reshape(*r.shape[:2], 1)
         r[(~np.isnan(r)).sum(axis=2) < _DAYS_OF_A_WEEK] = np.nan
         chain = _moved(medians(r.reshape(len(r), -1).T).reshape(1, *r.shape[1:]), _CHAIN_NOISE)
@@ -110,18 +108,10 @@ def outdated(sold: Flags, known: Flags) -> Flags:
     """
     found = np.zeros(sold.shape, bool)
     for some in blocks(len(sold)):
-        old = _outdated(_by_weeks(sold[some] & known[some], 0), _by_weeks(known[some], 0))
+        both = (by_weeks(of, DAYS_PER_PERIOD, 0) for of in (sold[some] & known[some], known[some]))
+        old = _outdated(*both)
         found[some] = old.reshape(len(old), -1)[:, old[0].size - sold.shape[1] :]
     return found
-
-
-def _by_weeks(values: npt.NDArray[T], unknown: float) -> npt.NDArray[T]:
-    """Return [n_series, n_weeks, 7] of [n_series, n_days]; weeks count back from the last day."""
-    n, n_days = values.shape
-    weeks = -(-n_days // DAYS_PER_PERIOD)
-    before = weeks * DAYS_PER_PERIOD - n_days
-    padded = np.pad(values, ((0, 0), (before, 0)), constant_values=unknown)
-    return padded.reshape(n, weeks, DAYS_PER_PERIOD)
 
 
 def _moved(r: Array, least: float) -> Array:

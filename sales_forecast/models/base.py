@@ -15,6 +15,7 @@ import numpy.typing as npt
 from sales_forecast.data.panel import Panel
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.features.calendar_effects import State
+from sales_forecast.features.tables import by_weeks
 
 Array = npt.NDArray[np.float64]
 FutureConditions = Mapping[str, Array]
@@ -34,8 +35,7 @@ def weeks_of_sales(panel: Panel) -> npt.NDArray[np.int64]:
     a_week = panel.frequency.a_week
 
     def weeks(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        whole = np.pad(flags, ((0, 0), (-panel.n_periods % a_week, 0)))
-        n: npt.NDArray[np.int64] = whole.reshape(panel.n_series, -1, a_week).any(axis=2).sum(axis=1)
+        n: npt.NDArray[np.int64] = by_weeks(flags, a_week, 0).any(axis=2).sum(axis=1)
         return n
 
     sold = panel.y > 0

@@ -16,7 +16,8 @@ import numpy as np
 from sales_forecast.data.panel import Array, Days, Panel
 from sales_forecast.features.calendar_effects import State
 from sales_forecast.features.daily_design import CONTEXT, Design
-from sales_forecast.features.shrinkage import Coefficients, blocks
+from sales_forecast.features.shrinkage import Coefficients
+from sales_forecast.features.tables import blocks
 from sales_forecast.features.weekday_breaks import WeekdayBreaks
 
 

@@ -25,7 +25,7 @@ from sales_forecast.data.forecasts.issue_rows import FormerIssue
 from sales_forecast.data.forecasts.issuing import ForecastTable, Issue, Role
 from sales_forecast.data.forecasts.plan_rows import PlanTables
 from sales_forecast.data.frequency import DAILY, SEASON_LENGTH, WEEKLY, counted
-from sales_forecast.data.panel import Panel
+from sales_forecast.data.panel import LARGEST_SALES, Panel
 from sales_forecast.errors import NoForecasts
 from sales_forecast.models.naive import GROWTH
 from sales_forecast.models.spread import SpreadByAge
@@ -37,8 +37,6 @@ from sales_forecast.settings import Settings
 
 HORIZONS = {WEEKLY: SEASON_LENGTH, DAILY: 90}
 """So many periods ahead are forecast, where FORECAST_HORIZON says nothing else."""
-_LARGEST = 1e15
-"""As of the numbers of a file."""
 
 
 def write_forecasts(settings: Settings, panel: Panel, progress: Callable[[str], None]) -> str:
@@ -90,7 +88,7 @@ def write_forecasts(settings: Settings, panel: Panel, progress: Callable[[str], 
 
 def _refuse_what_has_no_bounds(issues: list[Issue], panel: Panel) -> None:
     for issue in issues:
-        wrong = ~np.isnan(issue.mean) & ~(np.abs(issue.mean) < _LARGEST)
+        wrong = ~np.isnan(issue.mean) & ~(np.abs(issue.mean) < LARGEST_SALES)
         if wrong.any():
             row, step = np.argwhere(wrong)[0].tolist()
             raise NoForecasts(

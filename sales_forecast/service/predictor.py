@@ -18,7 +18,7 @@ from sales_forecast.bundles.fitting import check_fits
 from sales_forecast.bundles.manifest import ForecastChoice, IntervalLevel
 from sales_forecast.data.far_plans import far_plans
 from sales_forecast.data.frequency import counted
-from sales_forecast.data.panel import Panel
+from sales_forecast.data.panel import LARGEST_SALES, Panel
 from sales_forecast.data.rows import STORES
 from sales_forecast.errors import InvalidRequest, NoForecasts
 from sales_forecast.service.answers import Answers
@@ -35,9 +35,6 @@ from sales_forecast.service.results import (
 )
 from sales_forecast.service.series import SeriesIndex
 from sales_forecast.service.warned import Warned
-
-_LARGEST = 1e15
-"""No sales are so large: the loader takes none."""
 
 
 class Predictor:
@@ -119,7 +116,7 @@ class Predictor:
             before = f" before the {self._calendar.called(ending)}"
             raise self._no_sales(row, {**names, self.spec.date: str(day)}, before)
         year_ago_known = answers.year_ago_known(model, place, period)
-        if not abs(estimate.prediction) < _LARGEST:
+        if not abs(estimate.prediction) < LARGEST_SALES:
             raise self._covariates.too_far(row, changed) if changed else self._no_bounds(row)
         if step > self.most_steps:
             unit = self.panel.frequency.unit
@@ -191,7 +188,7 @@ class Predictor:
         if math.isnan(sales[0]):
             names = {key.field: value for key, value in zip(self.spec.keys, series, strict=True)}
             raise self._no_sales(row, names)
-        if any(abs(value) >= _LARGEST for value in sales):
+        if any(abs(value) >= LARGEST_SALES for value in sales):
             raise self._no_bounds(row)
         ends = self._answers.ahead.ends(model, level, row, steps)
         return [

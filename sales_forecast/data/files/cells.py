@@ -17,7 +17,7 @@ import numpy as np
 from sales_forecast.data import anchors
 from sales_forecast.data.files.csv_table import Table
 from sales_forecast.data.frequency import DAYS_PER_PERIOD
-from sales_forecast.data.panel import Array, Days
+from sales_forecast.data.panel import LARGEST_SALES, Array, Days
 from sales_forecast.data.spec import WeekDates
 
 STORE_NUMBER = "a store number: digits only, at most 9 of them"
@@ -32,8 +32,6 @@ _MIDNIGHT = "([ T]00:00(:00(\\.0+)?)?)?"  # as spreadsheets and databases write 
 _DAY_FIRST = re.compile(rf"([0-9]{{2}})([-.])([0-9]{{2}})\2([0-9]{{4}}){_MIDNIGHT}")
 _ISO = re.compile(rf"([0-9]{{4}})-([0-9]{{2}})-([0-9]{{2}}){_MIDNIGHT}")
 _MISSING = ("", "NA")
-_TOO_LARGE = 1e15
-"""No sales are so large; sums and squares of such numbers are no longer exact, or no numbers."""
 # A mistyped year must not become a panel of a hundred thousand empty weeks.
 _FIRST_YEAR, _LAST_YEAR = 1900, 2099
 
@@ -72,7 +70,7 @@ def boolean(text: str) -> float:
 def number(text: str) -> float:
     """Return a number. Raises ValueError."""
     # Python's own float() also takes `nan`, `inf`, `1_000` and the digits of other scripts.
-    if not _NUMBER.fullmatch(text) or abs(value := float(text)) >= _TOO_LARGE:
+    if not _NUMBER.fullmatch(text) or abs(value := float(text)) >= LARGEST_SALES:
         raise ValueError(text)
     return value
 
