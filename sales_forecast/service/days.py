@@ -9,7 +9,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 _DAY_FIRST = "(0[1-9]|[12][0-9]|3[01])-(0[1-9]|1[0-2])-([0-9]{4})"
@@ -41,6 +41,13 @@ def end_of(day: date) -> datetime:
     return datetime.combine(day + timedelta(days=1), time(), UTC)
 
 
+def _still_written(text: str) -> str:
+    parse_day(text)
+    return text
+
+
 _Text = WithJsonSchema({"type": "string", "pattern": f"^({_DAY_FIRST}|{_YEAR_FIRST})$"})
 Day = Annotated[date, BeforeValidator(parse_day), _Text]
+WrittenDay = Annotated[str, AfterValidator(_still_written), _Text]
+"""A day as it was written, so that one which is written twice is still there twice."""
 EndOfDay = Annotated[datetime, BeforeValidator(lambda value: end_of(parse_day(value))), _Text]

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from sales_forecast.errors import BodyTooLarge, InvalidRequest
+from sales_forecast.errors import BodyTooLarge, InvalidJson, InvalidRequest
 from sales_forecast.service.callers import caller_of
 from sales_forecast.service.observe import request_id_of
 from sales_forecast.service.problems import from_validation
@@ -81,6 +81,8 @@ def json_answer(
 
 def read(model: type[Model], body: bytes) -> Model:
     """Return the validated body. Raises InvalidJson, InvalidRequest."""
+    if not body:
+        raise InvalidJson("The body is empty; it must be a JSON object.", {"body": "is empty"})
     colons = body.count(b":")
     if colons > _MOST_NAMES:
         raise InvalidRequest(

@@ -7,8 +7,9 @@ what nobody foresaw is answered in the same shape and left to the server to log.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import TypeGuard, get_args
 
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ValidationError
@@ -22,6 +23,8 @@ from sales_forecast.service.forms import MOST_SERIES
 
 _MOST_FIELDS = 10
 """A body may hold 100,000 unknown fields; nobody reads an answer about all of them."""
+_OF_A_KEY = "[key]"
+"""What pydantic puts behind a name that is itself wrong."""
 
 
 def _sentence(detail: ErrorDetails, known: str, part: str) -> str:
@@ -38,6 +41,25 @@ def _sentence(detail: ErrorDetails, known: str, part: str) -> str:
     return f"{wish}, not {brief(json.dumps(value))}"
 
 
+def _named(place: Sequence[int | str]) -> str:
+    *within, last = place or ("",)
+    return ".".join(map(str, within if within and last == _OF_A_KEY else place))
+
+
+def _known(model: type[BaseModel], place: Sequence[int | str]) -> str:
+    """Return the names of the fields beside which a field stands, in a form or one within it."""
+    for part in place[:-1]:
+        for name, field in model.model_fields.items():
+            if part == (field.alias or name):
+                within = (field.annotation, *get_args(field.annotation))
+                model = next((of for of in within if _is_form(of)), model)
+    return ", ".join(field.alias or name for name, field in model.model_fields.items())
+
+
+def _is_form(of: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(of, type) and issubclass(of, BaseModel)
+
+
 def from_validation(
     error: ValidationError, model: type[BaseModel], part: str = "request"
 ) -> SalesForecastError:
@@ -50,9 +72,10 @@ def from_validation(
     if first["type"] == "json_invalid":
         reason = first["msg"].removeprefix("Invalid JSON: ")
         return InvalidJson(f"The body is not JSON in UTF-8: {reason}.", {"body": reason})
-    known = ", ".join(field.alias or name for name, field in model.model_fields.items())
     fields = {
-        brief(".".join(map(str, detail["loc"]))) or "body": _sentence(detail, known, part)
+        brief(_named(place := detail["loc"])) or "body": _sentence(
+            detail, _known(model, place), part
+        )
         for detail in details[:_MOST_FIELDS]
     }
     message = ". ".join(f"{name} {problem}" for name, problem in fields.items())

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, create_model
 from starlette.responses import Response
 
 from sales_forecast.errors import InvalidRequest
-from sales_forecast.service.days import Day
+from sales_forecast.service.days import WrittenDay, parse_day
 from sales_forecast.service.forms import Forms
 from sales_forecast.service.json_route import Answer, Question, json_answer, read, read_query
 from sales_forecast.service.live import Live
@@ -43,7 +43,7 @@ def what_if_form(forms: Forms) -> type[BaseModel]:
         "WhatIfRequest",
         __base__=forms.one,
         __doc__="One series, and what of its next periods is planned otherwise.",
-        planned=(dict[Day, Annotated[dict[str, float], Field(min_length=1)]], planned),
+        planned=(dict[WrittenDay, Annotated[dict[str, float], Field(min_length=1)]], planned),
     )
 
 
@@ -100,12 +100,15 @@ def what_if_told(predictor: Predictor, request: Any) -> Mapping[str, object]:
     found = {of.of.column: of for of in levers(predictor, series)}
     wish: dict[str, list[float | None]] = {of.of.name: [None] * steps for of in found.values()}
     for day, values in request.planned.items():
-        end = ending(predictor, day)
+        end = ending(predictor, parse_day(day))
         for column, value in values.items():
-            lever = _checked(found, days, column, end, value)
-            wish[lever.of.name][days.index(end)] = value
+            wished = wish[_checked(found, days, column, end, value).of.name]
+            if wished[step := days.index(end)] is not None:
+                given = {"planned": f"{column} {end}"}
+                raise InvalidRequest(f"{column} of {end} is given more than once.", given)
+            wished[step] = value
     before = predictor.means(series, steps, "best")
-    wished = what_if(predictor, series, wish)
+    sold = what_if(predictor, series, wish)
     periods = [
         {
             "Date": day,
@@ -115,11 +118,11 @@ def what_if_told(predictor: Predictor, request: Any) -> Mapping[str, object]:
             "lower": of.lower,
             "upper": of.upper,
         }
-        for day, planned, of in zip(days, before, wished, strict=True)
+        for day, planned, of in zip(days, before, sold, strict=True)
     ]
     return {
         "periods": periods,
-        "difference": round(sum(of.mean for of in wished) - sum(before), 2),
+        "difference": round(sum(of.mean for of in sold) - sum(before), 2),
         "effects": {column: _effect(of) for column, of in found.items()},
         "model": predictor.forecasting["best"],
         "model_version": predictor.version,
@@ -137,12 +140,13 @@ def _checked(
             f"{end} is none of the periods that may be planned otherwise: {days[0]} to {days[-1]}.",
             named,
         )
-    lever = found.get(column)
-    if lever is None or not lever.measured[days.index(end)]:
-        offered = ", ".join(found) or "nothing"
+    step = days.index(end)
+    offered = {name: of for name, of in found.items() if of.measured[step]}
+    lever = offered.get(column)
+    if lever is None:
         raise InvalidRequest(
             f"{column} of {end} cannot be planned otherwise: no effect of it on this series was "
-            f"measured then. An effect was measured of: {offered}.",
+            f"measured then. An effect was measured of: {', '.join(offered) or 'nothing'}.",
             named,
         )
     if not lever.low <= value <= lever.high or (lever.is_flag and value not in {0, 1}):

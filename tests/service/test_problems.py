@@ -108,6 +108,22 @@ def test_a_mistyped_field_is_refused_beside_the_names_there_are(ask: Ask):
     )
 
 
+def test_a_mistyped_field_of_one_of_many_series_is_refused_beside_those_of_a_series(ask: Ask):
+    response = ask("POST", "/forecast_sales", {"series": [{"store_id": 1, "Store": 1}], "steps": 5})
+
+    assert response.status_code == 422
+    assert error_of(response)["message"] == (
+        "series.0.Store is not a field of this request (known: store_id)."
+    )
+
+
+def test_an_empty_body_is_told_to_be_empty(ask: Ask):
+    error = error_of(ask("POST", "/predict_sales", b""))
+
+    assert error["code"] == "invalid_json"
+    assert error["message"] == "The body is empty; it must be a JSON object."
+
+
 def test_a_field_given_twice_is_refused_because_nobody_knows_which_was_meant(ask: Ask):
     response = ask("POST", "/forecast_sales", b'{"store_id": 1, "steps": 5, "store_id": 2}')
 

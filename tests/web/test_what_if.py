@@ -240,6 +240,10 @@ def test_where_a_series_never_tells_the_effect_is_that_of_all_series_together(da
     assert 4 == of.effect.series
 
 
+def day_first(day):
+    return "-".join(reversed(str(day).split("-")))
+
+
 def ask(app, **planned):
     return ask_app(app, "POST", "/what_if", {"store_id": 2, "planned": planned})
 
@@ -268,11 +272,17 @@ def test_the_api_answers_what_the_page_shows(days_app, days_live):
     ("planned", "said"),
     [
         ({SUNDAY: {"Open": 1}}, f"Open of {SUNDAY} cannot be planned otherwise: no effect of it"),
-        ({MONDAY: {"Rain": 1}}, "An effect was measured of: Open, Promo."),
+        ({MONDAY: {"Rain": 1}}, "An effect was measured of: Promo."),
+        ({WEDNESDAY: {"Rain": 1}}, "An effect was measured of: Open, Promo."),
         ({MONDAY: {"Promo": 2}}, f"Promo of {MONDAY} must be 0 or 1, not 2."),
         ({MONDAY: {"Promo": 0.5}}, f"Promo of {MONDAY} must be 0 or 1, not 0.5."),
         ({"2015-01-01": {"Promo": 1}}, "may be planned otherwise: 2014-04-06 to 2014-04-19."),
-        ({"2014-13-01": {"Promo": 1}}, "must be a real day"),
+        ({SUNDAY: {"Open": 1}}, "An effect was measured of: nothing."),
+        ({"2014-13-01": {"Promo": 1}}, '"planned.2014-13-01 must be a real day'),
+        (
+            {MONDAY: {"Promo": 1}, day_first(MONDAY): {"Promo": 0}},
+            f"Promo of {MONDAY} is given more than once.",
+        ),
         ({}, "planned"),
     ],
 )
