@@ -11,10 +11,12 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from email import message_from_string
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from aws_cloud_infra.mlflow_host import user_data
+from aws_cloud_infra.mlflow_host.lock import LOCK
 
 ENVIRONMENT = Path(sys.prefix)
 BUCKET, DATABASE, SECRETS = "artifacts", "sales-forecast-production", "sales-forecast-production"
@@ -100,8 +102,9 @@ class Machine:
         ):
             command.write_text(f"#!/bin/bash\n{does}\n")
             command.chmod(0o755)
+        lock = self._lock_here() if self.pip == REAL else LOCK
         script = self.root / "script"
-        script.write_text(parts(composed(**changes))["text/x-shellscript"])
+        script.write_text(parts(composed(**{"lock": lock, **changes}))["text/x-shellscript"])
         done = subprocess.run(
             ["bash", script],
             env={
@@ -112,6 +115,16 @@ class Machine:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         return calls.read_text().splitlines(), done
+
+    def _lock_here(self) -> Path:
+        """Return the lock; where this is not the host's Python, with the versions for this one."""
+        if sys.version_info[:2] == (3, 11):
+            return LOCK
+        lines = [line.partition(" ") for line in LOCK.read_text().splitlines()]
+        names = [(pin.partition("==")[0], digest) for pin, _, digest in lines]
+        here = self.state / "lock.txt"
+        here.write_text("".join(f"{name}=={version(name)} {digest}\n" for name, digest in names))
+        return here
 
     def run(self, *command: str) -> list[str]:
         """Run a command of the machine once it is set up; return the stand-ins' calls."""
