@@ -25,8 +25,9 @@ from sales_forecast.commands.arguments import add_layout, check_layout
 from sales_forecast.commands.ending import ended
 from sales_forecast.commands.progress import shown
 from sales_forecast.commands.reading import read_file
+from sales_forecast.data.admission import SAMPLE
 from sales_forecast.data.connectors.sql import answered
-from sales_forecast.data.database import SAMPLE, Database, LoadReport
+from sales_forecast.data.database import Database, LoadReport
 from sales_forecast.data.far_plans import far_plans
 from sales_forecast.data.files import delivery
 from sales_forecast.data.files.layouts import read_sales

@@ -10,7 +10,8 @@ nothing else is printed unless that agrees with the published figure. Published 
 version f323f6c of fev-bench. WAPE is the mean over windows of the sum of absolute errors over the
 sum of sales; SQL and MASE are scaled by the naive errors of each series in its past, WQL by sales.
 Not equal: on `walmart` theirs see the later weather and prices, ours do not; on `rossmann_1W` they
-see sums of weeks, ours is the model of days, whose weeks are added up.
+see sums of weeks, ours is the model of days, whose weeks are added up. Longer than other modules,
+so that what is compared is read in one place.
 """
 
 from __future__ import annotations

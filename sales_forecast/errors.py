@@ -3,7 +3,8 @@
 Every error has a `code` (stable, for programs), the `status` that callers get over HTTP, a message
 (what, the numbers, what to do) and `fields` (what the message is about, by name). Foreign
 exceptions are translated at the boundary where they arise: sources, database, registry, bundle,
-engine, cluster. What AWS refuses is a branch in `aws_cloud_infra.account.errors`.
+engine, cluster. What AWS refuses is a branch in `aws_cloud_infra.account.errors`. One tree, and so
+longer than other modules.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ import pytest
 import sqlalchemy as sa
 
 from sales_forecast.data import database_server, database_turn
-from sales_forecast.data.database import SAMPLE, Database, LoadReport
+from sales_forecast.data.admission import SAMPLE
+from sales_forecast.data.database import Database, LoadReport
 from sales_forecast.data.panel import CONDITIONS, Panel
 from sales_forecast.data.rows import SalesRows
 from sales_forecast.data.sample import sample_rows
@@ -168,7 +169,7 @@ def test_weeks_that_end_on_another_weekday_are_refused(database: Database) -> No
 
     assert refusal.value.message == (
         "b.csv: its weeks end on a Saturday (2010-03-13), those stored on a Friday (2010-02-19);"
-        " name an empty database in DATABASE_URL"
+        " name another database in DATABASE_URL"
     )
     assert before == database.version()
     assert fingerprint(sales_rows()) == stored(database)

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from sales_forecast.data.database import SAMPLE, Database
+from sales_forecast.data.admission import SAMPLE
+from sales_forecast.data.database import Database
 from sales_forecast.data.forecast_tables import FORECAST_ISSUES, FORECASTS
 from sales_forecast.data.forecasts.issuing import ForecastTable, Written
 from sales_forecast.data.forecasts.stored_forecasts import StoredForecasts

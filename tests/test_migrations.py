@@ -15,7 +15,8 @@ from alembic.script import ScriptDirectory
 
 import database_loader
 from sales_forecast.data import schema, star
-from sales_forecast.data.database import SAMPLE, Database, LoadReport
+from sales_forecast.data.admission import SAMPLE
+from sales_forecast.data.database import Database, LoadReport
 from sales_forecast.data.forecasts.stored_forecasts import StoredForecasts
 from sales_forecast.data.monitor_steps import MonitorSteps
 from sales_forecast.data.panel import Panel

@@ -19,7 +19,8 @@ from threadpoolctl import threadpool_limits
 from sales_forecast.bundles.bundle import MANIFEST, ORIGIN, Bundle, read_bundle, seal
 from sales_forecast.bundles.conformance import verify
 from sales_forecast.bundles.downloads import VERSION_TAG
-from sales_forecast.data.database import SAMPLE, Database
+from sales_forecast.data.admission import SAMPLE
+from sales_forecast.data.database import Database
 from sales_forecast.data.deployments import Cause, Deployment, Deployments
 from sales_forecast.data.one_job import one_job
 from sales_forecast.data.panel import Panel

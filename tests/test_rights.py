@@ -10,7 +10,8 @@ from contextlib import closing
 import pytest
 import sqlalchemy as sa
 
-from sales_forecast.data.database import SAMPLE, Database
+from sales_forecast.data.admission import SAMPLE
+from sales_forecast.data.database import Database
 from sales_forecast.data.rights import WRITES
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.errors import DatabaseError

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import pytest
 from tests.linter import ROOT, lint
 
 PACKAGE = "sales_forecast"
+FOLDERS = (PACKAGE, "aws_cloud_infra", "pipelines", "benchmarks", "tests")
+MOST_LINES = 250
 FLOORS, CIRCLES, REQUESTS = (
     "rooms: imports run down only",
     "rooms: modules of a room go in no circle",
@@ -55,3 +59,27 @@ def test_a_planted_import_breaks_the_rule_that_forbids_it(copy, file, line, rule
     code, said = lint(copy, "rooms")
     assert 0 != code
     assert rule in said
+
+
+@pytest.mark.parametrize("folder", FOLDERS[:-1])
+def test_a_module_of_more_than_250_lines_says_why_at_its_head(folder):
+    unexplained = []
+    for module in (ROOT / folder).rglob("*.py"):
+        text = module.read_text()
+        head = " ".join((ast.get_docstring(ast.parse(text)) or "").split()).lower()
+        if len(text.splitlines()) > MOST_LINES and "longer than other modules" not in head:
+            unexplained.append(module)
+    assert [] == unexplained
+
+
+def test_the_modules_that_the_documentation_names_are_there():
+    modules = [of for folder in FOLDERS for of in (ROOT / folder).rglob("*.py")]
+    there = {f"/{module.relative_to(ROOT)}" for module in [*ROOT.glob("*.py"), *modules]}
+    missing = [
+        (page.name, named)
+        for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+        if page.name != "CHANGELOG.md"
+        for named in re.findall(r"`([\w/]+\.py)`", page.read_text())
+        if not any(of.endswith(f"/{named}") for of in there)
+    ]
+    assert [] == missing

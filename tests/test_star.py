@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from sales_forecast.data.database import SAMPLE, Database, LoadReport
+from sales_forecast.data.admission import SAMPLE
+from sales_forecast.data.database import Database, LoadReport
 from sales_forecast.data.files.layouts import read_panel
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.sample import sample_rows

@@ -203,8 +203,7 @@ class Verbs:
         actions = [change.action for change in changes]
         said = [f"{actions.count(of)} to {of}" for of in Action if of in actions]
         print(f"Plan: {', '.join(said) or 'nothing there'}.", file=out)
-        left = [str(change.resource) for change in changes if change.action is Action.LEAVE]
-        if left:
+        if left := [str(change.resource) for change in changes if change.action is Action.LEAVE]:
             print(
                 f"Left as it is: {', '.join(left)}. What gives rights or holds data only a "
                 "person may change: run this with your own login.",

@@ -15,7 +15,7 @@ from sales_forecast.bundles.cells import Found, found
 from sales_forecast.bundles.conformance import load_bundle
 from sales_forecast.bundles.fitting import differences
 from sales_forecast.bundles.manifest import AnsweredBy, Manifest, Origin, TrainingWindow
-from sales_forecast.data.database import SAMPLE
+from sales_forecast.data.admission import SAMPLE
 from sales_forecast.data.panel import Panel
 from sales_forecast.errors import OlderBundle
 from sales_forecast.models.naive import GROWTH, GROWTH_ANSWERS

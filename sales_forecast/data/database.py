@@ -14,18 +14,14 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from sales_forecast.data import anchors, bulk, dimensions, rights, schema, star, v05, views
+from sales_forecast.data.admission import Admitted, admit, newest_load, stored_spec
 from sales_forecast.data.database_server import BRING_UP_TO_DATE, Server, read_at_one_moment
 from sales_forecast.data.facts import blocks, panel_of
 from sales_forecast.data.merge import merge
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.rows import STORES, SalesRows
 from sales_forecast.data.schema import Form
-from sales_forecast.data.spec import PanelSpec
-from sales_forecast.errors import DatabaseError, DataRefused, NotReady
-
-SAMPLE = "generated sample"
-"""The source under which the sample is recorded; a file is recorded by its path."""
-_ELSEWHERE = "name another database in DATABASE_URL"
+from sales_forecast.errors import DatabaseError, NotReady
 
 
 @dataclass(frozen=True)
@@ -72,7 +68,7 @@ class Database:
         """Return what is stored now, without reading it."""
         with self._server.connection() as connection:
             form = schema.form(connection, self._server.shown)
-            newest = None if form is Form.EMPTY else _newest_load(connection)
+            newest = None if form is Form.EMPTY else newest_load(connection)
         version, source = newest or (0, None)
         if form in {Form.EMPTY, Form.STAR}:
             return Stored(version, source, None)
@@ -137,10 +133,10 @@ class Database:
         with self._server.writing() as connection:
             schema.migrate(connection, self._server.shown)
             # Columns first and on their own: nobody who reads waits for what follows.
-            star.add_columns(connection, _admit(connection, panel, source).spec)
+            star.add_columns(connection, admit(connection, panel, source).spec)
             connection.commit()
         with self._server.writing() as connection:
-            admitted = _admit(connection, panel, source)
+            admitted = admit(connection, panel, source)
             report = _load(connection, admitted, source)
             connection.commit()
         self._renew_views(of_another_spec=admitted.replaces_sample)
@@ -149,7 +145,7 @@ class Database:
     def _renew_views(self, *, of_another_spec: bool) -> None:
         """Make the views that are not there. MySQL would end the transaction of a load here."""
         with self._server.writing() as connection:
-            spec = _stored_spec(connection)
+            spec = stored_spec(connection)
             if spec is not None and (of_another_spec or not views.are_of(connection, spec)):
                 views.renew(connection, spec)
             connection.commit()
@@ -158,64 +154,7 @@ class Database:
                 rights.grant(connection, self._service_user)
 
 
-@dataclass(frozen=True)
-class _Admitted:
-    """A panel that may be written: in the kinds of what is stored, with the spec of both."""
-
-    panel: Panel
-    spec: PanelSpec
-    stored: PanelSpec | None
-    replaces_sample: bool
-    newest: int
-
-
-def _newest_load(connection: sa.Connection) -> tuple[int, str] | None:
-    columns = star.LOADS.c.id, star.LOADS.c.source
-    newest = sa.select(*columns).order_by(star.LOADS.c.id.desc()).limit(1)
-    found = connection.execute(newest).one_or_none()
-    return None if found is None else (found.id, found.source)
-
-
-def _stored_spec(connection: sa.Connection) -> PanelSpec | None:
-    found = connection.scalar(sa.select(star.PANEL_SPEC.c.spec))
-    return None if found is None else PanelSpec.model_validate_json(found)
-
-
-def _admit(connection: sa.Connection, panel: Panel, source: str) -> _Admitted:
-    """Keep apart what must not be mixed. Raises DataRefused."""
-    newest_id, origin = _newest_load(connection) or (0, None)
-    stored = _stored_spec(connection)
-    if source == SAMPLE and origin not in {None, SAMPLE}:
-        problem = f"the database holds real sales from {origin}, the sample would mix with them"
-        raise DataRefused(source, f"{problem}; name an empty database in DATABASE_URL")
-    replaces = origin == SAMPLE != source
-    if stored is None or replaces:
-        assert panel.spec is not None  # noqa: S101 - write has seen to it
-        return _Admitted(panel, panel.spec, stored, replaces, newest_id)
-    panel = dimensions.in_kinds_of(panel, stored)
-    assert panel.spec is not None  # noqa: S101
-    if differences := stored.differences(panel.spec):
-        raise DataRefused(
-            source,
-            f"this is layout {panel.spec.layout}, and the database holds layout {stored.layout}"
-            f" from {origin}: {'; '.join(differences)}; {_ELSEWHERE}",
-        )
-    _refuse_other_weekday(connection, panel, source)
-    return _Admitted(panel, stored.extended(panel.spec), stored, replaces, newest_id)
-
-
-def _refuse_other_weekday(connection: sa.Connection, panel: Panel, source: str) -> None:
-    period = sa.column("period", sa.Date)
-    stored = connection.scalar(sa.select(sa.func.max(period)).select_from(sa.table("fact_sales")))
-    if stored is not None and (panel.last - stored).days % panel.frequency.days:
-        problem = (
-            f"its weeks end on a {panel.last:%A} ({panel.last}),"
-            f" those stored on a {stored:%A} ({stored})"
-        )
-        raise DataRefused(source, f"{problem}; name an empty database in DATABASE_URL")
-
-
-def _load(connection: sa.Connection, admitted: _Admitted, source: str) -> LoadReport:
+def _load(connection: sa.Connection, admitted: Admitted, source: str) -> LoadReport:
     # Time, so that a database that was made anew has another version, too.
     load_id = max(time.time_ns() // 1000, admitted.newest + 1)
     panel, spec = admitted.panel, admitted.spec
@@ -245,7 +184,7 @@ def _load(connection: sa.Connection, admitted: _Admitted, source: str) -> LoadRe
 
 
 def _of_star(connection: sa.Connection) -> Panel | None:
-    spec = _stored_spec(connection)
+    spec = stored_spec(connection)
     if spec is None:
         return None
     facts = bulk.read(connection, star.fact_sales(spec))

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from sales_forecast.data.frequency import DAILY, DAYS_PER_PERIOD
 from sales_forecast.data.panel import Array, Days, Panel
+from sales_forecast.features.closures import closed_around
 from sales_forecast.features.date_columns import date_columns, weekdays
 from sales_forecast.features.planned_numbers import PlannedNumber
 
@@ -26,8 +27,6 @@ Floats = npt.NDArray[np.float32]
 CONTEXT = 8 * DAYS_PER_PERIOD
 """Days before one that its columns may depend on."""
 _OF_LATE = 8 * DAYS_PER_PERIOD
-_LONG_CLOSURE = 10
-_NEAR_CLOSURE = (3, 14, 42)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +166,7 @@ class Design:
             column = self.columns[name]
             unique = f"{number} {name}"  # of no date, and of no other plan
             if name == self.open:
-                found |= _closed(column, 1 - values, weekday)
+                found |= closed_around(1 - values, column.habit, weekday)
             else:
                 found[unique] = values
                 by_day = range(1, DAYS_PER_PERIOD) if column.number is None else ()
@@ -196,27 +195,6 @@ class Design:
         return of
 
 
-def _closed(opened: PlanColumn, shut: Array, weekday: npt.NDArray[np.int64]) -> dict[str, Array]:
-    """Return what the closed days around a day say: those that break the rule of a week."""
-    rule = np.round(1 - opened.habit)
-
-    def usual(away: int) -> Array:
-        return np.take(rule, (weekday + away) % DAYS_PER_PERIOD)
-
-    tomorrow, in_two, yesterday, two_ago = (_shift(shut, away) for away in (1, 2, -1, -2))
-    return {
-        "closed_tomorrow": tomorrow * (1 - usual(1)),
-        "open_tomorrow": (1 - tomorrow) * usual(1),
-        "closed_two_ahead": tomorrow * in_two,
-        "closed_in_two": in_two * (1 - tomorrow) * (1 - usual(2)),
-        "closed_yesterday": yesterday * (1 - usual(-1)),
-        "open_yesterday": (1 - yesterday) * usual(-1),
-        "closed_two_behind": yesterday * two_ago,
-        "closed_two_ago": two_ago * (1 - yesterday) * (1 - usual(-2)),
-        **_long_closures(shut),
-    }
-
-
 def _of_late(opened: Array, weekday: npt.NDArray[np.int64]) -> Array:
     """Return float64[n_series, 7]: how often each was open in the eight weeks to its last open day.
 
@@ -240,29 +218,3 @@ def _widened(values: Array, start: int, stop: int) -> Array:
     before = min(max(-start, 0), stop - start)
     after = stop - start - before - inside.shape[1]
     return np.pad(inside, ((0, 0), (before, after)), constant_values=np.nan)
-
-
-def _shift(values: Array, days: int) -> Array:
-    """Return values of `days` later (negative: before); beyond the ends weeks repeat."""
-    n_days = values.shape[1]
-    there = np.arange(n_days) + days
-    there += DAYS_PER_PERIOD * ((there < 0).astype(int) - (there >= n_days))
-    return values[:, np.clip(there, 0, n_days - 1)]
-
-
-def _before(flags: Array, days: int) -> Array:
-    """Return how many of the `days` days before each have the flag."""
-    total = np.pad(np.cumsum(flags, axis=1), ((0, 0), (days + 1, 0)))[:, :-1]
-    return total[:, days:] - total[:, :-days]
-
-
-def _long_closures(shut: Array) -> dict[str, Array]:
-    """Return whether a long closure ended, or will begin, within some days of an open day."""
-    found = {}
-    for name, way in {"reopened": 1, "closing": -1}.items():
-        closed = shut[:, ::way]
-        inside = closed * (_before(closed, _LONG_CLOSURE) == _LONG_CLOSURE)
-        for days in _NEAR_CLOSURE:
-            near = (1 - closed) * (_before(inside, days) > 0)
-            found[f"{name}_{days}"] = near[:, ::way]
-    return found

@@ -195,8 +195,7 @@ class Seen:
         weeks: the n weeks.
         lower: float64[n, n], the Cholesky factor of their covariance.
         inverse: float64[n, n], of that covariance.
-        believed: float64[n, k], the values, those far from all others drawn in; one column a
-            series.
+        believed: float64[n, k], the values, those far from all others drawn in, by series.
     """
 
     of: Hyperparameters
@@ -226,8 +225,7 @@ class Seen:
 
     def expected(self, asked: Weeks) -> Array:
         """Return float64[m, k]: what is expected of other weeks, all values known."""
-        expected: Array = covariance(self.of, asked, self.weeks) @ self.weights
-        return expected
+        return np.asarray(covariance(self.of, asked, self.weeks) @ self.weights, dtype=np.float64)
 
 
 def _drawn_in_order(values: Array, lower: Array) -> Array:

@@ -22,6 +22,7 @@ from sales_forecast.features.plan_effects import plans_of
 from sales_forecast.features.planned_numbers import PlannedNumber
 from sales_forecast.features.weekday_breaks import outdated
 from sales_forecast.models import cold_start
+from sales_forecast.models.logistic import likeliest, logit, probability
 
 Flags = npt.NDArray[np.bool_]
 Steps = npt.NDArray[np.int64]
@@ -34,7 +35,6 @@ _NEAR = 3
 """Weeks before and after the same week of earlier years from which on they tell of no season; of
 those between, the further away one is, the less it counts."""
 _PRIOR_OF_SEASON = 1.0
-_LEAST = 0.001
 _BEFORE = np.array([0.0, 1.0, 0.8, 1.0, 1.0, 1.0])
 _PRECISION = np.array([60.0, 4.0, 12.0, 4.0, 4.0, 4.0])
 """What the coefficients are expected to be, and how firmly: shares are right on average, and some
@@ -43,7 +43,7 @@ _PRECISION_OF_PLANS = 0.5
 """Plans are expected to change nothing."""
 _ORIGINS, _APART, _STEPS = 13, 4, (1, 2, 4, 8)
 """The coefficients are fitted to so many origins, so many weeks apart, and these weeks ahead."""
-_MOST_SERIES, _ROUNDS, _NEAR_ENOUGH = 500, 20, 1e-6
+_MOST_SERIES = 500
 _LONGER = 4
 """Weeks that a pause may last beyond the longest one that ended, before an end is more likely."""
 
@@ -125,25 +125,25 @@ class _Past:
         now, then = short * (age < self.season), short * (age >= self.season)
         alike = _share(of_all[0] @ long, of_all[1] @ long, 0.5)
         usual = _share(sold @ long, known @ long, alike)
-        late = _logit(_share(sold @ now, known @ now, usual))
-        before = _logit(_share(sold @ then, self.recorded[rows, :origin] @ then, usual))
-        lately = (late - _logit(usual))[:, None]
+        late = logit(_share(sold @ now, known @ now, usual))
+        before = logit(_share(sold @ then, self.recorded[rows, :origin] @ then, usual))
+        lately = (late - logit(usual))[:, None]
         of_all_days, weekday = np.zeros(len(steps)), np.zeros((len(rows), len(steps)))
         if self.a_week > 1:
             for day in np.unique(steps % self.a_week):
                 weight = long * ((np.arange(origin) - origin - day) % self.a_week == 0)
-                pool = _logit(_share(of_all[0] @ weight, of_all[1] @ weight, alike)) - _logit(alike)
-                own = _share(sold @ weight, known @ weight, _chance(_logit(usual) + pool))
+                pool = logit(_share(of_all[0] @ weight, of_all[1] @ weight, alike)) - logit(alike)
+                own = _share(sold @ weight, known @ weight, probability(logit(usual) + pool))
                 there = steps % self.a_week == day
                 of_all_days[there] = pool
-                weekday[:, there] = (_logit(own) - _logit(usual) - pool)[:, None]
+                weekday[:, there] = (logit(own) - logit(usual) - pool)[:, None]
         near = [self._same_season(flags, origin + steps) for flags in (sold, known)]
         of_season = _share(near[0], near[1], usual[:, None], _PRIOR_OF_SEASON)
-        season = _logit(of_season) - _logit(usual)[:, None]
+        season = logit(of_season) - logit(usual)[:, None]
         # What was so at that time of earlier years is no news, as far as they tell of the target.
         news = np.median([lately, (late - before)[:, None], np.zeros_like(lately)], axis=0)
         lately = news + (lately - news) * _PRIOR_OF_SEASON / (near[1] + _PRIOR_OF_SEASON)
-        each = (np.float64(1), _logit(usual)[:, None], lately, of_all_days, weekday, season)
+        each = (np.float64(1), logit(usual)[:, None], lately, of_all_days, weekday, season)
         return np.stack([np.broadcast_to(of, weekday.shape) for of in each], axis=2)
 
     def _same_season(self, flags: Flags, target: Steps) -> Array:
@@ -189,10 +189,10 @@ def _plan_coefficients(past: _Past, rows: npt.NDArray[np.intp]) -> Array:
         of_day = slice(day, None, past.a_week)
         mean = _share(sold.sum(axis=1), known.sum(axis=1), 0.5)
         share = _share(sold[:, of_day].sum(axis=1), known[:, of_day].sum(axis=1), mean)
-        usual[:, of_day] = _logit(share)[:, None]
+        usual[:, of_day] = logit(share)[:, None]
     planned = past.planned[rows, : sold.shape[1]][known]
     n = planned.shape[1]
-    return _likeliest(
+    return likeliest(
         planned, sold[known], usual[known], np.zeros(n), np.full(n, _PRECISION_OF_PLANS)
     )
 
@@ -215,41 +215,9 @@ def _coefficients(past: _Past, rows: npt.NDArray[np.intp], plans: Array) -> Arra
         of_plans.append((past.planned[np.ix_(rows, origin + ahead)] @ plans)[known])
     # Steps of one origin are alike: together they count as one.
     of_all = np.concatenate(X), np.concatenate(z), np.concatenate(of_plans)
-    return _likeliest(*of_all, _BEFORE, _PRECISION, counts=1 / len(_STEPS))
-
-
-def _likeliest(
-    X: Array, sold: Flags, beside: Array, before: Array, precision: Array, *, counts: float = 1.0
-) -> Array:
-    """Return the coefficients of highest posterior density, by Newton's method.
-
-    `X`: float64[n, n_coefficients]; `beside`: float64[n], what else the logit of a row is made of;
-    `before`, `precision`: what is expected of coefficients, and how firmly; a row `counts` so much.
-    """
-    found = before
-    for _ in range(_ROUNDS):
-        chance = _chance(X @ found + beside)
-        slope = counts * (sold - chance) @ X - precision * (found - before)
-        curve = (X * (counts * chance * (1 - chance))[:, None]).T @ X + np.diag(precision)
-        # A whole step may leap past the top, where all chances are 0 or 1.
-        step = np.clip(np.linalg.solve(curve, slope), -1, 1)
-        found = found + step
-        if np.abs(step).max(initial=0.0) < _NEAR_ENOUGH:
-            break
-    return found
+    return likeliest(*of_all, _BEFORE, _PRECISION, counts=1 / len(_STEPS))
 
 
 def _share(sold: Array, known: Array, expected: Array | float, prior: float = _PRIOR) -> Array:
     share: Array = (sold + prior * expected) / (known + prior)
     return share
-
-
-def _logit(share: Array) -> Array:
-    inside = np.clip(share, _LEAST, 1 - _LEAST)
-    logit: Array = np.log(inside / (1 - inside))
-    return logit
-
-
-def _chance(logit: Array) -> Array:
-    chance: Array = 1 / (1 + np.exp(-logit))
-    return chance

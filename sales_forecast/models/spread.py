@@ -145,8 +145,7 @@ class Spread:
 
 def _growth(by_step: float, apart: Array) -> Array:
     """Return how wide errors are at steps so far from the middle one, which is 1."""
-    growth: Array = np.maximum(1 + by_step * apart, _LEAST_WIDTH)
-    return growth
+    return np.maximum(1 + by_step * apart, _LEAST_WIDTH)
 
 
 def around(if_sold: Array, factors: Array) -> Array:
@@ -171,8 +170,7 @@ def _widths(of: Forecasts, error: Array) -> tuple[float, Array]:
     usual = float(error.mean())
     mean = np.bincount(of.series, error, minlength=n) / np.maximum(rows, 1)
     weight = np.sqrt(windows * rows)
-    widths: Array = (weight * mean + _USUAL_FORECASTS * usual) / (weight + _USUAL_FORECASTS)
-    return usual, widths
+    return usual, (weight * mean + _USUAL_FORECASTS * usual) / (weight + _USUAL_FORECASTS)
 
 
 @dataclass(frozen=True, eq=False)

@@ -170,6 +170,8 @@ class Covariates:
         self, model: str, row: int, period: int, told: Told
     ) -> Iterator[tuple[str, UsedCovariate]]:
         """Yield column -> what was used, and whether it was supplied, expected (how) or planned."""
+        if self._spec.required:
+            return  # all are told: there is nothing to say of where they came from
         expected = self._answers.expected(model, row, period)
         year_ago_known = self._answers.year_ago_known(model, row, period)
         for position, of in enumerate(self._spec.past):

@@ -17,7 +17,6 @@ from sales_forecast.bundles.bundle import Bundle
 from sales_forecast.bundles.fitting import check_fits
 from sales_forecast.bundles.manifest import ForecastChoice, IntervalLevel
 from sales_forecast.data.far_plans import far_plans
-from sales_forecast.data.frequency import counted
 from sales_forecast.data.panel import LARGEST_SALES, Panel
 from sales_forecast.data.rows import STORES
 from sales_forecast.errors import InvalidRequest, NoForecasts
@@ -80,7 +79,7 @@ class Predictor:
         self._answers = Answers(bundle, panel, self.most_steps)
         self.otherwise = Otherwise(bundle, panel, self._answers)
         self._covariates = Covariates(panel, self.spec, manifest.condition_ranges, self._answers)
-        self._warned = Warned(panel, self._answers, self.warnings)
+        self._warned = Warned(panel, self._answers, self.warnings, self.most_steps)
         self.uses_covariates = self._answers.uses_conditions(self.predicting)
 
     @property
@@ -115,21 +114,12 @@ class Predictor:
             names = {key.column: value for key, value in zip(self.spec.keys, series, strict=True)}
             before = f" before the {self._calendar.called(ending)}"
             raise self._no_sales(row, {**names, self.spec.date: str(day)}, before)
-        year_ago_known = answers.year_ago_known(model, place, period)
         if not abs(estimate.prediction) < LARGEST_SALES:
             raise self._covariates.too_far(row, changed) if changed else self._no_bounds(row)
-        if step > self.most_steps:
-            unit = self.panel.frequency.unit
-            warnings.append(
-                f"The {self._calendar.called(ending)} is {counted(step, unit)} after the last "
-                f"known one ({self.origin}), more than the {self.most_steps} that the models know"
-                f"{': answered from the same season of the last known year' * year_ago_known}."
-            )
-        if not year_ago_known:
-            warnings.append(
-                f"Sales of {self.series.shown(row)} a year before the "
-                f"{self._calendar.called(ending)} are not known: answered from what it sold last."
-            )
+        year_ago = answers.year_ago_known(model, place, period)
+        if step > self.most_steps or not year_ago:
+            about = self.series.shown(row), self._calendar.called(ending)
+            warnings += self._warned.of_distance(*about, step, year_ago_known=year_ago)
         if self.spec.future:
             warnings += self._covariates.unplanned(row, period, covariates)
         if changed:
@@ -144,10 +134,7 @@ class Predictor:
             interval_80=rounded(estimate.ends[80]),
             interval_95=rounded(estimate.ends[95]),
             models={name: round(value, 2) for name, value in estimate.members.items()},
-            # Weekly stores tell all of them: there is nothing to say of where they came from.
-            covariates={}
-            if self.spec.required
-            else dict(self._covariates.used(model, row, period, covariates)),
+            covariates=dict(self._covariates.used(model, row, period, covariates)),
             warnings=tuple(warnings),
         )
 
@@ -197,11 +184,8 @@ class Predictor:
         ]
 
     def _no_bounds(self, row: int) -> NoForecasts:
-        shown, far = self.series.shown(row), " ".join(far_plans(self.panel))
-        return NoForecasts(
-            f"The plan that is loaded leaves sales of {shown} without bounds. {far} Load the right "
-            "one over it."
-        )
+        said = f"The plan that is loaded leaves sales of {self.series.shown(row)} without bounds."
+        return NoForecasts(" ".join((said, *far_plans(self.panel), "Load the right one over it.")))
 
     def _no_sales(self, row: int, names: Mapping[str, int | str], when: str = "") -> InvalidRequest:
         shown = self.series.shown(row)
@@ -246,7 +230,6 @@ class Predictor:
         """Return what the model is: version, training window, scores beside the baselines."""
         manifest, origin = self.bundle.manifest, self.bundle.origin
         training = manifest.training
-        called = "stores" if self.spec.layout == "stores" else "series"
         return {
             "model_version": self.version,
             "kind": manifest.kind,
@@ -256,7 +239,7 @@ class Predictor:
             "training": {
                 "first_week": str(training.first_week),
                 "last_week": str(training.last_week),
-                called: len(training.series),
+                "stores" if self.spec.layout == "stores" else "series": len(training.series),
                 "data_fingerprint": training.fingerprint,
                 "source": origin.source,
             },

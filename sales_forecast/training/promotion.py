@@ -19,7 +19,7 @@ from sales_forecast.bundles.bundle import (
 from sales_forecast.bundles.keeping import leave, prune
 from sales_forecast.bundles.manifest import Manifest
 from sales_forecast.bundles.writing import set_alias, write_bundle
-from sales_forecast.data.database import SAMPLE
+from sales_forecast.data.admission import SAMPLE
 from sales_forecast.data.deployments import Cause, Deployments, who
 from sales_forecast.errors import BundleRefused, DatabaseError, RegistryError
 from sales_forecast.evaluation.backtest import Progress

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from sales_forecast.bundles.writing import set_alias, write_bundle
-from sales_forecast.data.database import SAMPLE, Database
+from sales_forecast.data.admission import SAMPLE
+from sales_forecast.data.database import Database
 from sales_forecast.data.rows import SalesRows
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.evaluation.backtest import backtest

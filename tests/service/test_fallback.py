@@ -13,7 +13,8 @@ from starlette.types import ASGIApp
 
 from sales_forecast.bundles.fallback import growth_bundle, load_for
 from sales_forecast.bundles.writing import write_bundle
-from sales_forecast.data.database import SAMPLE, Database
+from sales_forecast.data.admission import SAMPLE
+from sales_forecast.data.database import Database
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.errors import BundleRefused

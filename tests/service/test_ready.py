@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from sales_forecast.data import schema
-from sales_forecast.data.database import SAMPLE, Database
+from sales_forecast.data.admission import SAMPLE
+from sales_forecast.data.database import Database
 from sales_forecast.data.database_server import BRING_UP_TO_DATE
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.errors import DatabaseError, NotReady, SalesForecastError

@@ -92,8 +92,7 @@ class OwnLayout(BaseModel):
             first = error.errors()[0]
             unknown = first["type"] == "extra_forbidden"
             known = f" (known: {', '.join(cls.model_fields)})" if unknown else ""
-            problem = f"describes no layout: {in_words(first)}{known}"
-            raise DataRefused(file, problem) from None
+            raise DataRefused(file, f"describes no layout: {in_words(first)}{known}") from None
 
     def model_post_init(self, context: object) -> None:
         """Keep the name of the file as that of the layout."""
