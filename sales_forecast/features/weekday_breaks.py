@@ -84,7 +84,7 @@ class WeekdayBreaks:
         moved = np.concatenate(each)
         steps = np.diff(moved, axis=1, prepend=0)
         rows, weeks = np.nonzero(steps.any(axis=2))
-        since = days[-1] + 1 + DAYS_PER_PERIOD * (weeks - r.shape[1])
+        since = days[-1] + (1 + DAYS_PER_PERIOD * (weeks - r.shape[1]))
         more = np.empty((len(rows), DAYS_PER_PERIOD))
         more[:, weekdays(days[-1] + np.arange(1, DAYS_PER_PERIOD + 1))] = steps[rows, weeks]
         return cls(tuple(series[int(row)] for row in rows), since, more)
