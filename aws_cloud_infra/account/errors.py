@@ -50,10 +50,13 @@ _UNKNOWN_KEY = {
     "AuthFailure",
     "InvalidAccessKeyId",
     "InvalidClientTokenId",
+    "InvalidSignatureException",
     "OptInRequired",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
+_WRONG_CLOCK = re.compile(r"Signature (expired|not yet current)|^RequestTimeTooSkewed|InTheFuture")
+"""Of a code and its text: a signature is of a moment, and AWS's clock says that it is another."""
 _DENIED = re.compile(
     r"AccessDenied|UnauthorizedOperation|NotAuthorized|AuthorizationError|^403$|^Forbidden$"
 )
@@ -65,7 +68,9 @@ _SENTENCES = (
         f"AWS still asks to slow down after all retries ({{call}}). In a minute, {_GOES_ON}",
     ),
     (
-        re.compile(r"LimitExceeded|QuotaExceeded|TooMany|LimitReached"),
+        re.compile(
+            r"Limits?Exceeded|QuotaExceeded|TooMany|LimitReached|AssociationLimit|StorageExceeded"
+        ),
         (
             "the account's quota is used up ({call}: {text}). Ask for more under Service Quotas or "
             f"delete what is not needed, then {_GOES_ON}"
@@ -77,6 +82,13 @@ _SENTENCES = (
             "the account is on AWS's free plan, which does not allow this ({call}: {text}). Set "
             '`database_backup_days = 1` and `database_class = "db.t4g.micro"`, or upgrade the '
             f"plan, then {_GOES_ON}"
+        ),
+    ),
+    (
+        re.compile(r"^Insufficient(DB)?InstanceCapacity$"),
+        (
+            "AWS has none left of this size at the moment ({call}: {text}). Take another "
+            f"`instance_type` or `database_class`, or wait, then {_GOES_ON}"
         ),
     ),
     (re.compile(""), "AWS refused {call} ({code}: {text})."),
@@ -187,6 +199,12 @@ def _translate_answer(
     code, text = str(answer.get("Code", "")), str(answer.get("Message", ""))
     call = error.operation_name
     fields = {"resource": what, "call": call, "code": code}
+    if _WRONG_CLOCK.search(code) or _WRONG_CLOCK.search(text):
+        return AwsRefused(
+            f"The clock of this machine is wrong, so AWS does not believe what it signs ({text}). "
+            f"Set it, then {_GOES_ON}",
+            fields,
+        )
     if code in _EXPIRED:
         return NoCredentials(f"The AWS credentials have expired. {_GET_CREDENTIALS}", fields)
     if code in _UNKNOWN_KEY:

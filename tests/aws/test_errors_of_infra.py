@@ -109,7 +109,31 @@ def test_credentials_that_expire_midway_are_told(code: str) -> None:
     assert {"resource": "cluster x", "call": "CreateCluster", "code": code} == ours.fields
 
 
-@pytest.mark.parametrize("code", ["InvalidClientTokenId", "AuthFailure", "OptInRequired"])
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("SignatureDoesNotMatch",
+         "Signature expired: 20261128T080000Z is now earlier than 20261128T084500Z"),
+        ("SignatureDoesNotMatch",
+         "Signature not yet current: 20261128T100000Z is still later than 20261128T091500Z"),
+        ("InvalidSignatureException",
+         "Signature expired: 20261128T080000Z is now earlier than 20261128T084500Z"),
+        ("RequestTimeTooSkewed", "The difference between the request time and ours is too large."),
+    ],
+)  # fmt: skip
+def test_a_wrong_clock_is_no_wrong_key(code: str, text: str) -> None:
+    ours = _translated(code, text)
+
+    assert isinstance(ours, AwsRefused)
+    assert ours.message.startswith("The clock of this machine is wrong")
+    assert f"({text}). Set it, then run it again" in ours.message
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["InvalidClientTokenId", "AuthFailure", "OptInRequired", "SignatureDoesNotMatch",
+     "InvalidSignatureException"],
+)  # fmt: skip
 def test_unknown_keys_may_mean_a_region_that_is_not_enabled(code: str) -> None:
     ours = _translated(code)
 
@@ -164,7 +188,8 @@ def test_the_statement_is_for_the_action_that_was_denied(
 
 QUOTAS = [
     "VpcLimitExceeded", "LimitExceededException", "ServiceQuotaExceededException", "TooManyBuckets",
-    "TooManyLoadBalancers", "InstanceQuotaExceeded", "LimitExceeded",
+    "TooManyLoadBalancers", "InstanceQuotaExceeded", "LimitExceeded", "LimitsExceeded",
+    "CodeStorageExceededException", "TargetGroupAssociationLimit",
 ]  # fmt: skip
 
 
@@ -175,6 +200,15 @@ def test_a_quota_is_told_with_where_to_ask_for_more(code: str) -> None:
     assert isinstance(ours, AwsRefused)
     assert "quota is used up (CreateCluster: The maximum number of VPCs" in ours.message
     assert "Service Quotas" in ours.message
+
+
+@pytest.mark.parametrize("code", ["InsufficientInstanceCapacity", "InsufficientDBInstanceCapacity"])
+def test_a_size_of_which_aws_has_none_left_is_told_with_what_to_set(code: str) -> None:
+    ours = _translated(code, "There is no t3.small in eu-central-1a.")
+
+    assert isinstance(ours, AwsRefused)
+    assert "none left of this size at the moment (CreateCluster: There is no" in ours.message
+    assert "`instance_type` or `database_class`" in ours.message
 
 
 THROTTLES = [
