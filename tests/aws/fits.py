@@ -51,13 +51,22 @@ def _of_size(value: Any, shape: Shape, where: str) -> Iterator[str]:
         yield f"{where}: {str(value)[:80]} is {size}, not {least} to {most}"
 
 
+_NOT_OF_PYTHON = {
+    r"\p{L}": "a-zA-Z", r"\p{N}": "0-9", r"\p{Z}": " ", r"\p{Zs}": " ", r"\p{M}": "",
+    r"\p{P}": r"!-#%-*,-/:;?@\[-\]_{}", r"\p{S}": "$+<=>^`|~",
+    r"\p{Print}": "[ -~]", r"\p{ASCII}": "[\0-\x7f]",
+    r"\uD800\uDC00-\uDBFF\uDFFF": "\U00010000-\U0010ffff",
+    r"\w-": r"\w\-", "(?i)": "",
+}  # fmt: skip
+"""Words of AWS's patterns, and Python's; of letters, numbers and signs those of ASCII alone."""
+
+
 @cache
 def _compiled(pattern: str) -> re.Pattern[str] | None:
-    """Return a pattern; None where it is in words that Python has not, such as \\p{L}."""
-    try:
-        return re.compile(f"^(?:{pattern})$", re.DOTALL) if pattern else None
-    except re.error:
-        return None
+    """Return a pattern, None if there is none. Raises re.error for one that Python has not."""
+    for theirs, ours in _NOT_OF_PYTHON.items():
+        pattern = pattern.replace(theirs, ours)
+    return re.compile(f"^(?:{pattern})$", re.DOTALL) if pattern else None
 
 
 def refuse_misfits(params: dict[str, Any], model: OperationModel, **_: Any) -> None:

@@ -21,6 +21,11 @@ from tests.aws.account import Account
         ("logs", "list_tags_for_resource", {"resourceArn": ""}, r"\.resourceArn:  is 0, not 1 to"),
         ("logs", "tag_resource",
          {"resourceArn": "a", "tags": {"a": "b" * 257}}, r"\.tags\.a: b+ is 257, not 0 to 256"),
+        ("iam", "tag_role",
+         {"RoleName": "a", "Tags": [{"Key": "a", "Value": "(b)"}]}, r"\.Value: \(b\) has not the"),
+        ("elbv2", "add_tags",
+         {"ResourceArns": ["a"], "Tags": [{"Key": "a;", "Value": "b"}]}, r"\.Key: a; has not the"),
+        ("glue", "get_database", {"Name": "a\0"}, r"\.Name: a.+ has not the form"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_a_model_of_aws_is_not_even_sent(
