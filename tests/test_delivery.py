@@ -64,7 +64,11 @@ def test_what_is_as_its_manifest_says_is_loaded(folder: Path) -> None:
         (lambda at: (at / "manifest.json").write_text("{"), "manifest.json: "),
         (
             lambda at: ((at / STORES).write_bytes(b"Store,Type,Size"), tell(at)),
-            f"{STORES}: is no whole gzip file",
+            f"{STORES}: this is no gzip file; give it a name without .gz",
+        ),
+        (
+            lambda at: ((at / STORES).write_bytes((at / STORES).read_bytes()[:-9]), tell(at)),
+            f"{STORES}: is no whole gzip file; pack or fetch it again$",
         ),
     ],
 )

@@ -343,6 +343,21 @@ def test_of_other_weekdays_a_layout_says_what_they_are(own: Own, day: str, calle
     assert shifted == own_weeks(own, day, says=last, dates="first")  # the command has the last word
 
 
+@pytest.mark.parametrize(
+    "months", [["2024-01-01", "2024-02-01", "2024-03-01"], ["2024-02-29", "2024-03-31"]]
+)
+def test_months_are_told_to_be_no_weeks(own: Own, months: list[str]) -> None:
+    with pytest.raises(DataRefused, match="the dates are one a month; sales are read by weeks or"):
+        own_weeks(own, *months)
+
+
+def test_a_key_that_no_request_could_name_is_refused(own: Own) -> None:
+    layout, longest = 'series = ["s"]\ndate = "d"\ntarget = "y"\n', "x" * 200
+    assert (longest,) == read_panel(*own(layout, f"d,s,y\n2024-01-05,{longest},1\n")).series
+    with pytest.raises(DataRefused, match="is not a name of at most 200 characters, or a number"):
+        read_panel(*own(layout, f"d,s,y\n2024-01-05,{longest}x,1\n"))
+
+
 def test_days_have_no_first_and_last_day(own: Own) -> None:
     with pytest.raises(DataRefused, match="describes no layout: dates is for weekly sales"):
         own_weeks(own, "2024-01-01", says='frequency = "daily"\ndates = "first"\n')

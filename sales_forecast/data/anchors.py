@@ -16,6 +16,7 @@ from sales_forecast.data.spec import PanelSpec, WeekDates
 
 LAST_DAYS, LAST_DAYS_OF_OWN = (FRIDAY,), (FRIDAY, SATURDAY)
 """Weekdays that nobody need say are last days: in our layouts, and in those of one's own."""
+_LONGEST_MONTH = 31
 _TO_LAST_DAY = DAYS_PER_WEEK - 1
 
 
@@ -37,3 +38,12 @@ def doubts(spec: PanelSpec, last: date) -> tuple[str, ...]:
         f"if it is the first ({last} to {until}), load them with --dates first into a new database"
     )
     return (f"{question}: {first}; if it is the last, load them again with --dates last.",)
+
+
+def by_months(dates: Days) -> bool:
+    """Tell whether all are of one day of their months, or all the last one, and no month lacks."""
+    unlike = np.unique(dates)
+    near = (np.diff(unlike) <= np.timedelta64(_LONGEST_MONTH, "D")).all()
+    return bool(near) and any(
+        len({day.day for day in (unlike + later).tolist()}) == 1 for later in (0, 1)
+    )

@@ -12,7 +12,16 @@ import numpy.typing as npt
 
 ONLY = "all"
 """The name of a series that has no keys, because there is no other."""
+LONGEST_KEY = 200
+"""Of the characters of a key: the service takes no longer ones."""
 Keys = npt.NDArray[np.generic]
+
+
+def key_of(cell: str) -> str:
+    """Return a text that may be a key. Raises ValueError."""
+    if not 0 < len(cell) <= LONGEST_KEY:
+        raise ValueError(cell)
+    return cell
 
 
 def named(

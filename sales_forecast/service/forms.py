@@ -20,12 +20,12 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from sales_forecast.data.calendar import FRIDAY
 from sales_forecast.data.frequency import DAILY
+from sales_forecast.data.series_names import LONGEST_KEY
 from sales_forecast.data.spec import Covariate, Key, PanelSpec
 from sales_forecast.service.days import Day
 
 MOST_SERIES = 100
 """So many series may be asked for in one request."""
-_LONGEST_NAME = 200
 _LARGEST_COST = 1e12
 _BY_CALENDAR = (
     " The models know holidays from the calendar: a value that differs from it makes a warning, and"
@@ -149,7 +149,7 @@ def _key(key: Key, name: str) -> tuple[Any, Any]:
     if key.kind == "number":
         # Any 32-bit number: whether the series is known is the model's to say.
         return int, Field(alias=name, ge=-(2**31), lt=2**31, examples=[1])
-    return str, Field(alias=name, min_length=1, max_length=_LONGEST_NAME, examples=["a"])
+    return str, Field(alias=name, min_length=1, max_length=LONGEST_KEY, examples=["a"])
 
 
 def _covariate(spec: PanelSpec, of: Covariate) -> tuple[Any, Any]:

@@ -219,6 +219,9 @@ def _refuse_other_weekdays(table: Table, column: str, weeks: Days) -> None:
     weekdays = weeks.astype(np.int64) % DAYS_PER_PERIOD
     usual = np.bincount(weekdays).argmax()
     if (odd := np.flatnonzero(weekdays != usual)).size:
+        if anchors.by_months(weeks):
+            problem = "the dates are one a month; sales are read by weeks or days: load those"
+            raise table.refusal([0], column, problem)
         regular = np.flatnonzero(weekdays == usual)[0]
         problem = (
             f"{table.cells[column][odd[0]]} is a {weeks[odd[0]].item():%A}, but the date on line"

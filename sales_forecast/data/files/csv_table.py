@@ -29,12 +29,13 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _TOLD = re.compile(r"sep=([,;\t])(?:\r\n|\r|\n)", re.IGNORECASE)
 """The first line by which a file tells Excel its separator."""
 _SAVE_SHEET = "save the sheet with the sales as CSV (UTF-8)"
+_PACKED = b"\x1f\x8b"
 _BINARY = (
     (b"PK\x03\x04", b"xl/", "an Excel workbook", _SAVE_SHEET),
     (b"PK\x03\x04", b"opendocument.spreadsheet", "an OpenDocument spreadsheet", _SAVE_SHEET),
     (b"PK\x03\x04", b"", "a zip archive", "unpack it and name the file in it"),
     (b"\xd0\xcf\x11\xe0", b"", "an Excel workbook of the old form (.xls)", _SAVE_SHEET),
-    (b"\x1f\x8b", b"", "a gzip file", "give it a name that ends on .gz"),
+    (_PACKED, b"", "a gzip file", "give it a name that ends on .gz"),
     (b"PAR1", b"", "a Parquet file", "write its table as CSV"),
     (b"SQLite format 3\0", b"", "an SQLite database", "write its table as CSV"),
     (b"%PDF", b"", "a PDF document", "save its table as CSV"),
@@ -160,17 +161,26 @@ def in_reach(place: Path) -> Iterator[None]:
         raise DataRefused(place, f"cannot be read: {error.strerror}") from None
 
 
+def unpacked(file: Path, raw: bytes) -> bytes:
+    """Return what a file holds, unpacked if its name ends on `.gz`. Raises DataRefused."""
+    if file.suffix != ".gz" or not raw:
+        return raw
+    if not raw.startswith(_PACKED):
+        raise DataRefused(file, "this is no gzip file; give it a name without .gz")
+    try:
+        return gzip.decompress(raw)
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        raise DataRefused(file, "is no whole gzip file; pack or fetch it again") from None
+
+
 def _text(file: Path) -> str:
     try:
         raw = file.read_bytes()
-        if file.suffix == ".gz":
-            raw = gzip.decompress(raw)
     except IsADirectoryError:
         raise DataRefused(file, "this is a folder; name a file in it") from None
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataRefused(file, f"is no whole gzip file: {error}") from None
     except OSError as error:
         raise DataRefused(file, f"cannot be read: {error.strerror}") from error
+    raw = unpacked(file, raw)
     for magic, inside, what, remedy in _BINARY:
         if raw.startswith(magic) and inside in raw:
             raise DataRefused(file, f"this is {what} and no text; {remedy}")
@@ -198,9 +208,15 @@ def _records(file: Path, text: str, separator: str) -> Iterator[tuple[int, list[
         except StopIteration:
             return
         except csv.Error as error:
-            raise DataRefused(file, f"not readable as CSV: {error}", line=line) from None
+            raise DataRefused(file, _of_quotes(error), line=line) from None
         if any(cells):
             yield line, cells
+
+
+def _of_quotes(error: csv.Error) -> str:
+    if "expected after" in str(error):
+        return "text stands behind the quote that ends a cell; write a quote within a cell twice"
+    return "a quote opens here and none closes it; close it, or leave it out"
 
 
 def _wrong(header: list[str], columns: Sequence[str], *, others: bool) -> str:

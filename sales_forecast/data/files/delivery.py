@@ -7,14 +7,12 @@ header, mean.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import zlib
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from sales_forecast.data.files.csv_table import in_reach
+from sales_forecast.data.files.csv_table import in_reach, unpacked
 from sales_forecast.errors import DataRefused, in_words
 
 MANIFEST = "manifest.json"
@@ -56,11 +54,7 @@ def _check(path: Path, told: _File) -> None:
     if (len(content), hashlib.sha256(content).hexdigest()) != (told.bytes, told.sha256):
         problem = f"its {len(content):,} bytes are not the {told.bytes:,} of the manifest"
         raise DataRefused(path, f"{problem} (SHA-256); {_LATER}")
-    try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as lines:
-            rows = sum(1 for line in lines if line.strip()) - 1
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataRefused(path, f"is no whole gzip file: {error}") from None
+    rows = sum(1 for line in unpacked(path, content).split(b"\n") if line.strip()) - 1
     if rows != told.rows:
         problem = f"has {rows:,} rows, and by the manifest {told.rows:,}"
         raise DataRefused(path, problem)

@@ -38,7 +38,7 @@ from sales_forecast.data.frequency import DAILY, WEEKLY
 from sales_forecast.data.panel import Labels, Panel
 from sales_forecast.data.public_holidays import is_known
 from sales_forecast.data.reserved import ANSWERED, RESERVED
-from sales_forecast.data.series_names import ONLY
+from sales_forecast.data.series_names import LONGEST_KEY, ONLY, key_of
 from sales_forecast.data.spec import (
     PUBLIC_HOLIDAY,
     Key,
@@ -233,7 +233,8 @@ class OwnLayout(BaseModel):
 
 def _key(table: Table, column: str) -> npt.NDArray[np.generic]:
     """Return the cells of a column as whole numbers if all are, else as texts."""
-    texts = np.array(table.parse(column, cells.text, "a name or a number"))
+    expected = f"a name of at most {LONGEST_KEY} characters, or a number"
+    texts = np.array(table.parse(column, key_of, expected))
     try:
         numbers = np.array(table.parse(column, cells.store, "a number"), dtype=np.int64)
     except DataRefused:
