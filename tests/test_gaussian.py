@@ -23,6 +23,7 @@ from tests.builders import weeks
 OF = Hyperparameters(
     trend=0.01, fast_drift=0.02, fast_length=0.1, slow_drift=0.03, slow_length=1.0, season=0.04,
     season_length=0.7, month=0.005, large_events=0.01, small_events=0.002, noise=0.01,
+    fortnight=0.004, fortnight_length=0.5,
 )  # fmt: skip
 PIVOT = np.datetime64("2011-12-30", "D")
 PAST, AHEAD = weeks("2010-02-05", 100), weeks("2012-01-06", 10)
@@ -107,9 +108,17 @@ def test_a_season_repeats_with_the_date_and_events_with_their_days():
     )
 
 
+def test_a_fortnight_turns_each_week_and_fades():
+    first = components(OF, Between.of(of(PAST), of(PAST)))["fortnight"][0]
+    age = np.arange(len(PAST)) * 7 / 365.2425
+    turned = np.where(np.arange(len(PAST)) % 2, -1, 1)
+    np.testing.assert_allclose(first, 0.004 * turned * np.exp(-age / 0.5), rtol=0, atol=1e-12)
+
+
 def test_the_calendar_is_what_dates_make_and_the_rest_with_a_level_is_everything():
     parts = components(OF, Between.of(of(AHEAD), of(PAST)))
-    dates = sum(parts[name] for name in ("season", "month", "large_events", "small_events"))
+    names = ("season", "month", "large_events", "small_events", "fortnight")
+    dates = sum(parts[name] for name in names)
     np.testing.assert_allclose(calendar_covariance(OF, of(AHEAD), of(PAST)), dates)
     everything = covariance(OF, of(AHEAD), of(PAST))
     np.testing.assert_allclose(everything, sum(parts.values()) + 0.01)
@@ -118,7 +127,7 @@ def test_the_calendar_is_what_dates_make_and_the_rest_with_a_level_is_everything
 def test_hyperparameters_keep_their_order_as_logarithms():
     assert Hyperparameters.names()[0] == "trend"
     logs = OF.logs()
-    assert len(logs) == len(Hyperparameters.names()) == 11
+    assert len(logs) == len(Hyperparameters.names()) == 13
     again = Hyperparameters.from_logs(logs)
     np.testing.assert_allclose(again.logs(), logs, rtol=1e-12)
-    assert replace(OF, noise=1.0).logs()[-1] == 0.0
+    assert replace(OF, noise=1.0).logs()[10] == 0.0

@@ -3,6 +3,7 @@
 Takes weeks and the hyperparameters of one process, gives covariances and, of values in order,
 what was expected of every week as values became known. numpy only, so that the service can run
 it; `models.pooled` estimates the hyperparameters. Must not know stores or sales.
+Longer than other modules: what weeks are, how they go together and what values tell is one process.
 
 Source of the algebra: Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006,
 chapters 2 and 4; MacKay, Introduction to Gaussian Processes, 1998, for the periodic kernel.
@@ -20,13 +21,14 @@ from sales_forecast.data import calendar
 from sales_forecast.data.panel import Array, Days
 
 _DAYS_PER_YEAR = 365.2425
+_WEEKS_PER_YEAR = _DAYS_PER_YEAR / 7
 _MONTH_ORDERS = 5
 _LEVEL = 0.1**2
 """Variance of the level: values are given without their mean, which two years tell well."""
 _JITTER = 1e-8
 _FURTHEST = 3.0
 """A value further off than so many standard deviations counts as one that is just so far off."""
-CALENDAR = ("season", "month", "large_events", "small_events")
+CALENDAR = ("season", "month", "large_events", "small_events", "fortnight")
 """The components that dates alone make."""
 
 
@@ -34,7 +36,9 @@ CALENDAR = ("season", "month", "large_events", "small_events")
 class Hyperparameters:
     """Of one process, all positive: variances of log sales, lengths in years.
 
-    The two drifts are Ornstein-Uhlenbeck processes; the season repeats with the date.
+    The two drifts are Ornstein-Uhlenbeck processes; the season repeats with the date. The fortnight
+    is one whose sign turns each week, as where every second week has a promotion: it follows the
+    weeks seen last. A bundle from before it knows none.
     """
 
     trend: float
@@ -48,6 +52,8 @@ class Hyperparameters:
     large_events: float
     small_events: float
     noise: float
+    fortnight: float = 0.0
+    fortnight_length: float = 1.0
 
     @classmethod
     def from_logs(cls, logs: Array) -> Hyperparameters:
@@ -117,11 +123,13 @@ class Between:
     """What covariances of two sets of weeks are made of, whatever the hyperparameters.
 
     float64[n, m] each: `apart` in years, `waves` the sine of half the turns of the year between
-    them; the others are products of what `Weeks` says of them.
+    them, `turn_about` 1 and -1 where whole fortnights, or a week more, are; the others are
+    products of what `Weeks` says of them.
     """
 
     apart: Array
     waves: Array
+    turn_about: Array
     years: Array
     month: Array
     large_events: Array
@@ -134,6 +142,7 @@ class Between:
         return cls(
             apart,
             np.sin(np.pi * apart),
+            np.cos(np.pi * _WEEKS_PER_YEAR * apart),
             np.outer(rows.years, columns.years),
             rows.month @ columns.month.T,
             rows.large_events @ columns.large_events.T,
@@ -156,6 +165,9 @@ def components(of: Hyperparameters, between: Between) -> dict[str, Array]:
         "month": of.month * between.month,
         "large_events": of.large_events * between.large_events,
         "small_events": of.small_events * between.small_events,
+        "fortnight": of.fortnight
+        * between.turn_about
+        * np.exp(-between.apart / of.fortnight_length),
     }
 
 

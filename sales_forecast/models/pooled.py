@@ -38,12 +38,12 @@ from sales_forecast.models.regression import fit_days
 _CHAIN = Hyperparameters(
     trend=0.01**2, fast_drift=0.02**2, fast_length=0.05, slow_drift=0.03**2, slow_length=1.0,
     season=0.1**2, season_length=0.7, month=0.02**2, large_events=0.05**2, small_events=0.02**2,
-    noise=0.01**2,
+    noise=0.01**2, fortnight=0.003**2, fortnight_length=0.5,
 )  # fmt: skip
 _STORE = Hyperparameters(
     trend=0.05**2, fast_drift=0.03**2, fast_length=0.05, slow_drift=0.06**2, slow_length=1.0,
     season=0.06**2, season_length=0.7, month=0.01**2, large_events=0.02**2, small_events=0.01**2,
-    noise=0.02**2,
+    noise=0.02**2, fortnight=0.003**2, fortnight_length=0.5,
 )  # fmt: skip
 _CHAIN_SPREAD, _STORE_SPREAD = 0.2, 0.15
 """Standard deviations of log sales up to which that holds as it stands."""
@@ -174,6 +174,7 @@ def _misfit(of: Hyperparameters, scatter: _Scatter) -> tuple[float, Array]:
         "fast_length": parts["fast_drift"] * apart / of.fast_length,
         "slow_length": parts["slow_drift"] * apart / of.slow_length,
         "season_length": parts["season"] * 4 * scatter.between.turns(of.season_length),
+        "fortnight_length": parts["fortnight"] * apart / of.fortnight_length,
         "noise": of.noise * np.eye(n),
     }
     return float(value), np.array([(outer * slopes[name]).sum() for name in of.names()])

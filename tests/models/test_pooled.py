@@ -165,9 +165,8 @@ def test_series_that_vary_ten_times_as_much_have_variances_a_hundred_times_as_la
 
 
 def test_all_but_the_lengths_are_variances():
-    assert {"fast_length", "slow_length", "season_length"} == set(Hyperparameters.names()) - set(
-        Hyperparameters.variances()
-    )
+    lengths = {"fast_length", "slow_length", "season_length", "fortnight_length"}
+    assert lengths == set(Hyperparameters.names()) - set(Hyperparameters.variances())
 
 
 def shifted(n_stores: int, after: int, *, shift: float = -0.4) -> tuple[Panel, np.ndarray]:
@@ -220,3 +219,25 @@ def test_all_stores_that_grow_or_shrink_for_years_go_on(a_year):
     expected = POOLED.fit(panel_of(sold[:, :150])).predict(panel_of(sold[:, :150]), 8)
 
     assert expected.sum() / sold[:, 150:].sum() == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize("n_stores", [1, 8])
+def test_a_promotion_every_second_week_that_no_column_holds_is_expected_in_its_weeks(n_stores):
+    rng = np.random.default_rng(5)
+    t = np.arange(118)
+    log = 8 + rng.normal(0, 0.5, (n_stores, 1)) + 0.15 * np.cos(2 * np.pi * t / 52.18)
+    truth = np.exp(log + 0.5 * (t % 2))
+    known = panel_of((truth * np.exp(rng.normal(0, 0.05, truth.shape)))[:, :-8])
+
+    expected = POOLED.fit(known).predict(known, 8)
+
+    assert np.abs(expected - truth[:, -8:]).sum() < 0.06 * truth[:, -8:].sum()
+
+
+def test_a_process_from_before_fortnights_expects_none():
+    before = fit_process(sample_panel()).state
+    old = {
+        name: {k: v for k, v in before[name].items() if "fortnight" not in k}
+        for name in ("chain", "store")
+    }
+    assert type(fit_process(sample_panel())).restore({**before, **old}).chain.fortnight == 0.0
