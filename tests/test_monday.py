@@ -236,7 +236,7 @@ def test_a_step_that_fails_stops_only_what_needs_it_and_the_next_run_takes_up(
     with receiver() as (url, received):
         told = settings.model_copy(update={"notify_webhook_url": SecretStr(url)})
         with monkeypatch.context() as patch:
-            patch.setattr(monday, function, fails("The disk is full."))
+            patch.setattr(monday, function, fails("The disk is full"))
             report = run(told)
         assert {**dict.fromkeys(STEPS, "done"), step: "failed", **others} == statuses(report)
         assert not report.succeeded

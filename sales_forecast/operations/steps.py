@@ -102,4 +102,5 @@ def _one(step: Step, results: Results, before: Done | None, record: Record) -> R
 
 
 def _failed(step: Step, reason: str) -> Result:
-    return Result(step.name, "failed", f"{reason} {step.remedy}".rstrip(), {})
+    ended = reason if reason.endswith(".") else f"{reason}."
+    return Result(step.name, "failed", f"{ended} {step.remedy}".rstrip(), {})
