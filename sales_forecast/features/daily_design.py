@@ -76,6 +76,8 @@ class Design:
         first: the day that the plan of a panel begins with.
         columns: by the names of the plans.
         season: whether a year was seen, so that the time of the year tells something.
+        turning: whether it does of each weekday, which two years tell from weekdays that changed
+            for good; not in a bundle from before that was looked at.
         growing: for how many days it goes on growing as it did: 0 if less than two years were
             seen, which do not tell growth from the time of the year; else a year beyond them.
         open: the plan by which a series sells or does not.
@@ -84,6 +86,7 @@ class Design:
     first: np.datetime64
     columns: Mapping[str, PlanColumn]
     season: bool
+    turning: bool
     growing: int
     open: str | None
 
@@ -96,6 +99,7 @@ class Design:
             "first": first,
             "columns": columns,
             "season": self.season,
+            "turning": self.turning,
             "growing": self.growing,
             "open": self.open,
         }
@@ -105,7 +109,12 @@ class Design:
         """Return the design of a state."""
         columns = {name: PlanColumn.restore(column) for name, column in state["columns"].items()}
         return cls(
-            np.datetime64(state["first"]), columns, state["season"], state["growing"], state["open"]
+            np.datetime64(state["first"]),
+            columns,
+            state["season"],
+            state.get("turning", False),
+            state["growing"],
+            state["open"],
         )
 
     @classmethod
@@ -118,7 +127,8 @@ class Design:
         }
         n, a_year = panel.n_periods, panel.frequency.season
         growing = n + a_year if n >= 2 * a_year else 0
-        return cls(panel.periods[0], columns, n >= a_year, growing, panel.open)
+        known = n >= a_year, n >= 2 * a_year
+        return cls(panel.periods[0], columns, *known, growing, panel.open)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -129,7 +139,7 @@ class Design:
 
     def _dates(self, days: Days) -> dict[str, Array]:
         """Return float64[n] by name: what dates say, and for how long sales have grown."""
-        found = date_columns(days, season=self.season)
+        found = date_columns(days, season=self.season, turning=self.turning)
         if self.growing:
             since = (days - self.first).astype(int)
             found["growth"] = np.minimum(since, self.growing) / DAILY.season

@@ -19,10 +19,11 @@ _SEASON_ORDERS, _MONTH_ORDERS = 4, 5
 _SUMMER = 180  # until this day of the year the last Christmas is nearer than the next
 
 
-def date_columns(days: Days, *, season: bool = True) -> dict[str, Array]:
+def date_columns(days: Days, *, season: bool = True, turning: bool = True) -> dict[str, Array]:
     """Return float64[n] by name: what the dates alone say.
 
-    `season`: whether the time of the year is told, which less than a year of days cannot teach.
+    `season`: whether the time of the year is told, which less than a year of days cannot teach;
+    `turning`: whether that of each weekday is, as where weekends sell more in summer.
     """
     months, years = days.astype("datetime64[M]"), days.astype("datetime64[Y]")
     of_month = (days - months.astype("datetime64[D]")).astype(float)
@@ -34,12 +35,18 @@ def date_columns(days: Days, *, season: bool = True) -> dict[str, Array]:
         (days - np.array([event(one) for one in of.tolist()], days.dtype)).astype(float)
         for event, of in ((easter, year), (christmas, year - (of_year <= _SUMMER)))
     )
+    a_year = of_year / _DAYS_PER_YEAR
     parts: dict[str, Mapping[str, Array]] = {
         "week": {f"{day}": weekday == day for day in range(1, 7)},
         "month": _harmonics(of_month / _DAYS_PER_MONTH, _MONTH_ORDERS)
         | {f"last{day}": left == day for day in (1, 2, 3)}
         | {f"first{day}": of_month == day for day in (0, 1)},
-        "season": _harmonics(of_year / _DAYS_PER_YEAR, _SEASON_ORDERS if season else 0),
+        "season": _harmonics(a_year, _SEASON_ORDERS if season else 0),
+        "turning": {
+            f"{day}_{name}": (weekday == day) * wave
+            for name, wave in _harmonics(a_year, int(turning)).items()
+            for day in range(1, 7)
+        },
         # Bumps instead of a flag a day: a day before Christmas that was a Sunday is not missed.
         "christmas": _bumps(to_christmas, (-29, -22, -15, -8, -5, -2, -1))
         | {f"eve{day:+d}": to_christmas == day for day in (-1, 6)}

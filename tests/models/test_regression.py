@@ -244,6 +244,36 @@ def test_less_than_a_year_of_days_teaches_no_season():
         assert told == any(name.startswith("season") for name in names)
 
 
+def weekends_of_summer(n_days: int) -> tuple[Panel, np.ndarray]:
+    """Stores that sell on weekends from half to twice as much by the time of the year, 28 ahead."""
+    panel = daily_panel(n_series=4, n_days=n_days + 28)
+    since_new_year = (panel.periods - panel.periods.astype("datetime64[Y]")).astype(int)
+    weekend = (panel.periods.astype(int) + 3) % 7 >= 5
+    turns = np.exp(0.6 * weekend * np.cos(2 * np.pi * (since_new_year - 200) / 365.25))
+    sold = panel.y * turns
+    return replace(panel, y=sold).until(panel.periods[n_days - 1]), sold[:, n_days:]
+
+
+def test_weekends_that_sell_more_in_summer_than_in_winter_are_forecast_so():
+    history, sold = weekends_of_summer(820)
+
+    off = fit_process(history).ahead(history, 28) - np.log(sold)
+
+    assert np.sqrt(np.nanmean(off**2)) < 1.4 * PLANTED.noise
+
+
+def test_a_process_from_before_weekdays_turned_has_the_columns_of_its_coefficients():
+    history, _ = weekends_of_summer(820)
+    process = fit_days(history)
+    design = {k: v for k, v in process.state["design"].items() if k != "turning"}
+
+    names = DailyProcess.restore({**process.state, "design": design}).design.names
+
+    turning = tuple(name for name in process.design.names if name.startswith("turning"))
+    assert len(turning) == 12
+    assert names == tuple(name for name in process.design.names if name not in turning)
+
+
 def growing(a_year: float, n_days: int) -> tuple[Panel, np.ndarray]:
     """Stores that grow beside what was planted, and the days of `n_days` after their history."""
     panel = daily_panel(n_days=n_days + 90)
