@@ -33,6 +33,12 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+def test_a_name_that_says_another_kind_of_file_is_refused(capsys) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        train.main(["features", "--to", "features.csv"])
+    assert "features.csv gets Parquet: end its name on .parquet" in capsys.readouterr().err
+
+
 def test_a_row_says_of_what_it_is_and_what_was_sold_then(file: Path) -> None:
     panel = trained.panel()
     table = pq.read_table(file)

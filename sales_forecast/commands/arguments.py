@@ -34,6 +34,14 @@ def day(text: str) -> date:
         raise argparse.ArgumentTypeError(f"{text} is not a day like 2011-10-28") from error
 
 
+def parquet(text: str) -> Path:
+    """Return the name of a file that may hold Parquet; one that says otherwise is refused."""
+    file = Path(text)
+    if file.suffix not in {"", ".parquet"}:
+        raise argparse.ArgumentTypeError(f"{text} gets Parquet: end its name on .parquet")
+    return file
+
+
 def layout(text: str) -> str:
     """Read the name of a layout, or of a file that describes one's own."""
     if text not in LAYOUTS and not text.endswith(OWN_LAYOUT):
@@ -120,7 +128,7 @@ def _train_parser(description: str) -> argparse.ArgumentParser:
     look.add_argument("--html", type=Path, metavar="FILE", help="as a page, with pictures")
     look.add_argument("--json", type=Path, metavar="OUT.json")
     table = commands.add_parser("features", help="write what the trees learn from as a table")
-    table.add_argument("--to", type=Path, metavar="FILE.parquet", required=True)
+    table.add_argument("--to", type=parquet, metavar="FILE.parquet", required=True)
     for command in (measure, examine, search, look, table):
         command.add_argument("--csv", type=Path, help="a sales file (default: the database)")
         add_layout(command)

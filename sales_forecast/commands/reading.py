@@ -56,5 +56,5 @@ def until(panel: Panel, day: date | None) -> Panel:
     if day is None:
         return panel
     if day < panel.first:
-        raise NotEnoughData(f"--until {day}: the first {panel.frequency.unit} ends {panel.first}.")
+        raise NotEnoughData(f"--until {day}: the first {panel.frequency.unit} is {panel.first}.")
     return panel.until(day)

@@ -240,6 +240,13 @@ def test_the_legend_names_former_forecasts_where_they_are_painted(shop, tmp_path
         assert (lag in kept) == (kind in pictures) == (words in legend)
 
 
+def test_of_a_layout_of_ones_own_the_legend_promises_no_events(odd_shop):
+    with odd_shop.live() as live:
+        page = get(odd_shop.app(live), "/").text
+    legend = page.split("<figcaption>")[1].split("</figcaption>")[0]
+    assert ("</svg>last year</li>" in legend, "same event" in legend) == (True, False)
+
+
 def test_a_series_that_began_lately_has_no_last_year_in_its_legend(departments_shop):
     with departments_shop.live() as live:
         app = departments_shop.app(live)
