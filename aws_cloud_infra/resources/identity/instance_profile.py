@@ -44,7 +44,8 @@ class InstanceProfile(Resource):
         profile = answer["InstanceProfile"]
         roles = [role["RoleName"] for role in profile["Roles"]]
         settings = {"role": roles[0] if roles else None}
-        return Live(profile["Arn"], settings, from_tags(profile.get("Tags")))
+        facts = {"unique": profile["InstanceProfileId"]}
+        return Live(profile["Arn"], settings, from_tags(profile.get("Tags")), facts=facts)
 
     def create(self, desired: Settings) -> None:
         """Make it empty."""

@@ -92,6 +92,8 @@ class Instance(Ec2Resource):
             "subnet": ids[self.subnet],
             "groups": [ids[self.group]],
             "profile": ids[self.profile],
+            # One that is made anew by its old name is another: the instance has no rights by it.
+            "profile_id": ids.fact(self.profile, "unique"),
             "ssh_key": "",
             "metadata": {"endpoint": "enabled", "tokens": "required", "hops": 1},
             "shutdown": "stop",
@@ -136,7 +138,7 @@ class Instance(Ec2Resource):
             )
         if "disk_tags" in changed:
             ec2.create_tags(Resources=[live.facts["disk"]], Tags=as_tags(desired["disk_tags"]))
-        if "profile" in changed:
+        if changed & {"profile", "profile_id"}:
             self._hang(live, desired["profile"])
         if changed & _WHILE_STOPPED:
             self._stop(live)

@@ -22,6 +22,7 @@ def described(aws: Aws, found: Mapping[str, Any], disk_gb: int) -> Live:
     name = found["InstanceId"]
     metadata = found["MetadataOptions"]
     disk = _disk(aws, found, disk_gb)
+    profile = association(aws, name).get("IamInstanceProfile", {})
     tags = from_tags(disk.get("Tags"))
     return Live(
         name,
@@ -30,7 +31,8 @@ def described(aws: Aws, found: Mapping[str, Any], disk_gb: int) -> Live:
             "type": found["InstanceType"],
             "subnet": found["SubnetId"],
             "groups": sorted(group["GroupId"] for group in _groups(found)),
-            "profile": association(aws, name).get("IamInstanceProfile", {}).get("Arn"),
+            "profile": profile.get("Arn"),
+            "profile_id": profile.get("Id"),
             "ssh_key": found.get("KeyName", ""),
             "metadata": {
                 # The emulator leaves it out once another of these was changed.

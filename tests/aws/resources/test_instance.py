@@ -33,6 +33,15 @@ def base(account: Account) -> Ground:
     return ground(account.aws())
 
 
+class GivenProfile(Given):
+    """One that is looked up each time, as it may have been made anew."""
+
+    def find(self) -> Live:
+        found = InstanceProfile(self.aws, self.name, Given(self.aws, "role", "role")).find()
+        assert found
+        return Live(found.id, {}, None, facts=found.facts)
+
+
 @pytest.fixture
 def profile(account: Account) -> Given:
     """A profile with its role, as the stack makes them before the instance."""
@@ -40,7 +49,7 @@ def profile(account: Account) -> Given:
     role = Role(aws, f"{aws.prefix}-mlflow", "the host", trust("ec2.amazonaws.com"), ())
     made = InstanceProfile(aws, f"{aws.prefix}-mlflow", role)
     lives = apply(plan([role, made]), quietly)
-    return Given(aws, made.name, lives[made].id)
+    return GivenProfile(aws, made.name, lives[made].id)
 
 
 @pytest.fixture
@@ -124,6 +133,17 @@ def _other_profile(aws: Aws, live: Live) -> None:
     )
 
 
+def _profile_made_anew(aws: Aws, live: Live) -> None:
+    """Its ARN is the same, and the instance's credentials are gone."""
+    iam, name = aws.client("iam"), live.settings["profile"].rsplit("/", 1)[1]
+    old = iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]
+    role = {"InstanceProfileName": name, "RoleName": old["Roles"][0]["RoleName"]}
+    iam.remove_role_from_instance_profile(**role)
+    iam.delete_instance_profile(InstanceProfileName=name)
+    iam.create_instance_profile(InstanceProfileName=name, Path=old["Path"], Tags=old["Tags"])
+    iam.add_role_to_instance_profile(**role)
+
+
 DRIFTS = [
     Drift(Instance, "status", lambda aws, live: aws.client("ec2").stop_instances(
         InstanceIds=[live.id])),
@@ -134,6 +154,7 @@ DRIFTS = [
     Drift(Instance, "groups", _other_group),
     Drift(Instance, "profile", _without_profile),
     Drift(Instance, "profile", _other_profile),
+    Drift(Instance, "profile_id", _profile_made_anew),
     _ec2("metadata.tokens", "modify_instance_metadata_options", HttpTokens="optional"),
     _ec2("metadata.hops", "modify_instance_metadata_options", HttpPutResponseHopLimit=2),
     _ec2("metadata.endpoint", "modify_instance_metadata_options", HttpEndpoint="disabled"),
