@@ -105,7 +105,7 @@ def test_all_is_done_once_on_every_database(url: str, tmp_path: Path) -> None:
     assert "nothing to train" == told["train"]
     assert told["forecast"].startswith("Wrote 54 forecasts of 9 series, 3 weeks after ")
     assert f"Wrote 27 forecasts into {tmp_path}/exports/forecasts.csv." == told["export"]
-    assert "nothing became known" == told["judge"]
+    assert "No forecast has come true yet." == told["judge"]
     assert told["notify"].startswith("nobody: ")
     assert "Deleted 0 answers older than 400 days." == told["retention"]
     assert [(54,)] == asked(settings, "SELECT COUNT(*) FROM forecasts")
@@ -139,6 +139,16 @@ def test_new_sales_and_another_champion_are_forecast_anew_in_the_same_week(
     assert dict.fromkeys(STEPS, "done") | again == statuses(run(other))
     newest = "SELECT COUNT(DISTINCT model_version), COUNT(DISTINCT origin) FROM forecast_issues"
     assert [(2, 2)] == asked(settings, newest)
+
+
+def test_the_job_says_how_the_newest_week_did_whoever_judged_it(settings: Settings) -> None:
+    run(settings)
+    load(settings.database_url, panel(N_WEEKS + 1))
+    judged = run(settings).results[0].told
+    scored = judged.removeprefix("Judged 1 week of forecasts")
+    assert scored.startswith(": WAPE ")
+    again = run(settings, MONDAY + timedelta(days=7)).results[0].told
+    assert f"The newest week, {panel(N_WEEKS + 1).last}, was judged before{scored}" == again
 
 
 def test_sales_are_read_once_and_those_loaded_meanwhile_are_for_the_next_run(

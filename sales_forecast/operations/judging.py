@@ -18,6 +18,7 @@ import numpy as np
 
 from sales_forecast.data.forecasts.realised_scores import RealisedScores, Said, Score
 from sales_forecast.data.forecasts.score_tables import ALL, SUMS
+from sales_forecast.data.forecasts.stored_scores import StoredScores
 from sales_forecast.data.frequency import counted
 from sales_forecast.data.panel import Panel
 from sales_forecast.evaluation.error_sums import Measures, measures
@@ -42,11 +43,7 @@ class Judged:
 
     def sentence(self) -> str:
         """Say it in a line."""
-        ahead = f"one {self.unit}" if self.step == 1 else counted(self.step, self.unit)
-        wape, baseline = self.measures.wape, self.measures.baseline_wape
-        told = [f"WAPE {wape:.1%} {ahead} ahead"] if np.isfinite(wape) else []
-        told += [f"baseline {baseline:.1%}"] if np.isfinite(baseline) else []
-        end = f": {', '.join(told)}." if told else "."
+        end = _shown(self.measures, self.step, self.unit)
         return f"Judged {counted(self.periods, self.unit)} of forecasts{end}"
 
 
@@ -74,6 +71,26 @@ def judge(url: str, panel: Panel, progress: Callable[[str], None]) -> Judged | N
     nearest = min(of_step, default=0)
     totals = {name: sum(of.sums[name] for of in of_step.get(nearest, [])) for name in SUMS}
     return Judged(periods, panel.frequency.unit, nearest, measures(totals))
+
+
+def judged_before(url: str, unit: str) -> str:
+    """Say how forecasts of one period ahead did in the newest period that was judged.
+
+    Raises DatabaseError, NotReady.
+    """
+    with closing(StoredScores(url)) as scores:
+        found = scores.by_period(1, 1)
+    if not found:
+        return "No forecast has come true yet."
+    ((period, sums),) = found.items()
+    return f"The newest {unit}, {period}, was judged before{_shown(measures(sums), 1, unit)}"
+
+
+def _shown(of: Measures, step: int, unit: str) -> str:
+    ahead = f"one {unit}" if step == 1 else counted(step, unit)
+    told = [f"WAPE {of.wape:.1%} {ahead} ahead"] if np.isfinite(of.wape) else []
+    told += [f"baseline {of.baseline_wape:.1%}"] if np.isfinite(of.baseline_wape) else []
+    return f": {', '.join(told)}." if told else "."
 
 
 def _counts(score: Score) -> bool:

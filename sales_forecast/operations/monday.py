@@ -30,7 +30,7 @@ from sales_forecast.evaluation.realised import newest, some_lags
 from sales_forecast.operations.batch import write_forecasts
 from sales_forecast.operations.cloudwatch import metrics, publish
 from sales_forecast.operations.export import export
-from sales_forecast.operations.judging import judge
+from sales_forecast.operations.judging import judge, judged_before
 from sales_forecast.operations.monitoring.champion import decision
 from sales_forecast.operations.notices import tell
 from sales_forecast.operations.steps import Outcome, Result, Results, Step, run
@@ -139,8 +139,9 @@ class _Job:
         return f"{self._sales(results)} {locate(self._settings).find(Event()).name}"
 
     def _judge(self, _: Results) -> Outcome:
-        judged = judge(self._settings.database_url, self._panel, self._progress)
-        return {"told": judged.sentence() if judged else "nothing became known"}
+        url, unit = self._settings.database_url, self._panel.frequency.unit
+        judged = judge(url, self._panel, self._progress)
+        return {"told": judged.sentence() if judged else judged_before(url, unit)}
 
     def _decide(self, _: Results) -> Outcome:
         decided = decision(self._settings, self._panel, self._progress)
