@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from aws_cloud_infra.account.checks import names
 from aws_cloud_infra.account.clients import Aws
+from aws_cloud_infra.account.offers import LOG_DAYS
 from aws_cloud_infra.engine.resource import Resource
 from aws_cloud_infra.engine.stack import Stack
 from aws_cloud_infra.operating import job, logs
@@ -30,6 +31,7 @@ from aws_cloud_infra.stacks.shared import MLFLOW_PORT
 VERBS = ("load", "train", "forecast", "monitor", "logs", "open", "release")
 _WEEKLY = "weekly"
 """The job as which everything is started by hand."""
+_MOST_MINUTES = 24 * 60 * LOG_DAYS[-1]
 _STREAMS = {"service": "", _WEEKLY: "-weekly/", "check": "-check/"}
 _One = TypeVar("_One", bound=Resource)
 
@@ -51,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     watching.add_argument("more", nargs=argparse.REMAINDER, help="what else that takes")
     telling = verbs.add_parser("logs", help="print what was logged lately")
     telling.add_argument("of", choices=(*_STREAMS, "mlflow"), nargs="?", default="service")
-    telling.add_argument("--minutes", type=int, default=60, help="how long ago (default: 60)")
+    telling.add_argument("--minutes", type=_minutes, default=60, help="how long ago (default: 60)")
     opening = verbs.add_parser("open", help="open MLflow in the browser, until Ctrl-C")
     opening.add_argument("what", choices=("mlflow",))
     releasing = verbs.add_parser("release", help="build, push, scan, deploy and ask this commit")
@@ -65,6 +67,15 @@ def parser() -> argparse.ArgumentParser:
     for each in verbs.choices.values():
         each.add_argument("--config", type=Path, metavar="FILE", help="settings: see docs/aws.md")
     return reader
+
+
+def _minutes(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_MINUTES:
+        raise argparse.ArgumentTypeError(
+            f"{text} is not a whole number from 1 to {_MOST_MINUTES}, the {LOG_DAYS[-1]} days for "
+            "which a log can be kept"
+        )
+    return int(text)
 
 
 class Operations:

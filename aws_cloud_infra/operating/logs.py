@@ -20,6 +20,6 @@ def show(group: LogGroup, stream_prefix: str, minutes: int) -> None:
     events = group.aws.pages("logs", "filter_log_events", "events", **asked)
     for event in events:
         when = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
-        print(f"{when:%H:%M:%S} {event['message']}")
+        print(f"{when:%Y-%m-%d %H:%M:%S} {event['message']}")
     if not events:
         print(f"Nothing in the last {minutes} minutes.")

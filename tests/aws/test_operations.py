@@ -163,8 +163,18 @@ def test_what_a_job_said_can_be_read_afterwards(run: Run) -> None:
     run("train")
     code, out, _ = run("logs", "weekly")
     assert 0 == code
-    assert re.search(r"^\d\d:\d\d:\d\d .*database_loader\.py", out, re.MULTILINE)
+    assert re.search(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d .*database_loader\.py", out, re.MULTILINE)
     assert (0, "Nothing in the last 5 minutes.\n", "") == run("logs", "mlflow", "--minutes", "5")
+
+
+@pytest.mark.parametrize("minutes", ["0", "-5", "1.5", "an hour", "99999999999"])
+def test_how_long_ago_may_be_as_long_as_a_log_is_kept(
+    minutes: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parser().parse_args(["logs", f"--minutes={minutes}"])
+    said = f"argument --minutes: {minutes} is not a whole number from 1 to 3682080, the 2557 days"
+    assert said in capsys.readouterr().err
 
 
 def test_the_printed_policy_allows_every_call(
