@@ -145,15 +145,19 @@ class Covariates:
                 continue
             low, high = planned_range(self._panel.past.plan[of.name], row)
             told = f"{of.column} {value:g}"
+            outside = f"outside what was planned before ({low:g} to {high:g})."
+            is_outside = low < high and not low <= value <= high
             if not usual and not found:
                 yield f"{told} changes nothing: nothing is sold then."
+            elif usual == found and is_outside:
+                yield f"{told} changes nothing: it is {outside}"
             elif usual == found:
                 yield f"{told} changes nothing: no effect of it on this series was measured then."
             elif not low < high and value != low:
                 known = "nothing" if math.isnan(low) else f"always {low:g}"
                 yield f"{told}: {known} was planned of it before, so no effect of it was measured."
-            elif not low <= value <= high:
-                yield f"{told} is outside what was planned before ({low:g} to {high:g})."
+            elif is_outside:
+                yield f"{told} is {outside}"
 
     def too_far(self, row: int, changed: Mapping[str, float]) -> InvalidRequest:
         """Return the refusal of what was supplied for a plan, where sales would have no bounds."""

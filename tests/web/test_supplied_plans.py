@@ -159,6 +159,8 @@ def test_a_plan_whose_effect_nobody_measured_says_so(days_shop):
     assert same(supplied, usual)
     (said,) = set(supplied.warnings) - set(usual.warnings)
     assert said == ("Promo 1 changes nothing: no effect of it on this series was measured then.")
+    far = rule.predict((2,), MONDAY, told(rule, promo=5)).warnings
+    assert "Promo 5 changes nothing: it is outside what was planned before (0 to 1)." in far
     closed = rule.predict((2,), SUNDAY, told(rule, promo=1)).warnings
     assert "Promo 1 changes nothing: nothing is sold then." in closed
     never = {**panel.plan, "promo": np.zeros_like(panel.plan["promo"])}
