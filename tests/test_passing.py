@@ -11,6 +11,7 @@ from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.features.passing import told, usual
 from sales_forecast.models.arima import ARIMA
+from sales_forecast.models.ensemble import MeanForecaster
 from sales_forecast.models.fit_cache import fit_once
 from sales_forecast.models.pooled import POOLED
 from sales_forecast.models.trees import RANDOM_FOREST
@@ -178,3 +179,13 @@ def test_a_year_later_is_forecast_as_if_nothing_had_happened(forecaster, factor)
             return np.prod(forecast({"": of}, known, horizon)[""], axis=0)
 
     assert expected(shut) == pytest.approx(expected(calm), rel=0.08)
+
+
+def test_a_model_that_is_made_of_others_has_those_that_stand_beside_it() -> None:
+    panel = times(shop(), 0.1, ALL, 60, 68)
+    assert left_out(panel).any()
+
+    mean = fit_once(MeanForecaster((ARIMA, POOLED), "mean"), panel)
+
+    assert mean.members["arima"] is fit_once(ARIMA, panel)
+    assert mean.members["pooled"] is fit_once(POOLED, panel)

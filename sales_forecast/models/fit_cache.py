@@ -37,7 +37,11 @@ def forget() -> None:
         clear()
 
 
-@once
 def fit_once(forecaster: Forecaster, panel: Panel) -> FittedForecaster:
-    """Fit a forecaster to a panel, or return what that gave before."""
-    return forecaster.fit(usual(panel))
+    """Fit a forecaster to what is usual of a panel, or return what that gave before."""
+    return _fitted(forecaster, usual(panel))  # so that what is made of others has the same ones
+
+
+@once
+def _fitted(forecaster: Forecaster, panel: Panel) -> FittedForecaster:
+    return forecaster.fit(panel)
