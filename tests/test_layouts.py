@@ -354,7 +354,7 @@ def test_months_are_told_to_be_no_weeks(own: Own, months: list[str]) -> None:
 def test_a_key_that_no_request_could_name_is_refused(own: Own) -> None:
     layout, longest = 'series = ["s"]\ndate = "d"\ntarget = "y"\n', "x" * 200
     assert (longest,) == read_panel(*own(layout, f"d,s,y\n2024-01-05,{longest},1\n")).series
-    with pytest.raises(DataRefused, match="is not a name of at most 200 characters, or a number"):
+    with pytest.raises(DataRefused, match="is not a name of up to 200 characters"):
         read_panel(*own(layout, f"d,s,y\n2024-01-05,{longest}x,1\n"))
 
 

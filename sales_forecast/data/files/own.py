@@ -233,8 +233,7 @@ class OwnLayout(BaseModel):
 
 def _key(table: Table, column: str) -> npt.NDArray[np.generic]:
     """Return the cells of a column as whole numbers if all are, else as texts."""
-    expected = f"a name of at most {LONGEST_KEY} characters, or a number"
-    texts = np.array(table.parse(column, key_of, expected))
+    texts = np.array(table.parse(column, key_of, f"a name of up to {LONGEST_KEY} characters"))
     try:
         numbers = np.array(table.parse(column, cells.store, "a number"), dtype=np.int64)
     except DataRefused:
