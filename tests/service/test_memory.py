@@ -62,6 +62,8 @@ def limited(megabytes: int) -> Iterator[tuple[str, ...]]:
         try:
             yield "bash", "-c", 'echo $$ > "$0" && exec "$@"', str(group / "cgroup.procs")
         finally:
+            # Workers end a moment after their supervisor.
+            eventually(lambda: not (group / "cgroup.procs").read_text())
             group.rmdir()
         return
     yield ()
