@@ -63,10 +63,15 @@ def limited(megabytes: int) -> Iterator[tuple[str, ...]]:
             yield "bash", "-c", 'echo $$ > "$0" && exec "$@"', str(group / "cgroup.procs")
         finally:
             # Workers end a moment after their supervisor.
-            eventually(lambda: not (group / "cgroup.procs").read_text())
+            eventually(partial(is_empty, group))
             group.rmdir()
         return
     yield ()
+
+
+def is_empty(group: Path) -> bool:
+    """Whether no process of a control group is left."""
+    return not (group / "cgroup.procs").read_text()
 
 
 def peak_megabytes(pid: int) -> float:
