@@ -72,10 +72,9 @@ def _of_pool(pool: Panel, horizon: int) -> Array:
         some = rows[:: -(-len(rows) // _MOST_SERIES)]
         ahead = np.arange(horizon)
         plans = _plan_coefficients(past, some)
-        logit = past.shares(rows, pool.n_periods, ahead) @ _coefficients(past, some, plans)
-        logit += past.planned[np.ix_(rows, pool.n_periods + ahead)] @ plans
-        going_on = past.going_on(rows)
-        chance[rows] = going_on[:, None] / (1 + np.exp(-logit))
+        log_odds = past.shares(rows, pool.n_periods, ahead) @ _coefficients(past, some, plans)
+        log_odds += past.planned[np.ix_(rows, pool.n_periods + ahead)] @ plans
+        chance[rows] = past.going_on(rows)[:, None] * probability(log_odds)
     return chance
 
 

@@ -18,9 +18,9 @@ def logit(share: Array) -> Array:
     return np.asarray(np.log(inside / (1 - inside)), dtype=np.float64)
 
 
-def probability(logit: Array) -> Array:
+def probability(log_odds: Array) -> Array:
     """Return the probabilities of log odds."""
-    return np.asarray(1 / (1 + np.exp(-logit)), dtype=np.float64)
+    return np.asarray(1 / (1 + np.exp(-log_odds)), dtype=np.float64)
 
 
 def likeliest(
