@@ -20,13 +20,15 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from sales_forecast.data import database_server, database_turn
+from sales_forecast.data import database_address, database_server, database_turn
 from sales_forecast.data.admission import SAMPLE
 from sales_forecast.data.database import Database, LoadReport
+from sales_forecast.data.database_server import Server
 from sales_forecast.data.panel import CONDITIONS, Panel
 from sales_forecast.data.rows import SalesRows
 from sales_forecast.data.sample import sample_rows
 from sales_forecast.errors import DatabaseError, DataRefused, NotReady, SettingsError
+from tests.service.way import Way
 
 FRIDAY = date(2010, 2, 5)
 LONG_ENOUGH = 60  # seconds, for another process to start on a busy machine
@@ -435,6 +437,24 @@ def test_a_connection_that_broke_leaves_no_trace_beside_the_sentence(
     connection.dbapi_connection.close()
     connection.close()
     assert [] == caplog.messages
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_statement_ends_where_its_server_is_silent_to_everybody_and_not_where_it_works(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sales_forecast.data.postgres_silence._SECONDS", 0.3)
+    monkeypatch.setitem(database_address.CONNECT["postgresql+psycopg"], "connect_timeout", 2)
+    with closing(Way(url)) as way, closing(Server(way.url)) as server:
+        dead = pytest.raises(DatabaseError, match="silent, to whoever else asks")
+        with dead, server.connection() as connection:
+            begun = connection.execute(sa.text("SELECT 1, pg_sleep(1.5)")).scalar_one()
+            with way.stalled():
+                connection.execute(sa.text("SELECT 2"))
+        with server.connection() as connection:
+            again = connection.execute(sa.text("SELECT 3")).scalar_one()
+
+    assert (1, 3) == (begun, again)
 
 
 @pytest.mark.parametrize(

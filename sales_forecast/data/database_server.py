@@ -126,7 +126,12 @@ def _engine(url: sa.URL) -> sa.Engine:
         if not in_memory:
             _make(Path(str(url.database)).parent)
     arguments = dict(CONNECT[url.drivername])
-    return sa.create_engine(url, poolclass=pool, pool_pre_ping=True, connect_args=arguments)
+    engine = sa.create_engine(url, poolclass=pool, pool_pre_ping=True, connect_args=arguments)
+    if url.drivername.startswith("postgresql"):
+        from sales_forecast.data.postgres_silence import Listening  # its driver, by need
+
+        sa.event.listen(engine, "do_connect", Listening.to)
+    return engine
 
 
 def _make_no_file(
