@@ -111,7 +111,7 @@ def create_app(
     if live.keys is not None:
         answered = RequireApiKey(answered, live.keys, addresses)
     if pages is not None:
-        answered = Beside(answered, pages)
+        answered = Beside(answered, pages, app.routes)
     return Observe(answered, reports)
 
 

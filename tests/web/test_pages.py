@@ -74,6 +74,16 @@ def test_who_asks_for_too_many_pages_is_told_when_to_come_back_but_for_their_fil
     assert 429 != ask_app(app, "GET", "/series", headers=other).status_code
 
 
+def test_a_browser_that_is_lost_gets_a_page_and_a_program_the_shape_of_errors(app):
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    lost = ask_app(app, "GET", "/overveiw", headers=browser)
+    assert (404, "text/html; charset=utf-8") == (lost.status_code, lost.headers["content-type"])
+    assert "There is nothing at /overveiw." in lost.text
+    for path in ("/health", "/openapi.json", "/predictions/none"):
+        answer = ask_app(app, "GET", path, headers=browser)
+        assert "application/json" == answer.headers["content-type"]
+
+
 def test_the_api_beside_the_pages_answers_as_before(app):
     assert "not_found" == error_of(ask_app(app, "GET", "/nowhere"))["code"]
     assert {"status": "ok"} == ask_app(app, "GET", "/health").json()
