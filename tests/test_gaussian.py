@@ -29,35 +29,46 @@ PIVOT = np.datetime64("2011-12-30", "D")
 PAST, AHEAD = weeks("2010-02-05", 100), weeks("2012-01-06", 10)
 
 
-def of(periods: np.ndarray) -> Weeks:
-    return Weeks.of(periods, PIVOT)
+def between(rows: np.ndarray, columns: np.ndarray) -> Between:
+    return Between.of(Weeks.of(rows, PIVOT), Weeks.of(columns, PIVOT))
+
+
+def shared(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    return covariance(OF, between(rows, columns))
+
+
+def both(periods: np.ndarray) -> np.ndarray:
+    return observed(shared(periods, periods), OF.noise)
 
 
 def drawn(n: int, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    return np.linalg.cholesky(observed(OF, of(PAST))) @ rng.normal(size=(len(PAST), n))
+    return np.linalg.cholesky(both(PAST)) @ rng.normal(size=(len(PAST), n))
+
+
+def seeing(values: np.ndarray, periods: np.ndarray = PAST) -> Seen:
+    return Seen.values(both(periods), values)
 
 
 def test_what_is_expected_is_what_the_textbook_conditions_on_all_values_at_once():
     values = 0.5 * drawn(3)  # so that nothing is further off than three standard deviations
-    expected = covariance(OF, of(AHEAD), of(PAST)) @ np.linalg.solve(observed(OF, of(PAST)), values)
-    seen = Seen.values(OF, of(PAST), values)
-    np.testing.assert_allclose(seen.expected(of(AHEAD)), expected, rtol=0, atol=1e-9)
+    expected = shared(AHEAD, PAST) @ np.linalg.solve(both(PAST), values)
+    np.testing.assert_allclose(
+        seeing(values).expected(shared(AHEAD, PAST)), expected, rtol=0, atol=1e-9
+    )
 
 
-def textbook_spread(seen: Weeks, asked: Weeks) -> float:
+def textbook_spread(seen: np.ndarray, asked: np.ndarray) -> float:
     """The standard deviation of the first week asked, where the values of others are known."""
-    between = covariance(OF, asked, seen)
-    known = between @ np.linalg.solve(observed(OF, seen), between.T)
-    return float(np.sqrt((observed(OF, asked) - known)[0, 0]))
+    known = shared(asked, seen) @ np.linalg.solve(both(seen), shared(seen, asked))
+    return float(np.sqrt((both(asked) - known)[0, 0]))
 
 
 def left_out(week: int, values: np.ndarray) -> tuple[float, float]:
     """What all other values let one expect of a week, and its standard deviation."""
-    others = np.delete(np.arange(len(PAST)), week)
-    seen = Seen.values(OF, of(PAST[others]), values[others])
-    now = of(PAST[week : week + 1])
-    return seen.expected(now)[0, 0], textbook_spread(of(PAST[others]), now)
+    others, now = np.delete(PAST, week), PAST[week : week + 1]
+    seen = seeing(np.delete(values, week, axis=0), others)
+    return seen.expected(shared(now, others))[0, 0], textbook_spread(others, now)
 
 
 @pytest.mark.parametrize("size", [5.0, 1e6])
@@ -66,7 +77,7 @@ def test_an_accident_counts_as_three_standard_deviations_whatever_its_size(size)
     expected, spread = left_out(40, values)
     hit = values.copy()
     hit[40] = size
-    seen = Seen.values(OF, of(PAST), hit)
+    seen = seeing(hit)
     # In its order, it is drawn in too, so its neighbours hardly feel it.
     assert pytest.approx(expected + 3 * spread, abs=0.2 * spread) == seen.believed[40, 0]
     np.testing.assert_array_equal(np.delete(values, 40), np.delete(seen.believed, 40))
@@ -75,26 +86,26 @@ def test_an_accident_counts_as_three_standard_deviations_whatever_its_size(size)
 def test_a_lasting_change_of_level_is_believed_once_later_values_confirm_it():
     values = 0.2 * drawn(1)
     values[60:] += 1.0
-    believed = Seen.values(OF, of(PAST), values).believed
+    believed = seeing(values).believed
     assert np.abs(believed - values)[62:].max() < 0.05
-    until = Seen.values(OF, of(PAST[:61]), values[:61])  # before anything confirms it
+    until = seeing(values[:61], PAST[:61])  # before anything confirms it
     assert values[60, 0] - until.believed[60, 0] > 0.3
 
 
 def test_values_that_surprise_nobody_are_believed_as_they_are():
     values = 0.5 * drawn(3)
-    np.testing.assert_array_equal(values, Seen.values(OF, of(PAST), values).believed)
+    np.testing.assert_array_equal(values, seeing(values).believed)
 
 
 def test_series_do_not_touch_each_other():
-    values = drawn(3)
-    together = Seen.values(OF, of(PAST), values).expected(of(AHEAD))
-    alone = [Seen.values(OF, of(PAST), values[:, [row]]).expected(of(AHEAD)) for row in range(3)]
+    values = drawn(9)  # more than are worked on one by one
+    together = seeing(values).expected(shared(AHEAD, PAST))
+    alone = [seeing(values[:, [row]]).expected(shared(AHEAD, PAST)) for row in range(9)]
     np.testing.assert_allclose(together, np.hstack(alone), rtol=0, atol=1e-12)
 
 
 def test_a_season_repeats_with_the_date_and_events_with_their_days():
-    parts = components(OF, Between.of(of(PAST), of(PAST)))
+    parts = components(OF, between(PAST, PAST))
     # 2010-12-24 and 2011-12-23 are a year less a day apart, 2010-06-25 half a year.
     first, second, half = (int((np.datetime64(day) - PAST[0]).astype(int) // 7) for day in (
         "2010-12-24", "2011-12-23", "2010-06-25"
@@ -109,19 +120,18 @@ def test_a_season_repeats_with_the_date_and_events_with_their_days():
 
 
 def test_a_fortnight_turns_each_week_and_fades():
-    first = components(OF, Between.of(of(PAST), of(PAST)))["fortnight"][0]
+    first = components(OF, between(PAST, PAST))["fortnight"][0]
     age = np.arange(len(PAST)) * 7 / 365.2425
     turned = np.where(np.arange(len(PAST)) % 2, -1, 1)
     np.testing.assert_allclose(first, 0.004 * turned * np.exp(-age / 0.5), rtol=0, atol=1e-12)
 
 
 def test_the_calendar_is_what_dates_make_and_the_rest_with_a_level_is_everything():
-    parts = components(OF, Between.of(of(AHEAD), of(PAST)))
+    parts = components(OF, between(AHEAD, PAST))
     names = ("season", "month", "large_events", "small_events", "fortnight")
     dates = sum(parts[name] for name in names)
-    np.testing.assert_allclose(calendar_covariance(OF, of(AHEAD), of(PAST)), dates)
-    everything = covariance(OF, of(AHEAD), of(PAST))
-    np.testing.assert_allclose(everything, sum(parts.values()) + 0.01)
+    np.testing.assert_allclose(calendar_covariance(OF, between(AHEAD, PAST)), dates)
+    np.testing.assert_allclose(shared(AHEAD, PAST), sum(parts.values()) + 0.01)
 
 
 def test_hyperparameters_keep_their_order_as_logarithms():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sales_forecast.features.gaussian import Hyperparameters, Weeks
+from sales_forecast.features.gaussian import Between, Hyperparameters, Weeks, covariance, observed
 from sales_forecast.features.lasting import Lasting, lasting
 from tests.builders import weeks
 
@@ -25,28 +25,33 @@ def calm(seed: int = 0) -> np.ndarray:
     return season + rng.normal(0, 0.002, 120).cumsum() + rng.normal(0, 0.02, 120)
 
 
-def told(of: Hyperparameters, weeks: Weeks, values: np.ndarray) -> Lasting:
+def among(weeks: Weeks) -> np.ndarray:
+    """The covariance of values of weeks."""
+    return observed(covariance(OF, Between.of(weeks, weeks)), OF.noise)
+
+
+def told(values: np.ndarray, weeks: Weeks = WEEKS) -> Lasting:
     """What lasts of one column, which may grow."""
-    return lasting(of, weeks, values[:, None], grows=True)
+    return lasting(among(weeks), weeks.years, values[:, None], grows=True)
 
 
 @pytest.mark.parametrize("place", [3, 70, 117])
 def test_a_step_is_found_where_it_is_and_as_large_as_it_is(place):
     step = np.where(np.arange(120) >= place, 0.4, 0.0)
 
-    assert told(OF, WEEKS, calm() + step).values[:, 0] == pytest.approx(step, abs=0.06)
+    assert told(calm() + step).values[:, 0] == pytest.approx(step, abs=0.06)
 
 
 def test_steps_down_and_up_again_add_up():
     t = np.arange(120)
     level = np.where(t >= 50, -0.5, 0.0) + np.where(t >= 80, 0.3, 0.0)
 
-    assert told(OF, WEEKS, calm() + level).values[:, 0] == pytest.approx(level, abs=0.06)
+    assert told(calm() + level).values[:, 0] == pytest.approx(level, abs=0.06)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_drifts_and_seasons_are_no_breaks(seed):
-    assert not told(OF, WEEKS, calm(seed)).values.any()
+    assert not told(calm(seed)).values.any()
 
 
 @pytest.mark.parametrize("place", [20, 60, 118])
@@ -54,18 +59,18 @@ def test_two_weeks_that_are_far_off_are_no_break(place):
     values = calm()
     values[place : place + 2] += 1.0
 
-    assert not told(OF, WEEKS, values).values.any()
+    assert not told(values).values.any()
 
 
 @pytest.mark.parametrize("n", [0, 1, 5])
 def test_of_few_values_nothing_is_told(n):
     few = Weeks.of(PERIODS[:n], PERIODS[-1])
 
-    assert not told(OF, few, np.arange(float(n))).values.any()
+    assert not told(np.arange(float(n)), few).values.any()
 
 
 def test_growth_is_as_much_as_it_is_and_goes_on_for_a_year():
-    found = told(OF, WEEKS, calm() + 0.5 * WEEKS.years)
+    found = told(calm() + 0.5 * WEEKS.years)
     year = Weeks.of(PERIODS[-1] + 7 * np.array([1, 52, 104]), PERIODS[-1])
 
     assert found.growth == pytest.approx(0.5, abs=0.05)
@@ -76,14 +81,14 @@ def test_growth_is_as_much_as_it_is_and_goes_on_for_a_year():
 def test_less_than_two_years_do_not_tell_growth_from_a_season():
     some = Weeks.of(PERIODS[:100], PERIODS[-1])
 
-    assert told(OF, some, calm()[:100] + 0.5 * some.years).growth == 0
+    assert told(calm()[:100] + 0.5 * some.years, some).growth == 0
 
 
 def test_columns_are_told_apart():
     t = np.arange(120)
     steps = np.column_stack([0.0 * t, np.where(t >= 40, 0.5, 0.0), np.where(t >= 90, -0.4, 0.0)])
     noise = np.column_stack([calm(seed) for seed in range(3)])
-    found = lasting(OF, WEEKS, noise + steps, grows=False)
+    found = lasting(among(WEEKS), WEEKS.years, noise + steps, grows=False)
 
     assert found.values == pytest.approx(steps, abs=0.06)
     assert not found.growth.any()

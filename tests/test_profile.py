@@ -11,7 +11,7 @@ from sales_forecast.data import calendar
 from sales_forecast.data.panel import Panel
 from sales_forecast.features import decomposition as split_module
 from sales_forecast.features.decomposition import Split, log_sales
-from sales_forecast.features.gaussian import Seen
+from sales_forecast.features.gaussian import Between, Hyperparameters, Seen, covariance, observed
 from sales_forecast.models.pooled import fit_process, fit_profile
 from tests.builders import panel_of, sample_panel, weeks, with_sales
 
@@ -76,10 +76,16 @@ def test_what_is_expected_is_the_chain_and_the_deviation_of_each_store():
     panel = sample_panel(3)
     process, split = fit_process(panel), Split.of(panel)
     seen, asked = process.weeks(panel.periods), process.weeks(panel.after(8))
-    chain = Seen.values(process.chain, seen, split.chain[:, None]).expected(asked)
+    known, ahead = Between.of(seen, seen), Between.of(asked, seen)
+
+    def alone(of: Hyperparameters, values: np.ndarray) -> np.ndarray:
+        both = observed(covariance(of, known), of.noise)
+        return Seen.values(both, values).expected(covariance(of, ahead))
+
+    chain = alone(process.chain, split.chain[:, None])
     expected = process.ahead(panel, 8)
     for row in range(3):
-        own = Seen.values(process.store, seen, split.deviations[[row]].T).expected(asked)
+        own = alone(process.store, split.deviations[[row]].T)
         np.testing.assert_allclose(expected[row], (split.levels[row] + chain + own)[:, 0])
 
 

@@ -10,7 +10,7 @@ Must not know models or conditions.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Protocol, Self
 
@@ -19,7 +19,14 @@ import numpy.typing as npt
 
 from sales_forecast.data.panel import Array, Days, Panel
 from sales_forecast.features.decomposition import Split
-from sales_forecast.features.gaussian import Hyperparameters, Weeks, calendar_covariance
+from sales_forecast.features.gaussian import (
+    Between,
+    Hyperparameters,
+    Weeks,
+    calendar_covariance,
+    covariance,
+    observed,
+)
 from sales_forecast.features.lasting import Lasting, lasting
 
 State = Mapping[str, Any]
@@ -28,7 +35,8 @@ State = Mapping[str, Any]
 What two things share is one object in both states, so that it is kept once.
 """
 
-Alike = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
+Index = npt.NDArray[np.intp]
+Alike = tuple[Index, Index]
 """Stores that are known in the same weeks, and these weeks."""
 
 
@@ -98,27 +106,37 @@ class PooledProcess:
         """Describe weeks as both processes see them."""
         return Weeks.of(periods, self.pivot)
 
-    def _chain(self, panel: Panel, split: Split) -> Lasting:
-        """Return what lasts of the chain, and the process that has seen the rest."""
-        known = np.flatnonzero(~np.isnan(split.chain))
-        weeks, chain = self.weeks(panel.periods[known]), split.chain[known][:, None]
-        return lasting(self.chain, weeks, chain, grows=True)
+    def _chain(self, weeks: Weeks, between: Between, split: Split) -> tuple[Lasting, Index]:
+        """Return what lasts of the chain, and the process that has seen the rest; and its weeks.
 
-    def _stores(self, panel: Panel, split: Split) -> Iterator[tuple[Lasting, Alike]]:
+        `between`: of all weeks and themselves.
+        """
+        week = np.flatnonzero(~np.isnan(split.chain))
+        shared = covariance(self.chain, between)[np.ix_(week, week)]
+        both, values = observed(shared, self.chain.noise), split.chain[week][:, None]
+        return lasting(both, weeks.years[week], values, grows=True), week
+
+    def _stores(
+        self, weeks: Weeks, between: Between, split: Split
+    ) -> Iterator[tuple[Lasting, Alike]]:
         """Yield the same of deviations of stores, with the stores and their weeks."""
+        of_all = covariance(self.store, between)
         for series, week, noise in split.blocks():
+            both = observed(of_all[np.ix_(week, week)], noise * self.store.noise)
             values = split.deviations[np.ix_(series, week)].T
-            store = replace(self.store, noise=noise * self.store.noise)
-            weeks = self.weeks(panel.periods[week])
-            yield lasting(store, weeks, values, grows=False), (series, week)
+            yield lasting(both, weeks.years[week], values, grows=False), (series, week)
 
     def ahead(self, history: Panel, horizon: int) -> Array:
         """See `Process.ahead`."""
-        split = Split.of(history)
-        asked = self.weeks(history.after(horizon))
-        expected = split.levels[:, None] + self._chain(history, split).expected(asked).T
-        for store, (series, _) in self._stores(history, split):
-            expected[series] += store.expected(asked).T
+        split, weeks = Split.of(history), self.weeks(history.periods)
+        asked, known = self.weeks(history.after(horizon)), Between.of(weeks, weeks)
+        ahead = Between.of(asked, weeks)
+        chain, week = self._chain(weeks, known, split)
+        of_chain = covariance(self.chain, ahead)[:, week]
+        expected = split.levels[:, None] + chain.expected(asked, of_chain).T
+        of_store = covariance(self.store, ahead)
+        for store, (series, week) in self._stores(weeks, known, split):
+            expected[series] += store.expected(asked, of_store[:, week]).T
         expected[np.isnan(split.deviations).all(axis=1)] = np.nan
         return expected
 
@@ -126,9 +144,11 @@ class PooledProcess:
         """See `Process.calendar`."""
         n = panel.n_periods
         chain, stores = np.zeros(n), np.zeros((panel.n_series, n))
-        split = Split.of(panel)
-        chain[~np.isnan(split.chain)] = self._chain(panel, split).rest.weights[:, 0]
-        for store, (series, week) in self._stores(panel, split):
+        split, weeks = Split.of(panel), self.weeks(panel.periods)
+        known = Between.of(weeks, weeks)
+        of_chain, week = self._chain(weeks, known, split)
+        chain[week] = of_chain.rest.weights[:, 0]
+        for store, (series, week) in self._stores(weeks, known, split):
             stores[np.ix_(series, week)] = store.rest.weights.T
         named = dict(zip(panel.series, stores, strict=True))
         return CalendarProfile(self, panel.periods, chain, named)
@@ -183,10 +203,10 @@ class CalendarProfile:
 
         A store that it does not know has that of the chain.
         """
-        seen, asked = self.process.weeks(self.periods), self.process.weeks(periods)
-        of_chain = calendar_covariance(self.process.chain, asked, seen) @ self.chain
+        between = Between.of(self.process.weeks(periods), self.process.weeks(self.periods))
+        of_chain = calendar_covariance(self.process.chain, between) @ self.chain
         unknown = np.zeros(len(self.periods))
         weights = np.stack([self.stores.get(name, unknown) for name in series])
-        of_store = calendar_covariance(self.process.store, asked, seen) @ weights.T
+        of_store = calendar_covariance(self.process.store, between) @ weights.T
         parts: Array = of_chain + of_store.T
         return parts

@@ -28,6 +28,8 @@ _LEVEL = 0.1**2
 _JITTER = 1e-8
 _FURTHEST = 3.0
 """A value further off than so many standard deviations counts as one that is just so far off."""
+_FEW = 4
+"""So many series are faster one by one than as rows of numpy: most patterns of gaps are of one."""
 CALENDAR = ("season", "month", "large_events", "small_events", "fortnight")
 """The components that dates alone make."""
 
@@ -171,31 +173,29 @@ def components(of: Hyperparameters, between: Between) -> dict[str, Array]:
     }
 
 
-def calendar_covariance(of: Hyperparameters, rows: Weeks, columns: Weeks) -> Array:
+def calendar_covariance(of: Hyperparameters, between: Between) -> Array:
     """Return float64[n, m]: of the part that dates alone make."""
-    parts = components(of, Between.of(rows, columns))
+    parts = components(of, between)
     return np.sum([parts[name] for name in CALENDAR], axis=0)
 
 
-def covariance(of: Hyperparameters, rows: Weeks, columns: Weeks) -> Array:
+def covariance(of: Hyperparameters, between: Between) -> Array:
     """Return float64[n, m]: of all but what each week has of its own."""
-    return _united(components(of, Between.of(rows, columns)))
+    return united(components(of, between))
 
 
-def observed(of: Hyperparameters, weeks: Weeks) -> Array:
-    """Return float64[n, n]: the covariance of values, their own noise included."""
-    return with_noise(of, components(of, Between.of(weeks, weeks)))
+def united(parts: Mapping[str, Array]) -> Array:
+    """Return float64[n, m], the `covariance` of these components."""
+    all_of_them: Array = _LEVEL + np.sum([*parts.values()], axis=0)
+    return all_of_them
 
 
-def with_noise(of: Hyperparameters, parts: Mapping[str, Array]) -> Array:
-    """Return float64[n, n]: as `observed`, of the components of weeks with themselves."""
-    united = _united(parts)
-    return united + (of.noise + _JITTER) * np.eye(len(united))
+def observed(shared: Array, noise: float) -> Array:
+    """Return float64[n, n], the covariance of values: of their `covariance`, and their own noise.
 
-
-def _united(parts: Mapping[str, Array]) -> Array:
-    united: Array = _LEVEL + np.sum([*parts.values()], axis=0)
-    return united
+    `noise`: its variance.
+    """
+    return shared + (noise + _JITTER) * np.eye(len(shared))
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,26 +203,21 @@ class Seen:
     """A process that has seen values of some weeks.
 
     Attributes:
-        of: its hyperparameters.
-        weeks: the n weeks.
-        lower: float64[n, n], the Cholesky factor of their covariance.
+        lower: float64[n, n], the Cholesky factor of the covariance of n weeks.
         inverse: float64[n, n], of that covariance.
         believed: float64[n, k], the values, those far from all others drawn in, by series.
     """
 
-    of: Hyperparameters
-    weeks: Weeks
     lower: Array
     inverse: Array
     believed: Array
 
     @classmethod
-    def values(cls, of: Hyperparameters, weeks: Weeks, values: Array) -> Seen:
-        """Let it see values, float64[n, k] without gaps."""
-        both = observed(of, weeks)
+    def values(cls, both: Array, values: Array) -> Seen:
+        """Let it see values, float64[n, k] without gaps. `both`: their covariance, `observed`."""
         lower = np.asarray(np.linalg.cholesky(both), dtype=np.float64)
         inverse = np.asarray(np.linalg.inv(both), dtype=np.float64)
-        return cls(of, weeks, lower, inverse, values).instead(values)
+        return cls(lower, inverse, values).instead(values)
 
     def instead(self, values: Array) -> Seen:
         """Return what it were if it had seen these values of the same weeks, float64[n, k]."""
@@ -235,19 +230,37 @@ class Seen:
         half = np.linalg.solve(self.lower, self.believed)
         return np.asarray(np.linalg.solve(self.lower.T, half), dtype=np.float64)
 
-    def expected(self, asked: Weeks) -> Array:
-        """Return float64[m, k]: what is expected of other weeks, all values known."""
-        return np.asarray(covariance(self.of, asked, self.weeks) @ self.weights, dtype=np.float64)
+    def expected(self, between: Array) -> Array:
+        """Return float64[m, k]: what is expected of other weeks, all values known.
+
+        `between`: float64[m, n], their `covariance` with the weeks that it has seen.
+        """
+        return np.asarray(between @ self.weights, dtype=np.float64)
 
 
 def _drawn_in_order(values: Array, lower: Array) -> Array:
     """Return the values, each drawn in to where those before it let one expect it."""
     surprises = np.zeros_like(values)
-    for week, value in enumerate(values):
-        error = (value - lower[week, :week] @ surprises[:week]) / lower[week, week]
-        surprises[week] = np.clip(error, -_FURTHEST, _FURTHEST)
+    if values.shape[1] <= _FEW:
+        for series, column in enumerate(values.T):
+            surprises[:, series] = _surprises(column, lower)
+    else:
+        for week, value in enumerate(values):
+            error = (value - lower[week, :week] @ surprises[:week]) / lower[week, week]
+            # Faster than `np.clip`, as these are few numbers.
+            surprises[week] = np.minimum(np.maximum(error, -_FURTHEST), _FURTHEST)
     drawn: Array = lower @ surprises
     return drawn
+
+
+def _surprises(values: Array, lower: Array) -> Array:
+    """Return float64[n]: how far off values of one series are in their order, drawn in."""
+    found = np.zeros(len(values))
+    by_week = zip(lower, values.tolist(), lower.diagonal().tolist(), strict=True)
+    for week, (row, value, spread) in enumerate(by_week):
+        error = (value - row[:week].dot(found[:week])) / spread
+        found[week] = min(max(error, -_FURTHEST), _FURTHEST)
+    return found
 
 
 def _winsorised(values: Array, sound: Array, inverse: Array) -> Array:

@@ -8,12 +8,12 @@ Source of sizes and standard errors: generalised least squares (Aitken, 1936).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sales_forecast.data.panel import Array
-from sales_forecast.features.gaussian import Hyperparameters, Seen, Weeks
+from sales_forecast.features.gaussian import Seen, Weeks
 
 _BREAK = 5.5
 """A step of so many standard errors is a break; drifts and seasons do not go so far."""
@@ -49,15 +49,19 @@ class Lasting:
         ahead: Array = self.values[-1] + later[:, None] * self.growth
         return ahead
 
-    def expected(self, weeks: Weeks) -> Array:
-        """Return float64[m, k]: what is expected of weeks to come."""
-        return self.rest.expected(weeks) + self.ahead(weeks)
+    def expected(self, weeks: Weeks, between: Array) -> Array:
+        """Return float64[m, k]: what is expected of weeks to come. `between`: see `Seen`."""
+        return self.rest.expected(between) + self.ahead(weeks)
 
 
-def lasting(of: Hyperparameters, weeks: Weeks, values: Array, *, grows: bool) -> Lasting:
-    """Return what lasts of values, float64[n, k]. `grows`: whether growth does, too."""
+def lasting(both: Array, years: Array, values: Array, *, grows: bool) -> Lasting:
+    """Return what lasts of values, float64[n, k].
+
+    `both`: float64[n, n], their covariance; `years`: float64[n], when they were. `grows`: whether
+    growth lasts, too.
+    """
     n, k = values.shape
-    years, rest = weeks.years, Seen.values(of, weeks, values)
+    rest = Seen.values(both, values)
     if not n:
         return Lasting(np.zeros((1, k)), 0.0, np.zeros(k), rest)
     places = np.arange(_BEFORE_AND_AFTER, n - _BEFORE_AND_AFTER + 1)
@@ -67,9 +71,9 @@ def lasting(of: Hyperparameters, weeks: Weeks, values: Array, *, grows: bool) ->
     tails = shapes.T @ rest.inverse
     worth = np.maximum((tails * shapes.T).sum(axis=1), 1e-12)[:, None]  # 1 / its variance
     found, sizes = np.zeros((len(least), k), bool), np.zeros((len(least), k))
-    some, believed = np.arange(k), rest.believed
+    some, believed = np.arange(k), rest.believed.copy()
     for _ in range(_ROUNDS):
-        tell = tails @ believed
+        tell = tails @ believed[:, some]
         beyond = np.abs(tell) / np.sqrt(worth) / least
         best = beyond.argmax(axis=0)
         over = beyond.max(axis=0) > 1
@@ -81,8 +85,5 @@ def lasting(of: Hyperparameters, weeks: Weeks, values: Array, *, grows: bool) ->
         for column, told in zip(some, tell.T, strict=True):
             at = found[:, column]
             sizes[at, column] += np.linalg.solve(tails[at] @ shapes[:, at], told[at])
-        believed = rest.instead(values[:, some] - shapes @ sizes[:, some]).believed
-    lasts = shapes @ sizes
-    if found.any():
-        rest = rest.instead(values - lasts)
-    return Lasting(lasts, float(years[-1]), sizes[0], rest)
+        believed[:, some] = rest.instead(values[:, some] - shapes @ sizes[:, some]).believed
+    return Lasting(shapes @ sizes, float(years[-1]), sizes[0], replace(rest, believed=believed))

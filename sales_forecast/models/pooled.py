@@ -23,7 +23,9 @@ from sales_forecast.features.gaussian import (
     Hyperparameters,
     Weeks,
     components,
-    with_noise,
+    covariance,
+    observed,
+    united,
 )
 from sales_forecast.features.lasting import lasting
 from sales_forecast.features.plan_effects import PlanEffects, PlannedProcess
@@ -114,10 +116,11 @@ def _fit_weeks(panel: Panel) -> PooledProcess:
 
 def _fit_chain(weeks: Weeks, chain: Array) -> Hyperparameters:
     """Fit them to the chain without what lasts of it, which would pass for drifts."""
-    left = chain
+    left, between = chain, Between.of(weeks, weeks)
     for _ in range(_ROUNDS):
-        found = _fit(_CHAIN, _CHAIN_SPREAD, [_scatter(weeks, left[None, :])])
-        lasts = lasting(found, weeks, chain[:, None], grows=True).values[:, 0]
+        found = _fit(_CHAIN, _CHAIN_SPREAD, [_Scatter(between, np.outer(left, left), 1)])
+        both = observed(covariance(found, between), found.noise)
+        lasts = lasting(both, weeks.years, chain[:, None], grows=True).values[:, 0]
         before, left = left, chain - lasts
         if np.array_equal(before, left):
             break
@@ -163,7 +166,7 @@ def _misfit(of: Hyperparameters, scatter: _Scatter) -> tuple[float, Array]:
     """Return minus the log likelihood, but for a constant, and its slope in the logarithms."""
     n = len(scatter.products)
     parts = components(of, scatter.between)
-    lower = np.linalg.cholesky(with_noise(of, parts))
+    lower = np.linalg.cholesky(observed(united(parts), of.noise))
     inverse = linalg.cho_solve((lower, True), np.eye(n))
     log_det = 2 * np.log(np.diag(lower)).sum()
     value = 0.5 * ((inverse * scatter.products).sum() + scatter.n_series * log_det)

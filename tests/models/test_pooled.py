@@ -10,7 +10,7 @@ from scipy import optimize, stats
 
 from sales_forecast.data.panel import Panel
 from sales_forecast.errors import NotEnoughData
-from sales_forecast.features.gaussian import Hyperparameters, Weeks, observed
+from sales_forecast.features.gaussian import Between, Hyperparameters, Weeks, covariance, observed
 from sales_forecast.models import pooled
 from sales_forecast.models.pooled import POOLED, fit_process
 from tests.builders import panel_of, sample_panel, weeks, with_sales
@@ -26,7 +26,9 @@ def scatter(values: np.ndarray) -> pooled._Scatter:
 def test_the_misfit_is_minus_the_log_likelihood_of_the_normal_distribution():
     values = np.random.default_rng(0).normal(0, 0.1, (3, 60))
     of = pooled._STORE
-    normal = stats.multivariate_normal(np.zeros(60), observed(of, WEEKS))
+    normal = stats.multivariate_normal(
+        np.zeros(60), observed(covariance(of, Between.of(WEEKS, WEEKS)), of.noise)
+    )
     constant = 0.5 * 60 * 3 * np.log(2 * np.pi)
     misfit, _ = pooled._misfit(of, scatter(values))
     assert pytest.approx(-normal.logpdf(values).sum() - constant, rel=1e-9) == misfit
