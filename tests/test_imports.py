@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -171,8 +173,18 @@ def test_the_service_imports_no_training_library_no_pandas_and_no_mlflow() -> No
         "onnx",
         "holidays",
     ]
-    code = f"import main, sys; print([name for name in {heavy} if name in sys.modules])"
+    assert [] == _imported_by("main", heavy)
+
+
+@pytest.mark.parametrize("door", ["main", "database_loader", "train", "monitor"])
+def test_the_driver_of_a_database_is_imported_for_who_has_one(door: str) -> None:
+    assert [] == _imported_by(door, ["psycopg", "pymysql"])
+
+
+def _imported_by(door: str, names: Sequence[str]) -> list[str]:
+    code = f"import json, sys, {door}; print(json.dumps([*sys.modules]))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert "[]" == done.stdout.strip()
+    there = json.loads(done.stdout)
+    return [name for name in names if name in there]
