@@ -23,7 +23,7 @@ from tests.builders import weeks
 OF = Hyperparameters(
     trend=0.01, fast_drift=0.02, fast_length=0.1, slow_drift=0.03, slow_length=1.0, season=0.04,
     season_length=0.7, month=0.005, large_events=0.01, small_events=0.002, noise=0.01,
-    fortnight=0.004, fortnight_length=0.5,
+    cycle=0.004, cycle_length=0.5,
 )  # fmt: skip
 PIVOT = np.datetime64("2011-12-30", "D")
 PAST, AHEAD = weeks("2010-02-05", 100), weeks("2012-01-06", 10)
@@ -119,16 +119,18 @@ def test_a_season_repeats_with_the_date_and_events_with_their_days():
     )
 
 
-def test_a_fortnight_turns_each_week_and_fades():
-    first = components(OF, between(PAST, PAST))["fortnight"][0]
+@pytest.mark.parametrize("cycle_weeks", [2, 4])
+def test_a_cycle_comes_again_after_its_weeks_and_fades(cycle_weeks):
+    cyclic = replace(OF, cycle_weeks=cycle_weeks)
+    first = components(cyclic, between(PAST, PAST))["cycle"][0]
     age = np.arange(len(PAST)) * 7 / 365.2425
-    turned = np.where(np.arange(len(PAST)) % 2, -1, 1)
-    np.testing.assert_allclose(first, 0.004 * turned * np.exp(-age / 0.5), rtol=0, atol=1e-12)
+    again = np.where(np.arange(len(PAST)) % cycle_weeks, -1 / (cycle_weeks - 1), 1)
+    np.testing.assert_allclose(first, 0.004 * again * np.exp(-age / 0.5), rtol=0, atol=1e-12)
 
 
 def test_the_calendar_is_what_dates_make_and_the_rest_with_a_level_is_everything():
     parts = components(OF, between(AHEAD, PAST))
-    names = ("season", "month", "large_events", "small_events", "fortnight")
+    names = ("season", "month", "large_events", "small_events", "cycle")
     dates = sum(parts[name] for name in names)
     np.testing.assert_allclose(calendar_covariance(OF, between(AHEAD, PAST)), dates)
     np.testing.assert_allclose(shared(AHEAD, PAST), sum(parts.values()) + 0.01)
@@ -138,6 +140,6 @@ def test_hyperparameters_keep_their_order_as_logarithms():
     assert Hyperparameters.names()[0] == "trend"
     logs = OF.logs()
     assert len(logs) == len(Hyperparameters.names()) == 13
-    again = Hyperparameters.from_logs(logs)
+    again = OF.from_logs(logs)
     np.testing.assert_allclose(again.logs(), logs, rtol=1e-12)
     assert replace(OF, noise=1.0).logs()[10] == 0.0

@@ -81,6 +81,7 @@ class Design:
         growing: for how many days it goes on growing as it did: 0 if less than two years were
             seen, which do not tell growth from the time of the year; else a year beyond them.
         open: the plan by which a series sells or does not.
+        cycle: after how many weeks what no plan holds comes again; 0 if nothing does.
     """
 
     first: np.datetime64
@@ -89,6 +90,7 @@ class Design:
     turning: bool
     growing: int
     open: str | None
+    cycle: int = 0
 
     @cached_property
     def state(self) -> Mapping[str, Any]:
@@ -102,6 +104,7 @@ class Design:
             "turning": self.turning,
             "growing": self.growing,
             "open": self.open,
+            "cycle": self.cycle,
         }
 
     @classmethod
@@ -115,6 +118,7 @@ class Design:
             state.get("turning", False),
             state["growing"],
             state["open"],
+            state.get("cycle", 0),
         )
 
     @classmethod
@@ -143,6 +147,8 @@ class Design:
         if self.growing:
             since = (days - self.first).astype(int)
             found["growth"] = np.minimum(since, self.growing) / DAILY.season
+        place = (days - self.first).astype(int) % (DAYS_PER_PERIOD * max(self.cycle, 1))
+        found |= {f"cycle_{day}": place == day for day in range(DAYS_PER_PERIOD * self.cycle)}
         return found
 
     def plan(self, panel: Panel, days: Days) -> dict[str, Array]:

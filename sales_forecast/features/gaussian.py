@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ _FURTHEST = 3.0
 """A value further off than so many standard deviations counts as one that is just so far off."""
 _FEW = 4
 """So many series are faster one by one than as rows of numpy: most patterns of gaps are of one."""
-CALENDAR = ("season", "month", "large_events", "small_events", "fortnight")
+CALENDAR = ("season", "month", "large_events", "small_events", "cycle")
 """The components that dates alone make."""
 
 
@@ -38,9 +39,9 @@ CALENDAR = ("season", "month", "large_events", "small_events", "fortnight")
 class Hyperparameters:
     """Of one process, all positive: variances of log sales, lengths in years.
 
-    The two drifts are Ornstein-Uhlenbeck processes; the season repeats with the date. The fortnight
-    is one whose sign turns each week, as where every second week has a promotion: it follows the
-    weeks seen last. A bundle from before it knows none.
+    The two drifts are Ornstein-Uhlenbeck processes; the season repeats with the date. The cycle
+    comes again every `cycle_weeks` weeks, as where every fourth week has a promotion: it follows
+    the weeks seen last. A bundle from before it knows none.
     """
 
     trend: float
@@ -54,18 +55,19 @@ class Hyperparameters:
     large_events: float
     small_events: float
     noise: float
-    fortnight: float = 0.0
-    fortnight_length: float = 1.0
+    cycle: float = 0.0
+    cycle_length: float = 1.0
+    cycle_weeks: int = 2
 
-    @classmethod
-    def from_logs(cls, logs: Array) -> Hyperparameters:
-        """Return those whose logarithms are given, in the order of the fields."""
-        return cls(*np.exp(logs).tolist())
+    def from_logs(self, logs: Array) -> Hyperparameters:
+        """Return those whose logarithms are given, in the order of `names`; weeks are the same."""
+        numbers: dict[str, Any] = dict(zip(self.names(), np.exp(logs).tolist(), strict=True))
+        return replace(self, **numbers)
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """Return their names, in the order of the fields."""
-        return tuple(field.name for field in fields(cls))
+        """Return the names of all that are positive numbers, in the order of the fields."""
+        return tuple(field.name for field in fields(cls) if field.name != "cycle_weeks")
 
     @classmethod
     def variances(cls) -> tuple[str, ...]:
@@ -73,7 +75,7 @@ class Hyperparameters:
         return tuple(name for name in cls.names() if not name.endswith("_length"))
 
     def logs(self) -> Array:
-        """Return float64[11], the logarithms in the order of the fields."""
+        """Return float64[13], the logarithms in the order of `names`."""
         return np.log([getattr(self, name) for name in self.names()])
 
 
@@ -125,13 +127,12 @@ class Between:
     """What covariances of two sets of weeks are made of, whatever the hyperparameters.
 
     float64[n, m] each: `apart` in years, `waves` the sine of half the turns of the year between
-    them, `turn_about` 1 and -1 where whole fortnights, or a week more, are; the others are
-    products of what `Weeks` says of them.
+    them, `weeks` whole; the others are products of what `Weeks` says of them.
     """
 
     apart: Array
     waves: Array
-    turn_about: Array
+    weeks: Array
     years: Array
     month: Array
     large_events: Array
@@ -144,7 +145,7 @@ class Between:
         return cls(
             apart,
             np.sin(np.pi * apart),
-            np.cos(np.pi * _WEEKS_PER_YEAR * apart),
+            np.rint(_WEEKS_PER_YEAR * apart),
             np.outer(rows.years, columns.years),
             rows.month @ columns.month.T,
             rows.large_events @ columns.large_events.T,
@@ -155,6 +156,10 @@ class Between:
         """Return float64[n, m]: how far apart the dates in their years are."""
         squared: Array = (self.waves / season_length) ** 2
         return squared
+
+    def rounds(self, cycle_weeks: int) -> Array:
+        """Return float64[n, m]: 1 between the same weeks of a cycle; all of them sum to nothing."""
+        return np.where(self.weeks % cycle_weeks == 0, 1.0, -1 / (cycle_weeks - 1))
 
 
 def components(of: Hyperparameters, between: Between) -> dict[str, Array]:
@@ -167,9 +172,9 @@ def components(of: Hyperparameters, between: Between) -> dict[str, Array]:
         "month": of.month * between.month,
         "large_events": of.large_events * between.large_events,
         "small_events": of.small_events * between.small_events,
-        "fortnight": of.fortnight
-        * between.turn_about
-        * np.exp(-between.apart / of.fortnight_length),
+        "cycle": of.cycle
+        * between.rounds(of.cycle_weeks)
+        * np.exp(-between.apart / of.cycle_length),
     }
 
 

@@ -17,6 +17,7 @@ from sales_forecast.compute.threads import one_thread
 from sales_forecast.data.frequency import DAILY, SEASON_LENGTH
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.features.calendar_effects import PooledProcess, Process, Profile
+from sales_forecast.features.cycles import cycle_of_weeks
 from sales_forecast.features.decomposition import Split
 from sales_forecast.features.gaussian import (
     Between,
@@ -40,12 +41,12 @@ from sales_forecast.models.regression import fit_days
 _CHAIN = Hyperparameters(
     trend=0.01**2, fast_drift=0.02**2, fast_length=0.05, slow_drift=0.03**2, slow_length=1.0,
     season=0.1**2, season_length=0.7, month=0.02**2, large_events=0.05**2, small_events=0.02**2,
-    noise=0.01**2, fortnight=0.003**2, fortnight_length=0.5,
+    noise=0.01**2, cycle=0.003**2, cycle_length=0.5,
 )  # fmt: skip
 _STORE = Hyperparameters(
     trend=0.05**2, fast_drift=0.03**2, fast_length=0.05, slow_drift=0.06**2, slow_length=1.0,
     season=0.06**2, season_length=0.7, month=0.01**2, large_events=0.02**2, small_events=0.01**2,
-    noise=0.02**2, fortnight=0.003**2, fortnight_length=0.5,
+    noise=0.02**2, cycle=0.003**2, cycle_length=0.5,
 )  # fmt: skip
 _CHAIN_SPREAD, _STORE_SPREAD = 0.2, 0.15
 """Standard deviations of log sales up to which that holds as it stands."""
@@ -143,14 +144,23 @@ def _fit(prior: Hyperparameters, spread: float, scatters: Sequence[_Scatter]) ->
     count = sum(scatter.n_series * len(scatter.products) for scatter in scatters)
     larger = max(1.0, total / count / spread**2) if count else 1.0
     scaled = {name: larger * getattr(prior, name) for name in Hyperparameters.variances()}
-    middle = replace(prior, **scaled).logs()
+    expected = replace(prior, **scaled)
+    found = _likeliest(expected, scatters)
+    alike = [(scatter.between, scatter.products, scatter.n_series) for scatter in scatters]
+    cycle = cycle_of_weeks(found, alike)
+    return _likeliest(replace(expected, **cycle), scatters) if cycle else found
+
+
+def _likeliest(prior: Hyperparameters, scatters: Sequence[_Scatter]) -> Hyperparameters:
+    """Search from a prior; how many weeks its cycle takes stays as it is."""
+    middle = prior.logs()
 
     def loss(logs: Array) -> tuple[float, Array]:
         away = (logs - middle) / _PRIOR_SPREAD
         value, slope = 0.5 * float(away @ away), away / _PRIOR_SPREAD
         try:
             for scatter in scatters:
-                misfit, its_slope = _misfit(Hyperparameters.from_logs(logs), scatter)
+                misfit, its_slope = _misfit(prior.from_logs(logs), scatter)
                 value, slope = value + misfit, slope + its_slope
         except (np.linalg.LinAlgError, ValueError):  # no covariance in so many digits
             return _NOWHERE, np.zeros_like(logs)
@@ -159,7 +169,7 @@ def _fit(prior: Hyperparameters, spread: float, scatters: Sequence[_Scatter]) ->
     options = {"maxiter": _MOST_STEPS}
     with np.errstate(over="ignore", invalid="ignore"):
         found = optimize.minimize(loss, middle, jac=True, method="L-BFGS-B", options=options)
-    return Hyperparameters.from_logs(found.x)
+    return prior.from_logs(found.x)
 
 
 def _misfit(of: Hyperparameters, scatter: _Scatter) -> tuple[float, Array]:
@@ -177,7 +187,7 @@ def _misfit(of: Hyperparameters, scatter: _Scatter) -> tuple[float, Array]:
         "fast_length": parts["fast_drift"] * apart / of.fast_length,
         "slow_length": parts["slow_drift"] * apart / of.slow_length,
         "season_length": parts["season"] * 4 * scatter.between.turns(of.season_length),
-        "fortnight_length": parts["fortnight"] * apart / of.fortnight_length,
+        "cycle_length": parts["cycle"] * apart / of.cycle_length,
         "noise": of.noise * np.eye(n),
     }
     return float(value), np.array([(outer * slopes[name]).sum() for name in of.names()])

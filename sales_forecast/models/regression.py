@@ -17,6 +17,7 @@ import numpy as np
 
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.features.calendar_effects import State
+from sales_forecast.features.cycles import cycle_of_days
 from sales_forecast.features.daily_design import Design
 from sales_forecast.features.decomposition import log_sales
 from sales_forecast.features.shrinkage import (
@@ -36,23 +37,36 @@ _STEP_DAYS = 28
 
 def fit_days(panel: Panel) -> DailyProcess:
     """Estimate how far series differ, and the coefficients, from all of a panel of days."""
+    logs, n_steps = log_sales(panel.y), len(_steps(panel.n_periods))
+
+    def fit(sums: Sums) -> tuple[Coefficients, Spreads]:
+        return estimate(sums, Spreads.usual(sums.cross.shape[1] - n_steps, panel.n_series))
+
     design = Design.of(panel)
-    start = Spreads.usual(len(design.names), panel.n_series)
-    (found, spreads), breaks = _without_breaks(design, panel, lambda sums: estimate(sums, start))
+    fitted = fit(_sums(design, panel, logs))
+    if cycle := cycle_of_days(_left(design, fitted[0], panel, logs)):
+        design = replace(design, cycle=cycle)
+        fitted = fit(_sums(design, panel, logs))
+    (found, spreads), breaks = _without_breaks(design, panel, fitted, fit)
     known = (panel.y > 0).any(axis=1)
     usual = np.median(spreads.noise[known]) if known.any() else spreads.noise[0]
     spreads = replace(spreads, noise=np.where(known, spreads.noise, usual))
     return DailyProcess(design, spreads, panel.series, panel.past.fingerprint, found, breaks)
 
 
+def _left(design: Design, found: Coefficients, panel: Panel, logs: Array) -> Array:
+    return logs - parts_of(design, found, panel, panel.periods)[:-1]
+
+
 def _without_breaks(
-    design: Design, panel: Panel, fit: Callable[[Sums], tuple[Coefficients, Spreads]]
+    design: Design,
+    panel: Panel,
+    fitted: tuple[Coefficients, Spreads],
+    fit: Callable[[Sums], tuple[Coefficients, Spreads]],
 ) -> tuple[tuple[Coefficients, Spreads], WeekdayBreaks]:
-    """Fit to a history without the breaks of its weekday patterns, which would blur them."""
+    """Fit again to a history without the breaks of its weekday patterns, which would blur them."""
     logs = log_sales(panel.y)
-    fitted = fit(_sums(design, panel, logs))
-    left = logs - parts_of(design, fitted[0], panel, panel.periods)[:-1]
-    breaks = WeekdayBreaks.of(left, panel.series, panel.periods)
+    breaks = WeekdayBreaks.of(_left(design, fitted[0], panel, logs), panel.series, panel.periods)
     if breaks.series:
         fitted = fit(_sums(design, panel, logs - breaks.at(panel.series, panel.periods)))
     return fitted, breaks
@@ -135,9 +149,12 @@ class DailyProcess:
         if history.past.fingerprint == self.seen:
             return self.found, self.breaks
         spreads = replace(self.spreads, noise=self._noise(history))
-        (found, _), breaks = _without_breaks(
-            self.design, history, lambda sums: (solve(sums, spreads), spreads)
-        )
+
+        def fit(sums: Sums) -> tuple[Coefficients, Spreads]:
+            return solve(sums, spreads), spreads
+
+        fitted = fit(_sums(self.design, history, log_sales(history.y)))
+        (found, _), breaks = _without_breaks(self.design, history, fitted, fit)
         return found, breaks
 
     def _noise(self, history: Panel) -> Array:

@@ -40,9 +40,9 @@ def test_its_slope_is_that_of_small_steps():
     given = scatter(values)
 
     def misfit(at: np.ndarray) -> float:
-        return pooled._misfit(Hyperparameters.from_logs(at), given)[0]
+        return pooled._misfit(pooled._STORE.from_logs(at), given)[0]
 
-    slope = pooled._misfit(Hyperparameters.from_logs(logs), given)[1]
+    slope = pooled._misfit(pooled._STORE.from_logs(logs), given)[1]
     np.testing.assert_allclose(
         slope, optimize.approx_fprime(logs, misfit, 1e-6), rtol=1e-3, atol=1e-3
     )
@@ -167,7 +167,7 @@ def test_series_that_vary_ten_times_as_much_have_variances_a_hundred_times_as_la
 
 
 def test_all_but_the_lengths_are_variances():
-    lengths = {"fast_length", "slow_length", "season_length", "fortnight_length"}
+    lengths = {"fast_length", "slow_length", "season_length", "cycle_length"}
     assert lengths == set(Hyperparameters.names()) - set(Hyperparameters.variances())
 
 
@@ -223,12 +223,13 @@ def test_all_stores_that_grow_or_shrink_for_years_go_on(a_year):
     assert expected.sum() / sold[:, 150:].sum() == pytest.approx(1.0, abs=0.02)
 
 
+@pytest.mark.parametrize("every", [2, 4, 13])
 @pytest.mark.parametrize("n_stores", [1, 8])
-def test_a_promotion_every_second_week_that_no_column_holds_is_expected_in_its_weeks(n_stores):
+def test_a_promotion_every_few_weeks_that_no_column_holds_is_expected_in_its_weeks(n_stores, every):
     rng = np.random.default_rng(5)
     t = np.arange(118)
     log = 8 + rng.normal(0, 0.5, (n_stores, 1)) + 0.15 * np.cos(2 * np.pi * t / 52.18)
-    truth = np.exp(log + 0.5 * (t % 2))
+    truth = np.exp(log + 0.5 * (t % every == 1))
     known = panel_of((truth * np.exp(rng.normal(0, 0.05, truth.shape)))[:, :-8])
 
     expected = POOLED.fit(known).predict(known, 8)
@@ -236,10 +237,31 @@ def test_a_promotion_every_second_week_that_no_column_holds_is_expected_in_its_w
     assert np.abs(expected - truth[:, -8:]).sum() < 0.06 * truth[:, -8:].sum()
 
 
-def test_a_process_from_before_fortnights_expects_none():
+def test_promotions_that_each_store_has_in_another_week_are_expected_in_its_own():
+    rng = np.random.default_rng(6)
+    t, store = np.arange(118), np.arange(8)[:, None]
+    truth = np.exp(8 + rng.normal(0, 0.5, (8, 1)) + 0.5 * ((t + store) % 4 == 1))
+    known = panel_of((truth * np.exp(rng.normal(0, 0.05, truth.shape)))[:, :-8])
+
+    expected = POOLED.fit(known).predict(known, 8)
+
+    assert np.abs(expected - truth[:, -8:]).sum() < 0.06 * truth[:, -8:].sum()
+
+
+def test_sales_of_every_second_week_alone_tell_no_cycle_and_are_forecast():
+    rng = np.random.default_rng(7)
+    sold = np.exp(8 + rng.normal(0, 0.05, (4, 118)))
+    sold[:, ::2] = np.nan
+
+    expected = POOLED.fit(panel_of(sold)).predict(panel_of(sold), 8)
+
+    assert np.log(expected).mean() == pytest.approx(8, abs=0.05)
+
+
+def test_a_process_from_before_cycles_expects_none():
     before = fit_process(sample_panel()).state
     old = {
-        name: {k: v for k, v in before[name].items() if "fortnight" not in k}
+        name: {k: v for k, v in before[name].items() if "cycle" not in k}
         for name in ("chain", "store")
     }
-    assert type(fit_process(sample_panel())).restore({**before, **old}).chain.fortnight == 0.0
+    assert type(fit_process(sample_panel())).restore({**before, **old}).chain.cycle == 0.0

@@ -274,6 +274,48 @@ def test_a_process_from_before_weekdays_turned_has_the_columns_of_its_coefficien
     assert names == tuple(name for name in process.design.names if name not in turning)
 
 
+def every_third_week(n_series: int = 4) -> tuple[Panel, np.ndarray]:
+    """Stores that sell more each third week, which no plan says; and 28 days to come."""
+    panel = daily_panel(n_series=n_series, n_days=388)
+    sold = panel.y * np.exp(0.5 * (np.arange(panel.n_periods) // 7 % 3 == 1))
+    return replace(panel, y=sold).until(panel.periods[359]), sold[:, 360:]
+
+
+@pytest.mark.parametrize("n_series", [1, 4])
+def test_a_promotion_each_third_week_that_no_plan_says_is_forecast_in_its_weeks(n_series):
+    history, sold = every_third_week(n_series)
+
+    off = fit_process(history).ahead(history, 28) - np.log(sold)
+
+    assert np.sqrt(np.nanmean(off**2)) < 1.4 * PLANTED.noise
+
+
+def test_what_a_plan_says_and_noise_are_no_cycle_of_weeks():
+    panel = daily_panel()
+    planned = (np.arange(panel.n_periods) // 7 % 2).astype(float)
+    fortnights = replace(
+        panel,
+        y=panel.y * np.exp(0.5 * planned),
+        plan={**panel.plan, "offer": np.tile(planned, (panel.n_series, 1))},
+    )
+    for one in (panel, fortnights):
+        assert fit_days(one).design.cycle == 0
+
+
+def test_a_series_that_is_not_known_yet_does_not_hide_the_cycle_of_the_others():
+    history, _ = every_third_week()
+    history.y[0], history.y[1, :330] = np.nan, np.nan
+
+    assert fit_days(history).design.cycle == 3
+
+
+def test_a_process_from_before_cycles_has_none():
+    state = fit_days(daily_panel(n_series=2)).state
+    design = {k: v for k, v in state["design"].items() if k != "cycle"}
+
+    assert DailyProcess.restore({**state, "design": design}).design.cycle == 0
+
+
 def growing(a_year: float, n_days: int) -> tuple[Panel, np.ndarray]:
     """Stores that grow beside what was planted, and the days of `n_days` after their history."""
     panel = daily_panel(n_days=n_days + 90)
