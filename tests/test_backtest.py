@@ -384,7 +384,8 @@ def test_what_may_be_nothing_is_told_by_its_chance_and_by_what_is_sold_if_anythi
 
 
 def ends(table: pd.DataFrame) -> tuple[float, float]:
-    """The 80% factors of one step that a table of one store gives."""
+    """The 80% factors of one step that a table of one store gives, as if of one window."""
+    table = table.assign(cutoff=table["cutoff"].iloc[0])
     found = factors(measured_spread(table, None, "m"), "1", 1)
     at = [*QUANTILES.values()]
     return found[at.index(0.1)], found[at.index(0.9)]

@@ -265,6 +265,61 @@ def test_many_steps_of_one_window_tell_less_of_a_series_than_as_many_windows():
     assert pytest.approx((8 * 0.4 + 3 * one.usual) / 11) == one.widths["s0"]
 
 
+def windows_of(
+    n_windows: int, alike: float, rng: np.random.Generator, *, n_series: int = 20
+) -> Forecasts:
+    """Series of widths 0.05 to 0.2; `alike`: the part of a variance that they share in a window."""
+    window, series = np.indices((n_windows, n_series)).reshape(2, -1)
+    shared, own = rng.normal(size=n_windows)[window], rng.normal(size=len(series))
+    width = np.geomspace(0.05, 0.2, n_series)[series]
+    error = width * (np.sqrt(alike) * shared + np.sqrt(1 - alike) * own)
+    return forecasts(np.exp(error), series=series, window=window)
+
+
+@pytest.mark.parametrize("n_windows", [3, 5])
+@pytest.mark.parametrize("alike", [0.0, 0.3])
+def test_few_windows_promise_what_the_next_one_holds(n_windows, alike):
+    rng = np.random.default_rng(7)
+    inside = []
+    for _ in range(300):
+        of = windows_of(n_windows + 1, alike, rng)
+        last = of.window == n_windows
+        spread, now = Spread.measured(of.only(~last)), of.only(last)
+        at = spread.factors((0.1, 0.9), spread.widths_of(now.names), now.step, now.chance)
+        inside.append((at[:, 0] <= now.y) & (now.y <= at[:, 1]))
+    assert 0.77 <= np.mean(inside) <= 0.83
+
+
+def test_an_error_is_measured_by_the_width_that_the_other_windows_tell():
+    of = windows_of(4, 0.3, np.random.default_rng(8))
+    error = np.log(of.y)
+    usual = np.abs(error).mean()
+    in_widths = np.empty(len(error))
+    for row in range(len(error)):
+        others = (of.series == of.series[row]) & (of.window != of.window[row])
+        in_widths[row] = error[row] / ((np.abs(error[others]).sum() + 3 * usual) / (3 + 3))
+    off = in_widths - np.median(in_widths)
+    wider = np.abs(in_widths).mean() / np.abs(off).mean()
+    expected = wider * np.quantile(off, np.arange(1, 100) / 100)
+    np.testing.assert_allclose(Spread.measured(of).shape, expected, atol=1e-12)
+
+
+def test_what_all_windows_missed_alike_makes_intervals_wider():
+    error = logs(4000, 0.1)
+    (fair,), (biased,) = (
+        np.log(factors(Spread.measured(forecasts(np.exp(by + error))), (0.9,))) for by in (0, 0.1)
+    )
+    # Of a normal error with as large a mean as deviation, the mean distance from 0 is 1.1666
+    # deviations, and 0.7979 from its middle.
+    assert pytest.approx(1.1666 / 0.7979, rel=0.03) == biased / fair
+
+
+def test_no_quantile_is_beyond_the_largest_error_however_alike_the_others_are():
+    y = np.where(np.arange(400) % 40 == 0, 1.2, 1.1)
+    spread = Spread.measured(forecasts(y))
+    assert np.exp(2.0) >= factors(spread, (0.99,))[0] > 1.0
+
+
 def test_a_series_that_was_never_measured_strays_as_most_do():
     spread = Spread(SHAPE, 100, steps=1, usual=0.2, widths={"s0": 0.4}, middle=np.log(2))
     new, known = (np.log(factors(spread, series=name)) for name in ("new", "s0"))

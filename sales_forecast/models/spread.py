@@ -18,6 +18,7 @@ import numpy.typing as npt
 from sales_forecast.data.panel import Array
 from sales_forecast.models.ages import AGES, OLD
 from sales_forecast.models.asked import Asked, Forecasts
+from sales_forecast.models.mean_factor import mean_factor
 
 LEVELS = (80, 95)
 """Percent of sales that an interval is to hold."""
@@ -34,11 +35,6 @@ _USUAL_FORECASTS = 3.0
 """So many forecasts of the usual width are added to those of a series."""
 _MOST_BY_STEP = 0.3
 _LEAST_WIDTH = 0.1
-_LEAST_MEAN, _LARGEST_MEAN = 0.5, 4.0
-_DOUBT = 2.0
-"""How much the scatter of windows weighs against what they say of the mean together."""
-_FEWEST_AFTER_AN_END, _UNLIKELY, _SURE = 3, 0.01, 0.99
-"""Periods of a window in which a series that has ended sold nothing, and how likely that was."""
 
 
 def tail(level: int) -> float:
@@ -56,8 +52,8 @@ class Spread:
     """What was measured of the errors of one model.
 
     Attributes:
-        shape: float64[99], the quantiles 0.01 .. 0.99 of errors of log sales in units of the width;
-            the median is 0. Empty where too little was measured.
+        shape: float64[99], the quantiles 0.01 .. 0.99 of errors of log sales, in units of the width
+            that the other windows tell; the median is 0. Empty where too little was measured.
         rows: how many errors that were.
         steps: the last step that was measured; later ones are extrapolated.
         usual: the width of a series that has none of its own.
@@ -91,19 +87,23 @@ class Spread:
         with np.errstate(divide="ignore"):
             error = np.log(np.maximum(of.y / of.if_sold, 0.0))
         error = np.clip(error, -_LARGEST_ERROR, _LARGEST_ERROR)
-        usual, widths = _widths(of, np.abs(error))
+        usual, widths, of_others = _widths(of, np.abs(error))
         if not usual > 0:  # never wrong: no interval either, as nothing is as sure as that
             return cls.none()
-        width = widths[of.series] if by_series else np.full(len(error), usual)
+        width = of_others if by_series else np.full(len(error), usual)
         steps = np.log1p(of.step)
         middle = float(steps.mean())
         apart, off = steps - middle, np.abs(error) / width
         slope = float((apart * off).sum() / max((apart**2).sum(), 1e-9) / off.mean())
         by_step = min(max(slope, 0.0), _MOST_BY_STEP)
-        shape = np.quantile(error / (width * _growth(by_step, apart)), MEASURED)
+        error /= width * _growth(by_step, apart)
+        # What is answered is the median, whatever that of the errors was: it may be chance. So what
+        # all windows missed alike makes it wider, and moves nothing.
+        shape = np.quantile(error, MEASURED)
+        shape -= (median := shape[len(shape) // 2])
+        shape *= np.abs(error).mean() / max(np.abs(error - median).mean(), 1e-9)
         return cls(
-            # What is answered is the median, whatever that of the errors was: it may be chance.
-            shape - shape[len(shape) // 2],
+            np.clip(shape, -_LARGEST_ERROR / usual, _LARGEST_ERROR / usual),
             len(error),
             int(of.step.max()),
             usual,
@@ -158,19 +158,33 @@ def around(if_sold: Array, factors: Array) -> Array:
     return np.where(if_sold[..., None] < 0, found[..., ::-1], found)
 
 
-def _widths(of: Forecasts, error: Array) -> tuple[float, Array]:
-    """Return the usual width, and float64[n_names]: the mean error of each series, drawn to it.
+def _widths(of: Forecasts, error: Array) -> tuple[float, Array, Array]:
+    """Return the usual width, float64[n_names] of each series, and float64[n] by the other windows.
+
+    Of its own errors a window must not tell how wide they are: of the next nobody knows either.
+    """
+    n, window = len(of.names), np.unique(of.window, return_inverse=True)[1].ravel()
+    cells = n, int(window.max()) + 1
+    cell = np.ravel_multi_index((of.series, window), cells)
+    rows = np.bincount(cell, minlength=cells[0] * cells[1]).reshape(cells)
+    total = np.bincount(cell, error, rows.size).reshape(cells)
+    counts = np.stack([rows, total, rows > 0])
+    all_of_them = counts.sum(axis=2, keepdims=True)
+    usual = float(error.mean())
+    others = _drawn(all_of_them - counts, usual)[of.series, window]
+    return usual, _drawn(all_of_them, usual)[:, 0], others
+
+
+def _drawn(counts: Array, usual: float) -> Array:
+    """Return mean errors drawn to the usual one, of float64[3, ...]: rows, their errors, windows.
 
     Errors of one window are alike: those of a series count as the root of windows times rows.
     """
-    n = len(of.names)
-    rows = np.bincount(of.series, minlength=n)
-    pairs = np.unique(of.series * (int(of.window.max()) + 1) + of.window)
-    windows = np.bincount(pairs // (int(of.window.max()) + 1), minlength=n)
-    usual = float(error.mean())
-    mean = np.bincount(of.series, error, minlength=n) / np.maximum(rows, 1)
+    rows, total, windows = counts
     weight = np.sqrt(windows * rows)
-    return usual, (weight * mean + _USUAL_FORECASTS * usual) / (weight + _USUAL_FORECASTS)
+    mean: Array = total / np.maximum(rows, 1)
+    drawn: Array = (weight * mean + _USUAL_FORECASTS * usual) / (weight + _USUAL_FORECASTS)
+    return drawn
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +216,7 @@ class SpreadByAge:
             if own.any():
                 # What a few beginners sell tells nothing of how far one of them strays.
                 found[age] = Spread.measured(of.only(own), by_series=age == OLD)
-        return cls(found, _mean_factor(of))
+        return cls(found, mean_factor(of))
 
     def factors(self, quantiles: Sequence[float], of: Asked) -> Array:
         """Return float64[n, n_quantiles]; see `Spread.factors`."""
@@ -214,37 +228,3 @@ class SpreadByAge:
                 width = spread.widths_of(of.names)[of.series[own]]
                 found[own] = spread.factors(quantiles, width, of.step[own], of.chance[own])
         return found
-
-
-def _mean_factor(of: Forecasts) -> float:
-    """Return sales over what was expected of them, drawn to 1 as far as windows disagree.
-
-    That a series ends is an accident of it: it says nothing of what the others will sell.
-    """
-    of = of.only(~_ended(of))
-    _, back = np.unique(of.window, return_inverse=True)
-    said = of.if_sold * of.chance
-    sold, expected = np.bincount(back, of.y), np.bincount(back, said)
-    sound = (sold > 0) & (expected > 0)
-    if sound.sum() < 2:  # noqa: PLR2004 - one tells nothing of how far it can be trusted
-        return 1.0
-    together = math.log(sold[sound].sum() / expected[sound].sum())
-    doubt = float(np.var(np.log(sold[sound] / expected[sound]), ddof=1)) / int(sound.sum())
-    trust = together**2 / (together**2 + _DOUBT * doubt) if together else 0.0
-    return min(max(math.exp(together * trust), _LEAST_MEAN), _LARGEST_MEAN)
-
-
-def _ended(of: Forecasts) -> npt.NDArray[np.bool_]:
-    """Return bool[n]: forecasts of a series after its last sale, if it was sure to sell there."""
-    rows = np.lexsort((of.step, of.window, of.series))
-    series = of.series[rows]
-    sold = np.where(of.y[rows] != 0, np.arange(len(rows)), -1)
-    last = np.full(len(of.names), -1)
-    np.maximum.at(last, series, sold)
-    after = np.arange(len(rows)) > last[series]
-    group = np.unique(np.stack([series, of.window[rows]]), axis=1, return_inverse=True)[1].ravel()
-    sure = np.bincount(group, after * -np.log1p(-np.minimum(of.chance[rows], _SURE)))
-    ended = after & (np.bincount(group, after) >= _FEWEST_AFTER_AN_END)[group]
-    found: npt.NDArray[np.bool_] = np.zeros(len(rows), bool)
-    found[rows] = ended & (sure[group] > -math.log(_UNLIKELY))
-    return found
