@@ -41,9 +41,10 @@ def cycle_of_weeks(
     sum of products of their values, and how many there are.
     """
     clearest, found = _FURTHER_THAN_CHANCE, dict[str, Any]()
+    alike = [known for known in alike if len(known[1])]
     inverses = [np.linalg.inv(observed(covariance(of, between), of.noise)) for between, *_ in alike]
     for weeks in _WEEKS:
-        squares, free, variance, known = 0.0, 0, 0.0, 0
+        squares, free, variance, values = 0.0, 0, 0.0, 0
         for inverse, (between, products, n_series) in zip(inverses, alike, strict=True):
             place = between.weeks[-1].astype(int) % weeks
             if np.bincount(place, minlength=weeks).min() >= _FEWEST:
@@ -54,11 +55,11 @@ def cycle_of_weeks(
                 squares += float((of_sizes * tell).sum())
                 sizes = shapes @ of_sizes
                 variance += float(((sizes @ tell) * sizes).sum())
-                free, known = free + n_series * (weeks - 1), known + n_series * len(products)
+                free, values = free + n_series * (weeks - 1), values + n_series * len(products)
         clear = (squares - free) / max(2 * free, 1) ** 0.5
         if clear > clearest and squares > _TIMES_CHANCE * free:
             clearest = clear
-            found = {"cycle": variance / known, "cycle_length": 1.0, "cycle_weeks": weeks}
+            found = {"cycle": variance / values, "cycle_length": 1.0, "cycle_weeks": weeks}
     return found
 
 
