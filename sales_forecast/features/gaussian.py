@@ -31,8 +31,8 @@ _FURTHEST = 3.0
 """A value further off than so many standard deviations counts as one that is just so far off."""
 _FEW = 4
 """So many series are faster one by one than as rows of numpy: most patterns of gaps are of one."""
-CALENDAR = ("season", "month", "large_events", "small_events", "cycle")
-"""The components that dates alone make."""
+_REMEMBERED = 8
+"""Sets of weeks, and pairs of them: every pool and every model asks for the same ones again."""
 
 
 @dataclass(frozen=True)
@@ -96,30 +96,20 @@ class Weeks:
 
     @classmethod
     def of(cls, periods: Days, pivot: np.datetime64) -> Weeks:
-        """Describe weeks ending on `periods`, time counted from `pivot`."""
-        days = (periods - pivot).astype("timedelta64[D]").astype(np.float64)
-        ends = periods.astype("datetime64[D]").astype(np.int64).tolist()
-        described = np.array([_described(end) for end in ends]).reshape(len(ends), sum(_WIDTHS))
-        month, large, small = np.split(described, np.cumsum(_WIDTHS)[:-1], axis=1)
-        return cls(days / _DAYS_PER_YEAR, month, large, small)
+        """Describe weeks ending on `periods`, time counted from `pivot`; the last ones stay."""
+        return _weeks(periods.astype("datetime64[D]").tobytes(), pivot)
 
 
-_WIDTHS = 2 * _MONTH_ORDERS, len(calendar.LARGE_EVENTS), len(calendar.SMALL_EVENTS)
-
-
-@lru_cache(maxsize=4096)
-def _described(end: int) -> Array:
-    """Return float64[sum(_WIDTHS)] of the week that ends so many days after 1970-01-01.
-
-    Remembered: every pool and every pattern of gaps asks for the same weeks again.
-    """
-    week = np.array([end], dtype="datetime64[D]")
-    parts = (
-        calendar.month_harmonics(week, _MONTH_ORDERS),
-        calendar.event_days(week, calendar.LARGE_EVENTS),
-        calendar.event_days(week, calendar.SMALL_EVENTS),
+@lru_cache(maxsize=_REMEMBERED)
+def _weeks(periods: bytes, pivot: np.datetime64) -> Weeks:
+    ends = np.frombuffer(periods, dtype="datetime64[D]")
+    days = (ends - pivot).astype("timedelta64[D]").astype(np.float64)
+    return Weeks(
+        days / _DAYS_PER_YEAR,
+        calendar.month_harmonics(ends, _MONTH_ORDERS),
+        calendar.event_days(ends, calendar.LARGE_EVENTS),
+        calendar.event_days(ends, calendar.SMALL_EVENTS),
     )
-    return np.concatenate(parts, axis=1)[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,17 +130,8 @@ class Between:
 
     @classmethod
     def of(cls, rows: Weeks, columns: Weeks) -> Between:
-        """Describe two sets of weeks."""
-        apart = np.abs(rows.years[:, None] - columns.years)
-        return cls(
-            apart,
-            np.sin(np.pi * apart),
-            np.rint(_WEEKS_PER_YEAR * apart),
-            np.outer(rows.years, columns.years),
-            rows.month @ columns.month.T,
-            rows.large_events @ columns.large_events.T,
-            rows.small_events @ columns.small_events.T,
-        )
+        """Describe two sets of weeks; the last pairs are remembered."""
+        return _between(rows, columns)
 
     def turns(self, season_length: float) -> Array:
         """Return float64[n, m]: how far apart the dates in their years are."""
@@ -162,12 +143,33 @@ class Between:
         return np.where(self.weeks % cycle_weeks == 0, 1.0, -1 / (cycle_weeks - 1))
 
 
+@lru_cache(maxsize=_REMEMBERED)
+def _between(rows: Weeks, columns: Weeks) -> Between:
+    apart = np.abs(rows.years[:, None] - columns.years)
+    return Between(
+        apart,
+        np.sin(np.pi * apart),
+        np.rint(_WEEKS_PER_YEAR * apart),
+        np.outer(rows.years, columns.years),
+        rows.month @ columns.month.T,
+        rows.large_events @ columns.large_events.T,
+        rows.small_events @ columns.small_events.T,
+    )
+
+
 def components(of: Hyperparameters, between: Between) -> dict[str, Array]:
     """Return the prior covariance of two sets of weeks, float64[n, m] by name of its variance."""
     return {
         "trend": of.trend * between.years,
         "fast_drift": of.fast_drift * np.exp(-between.apart / of.fast_length),
         "slow_drift": of.slow_drift * np.exp(-between.apart / of.slow_length),
+        **_of_dates(of, between),
+    }
+
+
+def _of_dates(of: Hyperparameters, between: Between) -> dict[str, Array]:
+    """Return those of `components` that dates alone make."""
+    return {
         "season": of.season * np.exp(-2 * between.turns(of.season_length)),
         "month": of.month * between.month,
         "large_events": of.large_events * between.large_events,
@@ -180,8 +182,7 @@ def components(of: Hyperparameters, between: Between) -> dict[str, Array]:
 
 def calendar_covariance(of: Hyperparameters, between: Between) -> Array:
     """Return float64[n, m]: of the part that dates alone make."""
-    parts = components(of, between)
-    return np.sum([parts[name] for name in CALENDAR], axis=0)
+    return np.sum([*_of_dates(of, between).values()], axis=0)
 
 
 def covariance(of: Hyperparameters, between: Between) -> Array:
