@@ -30,6 +30,7 @@ from sales_forecast.models.fitted.onnx_trees import OnnxTrees
 from sales_forecast.models.fitted.pooled import FittedPooled
 from sales_forecast.models.fitted.regressor import FittedRegressor
 from sales_forecast.models.fitted.smoothing import FittedArima
+from sales_forecast.models.naive import BASELINES
 from sales_forecast.models.names import BASELINE_MODEL
 from sales_forecast.prediction.forecast import forecast
 from sales_forecast.service.predictor import Predictor
@@ -42,6 +43,7 @@ from sales_forecast.training.challenger import (
     regressors,
 )
 from sales_forecast.training.gate import choose
+from sales_forecast.training.recipe import Recipe
 from sales_forecast.training.training import evaluate
 from tests import trained
 from tests.builders import daily_panel, table_of, with_sales
@@ -357,8 +359,7 @@ def with_young(panel: Panel) -> Panel:
 
 def test_what_is_served_of_a_young_series_was_measured_on_young_ones() -> None:
     panel = with_young(sample_rows().to_panel().select(["3", "12", "30", "7", "9"]))
-    with threadpool_limits(1):
-        tables = evaluate(panel, trained.silent)
+    tables = evaluate(panel, trained.silent, replace(Recipe.of(panel), forecasters=BASELINES))
     manifest = baseline_challenger(panel, "x", tables, "").manifest
     spread = manifest.spreads["seasonal_naive_growth"].spread()
 
