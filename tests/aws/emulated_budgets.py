@@ -1,8 +1,9 @@
 """What the emulator lacks of AWS Budgets: who is told, and tags. To be imported by its process.
 
 And what it does in vain, not done: at each request it looks through its 200 folders for the names
-of its services, through all that a service can answer, and writes a line that nobody reads; for
-each service it looks anew through the 400 that botocore has.
+of its services, through the addresses of all and through all that a service can answer, and writes
+a line that nobody reads; for each service it looks anew through the 400 that botocore has, and at
+each error through all of its service's.
 """
 
 from __future__ import annotations
@@ -15,13 +16,18 @@ import emulated_deliveries  # noqa: F401 - beside this script
 import emulated_jobs  # noqa: F401
 from moto import backends
 from moto.budgets.responses import BudgetsResponse
-from moto.core import responses, utils
+from moto.core import errors, responses, utils
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
 _loader = utils.create_loader()
 utils.create_loader = lambda: _loader
 _services = frozenset(backends.list_of_moto_modules())
 backends.list_of_moto_modules = lambda: _services
 responses.method_names_from_class = functools.cache(responses.method_names_from_class)
+errors.ErrorLookupFactory = functools.cache(errors.ErrorLookupFactory)
+DomainDispatcherApplication.get_backend_for_host = functools.cache(
+    DomainDispatcherApplication.get_backend_for_host
+)
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
 _create_budget = BudgetsResponse.create_budget
