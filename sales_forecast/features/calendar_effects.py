@@ -35,6 +35,9 @@ State = Mapping[str, Any]
 What two things share is one object in both states, so that it is kept once.
 """
 
+_ONCE_NAMED = {"fortnight": "cycle", "fortnight_length": "cycle_length"}
+"""Hyperparameters in bundles that know cycles of two weeks alone."""
+
 Index = npt.NDArray[np.intp]
 Alike = tuple[Index, Index]
 """Stores that are known in the same weeks, and these weeks."""
@@ -99,7 +102,10 @@ class PooledProcess:
     @classmethod
     def restore(cls, state: State) -> Self:
         """Return the process of a state."""
-        chain, store = (Hyperparameters(**state[name]) for name in ("chain", "store"))
+        chain, store = (
+            Hyperparameters(**{_ONCE_NAMED.get(name, name): value for name, value in of.items()})
+            for of in (state["chain"], state["store"])
+        )
         return cls(chain, store, np.datetime64(state["pivot"]))
 
     def weeks(self, periods: Days) -> Weeks:

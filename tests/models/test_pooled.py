@@ -258,10 +258,16 @@ def test_sales_of_every_second_week_alone_tell_no_cycle_and_are_forecast():
     assert np.log(expected).mean() == pytest.approx(8, abs=0.05)
 
 
-def test_a_process_from_before_cycles_expects_none():
-    before = fit_process(sample_panel()).state
-    old = {
-        name: {k: v for k, v in before[name].items() if "cycle" not in k}
+@pytest.mark.parametrize("once", [{}, {"cycle": "fortnight", "cycle_length": "fortnight_length"}])
+def test_a_process_from_before_cycles_expects_none_or_those_of_two_weeks(once: dict[str, str]):
+    now = fit_process(sample_panel())
+    before = {
+        name: {
+            once.get(key, key): value
+            for key, value in now.state[name].items()
+            if "cycle" not in key or key in once
+        }
         for name in ("chain", "store")
     }
-    assert type(fit_process(sample_panel())).restore({**before, **old}).chain.cycle == 0.0
+    chain = type(now).restore({**now.state, **before}).chain
+    assert (now.chain.cycle if once else 0.0, 2) == (chain.cycle, chain.cycle_weeks)
