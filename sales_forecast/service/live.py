@@ -250,6 +250,7 @@ def _stamp(folder: Path) -> list[tuple[str, int, int]]:
 
 def _give_memory_back() -> None:
     """Return what loading took to the system; what stays is not looked at by the collector."""
+    gc.unfreeze()  # what was served before refers to itself: without this it would stay for ever
     gc.collect()
     gc.freeze()
     if sys.platform == "linux":

@@ -8,6 +8,7 @@ import logging
 import threading
 from contextlib import closing
 from datetime import date
+from weakref import ref
 
 import pytest
 
@@ -72,6 +73,19 @@ def test_new_weeks_are_served_without_a_restart(live, database):
     live.refresh()
 
     assert live.predictor.version == "model 1 on history 2"
+
+
+def test_what_was_served_before_is_given_back(live):
+    live.refresh()
+    served = live.predictor
+    vars(served)["itself"] = served  # as a panel knows what is usual of it
+    before = ref(served)
+    del served
+
+    publish(live, "model 2")
+    live.refresh()
+
+    assert before() is None
 
 
 def test_while_nothing_changes_nothing_is_read_again(live, database):
