@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from hypothesis import settings
 from pymysql.connections import Connection
 
+from sales_forecast.settings import Settings
 from tests import shared
 
 if TYPE_CHECKING:
@@ -35,7 +36,12 @@ settings.load_profile("unhurried")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the folder that all processes of this run share; those of pytest-xdist inherit it."""
+    """Forget the settings of whoever runs the tests: they are not to touch what these name.
+
+    And make the folder that all processes of this run share; those of pytest-xdist inherit it.
+    """
+    for name in Settings.model_fields:
+        os.environ.pop(name.upper(), None)
     if not hasattr(config, "workerinput"):
         os.environ[shared.FOLDER] = tempfile.mkdtemp(prefix="shared-by-tests-")
 

@@ -287,7 +287,7 @@ def test_the_real_files_are_read_as_they_are(real_days: Panel):
 def test_real_stores_are_forecast_for_six_weeks_within_14_percent(real_days: Panel):
     """0.106 on all stores, of which this is every sixth; no baseline comes below 0.2."""
     some = real_days.select(real_days.series[::6])
-    table = with_quantiles(backtest(some, [POOLED], RollingOrigin(42, 4, 42)))
+    table = with_quantiles(backtest(some, [POOLED], RollingOrigin(42, 6, 42)))
     found = scores(table, percentages=True)["pooled"]
     assert found.rmspe < 0.14
-    assert 0.76 <= found.coverage_80 <= 0.84
+    assert 0.77 <= found.coverage_80 <= 0.83

@@ -29,7 +29,6 @@ WEEKS = ("05-02-2010", "12-02-2010", "19-02-2010", "26-02-2010", "05-03-2010")
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("DATABASE_URL", raising=False)
 
 
 def write(file: str, sales: dict[str, float], store: int = 1) -> None:
