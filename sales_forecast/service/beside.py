@@ -54,6 +54,8 @@ class Beside:
         await self._app(scope, receive, send)
 
     def _is_lost(self, scope: Scope) -> bool:
+        if scope["method"] == "POST":  # who predicts: nobody opens a page by it
+            return False
         wanted = (value for name, value in scope["headers"] if name == b"accept")
         return next(wanted, b"").startswith(b"text/html") and all(
             route.matches(scope)[0] is Match.NONE for route in self._routes
