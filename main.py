@@ -9,7 +9,6 @@ import argparse
 import errno
 import logging
 import os
-import signal
 import socket
 import sys
 import tempfile
@@ -202,8 +201,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if chosen.new_key:
         return _new_key(*chosen.new_key)
-    # The server finishes open requests, then sends itself the signal once more.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         settings = load_settings()
         port = settings.port if chosen.port is None else chosen.port
@@ -212,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"main.py: {error.message}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        pass
+        pass  # open requests are finished: the server sends itself its signal once more
     return 0
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 STOPPED = 130
-"""The exit code of a command that Ctrl-C ended, as a shell gives it."""
+"""The exit code of a command that Ctrl-C or SIGTERM ended, as a shell gives it of the first."""
 _MOST_CHARACTERS = 60
 _WISHES: Mapping[str, str] = {
     "int_parsing": "a whole number",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -50,3 +51,23 @@ def test_a_full_disk_is_one_line_that_names_the_file(capsys: pytest.CaptureFixtu
 
     assert 1 == heard(fill, "train.py")
     assert capsys.readouterr().err.startswith("/data/var/table.csv: the disk is full. Make room")
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+def test_a_command_that_is_stopped_leaves_no_process_and_no_warning(by: signal.Signals) -> None:
+    work = "LONG_TASKS.map(endless, [1, 2])"
+    code = f"""if True:
+        import sys
+        from sales_forecast.commands.ending import ended, heard
+        from sales_forecast.compute.engine import LONG_TASKS
+        from tests.work import endless
+        sys.exit(ended(lambda: heard(lambda: {work}, "train.py")))"""
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "begun\n" == process.stderr.readline()
+        process.send_signal(by)
+        # It comes to its end when the last process that could write to it has.
+        said = process.stderr.read().splitlines()
+    assert (130, "train.py: stopped.") == (process.returncode, said[-1])
+    assert {*said[:-1]} <= {"begun"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 
@@ -28,3 +29,9 @@ def killing(item: int, victim: int = 0, once_in: Path | None = None) -> int:
             once_in.touch()
         os.kill(victim or os.getpid(), signal.SIGKILL)
     return 3 * item
+
+
+def endless(item: int) -> None:
+    """Say that the work has begun, and never end."""
+    os.write(2, b"begun\n")
+    time.sleep(3600 + item)

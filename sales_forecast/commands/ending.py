@@ -6,6 +6,7 @@ Takes the command, gives its exit code. Must not know what is printed.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +35,12 @@ def heard(command: Callable[[], int], door: str) -> int:
 
 
 def ended(main: Callable[[], int]) -> int:
-    """Run a command until all that it prints is out; return its exit code."""
+    """Run a command until all that it prints is out; return its exit code.
+
+    SIGTERM stops it as Ctrl-C does: the processes that work for it end with it, and what it holds
+    is given back.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         try:
             code = main()
