@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event
 from typing import Protocol
 
+from sales_forecast.bundles.bundle import CHAMPION
 from sales_forecast.bundles.registered import SCHEME, RegisteredModel
 from sales_forecast.errors import BundleRefused, SettingsError, scheme_of
 from sales_forecast.settings import Settings
@@ -37,16 +38,23 @@ class ModelLocation(Protocol):
 class Folder:
     """A folder, or a link to one that a publisher swaps in one step."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, published: Path) -> None:
+        """`published`: where a training of the same settings puts its champion."""
         self._path = path
+        self._published = published
 
     def find(self, stop: Event) -> Path:  # noqa: ARG002 - looking at a folder takes no time
         """Return what the path points to now. Raises BundleRefused where it is no folder."""
         folder = Path(os.path.realpath(self._path))  # `resolve` raises where links lead in circles
         if not folder.is_dir():
+            remedy = "Run `python train.py`, or set MODEL_URI to where the bundle is."
+            if folder != Path(os.path.realpath(self._published)):
+                remedy = (
+                    "MODEL_URI names that place, and `python train.py` puts its champion at "
+                    f"{self._published}: set MODEL_URI to where the bundle is, or leave it out."
+                )
             raise BundleRefused(
-                f"There is no model bundle at {self._path}. "
-                "Run `python train.py`, or set MODEL_URI to where the bundle is.",
+                f"There is no model bundle at {self._path}. {remedy}",
                 {"MODEL_URI": str(self._path)},
             )
         return folder
@@ -70,4 +78,4 @@ def locate(settings: Settings) -> ModelLocation:
         return RegisteredModel(
             settings.model_uri, settings.mlflow_tracking_uri, cache, settings.mlflow_login
         )
-    return Folder(Path(settings.model_uri))
+    return Folder(Path(settings.model_uri), settings.var_dir / CHAMPION)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from threading import Event
 
 import pytest
 
-from sales_forecast.bundles.location import Folder, locate
+from sales_forecast.bundles.location import Folder, ModelLocation, locate
 from sales_forecast.bundles.registered import RegisteredModel
 from sales_forecast.errors import BundleRefused, SettingsError
 from sales_forecast.settings import Settings
@@ -19,25 +20,40 @@ def settings(model_uri: str, tracking_uri: str = "http://127.0.0.1:5000") -> Set
     return Settings(model_uri=model_uri, mlflow_tracking_uri=tracking_uri)
 
 
+def folder(path: Path, var_dir: Path = Path("var")) -> ModelLocation:
+    return locate(Settings(model_uri=str(path), var_dir=var_dir))
+
+
 def test_a_link_is_followed_to_where_it_points_now(tmp_path):
     old, new, link = tmp_path / "v1", tmp_path / "v2", tmp_path / "champion"
     old.mkdir()
     new.mkdir()
     link.symlink_to(old)
-    folder = Folder(link)
-    assert folder.find(NEVER) == old
+    location = folder(link)
+    assert location.find(NEVER) == old
 
     link.unlink()
     link.symlink_to(new)
 
-    assert folder.find(NEVER) == new
+    assert location.find(NEVER) == new
 
 
 def test_a_folder_that_is_not_there_is_refused_with_what_to_do(tmp_path):
     (tmp_path / "circle").symlink_to("circle")
     for name in ("none", "circle"):
         with pytest.raises(BundleRefused, match=rf"no model bundle at .*/{name}.*python train\.py"):
-            Folder(tmp_path / name).find(NEVER)
+            folder(tmp_path / name, tmp_path).find(NEVER)
+
+
+def test_a_folder_to_which_no_training_publishes_is_refused_with_that_to_which_it_does(tmp_path):
+    with pytest.raises(BundleRefused) as refused:
+        folder(tmp_path / "elsewhere", tmp_path / "var").find(NEVER)
+    assert str(refused.value.message).endswith(
+        f"`python train.py` puts its champion at {tmp_path}/var/champion: set MODEL_URI to where "
+        "the bundle is, or leave it out."
+    )
+    with pytest.raises(BundleRefused, match=r"at .*/champion\. Run `python train\.py`, or set"):
+        folder(tmp_path / "champion", tmp_path).find(NEVER)
 
 
 def test_a_file_is_no_bundle(tmp_path):
@@ -45,13 +61,14 @@ def test_a_file_is_no_bundle(tmp_path):
     file.touch()
 
     with pytest.raises(BundleRefused, match="no model bundle"):
-        Folder(file).find(NEVER)
+        folder(file).find(NEVER)
 
 
 def test_a_folder_is_left_to_whoever_publishes_it(tmp_path):
-    Folder(tmp_path).keep(tmp_path)
+    location = folder(tmp_path)
+    location.keep(tmp_path)
 
-    assert Folder(tmp_path).describe() is None
+    assert location.describe() is None
     assert [] == list(tmp_path.iterdir())
 
 
