@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
+from threading import Timer
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
 
 import database_loader
+from sales_forecast.data import database_address
 from sales_forecast.data.connectors.sql import answered
 from sales_forecast.data.database import Database
 from sales_forecast.errors import DataRefused, SettingsError
 from tests.builders import sample_panel
+from tests.service.way import Way
 
 QUERY = """
 SELECT shop AS "Store", day AS "Date", sold AS "Weekly_Sales", flag AS "Holiday_Flag",
@@ -157,6 +161,31 @@ def test_a_database_that_cannot_be_asked_is_a_matter_of_settings(
         pass
     assert problem in refused.value.message
     assert "secret" not in refused.value.message
+
+
+# SQLAlchemy closes no cursor of a connection that broke.
+@pytest.mark.filterwarnings("ignore:.*deleted while still open:ResourceWarning")
+@pytest.mark.skipif("TEST_POSTGRES_URL" not in os.environ, reason="TEST_POSTGRES_URL is not set")
+def test_a_warehouse_that_stands_still_is_given_up_and_one_that_works_for_long_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sales_forecast.data.postgres_silence._SECONDS", 0.3)
+    monkeypatch.setitem(database_address.CONNECT["postgresql+psycopg"], "connect_timeout", 2)
+    with closing(Way(os.environ["TEST_POSTGRES_URL"])) as way:
+        works = written(tmp_path, "SELECT 1 AS a FROM pg_sleep(1.5)")
+        with answered(works, way.url) as path:
+            assert "a\n1\n" == Path(path).read_text()
+        endless = written(tmp_path, "SELECT 1 FROM generate_series(1, 9), pg_sleep(30)")
+        with ExitStack() as until_here:
+            begun = Timer(1.0, lambda: until_here.enter_context(way.stalled()))
+            begun.start()
+            with (
+                pytest.raises(DataRefused, match="silent, to whoever else asks"),
+                answered(endless, way.url),
+            ):
+                pass
+            begun.join()
+        gc.collect()
 
 
 def test_a_query_that_is_not_there_is_refused(tmp_path: Path) -> None:

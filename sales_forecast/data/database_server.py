@@ -127,11 +127,16 @@ def _engine(url: sa.URL) -> sa.Engine:
             _make(Path(str(url.database)).parent)
     arguments = dict(CONNECT[url.drivername])
     engine = sa.create_engine(url, poolclass=pool, pool_pre_ping=True, connect_args=arguments)
-    if url.drivername.startswith("postgresql"):
+    end_where_silent(engine)
+    return engine
+
+
+def end_where_silent(engine: sa.Engine) -> None:
+    """Let no connection wait without end for a PostgreSQL that stands still."""
+    if engine.dialect.name == "postgresql" and engine.dialect.driver == "psycopg":
         from sales_forecast.data.postgres_silence import Listening  # its driver, by need
 
         sa.event.listen(engine, "do_connect", Listening.to)
-    return engine
 
 
 def _make_no_file(

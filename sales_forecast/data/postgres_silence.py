@@ -15,6 +15,8 @@ import psycopg
 from psycopg.abc import RV, PQGen
 from psycopg.waiting import Ready, Wait
 
+from sales_forecast.data.database_address import CONNECT
+
 _SECONDS = 10.0
 """How long a server may say nothing before somebody else asks it."""
 
@@ -31,8 +33,9 @@ class Listening(psycopg.Connection[tuple[Any, ...]]):
     @classmethod
     def to(cls, _: object, __: object, ___: object, arguments: dict[str, Any]) -> Self:
         """Return a connection; the parameters are those of SQLAlchemy's `do_connect`."""
-        connection = cls.connect(**arguments)
-        connection.arguments = arguments
+        bounded = {**CONNECT["postgresql+psycopg"], **arguments}
+        connection = cls.connect(**bounded)
+        connection.arguments = bounded
         return connection
 
     def wait(self, gen: PQGen[RV], *arguments: Any, **named: Any) -> RV:

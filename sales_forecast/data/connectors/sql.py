@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 import sqlalchemy as sa
 
+from sales_forecast.data.database_server import end_where_silent
 from sales_forecast.errors import DataRefused, SettingsError, scheme_of
 
 ENDING = ".sql"
@@ -82,11 +83,14 @@ def _write(place: str, query: str, url: str, file: Path) -> None:
 
 def _engine(url: str) -> sa.Engine:
     try:
-        return sa.create_engine(url, poolclass=sa.NullPool)
+        engine = sa.create_engine(url, poolclass=sa.NullPool)
     except (sa.exc.NoSuchModuleError, ImportError) as error:
         problem = f"needs a driver that is not installed ({' '.join(str(error).split())})"
     except (sa.exc.ArgumentError, ValueError, TypeError):
         problem = "is no URL of a database"
+    else:
+        end_where_silent(engine)
+        return engine
     raise SettingsError(f"{SETTING} {problem}; it is {scheme_of(url)}") from None
 
 
