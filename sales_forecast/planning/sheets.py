@@ -7,7 +7,7 @@ reason why a row cannot be taken. Must not know files, nor change a plan.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from math import isfinite
@@ -65,15 +65,24 @@ class Reading:
     """What a sheet says that came back."""
 
     def __init__(
-        self, spec: PanelSpec, first_day: date, *, local: bool, weekday: int | None
+        self,
+        spec: PanelSpec,
+        first_day: date,
+        meant: Callable[[tuple[int | str, ...]], tuple[int | str, ...]],
+        *,
+        local: bool,
+        weekday: int | None,
     ) -> None:
         """Take the forms in which its cells are written.
+
+        `meant`: gives the keys of the series that is meant by those that a sheet has.
 
         `first_day`: day 0 of days that are numbers. `local`: texts such as 1,5 are one and a half.
         `weekday`: on which periods end, Monday is 0; None: they are days.
         """
         self._spec = spec
         self._first_day = first_day
+        self._meant = meant
         self._local = local
         self._weekday = weekday
         self.problems: list[str] = []
@@ -134,14 +143,12 @@ class Reading:
         return {name: names.index(name) for name in wanted}
 
     def _change(self, number: int, at: Mapping[str, Cell]) -> Change:
-        keys = {
-            place: self._key(key.column, key.kind, at[key.column])
-            for place, key in enumerate(self._spec.keys)
-        }
+        keys = tuple(self._key(key.column, key.kind, at[key.column]) for key in self._spec.keys)
         target = self._day(at["target"])
         amount = self._number(NEW, at[NEW])
         reason, note, version = (_text(at[name]) for name in ("reason", "note", _VERSION))
-        return Change(number, keys, target, amount, reason, note, version)
+        series = dict(enumerate(self._meant(keys)))
+        return Change(number, series, target, amount, reason, note, version)
 
     def _key(self, name: str, kind: str, value: Cell) -> int | str:
         text = _text(value)

@@ -6,7 +6,9 @@ known, be it the name of one series or of a sum over some keys. Must not know mo
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 
 from sales_forecast.data.panel import Panel
 from sales_forecast.data.spec import PanelSpec
@@ -37,6 +39,21 @@ class SeriesIndex:
             keys = dict(enumerate(series))
             raise self._unknown(keys, by_column=by_column)
         return row
+
+    def out_of_a_spreadsheet(self, series: Named) -> Named:
+        """Return the series that is meant where a spreadsheet took zeros from a key: 007 by 7.
+
+        One that is known, or may be several, is returned as it is.
+        """
+        alike = [] if series in self._rows else self._bare.get(_bare(series), [])
+        return alike[0] if len(alike) == 1 else series
+
+    @cached_property
+    def _bare(self) -> Mapping[Named, Sequence[Named]]:
+        found: dict[Named, list[Named]] = defaultdict(list)
+        for named in self.named:
+            found[_bare(named)].append(named)
+        return found
 
     def check(self, keys: Mapping[int, int | str]) -> None:
         """Return if there is a series of which some keys, by their places, have these values.
@@ -86,6 +103,10 @@ class SeriesIndex:
             f"{self.words(keys)} is not in the model. Known{of}: {asked[place].column} {shown}.",
             fields,
         )
+
+
+def _bare(series: Named) -> Named:
+    return tuple(key.lstrip("0") if isinstance(key, str) else key for key in series)
 
 
 def _listed(values: Sequence[int | str]) -> str:

@@ -192,7 +192,8 @@ def _read(predictor: Predictor, file: IO[bytes]) -> tuple[list[Change], list[str
 def _reading(predictor: Predictor, first_day: date, *, local: bool) -> Reading:
     spec = predictor.spec
     weekday = None if spec.frequency == DAILY else predictor.origin.weekday()
-    return Reading(spec, first_day, local=local, weekday=weekday)
+    meant = predictor.series.out_of_a_spreadsheet
+    return Reading(spec, first_day, meant, local=local, weekday=weekday)
 
 
 def _body(predictor: Predictor, of: Change, usual: Mapping[str, str]) -> dict[str, object]:
