@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from sales_forecast.data.frequency import counted
+from sales_forecast.data.numerals import numeral
 from sales_forecast.data.panel import Panel
 
 
@@ -33,6 +34,6 @@ def far_plans(panel: Panel) -> Iterator[str]:
         when = panel.after(ahead.shape[1])[step]
         yield (
             f"{name}: {counted(outside, 'planned number')} outside of what there was before "
-            f"({low:g} to {high:g}), such as {ahead[row, step]:.12g} of {panel.series[row]}, "
-            f"{when}."
+            f"({numeral(low)} to {numeral(high)}), such as {ahead[row, step]:.12g} of "
+            f"{panel.series[row]}, {when}."
         )

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from sales_forecast.data.frequency import counted
+from sales_forecast.data.numerals import numeral
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.evaluation.protocols import MIN_WEEKS
 from sales_forecast.exploring import patterns, tables
@@ -160,4 +161,6 @@ def _of_covariate(of: Covariate) -> Iterator[Check]:
         yield Check("told", f"{of.name} is known of {of.known:.1%} of the rows of sales.")
     if of.known > 0 and of.least == of.most:
         empty = "" if of.known == 1 else " An empty cell is not known: if it means 0, write 0."
-        yield Check("told", f"{of.name} is {of.least:g} throughout: it tells nothing.{empty}")
+        yield Check(
+            "told", f"{of.name} is {numeral(of.least)} throughout: it tells nothing.{empty}"
+        )

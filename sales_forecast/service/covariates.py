@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from sales_forecast.data.calendar import holiday_flags
 from sales_forecast.data.frequency import WEEKLY
+from sales_forecast.data.numerals import numeral
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.data.spec import PanelSpec
 from sales_forecast.errors import InvalidRequest
@@ -80,7 +81,9 @@ class Covariates:
             return None
         says = "has a holiday" if known else "has no holiday"
         column = self._spec.past[self._flag].column
-        return f"{column} {value:g}: the calendar {says} in this week, and the models go by it."
+        return (
+            f"{column} {numeral(value)}: the calendar {says} in this week, and the models go by it."
+        )
 
     def _flags(self, first: int, end: int) -> list[float]:
         weeks = np.arange(first, end) * np.timedelta64(self._panel.frequency.days, "D")
@@ -95,7 +98,7 @@ class Covariates:
         if period >= self._end:
             for of, value in supplied.items():
                 if value is not None:
-                    yield f"{of.column} {value:g} is not used: no plan counts so far ahead."
+                    yield f"{of.column} {numeral(value)} is not used: no plan counts so far ahead."
         elif supplied and all(
             value is not None or of.name == self._spec.by_calendar for of, value in supplied.items()
         ):
@@ -114,11 +117,12 @@ class Covariates:
             if value is None:
                 continue
             if seen is None:
-                yield f"{name} {value:g} changes nothing: the models were trained without any."
+                unused = "changes nothing: the models were trained without any."
+                yield f"{name} {numeral(value)} {unused}"
             elif not seen[0] <= value <= seen[1]:
                 yield (
-                    f"{name} {value:g} is outside what the models were trained on "
-                    f"({seen[0]:g} to {seen[1]:g})."
+                    f"{name} {numeral(value)} is outside what the models were trained on "
+                    f"({numeral(seen[0])} to {numeral(seen[1])})."
                 )
 
     def otherwise(self, row: int, period: int, told: Told) -> dict[str, float]:
@@ -144,8 +148,8 @@ class Covariates:
             if (value := changed.get(of.name)) is None:
                 continue
             low, high = planned_range(self._panel.past.plan[of.name], row)
-            told = f"{of.column} {value:g}"
-            outside = f"outside what was planned before ({low:g} to {high:g})."
+            told = f"{of.column} {numeral(value)}"
+            outside = f"outside what was planned before ({numeral(low)} to {numeral(high)})."
             is_outside = low < high and not low <= value <= high
             if not usual and not found:
                 yield f"{told} changes nothing: nothing is sold then."
@@ -154,7 +158,7 @@ class Covariates:
             elif usual == found:
                 yield f"{told} changes nothing: no effect of it on this series was measured then."
             elif not low < high and value != low:
-                known = "nothing" if math.isnan(low) else f"always {low:g}"
+                known = "nothing" if math.isnan(low) else f"always {numeral(low)}"
                 yield f"{told}: {known} was planned of it before, so no effect of it was measured."
             elif is_outside:
                 yield f"{told} is {outside}"
@@ -166,8 +170,10 @@ class Covariates:
             low, high = planned_range(self._panel.past.plan[of.name], row)
             value = changed.get(of.name, low)
             if not low <= value <= high:
-                near = f"{low:g} to {high:g}"
-                wrong[of.column] = f"must be near what was planned before ({near}), not {value:g}"
+                near = f"{numeral(low)} to {numeral(high)}"
+                wrong[of.column] = (
+                    f"must be near what was planned before ({near}), not {numeral(value)}"
+                )
         return InvalidRequest(" ".join(f"{name} {of}." for name, of in wrong.items()), wrong)
 
     def used(

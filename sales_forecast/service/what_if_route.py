@@ -17,6 +17,7 @@ from anyio.to_thread import run_sync
 from pydantic import BaseModel, Field, create_model
 from starlette.responses import Response
 
+from sales_forecast.data.numerals import numeral
 from sales_forecast.errors import InvalidRequest
 from sales_forecast.service.days import WrittenDay, parse_day
 from sales_forecast.service.forms import Forms
@@ -150,8 +151,8 @@ def _checked(
             named,
         )
     if not lever.low <= value <= lever.high or (lever.is_flag and value not in {0, 1}):
-        wish = "0 or 1" if lever.is_flag else f"from {lever.low:g} to {lever.high:g}"
-        raise InvalidRequest(f"{column} of {end} must be {wish}, not {value:g}.", named)
+        wish = "0 or 1" if lever.is_flag else f"from {numeral(lever.low)} to {numeral(lever.high)}"
+        raise InvalidRequest(f"{column} of {end} must be {wish}, not {numeral(value)}.", named)
     return lever
 
 

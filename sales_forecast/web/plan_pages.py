@@ -225,7 +225,7 @@ def _wished(kind: str, amount: float | None) -> str:
     number = amount or 0.0
     if kind == "value":
         return f"exactly {number:,.2f} each"
-    return f"{number:+g}%" if kind == "percent" else f"{number:+,.2f} each"
+    return f"{number:+,.15g}%" if kind == "percent" else f"{number:+,.2f} each"
 
 
 def _body(selection: Selection, sent: Mapping[str, str]) -> bytes:

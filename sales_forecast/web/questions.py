@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from sales_forecast.data.numerals import numeral
 from sales_forecast.data.panel import Panel
 from sales_forecast.models.naive import GROWTH
 from sales_forecast.prediction.forecast import forecast
@@ -80,7 +81,7 @@ def _last_known(predictor: Predictor) -> dict[str, str]:
         if of.name in spec.required:
             known = panel.conditions[of.name][0, -1]
             value = 0.0 if of.name == spec.holiday or np.isnan(known) else float(known)
-            begin[of.column] = f"{value:g}"
+            begin[of.column] = numeral(value)
     return begin
 
 

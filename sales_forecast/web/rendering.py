@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from sales_forecast.data.numerals import numeral
 from sales_forecast.service.safe_headers import safe_headers
 from sales_forecast.web.assets import Assets
 
@@ -137,4 +138,5 @@ _FILTERS: tuple[Callable[..., str], ...] = (
     day,
     near,
     moment,
+    numeral,
 )

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import Field as Bounds
 from pydantic import create_model
 
+from sales_forecast.data.numerals import numeral
 from sales_forecast.planning.overrides import Planned
 from sales_forecast.service.forms import Named
 from sales_forecast.service.measured_effects import Effect
@@ -133,7 +134,7 @@ def _cell(lever: Lever, n: int, name: str, values: Mapping[str, str], wrong: Wro
             "flag" if lever.is_flag else "number",
             required=False,
             value=values.get(name, ""),
-            hint=f"{lever.low:g} to {lever.high:g}",
+            hint=f"{numeral(lever.low)} to {numeral(lever.high)}",
             problem=wrong.get(name),
             choices=choices,
         ),
@@ -188,7 +189,7 @@ def _words(found: Sequence[Lever], values: Mapping[str, Any], day: date) -> Iter
 
 
 def _word(lever: Lever, value: float) -> str:
-    return _NO_YES[int(value)] if lever.is_flag else f"{value:g}"
+    return _NO_YES[int(value)] if lever.is_flag else numeral(value)
 
 
 def _bounded(lever: Lever, name: str) -> tuple[Any, Any]:

@@ -58,6 +58,9 @@ def test_what_training_never_saw_is_said_and_what_changes_nothing_too(app):
     page = get(app, sent(Temperature=150)).text
     assert "Temperature 150 is outside what the models were trained on" in page
     assert "no measured effect" in page
+    page = get(app, sent(Temperature=1500000)).text
+    assert "Temperature 1500000 is outside" in page
+    assert "e+06" not in page
 
 
 def test_a_plan_that_is_asked_for_is_answered_by_and_shown_beside_what_is_planned(days_shop):

@@ -93,6 +93,12 @@ def test_a_change_is_shown_before_it_is_made(planner):
     assert [] == [of for of in planner.planned(store_id=1, dept_id=3) if of[0] != of[1]]
 
 
+def test_a_large_number_is_written_out(planner):
+    form = planner.form("/series?store_id=1&dept_id=3")
+    seen = planner.send("/plan", **form, **{**CHANGE, "number": "1000000000"})
+    assert "+1,000,000,000%, promotion: Leaflet" in seen.text
+
+
 def test_what_was_seen_is_made_and_all_sums_agree(planner):
     done = change(planner)
     assert (303, "/series?store_id=1&dept_id=3&done=1#plan") == (
