@@ -17,13 +17,18 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from aws_cloud_infra.resources.data.bucket import Bucket
+from aws_cloud_infra.resources.identity.role import Role
 from tests.apart import locked
 from tests.aws.account import Account
+from tests.aws.iam import allows
+from tests.aws.test_watch import resources, suffix
 from tests.builders import panel_of_layout
+from tests.relay import Right, relayed
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "pipelines" / "glue"
-LONGEST = 900
+LONGEST, MANIFEST = 900, "manifest.json"
 
 
 def test_the_lock_pins_every_package_by_its_hash() -> None:
@@ -45,12 +50,17 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield programs / "python"
 
 
-def stage(spark: Path, raw: Path | str, staged: Path) -> subprocess.CompletedProcess[str]:
+def stage(
+    spark: Path, raw: Path | str, staged: Path | str, **settings: str
+) -> subprocess.CompletedProcess[str]:
     """Run the job as Glue does, which gives it more arguments than it has asked for."""
+    told = [f"--conf {name}={value}" for name, value in settings.items()]
+    environment = {"SPARK_LOCAL_IP": "127.0.0.1"} | (
+        {"PYSPARK_SUBMIT_ARGS": " ".join((*told, "pyspark-shell"))} if told else {}
+    )
     return subprocess.run(
         [spark, FOLDER / "stage.py", "--raw", raw, "--staged", staged, "--JOB_NAME", "stage"],
-        env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1"}, capture_output=True, text=True,
-        timeout=LONGEST, check=False,
+        env=os.environ | environment, capture_output=True, text=True, timeout=LONGEST, check=False,
     )  # fmt: skip
 
 
@@ -173,6 +183,52 @@ def test_what_was_delivered_once_more_in_other_parts_becomes_the_same_bytes(
     for name in rows:
         assert (tmp_path / "staged-a" / name).read_bytes() == (staged / name).read_bytes()
         assert (tmp_path / "staged-b" / name).read_bytes() == (staged / name).read_bytes()
+
+
+@pytest.mark.skipif(
+    "SPARK_CONF_DIR" not in os.environ,
+    reason="SPARK_CONF_DIR has no spark-defaults.conf that brings the jars of hadoop-aws along",
+)
+def test_in_a_bucket_the_same_bytes_are_made_with_no_more_than_the_role_of_the_job_may(
+    spark: Path, few: Path, server: Account, tmp_path: Path
+) -> None:
+    raw, staged = tmp_path / "raw", tmp_path / "staged"
+    rows = deliver(raw, few, n_parts=3, repeated=1)
+    assert 0 == stage(spark, raw, staged).returncode
+    made = resources(delivery_layout="departments").values()
+    (role,) = (item for item in made if isinstance(item, Role) and suffix(item) == "stage")
+    (bucket,) = (one.name for one in made if isinstance(one, Bucket) and "mlflow" in one.name)
+    server.reset()
+    s3 = server.session("us-east-1").client("s3")
+    s3.create_bucket(Bucket=bucket)
+    for name in (MANIFEST, *told(raw)):
+        s3.upload_file(str(raw / name), bucket, f"raw/1/{name}")
+    rights: set[Right] = set()
+    with relayed(server.url, rights) as url:
+        done = stage(spark, f"s3://{bucket}/raw/1", f"s3://{bucket}/staged/1", **of_s3(url))
+    assert 0 == done.returncode, done.stderr[-3000:]
+    assert {"s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"} == {
+        action for action, *_ in rights
+    }
+    assert [] == [
+        (action, place, prefix)
+        for action, place, prefix in rights
+        if not allows(role.statements, action, f"arn:aws:s3:::{place}", {"s3:prefix": prefix})
+    ]
+    found = s3.list_objects_v2(Bucket=bucket, Prefix="staged")["Contents"]
+    assert {f"staged/1/{name}" for name in (MANIFEST, *rows)} == {one["Key"] for one in found}
+    for name in rows:
+        body = s3.get_object(Bucket=bucket, Key=f"staged/1/{name}")["Body"].read()
+        assert (staged / name).read_bytes() == body
+
+
+def of_s3(url: str) -> dict[str, str]:
+    """Return the settings of a Spark for the S3 at a URL, which Glue has of itself."""
+    hadoop = {
+        "s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem", "s3a.endpoint": url,
+        "s3a.path.style.access": "true", "s3a.access.key": "any", "s3a.secret.key": "any",
+    }  # fmt: skip
+    return {f"spark.hadoop.fs.{name}": value for name, value in hadoop.items()}
 
 
 def test_of_what_its_manifest_does_not_say_nothing_is_staged(
