@@ -46,7 +46,7 @@ def cycle_of_weeks(
     for weeks in _WEEKS:
         squares, free, variance, values = 0.0, 0, 0.0, 0
         for inverse, (between, products, n_series) in zip(inverses, alike, strict=True):
-            place = between.weeks[-1].astype(int) % weeks
+            place = between.weeks[-1] % weeks
             if np.bincount(place, minlength=weeks).min() >= _FEWEST:
                 shapes = ((place[:, None] == np.arange(weeks)) - 1 / weeks)[:, 1:]
                 weights = inverse @ shapes

@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sales_forecast.data import calendar
 from sales_forecast.data.panel import Array, Days
@@ -29,8 +30,6 @@ _LEVEL = 0.1**2
 _JITTER = 1e-8
 _FURTHEST = 3.0
 """A value further off than so many standard deviations counts as one that is just so far off."""
-_FEW = 4
-"""So many series are faster one by one than as rows of numpy: most patterns of gaps are of one."""
 _REMEMBERED = 8
 """Sets of weeks, and pairs of them: every pool and every model asks for the same ones again."""
 
@@ -117,12 +116,12 @@ class Between:
     """What covariances of two sets of weeks are made of, whatever the hyperparameters.
 
     float64[n, m] each: `apart` in years, `waves` the sine of half the turns of the year between
-    them, `weeks` whole; the others are products of what `Weeks` says of them.
+    them; the others are products of what `Weeks` says of them. `weeks`: int64[n, m].
     """
 
     apart: Array
     waves: Array
-    weeks: Array
+    weeks: npt.NDArray[np.int64]
     years: Array
     month: Array
     large_events: Array
@@ -149,7 +148,7 @@ def _between(rows: Weeks, columns: Weeks) -> Between:
     return Between(
         apart,
         np.sin(np.pi * apart),
-        np.rint(_WEEKS_PER_YEAR * apart),
+        np.rint(_WEEKS_PER_YEAR * apart).astype(np.int64),
         np.outer(rows.years, columns.years),
         rows.month @ columns.month.T,
         rows.large_events @ columns.large_events.T,
@@ -209,64 +208,52 @@ class Seen:
     """A process that has seen values of some weeks.
 
     Attributes:
-        lower: float64[n, n], the Cholesky factor of the covariance of n weeks.
+        whitening: float64[n, n], makes of values how far each is off what those before it let one
+            expect, in standard deviations: the inverse of the Cholesky factor of their covariance.
         inverse: float64[n, n], of that covariance.
         believed: float64[n, k], the values, those far from all others drawn in, by series.
     """
 
-    lower: Array
+    whitening: Array
     inverse: Array
     believed: Array
 
     @classmethod
     def values(cls, both: Array, values: Array) -> Seen:
         """Let it see values, float64[n, k] without gaps. `both`: their covariance, `observed`."""
-        lower = np.asarray(np.linalg.cholesky(both), dtype=np.float64)
-        inverse = np.asarray(np.linalg.inv(both), dtype=np.float64)
-        return cls(lower, inverse, values).instead(values)
+        whitening: Array = np.tril(np.linalg.inv(np.linalg.cholesky(both)))
+        return cls(whitening, whitening.T @ whitening, values).instead(values)
 
     def instead(self, values: Array) -> Seen:
         """Return what it were if it had seen these values of the same weeks, float64[n, k]."""
-        sound = _drawn_in_order(values, self.lower)
+        sound = _drawn_in_order(values, self.whitening)
         return replace(self, believed=_winsorised(values, sound, self.inverse))
 
     @property
     def weights(self) -> Array:
         """How the values weigh in what is expected of others, float64[n, k]."""
-        half = np.linalg.solve(self.lower, self.believed)
-        return np.asarray(np.linalg.solve(self.lower.T, half), dtype=np.float64)
+        return self.inverse @ self.believed
 
     def expected(self, between: Array) -> Array:
         """Return float64[m, k]: what is expected of other weeks, all values known.
 
         `between`: float64[m, n], their `covariance` with the weeks that it has seen.
         """
-        return np.asarray(between @ self.weights, dtype=np.float64)
+        return between @ self.weights
 
 
-def _drawn_in_order(values: Array, lower: Array) -> Array:
+def _drawn_in_order(values: Array, whitening: Array) -> Array:
     """Return the values, each drawn in to where those before it let one expect it."""
-    surprises = np.zeros_like(values)
-    if values.shape[1] <= _FEW:
-        for series, column in enumerate(values.T):
-            surprises[:, series] = _surprises(column, lower)
-    else:
-        for week, value in enumerate(values):
-            error = (value - lower[week, :week] @ surprises[:week]) / lower[week, week]
-            # Faster than `np.clip`, as these are few numbers.
-            surprises[week] = np.minimum(np.maximum(error, -_FURTHEST), _FURTHEST)
-    drawn: Array = lower @ surprises
+    drawn, surprises = values.copy(), whitening @ values
+    spreads = (1 / np.diag(whitening)).tolist()
+    for series in np.flatnonzero((np.abs(surprises) > _FURTHEST).any(axis=0)):
+        errors = surprises[:, series].copy()
+        for week, spread in enumerate(spreads):
+            if abs(error := errors[week]) > _FURTHEST:
+                too_far = spread * (error - np.copysign(_FURTHEST, error))
+                drawn[week, series] -= too_far
+                errors -= too_far * whitening[:, week]  # of those after it
     return drawn
-
-
-def _surprises(values: Array, lower: Array) -> Array:
-    """Return float64[n]: how far off values of one series are in their order, drawn in."""
-    found = np.zeros(len(values))
-    by_week = zip(lower, values.tolist(), lower.diagonal().tolist(), strict=True)
-    for week, (row, value, spread) in enumerate(by_week):
-        error = (value - row[:week].dot(found[:week])) / spread
-        found[week] = min(max(error, -_FURTHEST), _FURTHEST)
-    return found
 
 
 def _winsorised(values: Array, sound: Array, inverse: Array) -> Array:
