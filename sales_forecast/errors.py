@@ -194,7 +194,7 @@ class BundleRefused(SalesForecastError):
 
 
 class OlderBundle(BundleRefused):
-    """A bundle in the form of an earlier release: sound, but not to be read any more."""
+    """A bundle of another release: sound, by its digest, but not to be read by this one."""
 
 
 class InvalidRequest(SalesForecastError):

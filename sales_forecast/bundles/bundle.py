@@ -98,8 +98,8 @@ def version_of(folder: Path) -> str:
 def read_bundle(folder: Path) -> Bundle:
     """Read and check a bundle.
 
-    Raises BundleRefused: nothing there, changed since it was written; OlderBundle for one that an
-    earlier release wrote.
+    Raises BundleRefused: nothing there, changed since it was written; OlderBundle for one that
+    another release wrote, in another format or with states that this one cannot restore.
     """
     folder = folder.resolve()
     files = read_files(folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from starlette.types import ASGIApp
 
+from sales_forecast.bundles.bundle import ARRAYS, MANIFEST, ORIGIN, seal
 from sales_forecast.bundles.fallback import growth_bundle, load_for
+from sales_forecast.bundles.manifest import Manifest, Origin
 from sales_forecast.bundles.writing import write_bundle
 from sales_forecast.data.admission import SAMPLE
 from sales_forecast.data.database import Database
@@ -104,6 +106,35 @@ def test_a_damaged_bundle_is_no_older_one(tmp_path: Path) -> None:
         (folder / "manifest.json").write_text(content)
         with pytest.raises(BundleRefused):
             load_for(sample_panel(2), folder)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda _: {"kind": "baseline", "named": GROWTH.name},
+        lambda of: {**of, "rule": "of a later release"},
+        lambda of: {**of, "kind": "of a later release"},
+    ],
+)
+def test_a_state_that_this_release_cannot_restore_is_answered_for_and_told_with_the_remedy(
+    tmp_path: Path, written: Callable[[Mapping[str, object]], Mapping[str, object]]
+) -> None:
+    panel = sample_panel(3)
+    files = dict(baseline_challenger(panel, SAMPLE, {}, "").sealed.files)
+    manifest = Manifest.model_validate_json(files.pop(MANIFEST))
+    origin = Origin.model_validate_json(files.pop(ORIGIN))
+    other = manifest.model_copy(
+        update={"things": (written(manifest.things[0]), *manifest.things[1:])}
+    )
+    folder = write_bundle(tmp_path, seal(other, origin, files))
+
+    bundle = load_for(panel, folder)
+    assert "baseline" == bundle.manifest.kind
+    assert "Run `python train.py`. Until then the growth baseline answers" in bundle.manifest.note
+
+    (folder / ARRAYS).write_bytes(b"damaged")
+    with pytest.raises(BundleRefused, match="damaged"):
+        load_for(panel, folder)
 
 
 def test_the_baseline_of_a_panel_answers_for_all_of_its_series() -> None:

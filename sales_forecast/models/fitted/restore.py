@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from sales_forecast.errors import BundleRefused
+from sales_forecast.errors import OlderBundle
 from sales_forecast.features.calendar_effects import (
     CalendarProfile,
     PooledProcess,
@@ -44,7 +44,7 @@ class Restored:
         self._known: dict[tuple[str, int], Any] = {}
 
     def model(self, state: State) -> Storable:
-        """Return the model of a state. Raises BundleRefused for one that this code cannot read."""
+        """Return the model of a state. Raises OlderBundle for one that this code cannot read."""
         found: Storable = self._once("model", state, self._model)
         return found
 
@@ -53,8 +53,11 @@ class Restored:
         if key not in self._known:
             try:
                 self._known[key] = restore(state)
-            except (KeyError, TypeError, ValueError) as error:
-                raise BundleRefused(f"{what} of the bundle cannot be read: {error}") from error
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise OlderBundle(
+                    f"The {what} of the bundle cannot be read by this release ({error!r}). "
+                    "Run `python train.py`."
+                ) from error
         return self._known[key]
 
     def _model(self, state: State) -> Storable:
