@@ -78,6 +78,16 @@ def test_growth_is_as_much_as_it_is_and_goes_on_for_a_year():
     assert rise == pytest.approx(found.growth * np.array([7, 364, 365.2425]) / 365.2425)
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("ago", [0.8, 1.0, 1.3])
+def test_growth_that_ended_is_as_much_as_it_was_and_does_not_go_on(ago, seed):
+    grown = 0.5 * np.minimum(WEEKS.years, -ago)
+    found = told(calm(seed) + grown)
+
+    assert abs(found.growth) < 0.1
+    assert found.values[-1] - found.values[0] == pytest.approx(grown[-1] - grown[0], abs=0.1)
+
+
 def test_less_than_two_years_do_not_tell_growth_from_a_season():
     some = Weeks.of(PERIODS[:100], PERIODS[-1])
 

@@ -21,6 +21,9 @@ _BEFORE_AND_AFTER = 3
 """So many weeks on each side tell a break from an accident."""
 _GROWTH, _GROWING_YEARS = 3.5, 1.97
 """The same of growth a year, of which there is but one, and how long it must be known."""
+_ENDED, _LEVELLED = np.arange(0, 1.6, 0.5), 4.5
+"""So many years ago it may have ended instead, as where sales level off, and how clear that must
+be: what goes on might nearly as well have ended of late."""
 _ROUNDS = 8
 """Each finds one of these at most, and measures all of them once more: what is near to a break is
 drawn in as an accident until the break is known."""
@@ -34,7 +37,7 @@ class Lasting:
     Attributes:
         values: float64[n, k], that part of each; 0 where nothing lasts, and of no values one row.
         last: the years of the last one.
-        growth: float64[k], how much more it is a year later.
+        growth: float64[k], how much more it is a year later; 0 where growth has ended.
         rest: the process, which has seen all but that.
     """
 
@@ -65,18 +68,19 @@ def lasting(both: Array, years: Array, values: Array, *, grows: bool) -> Lasting
     if not n:
         return Lasting(np.zeros((1, k)), 0.0, np.zeros(k), rest)
     places = np.arange(_BEFORE_AND_AFTER, n - _BEFORE_AND_AFTER + 1)
-    shapes = np.column_stack([years - years.mean(), np.arange(n)[:, None] >= places])
+    lines = np.minimum(years[:, None], years[-1] - _ENDED)
+    shapes = np.column_stack([lines - lines.mean(axis=0), np.arange(n)[:, None] >= places])
     known = grows and years[-1] - years[0] >= _GROWING_YEARS
-    least = np.array([_GROWTH if known else np.inf, *np.full(len(places), _BREAK)])[:, None]
+    bars = np.where(_ENDED > 0, _LEVELLED, _GROWTH)
+    least = np.append(np.where(known, bars, np.inf), np.full(len(places), _BREAK))[:, None]
     tails = shapes.T @ rest.inverse
     worth = np.maximum((tails * shapes.T).sum(axis=1), 1e-12)[:, None]  # 1 / its variance
     found, sizes = np.zeros((len(least), k), bool), np.zeros((len(least), k))
     some, believed = np.arange(k), rest.believed.copy()
     for _ in range(_ROUNDS):
         tell = tails @ believed[:, some]
-        beyond = np.abs(tell) / np.sqrt(worth) / least
-        best = beyond.argmax(axis=0)
-        over = beyond.max(axis=0) > 1
+        beyond = tell**2 / worth - least**2
+        best, over = beyond.argmax(axis=0), beyond.max(axis=0) > 0
         found[best[over], some[over]] = True
         there = found[:, some].any(axis=0)
         some, tell = some[there], tell[:, there]

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import linalg, optimize
 
 from sales_forecast.compute.threads import one_thread
-from sales_forecast.data.frequency import DAILY, SEASON_LENGTH
+from sales_forecast.data.frequency import DAILY
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.features.calendar_effects import PooledProcess, Process, Profile
 from sales_forecast.features.cycles import cycle_of_weeks
@@ -52,8 +52,8 @@ _CHAIN_SPREAD, _STORE_SPREAD = 0.2, 0.15
 """Standard deviations of log sales up to which that holds as it stands."""
 _PRIOR_SPREAD = 0.7
 """The standard deviation of the logarithm of each."""
-_MIN_WEEKS_OF_DAYS = 8
-"""So many tell weekdays and plans; weeks tell nothing before they have told a year."""
+_MIN_WEEKS = 8
+"""So many tell levels, weekdays and plans; of days, and of weeks."""
 _MOST_STEPS = 60
 _MOST_GROUPS = 4
 _ROUNDS = 4
@@ -204,9 +204,8 @@ class PooledForecaster:
 
     def fit(self, panel: Panel) -> FittedPooled:
         """Estimate the hyperparameters. Raises NotEnoughData where no store has enough weeks."""
-        needed = _MIN_WEEKS_OF_DAYS if panel.frequency == DAILY else SEASON_LENGTH
-        if not (weeks_of_sales(panel) >= needed).any():
-            raise too_short(panel, "The pooled process", needed)
+        if not (weeks_of_sales(panel) >= _MIN_WEEKS).any():
+            raise too_short(panel, "The pooled process", _MIN_WEEKS)
         return FittedPooled(fit_process(panel))
 
 

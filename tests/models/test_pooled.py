@@ -143,10 +143,27 @@ def test_sales_that_never_move_are_forecast_as_they_are():
     np.testing.assert_allclose(POOLED.fit(panel).predict(panel, 4), 1000.0, rtol=1e-3)
 
 
-def test_a_panel_without_any_store_of_a_year_is_refused():
-    panel = with_sales(sample_panel(1), series=0, first=0, stop=143 - 51, sales=np.nan)
-    with pytest.raises(NotEnoughData, match="at least 52 weeks of sales"):
+def test_a_panel_without_any_store_of_eight_weeks_is_refused():
+    panel = with_sales(sample_panel(1), series=0, first=0, stop=143 - 7, sales=np.nan)
+    with pytest.raises(NotEnoughData, match="at least 8 weeks of sales"):
         POOLED.fit(panel)
+
+
+def test_half_a_year_of_sales_is_forecast_with_what_comes_every_third_week():
+    week = np.arange(34)
+    told = 1000 * np.exp(0.4 * (week % 3 == 0))
+    y = told * np.exp(np.random.default_rng(0).normal(0, 0.05, (4, 34)))
+    panel = panel_of(y[:, :30])
+    wrong = np.abs(POOLED.fit(panel).predict(panel, 4) / told[30:] - 1)
+    assert wrong.mean() < 0.05
+
+
+def test_growth_that_ended_goes_on_no_further():
+    level = 1000 * np.exp(0.5 * np.minimum(np.arange(140) / 52.18, 1.7))
+    y = level * np.exp(np.random.default_rng(0).normal(0, 0.08, (4, 140)))
+    panel = panel_of(y[:, :132])
+    expected = POOLED.fit(panel).predict(panel, 8)
+    assert pytest.approx(1, abs=0.03) == expected.mean() / level[132:].mean()
 
 
 def test_an_accident_of_one_week_moves_the_next_ones_little():
