@@ -25,7 +25,7 @@ from sales_forecast.errors import (
 )
 from sales_forecast.planning.states import OverridesWish, State
 from sales_forecast.planning.value_added import Grouping, Record, advice
-from sales_forecast.planning.wishes import REASONS, Made
+from sales_forecast.planning.wishes import REASONS
 from sales_forecast.service.live import Live
 from sales_forecast.service.plan_answers import keys_told
 from sales_forecast.service.plans import wish_of
@@ -161,7 +161,7 @@ class PlanPages:
             "before": sum(of.before for of in made.cells),
             "after": sum(of.after for of in made.cells),
             "advice": advice(spec, made, record),
-            "amount": _amount(made),
+            "amount": _wished(made.override.kind, made.override.amount),
         }
 
     def _version(self, predictor: Predictor, selection: Selection) -> str:
@@ -215,10 +215,6 @@ def _shown(predictor: Predictor, of: State) -> Shown:
         title, address = ", ".join(map(str, told.values())), "/series"
     differs = sum(cell.after - cell.before for cell in of.cells) / 100
     return Shown(of, title, address, _wished(of.override.kind, of.override.amount), differs)
-
-
-def _amount(made: Made) -> str:
-    return _wished(made.override.kind, made.override.amount)
 
 
 def _wished(kind: str, amount: float | None) -> str:
