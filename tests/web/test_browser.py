@@ -22,6 +22,8 @@ pytestmark = pytest.mark.skipif(
 )
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+RIGHT_END_OF_CAPTIONS = """Math.max(0, ...[...document.querySelectorAll("caption")]
+    .map(of => of.getBoundingClientRect().right))"""
 ONE_ROW_OF_EACH_KIND = """() => {  // axe takes seconds for the colours of a thousand equal cells
   for (const table of document.querySelectorAll("tbody")) {
     const kinds = new Set();
@@ -139,6 +141,7 @@ def check(page):
     """Look at a page by phone, then let axe look at it; at its colours in light and in dark."""
     page.set_viewport_size({"width": 320, "height": 844})
     assert 320 >= page.evaluate("document.documentElement.scrollWidth")
+    assert 320 >= page.evaluate(RIGHT_END_OF_CAPTIONS)
     page.set_viewport_size({"width": 1280, "height": 720})
     page.evaluate(AXE)
     assert [] == found_by_axe(
