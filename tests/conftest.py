@@ -67,7 +67,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def server() -> Iterator[Account]:
     """An emulated AWS account, one for all tests of a process: whoever uses it empties it first."""
-    from tests.aws.account import emulator  # noqa: PLC0415 - brings boto3 along
+    from tests.aws.emulator import emulator  # noqa: PLC0415 - brings boto3 along
 
     with emulator() as account:
         yield account

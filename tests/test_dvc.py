@@ -19,7 +19,7 @@ import yaml
 import train
 from sales_forecast.commands.arguments import parse_train
 from tests.apart import locked
-from tests.aws.account import emulator
+from tests.aws.emulator import emulator
 from tests.builders import sales_file, sample_panel
 
 ROOT = Path(__file__).parents[1]

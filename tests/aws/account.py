@@ -1,24 +1,20 @@
-"""An emulated AWS account over HTTP: its sessions record every call and can be made to fail."""
+"""An emulated AWS account: its sessions record every call and can be made to fail."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import signal
-import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import boto3
 import botocore.client
-import botocore.loaders
+import botocore.endpoint_provider
+import botocore.hooks
 import botocore.session
+import botocore.useragent
 import httpx
 from botocore.awsrequest import AWSResponse
 
@@ -42,27 +38,33 @@ def is_read(call: str) -> bool:
     return bool(_READS.match(call.rsplit(".", 1)[-1]))
 
 
-_EMULATOR = {
-    "MOTO_ACM_VALIDATION_WAIT": "0",
-    "MOTO_ECS_SERVICE_RUNNING": "0",
-    "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",  # 10 MB of them for each empty account
-    "MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION": "true",
-}
+def _once(owner: Any, name: str, key: Callable[..., Hashable]) -> None:
+    """Keep what a function of boto3's gives for each key, None: for none, from call to call."""
+    make, made = getattr(owner, name), {}
+
+    def kept(*arguments: Any, **named: Any) -> Any:
+        of = key(*arguments, **named)
+        if of is None:
+            return make(*arguments, **named)
+        if of not in made:
+            made[of] = make(*arguments, **named)
+        return made[of]
+
+    setattr(owner, name, kept)
 
 
-_LOADER = botocore.loaders.create_loader()
-# A service has up to 700 calls: its client's class is made once, not by each of 30 000 clients.
-_make_class = botocore.client.ClientCreator._create_client_class
-_classes: dict[str, type] = {}
-
-
-def _class_of(creator: Any, service: str, *arguments: Any) -> type:
-    if service not in _classes:
-        _classes[service] = _make_class(creator, service, *arguments)
-    return _classes[service]
-
-
-botocore.client.ClientCreator._create_client_class = _class_of  # type: ignore[method-assign]
+# The tests make 30 000 clients: what AWS's services look like is read once, not by each session,
+# and what depends on a service alone is made once, not for each client or call.
+_once(botocore.session, "create_loader", lambda path=None: path or "")
+_once(botocore.client.ClientCreator, "_create_client_class", lambda _, service, *__: service)
+_once(botocore.endpoint_provider, "RuleSet", lambda rules, **_: id(rules))
+_once(botocore.hooks.EventAliaser, "_alias_event_name", lambda _, event: event)
+_once(botocore.hooks, "accepts_kwargs", lambda handler: getattr(handler, "__code__", None))
+_once(
+    botocore.useragent,
+    "sanitize_user_agent_string_component",
+    lambda *of, **named: (of, *named.values()),
+)
 _KEYS = {"aws_access_key_id": "AKIAEMULATOR", "aws_secret_access_key": "emulated"}
 
 
@@ -94,10 +96,7 @@ class Account:
         httpx.post(f"{self.url}/moto-api/reset", timeout=30).raise_for_status()
 
     def session(self, region: str = "eu-central-1") -> boto3.Session:
-        core = botocore.session.Session()
-        # What AWS's services look like is read once, not by each session: it takes a second.
-        core.register_component("data_loader", _LOADER)
-        session = boto3.Session(**_KEYS, region_name=region, botocore_session=core)
+        session = boto3.Session(**_KEYS, region_name=region)
         make = session.client
 
         def client(service: str, **options: Any) -> Any:
@@ -220,68 +219,3 @@ class _Raw:
     def stream(self, **_: Any) -> Iterator[bytes]:
         while self._body:
             yield self._body.pop()
-
-
-class CopyableAccount(Account):
-    """One of which copies can be taken, each with all that is in it at that moment."""
-
-    @contextmanager
-    def copy(self) -> Iterator[Account]:
-        made = httpx.get(f"{self.url}/copy", timeout=30).raise_for_status().json()
-        try:
-            yield Account(f"http://127.0.0.1:{made['port']}")
-        finally:
-            os.kill(made["pid"], signal.SIGKILL)
-
-
-@contextmanager
-def emulator() -> Iterator[Account]:
-    """Run an emulator in a process of its own, on a free port of the loopback."""
-    with _serve(_beside("emulated_budgets.py"), "-H", "127.0.0.1", "-p") as url:
-        yield Account(url)
-
-
-@contextmanager
-def copyable_emulator() -> Iterator[CopyableAccount]:
-    """Run one of which copies can be taken."""
-    with _serve(_beside("copyable_emulator.py")) as url:
-        yield CopyableAccount(url)
-
-
-def _beside(script: str) -> str:
-    return str(Path(__file__).with_name(script))
-
-
-@contextmanager
-def _serve(*command: str) -> Iterator[str]:
-    """Run a Python command that ends with the port to listen on, and give the URL."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, *command, str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, **_EMULATOR},
-    )
-    try:
-        _until(lambda: server.poll() is not None or _answers(port))
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(timeout=60)
-
-
-def _answers(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
-
-
-def _until(done: Callable[[], bool], seconds: float = 30) -> None:
-    import time  # noqa: PLC0415
-
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, "the emulator does not start"
-        time.sleep(0.05)

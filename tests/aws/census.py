@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from typing import Any
 
 import boto3
@@ -52,26 +53,26 @@ Census = dict[str, list[str]]
 def census(session: boto3.Session) -> Census:
     """Return the names of all there is, by listing; kinds that are empty are left out."""
     found: Census = {}
+    made = cache(session.client)
     for service, listing, key, name in _LISTINGS:
-        client = session.client(service)
+        client = made(service)
         items = client.get_paginator(listing).paginate() if client.can_paginate(listing) else [
             getattr(client, listing)()
         ]  # fmt: skip
         names = [item[name] if name else item for page in items for item in page.get(key, ())]
         found[f"{service} {key}"] = [text for text in names if not _is_default(text)]
     found["iam Policies"] = [
-        item["PolicyName"]
-        for item in session.client("iam").list_policies(Scope="Local")["Policies"]
+        item["PolicyName"] for item in made("iam").list_policies(Scope="Local")["Policies"]
     ]
-    account = session.client("sts").get_caller_identity()["Account"]
+    account = made("sts").get_caller_identity()["Account"]
     found["budgets"] = [
         item["BudgetName"]
-        for item in session.client("budgets").describe_budgets(AccountId=account)["Budgets"]
+        for item in made("budgets").describe_budgets(AccountId=account)["Budgets"]
     ]
-    found["ec2 Instances"] = _instances(session.client("ec2"))
-    found |= _services(session.client("ecs"))
-    found |= _listeners(session.client("elbv2"))
-    found |= _scaling(session.client("application-autoscaling"))
+    found["ec2 Instances"] = _instances(made("ec2"))
+    found |= _services(made("ecs"))
+    found |= _listeners(made("elbv2"))
+    found |= _scaling(made("application-autoscaling"))
     return {kind: sorted(names) for kind, names in found.items() if names}
 
 

@@ -1,4 +1,4 @@
-"""The emulator in one thread, which can copy itself: `python copyable_emulator.py PORT`.
+"""The emulator in one thread, which can copy itself: `python -m tests.aws.copyable_emulator PORT`.
 
 GET /copy forks the process. The copy holds the account as it is at that moment, answers on a port
 of its own for as long as it is wanted, and goes its own way. So a test can see what becomes of an
@@ -15,13 +15,14 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import emulated_budgets  # noqa: F401 - beside this script
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
     create_backend_app,
 )
 from werkzeug.serving import make_server
+
+from tests.aws import emulated_budgets  # noqa: F401
 
 
 def main(port: int) -> None:

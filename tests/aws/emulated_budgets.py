@@ -12,12 +12,12 @@ import functools
 import json
 import logging
 
-import emulated_deliveries  # noqa: F401 - beside this script
-import emulated_jobs  # noqa: F401
 from moto import backends
 from moto.budgets.responses import BudgetsResponse
 from moto.core import errors, responses, utils
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
+
+from tests.aws import emulated_deliveries, emulated_jobs  # noqa: F401
 
 _loader = utils.create_loader()
 utils.create_loader = lambda: _loader
@@ -60,10 +60,3 @@ def describe_subscribers_for_notification(self: BudgetsResponse) -> str:
 BudgetsResponse.create_budget = create_budget
 BudgetsResponse.list_tags_for_resource = list_tags_for_resource
 BudgetsResponse.describe_subscribers_for_notification = describe_subscribers_for_notification
-
-if __name__ == "__main__":
-    from moto.server import main
-    from werkzeug.serving import WSGIRequestHandler
-
-    WSGIRequestHandler.protocol_version = "HTTP/1.1"  # else each request is a connection, a thread
-    main()

@@ -114,9 +114,10 @@ def check_life(
     by_hand = account.aws()
     for drift in drifts:
         _check_drift(resources, drift, by_hand)
-    for resource in made:
-        missing = set(_settings(resource, resources)) - _covered(resource, drifts)
-        assert set() == missing, f"no drift for these settings of {resource}"
+    for change in plan(resources):
+        if change.resource in made:
+            missing = set(_settings(change)) - set(_covered(change, drifts))
+            assert set() == missing, f"no drift for these settings of {change.resource}"
 
     needed = {actions.action(*call) for call in calls.made}
     assert [] == [name for name in needed if actions.destroys(name)], "apply is no `destroy`"
@@ -165,13 +166,11 @@ def _check_drift(resources: Sequence[Resource], drift: Drift, by_hand: Aws) -> N
     assert left == {}, f"{drift.setting} of {resource}: apply does not restore it: {left}"
 
 
-def _settings(resource: Resource, resources: Sequence[Resource]) -> Iterator[str]:
+def _settings(change: Change) -> Iterator[str]:
     """Yield the names of the settings that can change, nested ones with dots."""
-    (change,) = (item for item in plan(resources) if item.resource is resource)
     assert change.live is not None
-    yield from _names({
-        key: value for key, value in change.live.settings.items() if key not in resource.fixed
-    })  # fmt: skip
+    live, fixed = change.live.settings, change.resource.fixed
+    yield from _names({key: value for key, value in live.items() if key not in fixed})
 
 
 def _names(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -182,12 +181,9 @@ def _names(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield prefix + name
 
 
-def _covered(resource: Resource, drifts: Sequence[Drift]) -> set[str]:
-    live = resource.find()
-    assert live is not None
-    return {
-        name
-        for name in _names(live.settings)
-        for drift in drifts
-        if type(resource) is drift.kind and f"{name}.".startswith(f"{drift.setting}.")
-    }
+def _covered(change: Change, drifts: Sequence[Drift]) -> Iterator[str]:
+    assert change.live is not None
+    for name in _names(change.live.settings):
+        for drift in drifts:
+            if type(change.resource) is drift.kind and f"{name}.".startswith(f"{drift.setting}."):
+                yield name

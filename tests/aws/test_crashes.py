@@ -28,11 +28,11 @@ from tests.aws.account import (
     Killed,
     Killer,
     answer_with,
-    copyable_emulator,
     is_read,
     record,
 )
 from tests.aws.census import Census, census, counts, without
+from tests.aws.emulator import copyable_emulator
 from tests.aws.lifecycle import quietly, what_changes
 
 READS_TOO = "EVERY_CALL" in os.environ
