@@ -44,7 +44,9 @@ Alike = tuple[Index, Index]
 
 
 class Profile(Protocol):
-    """The part of log sales that is known in advance."""
+    """The part of log sales that is known in advance; hashable, as work on it is remembered."""
+
+    def __hash__(self) -> int: ...
 
     @property
     def state(self) -> State:

@@ -44,31 +44,37 @@ def fit_days(panel: Panel) -> DailyProcess:
 
     design = Design.of(panel)
     fitted = fit(_sums(design, panel, logs))
-    if cycle := cycle_of_days(_left(design, fitted[0], panel, logs)):
+    left = _left(design, fitted[0], panel)
+    if cycle := cycle_of_days(left):
         design = replace(design, cycle=cycle)
         fitted = fit(_sums(design, panel, logs))
-    (found, spreads), breaks = _without_breaks(design, panel, fitted, fit)
+        left = _left(design, fitted[0], panel)
+    (found, spreads), breaks = _without_breaks(design, panel, fitted, left, fit)
     known = (panel.y > 0).any(axis=1)
     usual = np.median(spreads.noise[known]) if known.any() else spreads.noise[0]
     spreads = replace(spreads, noise=np.where(known, spreads.noise, usual))
     return DailyProcess(design, spreads, panel.series, panel.past.fingerprint, found, breaks)
 
 
-def _left(design: Design, found: Coefficients, panel: Panel, logs: Array) -> Array:
-    return logs - parts_of(design, found, panel, panel.periods)[:-1]
+def _left(design: Design, found: Coefficients, panel: Panel) -> Array:
+    return log_sales(panel.y) - parts_of(design, found, panel, panel.periods)[:-1]
 
 
 def _without_breaks(
     design: Design,
     panel: Panel,
     fitted: tuple[Coefficients, Spreads],
+    left: Array,
     fit: Callable[[Sums], tuple[Coefficients, Spreads]],
 ) -> tuple[tuple[Coefficients, Spreads], WeekdayBreaks]:
-    """Fit again to a history without the breaks of its weekday patterns, which would blur them."""
-    logs = log_sales(panel.y)
-    breaks = WeekdayBreaks.of(_left(design, fitted[0], panel, logs), panel.series, panel.periods)
+    """Fit again to a history without the breaks of its weekday patterns, which would blur them.
+
+    `left`: what `fitted` leaves of log sales.
+    """
+    breaks = WeekdayBreaks.of(left, panel.series, panel.periods)
     if breaks.series:
-        fitted = fit(_sums(design, panel, logs - breaks.at(panel.series, panel.periods)))
+        broken = breaks.at(panel.series, panel.periods)
+        fitted = fit(_sums(design, panel, log_sales(panel.y) - broken))
     return fitted, breaks
 
 
@@ -154,7 +160,8 @@ class DailyProcess:
             return solve(sums, spreads), spreads
 
         fitted = fit(_sums(self.design, history, log_sales(history.y)))
-        (found, _), breaks = _without_breaks(self.design, history, fitted, fit)
+        left = _left(self.design, fitted[0], history)
+        (found, _), breaks = _without_breaks(self.design, history, fitted, left, fit)
         return found, breaks
 
     def _noise(self, history: Panel) -> Array:

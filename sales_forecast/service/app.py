@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, closing, nullcontext
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 from anyio.to_thread import current_default_thread_limiter
@@ -29,7 +31,6 @@ from sales_forecast.service.json_route import JsonRoute
 from sales_forecast.service.kept import Kept
 from sales_forecast.service.live import Live
 from sales_forecast.service.observe import Observe, Report
-from sales_forecast.service.openapi import document
 from sales_forecast.service.plans import add_plans
 from sales_forecast.service.predictions import add_predictions
 from sales_forecast.service.prometheus import CONTENT_TYPE, Metrics
@@ -99,7 +100,7 @@ def create_app(
     add_stored_forecasts(app, live)
     add_plans(app, live)
     add_predictions(app, live)
-    document(app, live, secured=live.keys is not None)
+    app.openapi = partial(_document, app, live)  # type: ignore[method-assign] # FastAPI's own way
     metrics = _add_metrics(app, live, counts, ledger, pages.paths if pages else ())
     reports: list[Report] = [metrics]
     if write_log is not None:
@@ -113,6 +114,12 @@ def create_app(
     if pages is not None:
         answered = Beside(answered, pages, app.routes)
     return Observe(answered, reports)
+
+
+def _document(app: FastAPI, live: Live) -> dict[str, Any]:
+    from sales_forecast.service.openapi import document  # by need
+
+    return document(app, live, secured=live.keys is not None)
 
 
 def _add_metrics(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -95,23 +96,12 @@ _HEADERS = _KEPT | {
 }
 
 
-def document(app: FastAPI, live: Live, *, secured: bool) -> None:
-    """Let the documentation of an application follow the panel that is loaded.
+def document(app: FastAPI, live: Live, *, secured: bool) -> dict[str, Any]:
+    """Return the document of an application, of the panel that is loaded.
 
     `secured`: an API key is asked for.
     """
-    made: dict[_Shown, dict[str, Any]] = {}
-
-    def openapi() -> dict[str, Any]:
-        shown = _loaded(live)
-        if shown not in made:
-            made.clear()
-            made[shown] = _whole(app, shown)
-            if secured:
-                _secure(made[shown])
-        return made[shown]
-
-    app.openapi = openapi  # type: ignore[method-assign] # FastAPI's own way to extend it
+    return _whole(app, _loaded(live), secured=secured)
 
 
 @dataclass(frozen=True)
@@ -132,7 +122,8 @@ def _loaded(live: Live) -> _Shown:
     return _Shown(predictor.forms, *predictor.example, predictor.usual)
 
 
-def _whole(app: FastAPI, shown: _Shown) -> dict[str, Any]:
+@lru_cache(maxsize=1)
+def _whole(app: FastAPI, shown: _Shown, *, secured: bool) -> dict[str, Any]:
     forms, series, day = shown.forms, shown.series, shown.day
     whole = get_openapi(
         title=app.title, version=app.version, summary=app.summary, routes=app.routes
@@ -222,6 +213,8 @@ def _whole(app: FastAPI, shown: _Shown) -> dict[str, Any]:
     )
     paths |= openapi_plans.paths(forms.spec, keys, day, of, error)
     whole["paths"] = {**paths, **whole["paths"]}
+    if secured:
+        _secure(whole)
     return whole
 
 
