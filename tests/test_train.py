@@ -70,10 +70,14 @@ class Place:
         )
 
     def run_here(
-        self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *arguments: str
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        capfd: pytest.CaptureFixture[str],
+        *arguments: str,
+        **environment: str,
     ) -> tuple[int, str, str]:
         """Run the door in this process, which need not import for ten seconds."""
-        for name, value in self.environment.items():
+        for name, value in {**self.environment, **environment}.items():
             monkeypatch.setenv(name, value)
         with one_thread():
             code = train.main(arguments)
@@ -534,13 +538,16 @@ def test_predictions_cannot_replace_a_folder_and_leave_nothing(
     assert ["out.csv"] == [file.name for file in tmp_path.iterdir()]
 
 
-def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_said_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     place = Place(tmp_path)
     place.load(rows(2))
-    code = "import os, sys; os.environ['VAR_DIR'] = '/dev/null/var'; import train"
-    done = place.run(code=f"{code}; sys.exit(train.main([]))")
-    assert 1 == done.returncode
-    assert only_stages("\n".join(done.stderr.splitlines()[:-1]))
+    code, _, err = place.run_here(monkeypatch, capfd, VAR_DIR="/dev/null/var")
+    *stages, said = err.splitlines()
+    assert 1 == code
+    assert only_stages("\n".join(stages))
+    assert "/dev/null" in said
 
 
 def test_ctrl_c_ends_a_command_with_one_line(sales_csv: Path) -> None:
