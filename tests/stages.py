@@ -5,7 +5,7 @@ from __future__ import annotations
 _BEGINNINGS = (
     "importing ", "reading ", "one step", "many steps", "window ", "measuring ", "fitting ",
     "exporting ", "letting ", "recording ", "forecasting", "writing", "what the backtest hands ",
-    "1 week(s) ahead", "8 week(s) ahead", "1 day(s) ahead", "42 day(s) ahead", "xgboost, ",
+    "1 week ahead", "8 weeks ahead", "1 day ahead", "42 days ahead", "xgboost, ",
     "random_forest, ", "lightgbm, ", "catboost, ",
 )  # fmt: skip
 

@@ -85,19 +85,19 @@ def test_baselines_are_honest_and_every_check_says_what_it_examined():
     count = len(features.FEATURE_NAMES) + 1
     steps = sum(min(52, 142 - origin) for origin in range(64, 142, 4))
     assert given == (
-        "no later sales are given to fit and predict: 1 week(s) ahead, 39 cutoffs, 1 week(s) of "
-        "conditions; 8 week(s) ahead, 8 cutoffs, 0 week(s) of conditions"
+        "no later sales are given to fit and predict: 1 week ahead, 39 cutoffs, 1 week of "
+        "conditions; 8 weeks ahead, 8 cutoffs, 0 weeks of conditions"
     )
     assert lags == (
         f"no feature has a lag shorter than its step: {count} features, 20 origins, "
         f"steps 1 .. 52, {4 * steps * count:,} numbers, largest movement 0.00%"
     )
     assert one_step == (
-        "1 week(s) ahead, sales and later conditions replaced after 2012-01-27 and 2012-10-19: "
+        "1 week ahead, sales and later conditions replaced after 2012-01-27 and 2012-10-19: "
         "3 models, 12 predictions, largest movement 0.00%"
     )
     assert many_steps == (
-        "8 week(s) ahead, sales and conditions replaced after 2012-01-27: "
+        "8 weeks ahead, sales and conditions replaced after 2012-01-27: "
         "3 models, 48 predictions, largest movement 0.00%"
     )
 
@@ -109,9 +109,9 @@ def test_days_are_audited_as_days():
     assert [] == problems(checks)
     given, lags, one_step, *_ = (check.examined for check in checks)
     count = len(features.feature_names(panel)) + 1
-    assert given.startswith("no later sales are given to fit and predict: 1 day(s) ahead, 35 cut")
+    assert given.startswith("no later sales are given to fit and predict: 1 day ahead, 35 cut")
     assert f"{count} features, 4 origins, steps 1 .. 88" in lags  # after 65 weeks, 28 days apart
-    assert one_step.startswith("1 day(s) ahead")
+    assert one_step.startswith("1 day ahead")
 
 
 def test_an_audit_leaves_the_panel_as_it_was():
@@ -275,7 +275,7 @@ def test_a_backtest_that_fits_on_later_rows_is_named(monkeypatch):
     found = problems(audit.audit(sample_panel(2), BASELINES))
 
     assert (
-        "The backtest at cutoff 2012-01-27, 1 week(s) ahead, gives a model 3 week(s) of sales "
+        "The backtest at cutoff 2012-01-27, 1 week ahead, gives a model 3 weeks of sales "
         "after the cutoff."
     ) == found[0]
     # One week ahead, ten fits and three windows until each is in the past; then a fit a window.
@@ -292,8 +292,8 @@ def test_a_backtest_that_gives_later_conditions_is_named(monkeypatch):
 
     assert 8 == len(found)
     assert (
-        "The backtest at cutoff 2012-01-27, 8 week(s) ahead, gives a model the conditions of "
-        "8 later week(s) instead of 0."
+        "The backtest at cutoff 2012-01-27, 8 weeks ahead, gives a model the conditions of "
+        "8 later weeks instead of 0."
     ) == found[0]
 
 

@@ -171,7 +171,7 @@ def test_a_protocol_shrinks_to_what_the_weeks_hold(weeks, windows):
 
 def test_a_protocol_says_what_it_is():
     assert (
-        "8 week(s) ahead, 8 windows 4 week(s) apart, cutoffs 2011-10-28 .. 2012-05-11, 2 series"
+        "8 weeks ahead, 8 windows 4 weeks apart, cutoffs 2011-10-28 .. 2012-05-11, 2 series"
     ) == MANY_STEPS.describe(sample_panel(2, n_weeks=130))
 
 

@@ -238,7 +238,7 @@ def test_a_backtest_of_days_speaks_of_days(tmp_path: Path, capsys: pytest.Captur
     words = ["backtest", "--layout", "daily", "--csv", str(folder), "--models", "pooled"]
     assert 0 == train.main([*words, "--horizon", "14", "--windows", "2", "--step", "14"])
     first, left_out, header, *_ = capsys.readouterr().out.splitlines()
-    expected = "14 day(s) ahead, 2 windows 14 day(s) apart, cutoffs 2014-04-04 .. 2014-04-18"
+    expected = "14 days ahead, 2 windows 14 days apart, cutoffs 2014-04-04 .. 2014-04-18"
     assert f"{expected}, 3 series" == first
     assert left_out.startswith("In no window: the newest 13 days, from 2014-05-03 on; --step 1")
     assert header.endswith("|    WQL |   sum |  RMSPE |")

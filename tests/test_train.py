@@ -275,7 +275,7 @@ def test_a_backtest_as_a_process_says_what_it_measured_and_nothing_else(
     assert 0 == done.returncode
     assert only_stages(done.stderr)
     assert lines[0] == (
-        "3 week(s) ahead, 4 windows 2 week(s) apart, cutoffs 2012-08-17 .. 2012-09-28, 3 series"
+        "3 weeks ahead, 4 windows 2 weeks apart, cutoffs 2012-08-17 .. 2012-09-28, 3 series"
     )
     assert lines[1] == "In no window: the newest 1 week, from 2012-10-26 on; --step 1 judges all."
     assert [*BASELINE_NAMES, "arima"] == [line.split()[1] for line in lines[4:]]

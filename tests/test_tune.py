@@ -90,8 +90,8 @@ def test_as_few_weeks_as_are_needed_hold_a_window_of_many_steps():
 def test_windows_are_told_with_their_dates_and_holidays():
     told = tune.describe_windows(tune.searchable(sample_panel(2), date(2011, 10, 28)))
     assert told.splitlines() == [
-        "1 week(s) ahead, 26 windows 1 week(s) apart, cutoffs 2011-04-29 .. 2011-10-21, 2 series",
-        "8 week(s) ahead, 4 windows 4 week(s) apart, cutoffs 2011-05-20 .. 2011-08-12, 2 series",
+        "1 week ahead, 26 windows 1 week apart, cutoffs 2011-04-29 .. 2011-10-21, 2 series",
+        "8 weeks ahead, 4 windows 4 weeks apart, cutoffs 2011-05-20 .. 2011-08-12, 2 series",
         "26 weeks are judged, holiday weeks among them: 1",
     ]
 
@@ -258,7 +258,7 @@ def test_the_command_prints_windows_trials_and_what_to_commit(sales_csv, capfd):
     out, err = capfd.readouterr()
     lines = out.splitlines()
     assert only_stages(err)
-    assert lines[0].startswith("1 week(s) ahead, 13 windows 1 week(s) apart, cutoffs 2011-04-29 ..")
+    assert lines[0].startswith("1 week ahead, 13 windows 1 week apart, cutoffs 2011-04-29 ..")
     assert "xgboost: the best of 4 trials" == lines[4]
     assert 1 == sum("(defaults)" in line for line in lines)
     advice = ("Keep the defaults of xgboost, with", "Commit as the defaults of xgboost:")

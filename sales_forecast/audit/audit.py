@@ -14,7 +14,7 @@ import numpy as np
 
 from sales_forecast.audit.leaks import ShortLags
 from sales_forecast.audit.perturb import Movement, moved, scrambled, shares
-from sales_forecast.data.frequency import SEASON_LENGTH
+from sales_forecast.data.frequency import SEASON_LENGTH, counted
 from sales_forecast.data.panel import Array, Panel
 from sales_forecast.errors import NotEnoughData
 from sales_forecast.evaluation.backtest import Progress, backtest
@@ -118,7 +118,7 @@ def sees_a_leak(panel: Panel, split: RollingOrigin) -> Check:
 
 
 def _ahead(split: RollingOrigin, panel: Panel) -> str:
-    return f"{split.horizon} {panel.frequency.unit}(s) ahead"
+    return f"{counted(split.horizon, panel.frequency.unit)} ahead"
 
 
 # What the backtest hands over
@@ -177,12 +177,11 @@ def handed_over(panel: Panel, splits: Sequence[RollingOrigin]) -> Check:
             where = f"The backtest at cutoff {day}, {_ahead(split, panel)}, gives a model"
             if last > _days(day):
                 late = (last - _days(day)) / panel.frequency.days
-                problems.append(f"{where} {late:.0f} {unit}(s) of sales after the cutoff.")
+                problems.append(f"{where} {counted(round(late), unit)} of sales after the cutoff.")
             if weeks > allowed:
-                problems.append(
-                    f"{where} the conditions of {weeks:.0f} later {unit}(s) instead of {allowed}."
-                )
-        told = f"{allowed} {unit}(s) of conditions"
+                later = counted(round(weeks), f"later {unit}")
+                problems.append(f"{where} the conditions of {later} instead of {allowed}.")
+        told = f"{counted(allowed, unit)} of conditions"
         examined.append(f"{_ahead(split, panel)}, {len(windows)} cutoffs, {told}")
     return Check(
         f"no later sales are given to fit and predict: {'; '.join(examined)}", tuple(problems)
@@ -220,7 +219,7 @@ def feature_lags(panel: Panel) -> Check:
                 names[column],
                 f"Feature {names[column]} reads weeks after its origin: of store "
                 f"{panel.series[series[row]]}, origin {panel.periods[origin]}, "
-                f"{rows[2][row] - origin} {panel.frequency.unit}(s) ahead, "
+                f"{counted(int(rows[2][row] - origin), panel.frequency.unit)} ahead, "
                 f"{before[row, column]:.4g} became {after[row, column]:.4g} when only later weeks "
                 "changed.",
             )

@@ -59,7 +59,8 @@ class RollingOrigin:
         """Return the protocol in a sentence, with its dates."""
         cutoffs, unit = self.cutoffs(panel), panel.frequency.unit
         return (
-            f"{self.horizon} {unit}(s) ahead, {self.windows} windows {self.step} {unit}(s) apart, "
+            f"{counted(self.horizon, unit)} ahead, {counted(self.windows, 'window')} "
+            f"{counted(self.step, unit)} apart, "
             f"cutoffs {cutoffs[0]} .. {cutoffs[-1]}, {panel.n_series} series"
         )
 

@@ -166,7 +166,7 @@ def test_a_backtest_with_them_prints_its_table_alone_and_leaves_no_file(
     assert 0 == done.returncode
     assert only_stages(done.stderr)
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("2 week(s) ahead, 2 windows")
+    assert lines[0].startswith("2 weeks ahead, 2 windows")
     assert 7 == sum(line.startswith("| ") for line in lines) == len(lines) - 1
     assert lines[-2].startswith("| lightgbm ")
     assert lines[-1].startswith("| catboost ")
