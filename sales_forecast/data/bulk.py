@@ -94,20 +94,20 @@ def _literals(values: Array) -> Iterator[str]:
 def _read_sqlite(connection: sa.Connection, table: sa.Table) -> Facts:
     """Read all cells as one stream of numbers: no row is kept as Python objects."""
     numbers = _numbers(table)
-    # NULL as infinity, which is never stored.
-    known = ", ".join(f"IFNULL({name}, 9e999)" for name in numbers)
     days = "julianday(period) - julianday('1970-01-01')"
-    statement = f"SELECT series_id, {days}, {known} FROM {table.name}"  # noqa: S608
+    statement = f"SELECT series_id, {days}, {', '.join(numbers)} FROM {table.name}"  # noqa: S608
     rows: Any = connection.exec_driver_sql(statement).cursor
     try:
+        # NULL, which is None here, is NaN to numpy.
         cells = np.fromiter(chain.from_iterable(rows), dtype=np.float64)
     except sqlite3.Error as error:  # as of a file that is damaged further on
         raise sa.exc.DBAPIError(statement, None, error) from error
+    cells[np.isinf(cells)] = np.nan  # endless numbers, which only others write, are not known
     series, period, *values = cells.reshape(-1, 2 + len(numbers)).T
     return Facts(
         series.astype(np.int64),
         _EPOCH + period.astype(np.int64).astype("timedelta64[D]"),
-        [np.where(np.isinf(of), np.nan, of) for of in values],
+        values,
     )
 
 
