@@ -239,7 +239,7 @@ class FakeModel:
         (self.folder / "manifest.json").write_text(version)
 
 
-def build_fake(folder: Path, panel: object) -> FakePredictor:
+def build_fake(folder: Path, panel: object, _: object = None) -> FakePredictor:
     """Build what the folder names; the version `bad` fails as a damaged bundle does."""
     version = (folder / "manifest.json").read_text()
     if version == "bad":

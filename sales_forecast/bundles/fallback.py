@@ -24,16 +24,19 @@ _HELD, _CHANGED = 0.9, 0.1
 """The least share of its sales that a model must find again; the most of these that may differ."""
 
 
-def load_for(panel: Panel, folder: Path) -> Bundle:
+def load_for(panel: Panel, folder: Path, answering: Bundle | None = None) -> Bundle:
     """Read a bundle and let it prove itself.
 
-    The baseline answers for a bundle of an earlier release, and for one of other sales: a new
+    The baseline answers for a bundle of another release, and for one of other sales: a new
     release and a first load of real sales are then no reason to go back. One that has seen later
-    sales than the panel has says so. Raises BundleRefused.
+    sales than the panel has says so. Raises BundleRefused; OlderBundle where a model is `answering`
+    already, which the baseline is not to replace.
     """
     try:
         bundle = load_bundle(folder)
     except OlderBundle as error:
+        if answering is not None and answering.digest is not None:
+            raise
         return growth_bundle(panel, error.message)
     if bundle.cells is None or differences(bundle, panel):
         return bundle  # nothing is known of its sales; or it is refused, with both forms named

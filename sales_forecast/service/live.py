@@ -42,9 +42,13 @@ _NOWHERE = "sqlite://"  # which holds nothing
 logger = logging.getLogger(__name__)
 
 
-def load_predictor(folder: Path, panel: Panel) -> Predictor:
-    """Read a bundle, let it prove itself, and prepare its answers. Raises BundleRefused."""
-    return Predictor(load_for(panel, folder), panel)
+def load_predictor(folder: Path, panel: Panel, before: Predictor | None = None) -> Predictor:
+    """Read a bundle, let it prove itself, and prepare its answers. Raises BundleRefused.
+
+    `before`: what answers now.
+    """
+    answering = None if before is None else before.bundle
+    return Predictor(load_for(panel, folder, answering), panel)
 
 
 class Live:
@@ -70,7 +74,7 @@ class Live:
         model: ModelLocation,
         database: Database,
         refresh_seconds: float,
-        build: Callable[[Path, Panel], Predictor] = load_predictor,
+        build: Callable[[Path, Panel, Predictor | None], Predictor] = load_predictor,
         *,
         url: str = _NOWHERE,
         lock_periods: int = 0,
@@ -223,7 +227,7 @@ class Live:
 
     def _exchange(self, folder: Path, panel: Panel) -> SalesForecastError | None:
         try:
-            predictor = self._build(folder, panel)
+            predictor = self._build(folder, panel, self._predictor)
         except SalesForecastError as error:
             return error
         self._predictor = predictor

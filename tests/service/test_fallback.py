@@ -108,8 +108,20 @@ def test_a_damaged_bundle_is_no_older_one(tmp_path: Path) -> None:
             load_for(sample_panel(2), folder)
 
 
+Change = Callable[[Mapping[str, object]], Mapping[str, object]]
+
+
+def of_other_code(panel: Panel, into: Path, change: Change) -> Path:
+    """Write a sound bundle with a state that no code of this release wrote; return its folder."""
+    files = dict(baseline_challenger(panel, SAMPLE, {}, "").sealed.files)
+    manifest = Manifest.model_validate_json(files.pop(MANIFEST))
+    origin = Origin.model_validate_json(files.pop(ORIGIN))
+    things = (change(manifest.things[0]), *manifest.things[1:])
+    return write_bundle(into, seal(manifest.model_copy(update={"things": things}), origin, files))
+
+
 @pytest.mark.parametrize(
-    "written",
+    "change",
     [
         lambda _: {"kind": "baseline", "named": GROWTH.name},
         lambda of: {**of, "rule": "of a later release"},
@@ -117,16 +129,10 @@ def test_a_damaged_bundle_is_no_older_one(tmp_path: Path) -> None:
     ],
 )
 def test_a_state_that_this_release_cannot_restore_is_answered_for_and_told_with_the_remedy(
-    tmp_path: Path, written: Callable[[Mapping[str, object]], Mapping[str, object]]
+    tmp_path: Path, change: Change
 ) -> None:
     panel = sample_panel(3)
-    files = dict(baseline_challenger(panel, SAMPLE, {}, "").sealed.files)
-    manifest = Manifest.model_validate_json(files.pop(MANIFEST))
-    origin = Origin.model_validate_json(files.pop(ORIGIN))
-    other = manifest.model_copy(
-        update={"things": (written(manifest.things[0]), *manifest.things[1:])}
-    )
-    folder = write_bundle(tmp_path, seal(other, origin, files))
+    folder = of_other_code(panel, tmp_path, change)
 
     bundle = load_for(panel, folder)
     assert "baseline" == bundle.manifest.kind
@@ -135,6 +141,25 @@ def test_a_state_that_this_release_cannot_restore_is_answered_for_and_told_with_
     (folder / ARRAYS).write_bytes(b"damaged")
     with pytest.raises(BundleRefused, match="damaged"):
         load_for(panel, folder)
+
+
+def test_what_answers_does_not_give_way_to_a_bundle_of_another_release(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/sales.db")
+    database.write(sample_rows(), SAMPLE)
+    panel, link = database.read_panel(), tmp_path / "champion"
+    good = baseline_challenger(panel, SAMPLE, {}, "").sealed
+    link.symlink_to(write_bundle(tmp_path, good))
+    other = of_other_code(panel, tmp_path, lambda of: {**of, "rule": "of a later release"})
+    settings = Settings(database_url=f"sqlite:///{tmp_path}/sales.db", model_uri=str(link))
+    live = Live.from_settings(settings)
+    live.refresh()
+    for folder in (other, older(tmp_path / "older")):
+        link.unlink()
+        link.symlink_to(folder)
+        live.refresh()
+        assert good.version == live.predictor.version
+        assert live.problem is not None
+        assert live.problem.message.endswith("Run `python train.py`.")
 
 
 def test_the_baseline_of_a_panel_answers_for_all_of_its_series() -> None:

@@ -193,10 +193,10 @@ def test_a_registry_that_fails_is_a_reason_like_others(live):
 def test_a_failure_that_nobody_foresaw_is_logged_with_its_trace_and_looked_at_again(
     tmp_path, caplog
 ):
-    def broken_once(folder, panel):
+    def broken_once(folder, panel, before):
         if not caplog.records:
             raise ZeroDivisionError("a mistake in the code")
-        return build_fake(folder, panel)
+        return build_fake(folder, panel, before)
 
     live = live_fake(tmp_path / "bundle", build=broken_once)
 
