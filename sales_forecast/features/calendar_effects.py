@@ -44,9 +44,7 @@ Alike = tuple[Index, Index]
 
 
 class Profile(Protocol):
-    """The part of log sales that is known in advance; hashable, as work on it is remembered."""
-
-    def __hash__(self) -> int: ...
+    """The part of log sales that is known in advance."""
 
     @property
     def state(self) -> State:

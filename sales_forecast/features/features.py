@@ -14,7 +14,7 @@ said of weeks here holds for the periods of any panel; windows are the same leng
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -65,13 +65,6 @@ def feature_names(panel: Panel) -> tuple[str, ...]:
     )
 
 
-@lru_cache(maxsize=1)
-def _without_calendar(panel: Panel, profile: Profile) -> tuple[Profile, Array]:
-    """Return a profile that has seen a panel, and the log sales beside it; models ask in turn."""
-    seen = profile.seeing(panel)
-    return seen, log_sales(panel.y) - seen.at(panel.series, panel.periods)
-
-
 class History:
     """A panel as the models see it: log sales without their calendar part, and their growth.
 
@@ -86,7 +79,8 @@ class History:
     ) -> None:
         """Look at a panel. `vocabulary`: that of the panel a model learned from; else its own."""
         self.panel = panel
-        self.profile, self.adjusted = _without_calendar(panel, profile)
+        self.profile = profile.seeing(panel)
+        self.adjusted = log_sales(panel.y) - self.profile.at(panel.series, panel.periods)
         self.growth = np.full_like(self.adjusted, np.nan)
         self._season = season = panel.frequency.season
         change = self.adjusted[:, season:] - self.adjusted[:, :-season]

@@ -195,7 +195,7 @@ def test_a_baseline_answers_from_a_single_week(baseline):
 
 @pytest.mark.parametrize("forecaster", LEARNING, ids=lambda f: f.name)
 def test_so_many_weeks_are_enough_and_one_less_is_refused_with_both_numbers(forecaster):
-    needed = {POOLED.name: 52}.get(forecaster.name, 56)
+    needed = {POOLED.name: 8}.get(forecaster.name, 56)
     panel = sample_panel(3, n_weeks=needed)
     assert np.isfinite(forecaster.fit(panel).predict(panel, 8)).all()
     with pytest.raises(NotEnoughData) as refused:

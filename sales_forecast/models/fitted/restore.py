@@ -55,7 +55,7 @@ class Restored:
                 self._known[key] = restore(state)
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 raise OlderBundle(
-                    f"The {what} of the bundle cannot be read by this release ({error!r}). "
+                    f"The {what} of the bundle cannot be read by this release ({error}). "
                     "Run `python train.py`."
                 ) from error
         return self._known[key]
