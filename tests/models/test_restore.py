@@ -196,9 +196,9 @@ def test_a_restored_model_has_the_state_that_it_was_made_of(kind: str) -> None:
 
 def test_a_state_that_another_release_wrote_is_refused_by_name() -> None:
     made = Restored(lambda _: OnnxTrees(b"").regressor(""))
-    with pytest.raises(BundleRefused, match="model of the bundle cannot be read by this release .'oracle'"):
+    with pytest.raises(BundleRefused, match=r"The model of .* cannot be read .*'oracle'"):
         made.model({"kind": "oracle"})
-    with pytest.raises(BundleRefused, match="model of the bundle cannot be read by this release .'dice'"):
+    with pytest.raises(BundleRefused, match=r"The model of .* cannot be read .*'dice'"):
         made.model({"kind": "baseline", "rule": "dice"})
 
 
