@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,7 @@ ALLOWED = {
 }  # fmt: skip
 
 
+@cache
 def imports_of(file: Path) -> set[str]:
     names = set()
     for node in ast.walk(ast.parse(file.read_text())):

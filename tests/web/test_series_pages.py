@@ -132,9 +132,26 @@ def test_nothing_that_is_typed_becomes_html(app):
 
 
 @pytest.fixture(scope="module")
-def departments(departments_shop):
+def departments_live(departments_shop):
     with departments_shop.live() as live:
-        yield departments_shop.app(live)
+        yield live
+
+
+@pytest.fixture(scope="module")
+def departments(departments_shop, departments_live):
+    return departments_shop.app(departments_live)
+
+
+@pytest.fixture(scope="module")
+def days(days_shop):
+    with days_shop.live() as live:
+        yield days_shop.app(live)
+
+
+@pytest.fixture(scope="module")
+def odd(odd_shop):
+    with odd_shop.live() as live:
+        yield odd_shop.app(live)
 
 
 def test_departments_are_reached_by_their_store(departments):
@@ -192,30 +209,27 @@ def test_a_series_says_what_its_covariates_are_taken_to_be_and_why(departments, 
     assert "of the next week" not in text_of(get(departments, "/series?store_id=2"))
 
 
-def test_days_say_what_is_planned_of_the_next_one(days_shop):
+def test_days_say_what_is_planned_of_the_next_one(days, days_shop):
     panel, n = days_shop.panel, days_shop.panel.n_periods
-    with days_shop.live() as live:
-        page = text_of(get(days_shop.app(live), "/series?store_id=2"))
+    page = text_of(get(days, "/series?store_id=2"))
     for column, name in (("Open", "open"), ("Promo", "promo"), ("SchoolHoliday", "school_holiday")):
         assert f"{column} of the next day: {panel.plan[name][1, n]:g} (planned)." in page
 
 
 @pytest.mark.parametrize("text", ["sto", "3", "1 3", "dept 7, store 2", "st de", "9", "e", " "])
-def test_a_search_finds_what_has_all_words_in_its_name_and_sums_first(departments_shop, text):
-    with departments_shop.live() as live:
-        selections = Selections(live.predictor)
-        words = [f" {word}" for word in text.replace(",", "").split()]
-        names = [f" {name}" for name in map(selections._title, selections._all())]
-        slow = [name[1:] for name in names if words and all(of in name.lower() for of in words)]
-        assert slow[:30] == [of.title for of in selections.search(text)]
+def test_a_search_finds_what_has_all_words_in_its_name_and_sums_first(departments_live, text):
+    selections = Selections(departments_live.predictor)
+    words = [f" {word}" for word in text.replace(",", "").split()]
+    names = [f" {name}" for name in map(selections._title, selections._all())]
+    slow = [name[1:] for name in names if words and all(of in name.lower() for of in words)]
+    assert slow[:30] == [of.title for of in selections.search(text)]
 
 
 @pytest.mark.parametrize(
     ("path", "bands"), [("/series?store_id=2&dept_id=3", 2), ("/series?store_id=3&dept_id=7", 0)]
 )
-def test_the_legend_names_intervals_where_they_are_painted(departments_shop, path, bands):
-    with departments_shop.live() as live:
-        figure = get(departments_shop.app(live), path).text.split("<figure>")[1]
+def test_the_legend_names_intervals_where_they_are_painted(departments, path, bands):
+    figure = get(departments, path).text.split("<figure>")[1]
     pictures, legend = figure.split("<figcaption>")
     assert bands == pictures.count('class="band b80"')
     for words in ("80 and 60% of cases", "the interval is extrapolated"):
@@ -240,26 +254,22 @@ def test_the_legend_names_former_forecasts_where_they_are_painted(shop, tmp_path
         assert (lag in kept) == (kind in pictures) == (words in legend)
 
 
-def test_of_a_layout_of_ones_own_the_legend_promises_no_events(odd_shop):
-    with odd_shop.live() as live:
-        page = get(odd_shop.app(live), "/").text
+def test_of_a_layout_of_ones_own_the_legend_promises_no_events(odd):
+    page = get(odd, "/").text
     legend = page.split("<figcaption>")[1].split("</figcaption>")[0]
     assert ("</svg>last year</li>" in legend, "same event" in legend) == (True, False)
 
 
-def test_a_series_that_began_lately_has_no_last_year_in_its_legend(departments_shop):
-    with departments_shop.live() as live:
-        app = departments_shop.app(live)
-        old, young = (
-            get(app, f"/series?store_id={store}&dept_id={dept}").text.split("</figcaption>")[0]
-            for store, dept in ((2, 3), (2, 7))
-        )
+def test_a_series_that_began_lately_has_no_last_year_in_its_legend(departments):
+    old, young = (
+        get(departments, f"/series?store_id={store}&dept_id={dept}").text.split("</figcaption>")[0]
+        for store, dept in ((2, 3), (2, 7))
+    )
     assert ["last year, same event" in of for of in (old, young)] == [True, False]
 
 
-def test_holidays_and_what_is_planned_are_marked_in_table_and_picture(days_shop):
-    with days_shop.live() as live:
-        page = get(days_shop.app(live), "/series?store_id=2")
+def test_holidays_and_what_is_planned_are_marked_in_table_and_picture(days, days_shop):
+    page = get(days, "/series?store_id=2")
     panel = days_shop.panel
     promo = panel.plan["promo"][panel.positions["2"], panel.n_periods :]
     rows = rows_of(page, "Forecast")
@@ -270,9 +280,8 @@ def test_holidays_and_what_is_planned_are_marked_in_table_and_picture(days_shop)
     assert "holiday or promotion</li>" in page.text
 
 
-def test_a_price_which_there_always_is_marks_no_week(odd_shop):
-    with odd_shop.live() as live:
-        page = get(odd_shop.app(live), "/series")
+def test_a_price_which_there_always_is_marks_no_week(odd):
+    page = get(odd, "/series")
     said = {row[-1] for row in rows_of(page, "Forecast")}
     assert "upper" in said
     assert not [of for of in said if PRICE in of]
