@@ -24,10 +24,10 @@ ASKING = [
 NOW = "Shown is what the model says now."
 
 
-@pytest.fixture
-def away(shop, tmp_path):
+@pytest.fixture(scope="module")
+def away(shop, tmp_path_factory):
     """A shop whose database is no database any more since the service began."""
-    own = of_ones_own(shop, tmp_path)
+    own = of_ones_own(shop, tmp_path_factory.mktemp("away"))
     with own.live() as live:
         app = own.app(live)
         file = Path(own.settings.database_url.removeprefix("sqlite:///"))
@@ -37,11 +37,12 @@ def away(shop, tmp_path):
         yield app, live
 
 
-@pytest.fixture
-def early(shop, tmp_path):
+@pytest.fixture(scope="module")
+def early(shop, tmp_path_factory):
     """A shop of which nothing was forecast yet."""
-    own = of_ones_own(shop, tmp_path)
-    empty = f"sqlite:///{tmp_path}/early.db"
+    folder = tmp_path_factory.mktemp("early")
+    own = of_ones_own(shop, folder)
+    empty = f"sqlite:///{folder}/early.db"
     with closing(Database(empty)) as database:
         database.write(own.panel, "made for tests")
     settings = own.settings.model_copy(update={"database_url": empty})

@@ -60,6 +60,12 @@ def shop(departments_shop, tmp_path_factory) -> World:
 
 
 @pytest.fixture(scope="module")
+def without_keys(shop):
+    with shop.live() as live:
+        yield shop.app(live)
+
+
+@pytest.fixture(scope="module")
 def app(shop):
     live = Live.from_settings(shop.settings)
     live.refresh()
@@ -188,20 +194,19 @@ def test_viewers_and_those_without_a_token_change_nothing(app, shop, planner):
 
 
 @pytest.mark.parametrize("path", ["/plan", "/plan/undo", "/sheets/check", "/sheets/take"])
-def test_nothing_is_read_of_what_is_sent_by_those_who_may_not_write(app, shop, path):
+def test_nothing_is_read_of_what_is_sent_by_those_who_may_not_write(app, shop, without_keys, path):
     read = []
 
     async def body():
         read.append(path)
         yield b"x"
 
-    with shop.live() as without_keys:
-        asked = [(app, Person(app, shop, "viewer").cookie), (app, {}), (shop.app(without_keys), {})]
-        answers = [
-            ask_app(of, "POST", path, content=body(), headers={"Content-Type": kind, **cookie})
-            for kind in ("application/x-www-form-urlencoded", "multipart/form-data; boundary=x")
-            for of, cookie in asked
-        ]
+    asked = [(app, Person(app, shop, "viewer").cookie), (app, {}), (without_keys, {})]
+    answers = [
+        ask_app(of, "POST", path, content=body(), headers={"Content-Type": kind, **cookie})
+        for kind in ("application/x-www-form-urlencoded", "multipart/form-data; boundary=x")
+        for of, cookie in asked
+    ]
     assert [403, 303, 403] * 2 == [response.status_code for response in answers]
     assert [] == read
 
