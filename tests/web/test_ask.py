@@ -64,8 +64,7 @@ def test_what_training_never_saw_is_said_and_what_changes_nothing_too(app):
 
 
 def test_a_plan_that_is_asked_for_is_answered_by_and_shown_beside_what_is_planned(days_shop):
-    with days_shop.live() as live:
-        app = days_shop.app(live)
+    with days_shop.served() as app:
         page = get(app, "/ask?Store=2&Date=2014-04-07&Promo=1").text
         body = {"Store": 2, "Date": "2014-04-07", "Promo": 1}
         answer = ask_app(app, "POST", "/predict_sales", body).json()

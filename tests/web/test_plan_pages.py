@@ -61,8 +61,8 @@ def shop(departments_shop, tmp_path_factory) -> World:
 
 @pytest.fixture(scope="module")
 def without_keys(shop):
-    with shop.live() as live:
-        yield shop.app(live)
+    with shop.served() as app:
+        yield app
 
 
 @pytest.fixture(scope="module")

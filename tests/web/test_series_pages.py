@@ -144,14 +144,14 @@ def departments(departments_shop, departments_live):
 
 @pytest.fixture(scope="module")
 def days(days_shop):
-    with days_shop.live() as live:
-        yield days_shop.app(live)
+    with days_shop.served() as app:
+        yield app
 
 
 @pytest.fixture(scope="module")
 def odd(odd_shop):
-    with odd_shop.live() as live:
-        yield odd_shop.app(live)
+    with odd_shop.served() as app:
+        yield app
 
 
 def test_departments_are_reached_by_their_store(departments):
@@ -247,8 +247,8 @@ def test_the_legend_names_former_forecasts_where_they_are_painted(shop, tmp_path
             database.execute(f"DROP TRIGGER {name}")  # what was forecast is kept
         for lag in lags.keys() - {*kept}:
             database.execute("DELETE FROM forecasts WHERE step = ?", (lag,))
-    with fewer.live() as live:
-        figure = get(fewer.app(live), "/series?store_id=2").text.split("<figure>")[1]
+    with fewer.served() as app:
+        figure = get(app, "/series?store_id=2").text.split("<figure>")[1]
     pictures, legend = figure.split("</figcaption>")[0].split("<figcaption>")
     for lag, (kind, words) in lags.items():
         assert (lag in kept) == (kind in pictures) == (words in legend)

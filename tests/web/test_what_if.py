@@ -298,8 +298,7 @@ def test_the_api_of_sales_without_plans_says_that_nothing_was_measured(app):
 
 
 def test_the_example_of_the_documentation_wishes_what_the_loaded_panel_plans(odd_shop):
-    with odd_shop.live() as live:
-        app = odd_shop.app(live)
+    with odd_shop.served() as app:
         asked = ask_app(app, "GET", "/openapi.json").json()["paths"]["/what_if"]["post"]
         example = asked["requestBody"]["content"]["application/json"]["example"]
         assert 200 == ask_app(app, "POST", "/what_if", example).status_code

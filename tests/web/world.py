@@ -112,6 +112,12 @@ class World:
         """The application that serves it."""
         return create_app(live, pages=Pages(live, self.open))
 
+    @contextmanager
+    def served(self) -> Iterator[ASGIApp]:
+        """The application of what is served so, for whoever needs nothing else of it."""
+        with self.live() as live:
+            yield self.app(live)
+
 
 def world(folder: Path, layout: str, origins: int = _ORIGINS) -> World:
     """Load, then forecast and judge period by period, as Mondays would."""
